@@ -1,0 +1,197 @@
+//! What the engine gives back: plain data, from which every map of every class
+//! follows without running the network again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::framing::{Framing, Placement};
+use crate::labels::ClassId;
+use crate::model::ModelInfo;
+
+/// Activations `A_k(i, j)` of the target layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureMaps {
+    /// Number of channels `k`.
+    pub channels: usize,
+    /// Rows of cells.
+    pub height: usize,
+    /// Columns of cells.
+    pub width: usize,
+    /// `[channels, height, width]`, row-major.
+    pub values: Vec<f32>,
+}
+
+impl FeatureMaps {
+    /// Cells in one map: `N = height · width`.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// One map for each channel, each `[height, width]`.
+    pub fn planes(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.cells())
+    }
+}
+
+/// Global average pooling and one linear layer: all that follows the target layer.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// `W` `[classes, channels]`, row-major.
+    pub weight: Vec<f32>,
+    /// `b` `[classes]`.
+    pub bias: Vec<f32>,
+}
+
+impl Head {
+    /// Number of classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// The weights `W_c` `[channels]` of one class.
+    #[must_use]
+    pub fn row(&self, class: ClassId) -> &[f32] {
+        let channels = self.weight.len() / self.bias.len();
+        &self.weight[class.index() * channels..][..channels]
+    }
+
+    /// The logits `y_c = Σ_k W_ck · mean(A_k) + b_c`, `[classes]`.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
+    pub fn logits(&self, features: &FeatureMaps) -> Vec<f32> {
+        let cells = features.cells() as f64;
+        let pooled: Vec<f32> = features
+            .planes()
+            .map(|plane| (plane.iter().map(|&a| f64::from(a)).sum::<f64>() / cells) as f32)
+            .collect();
+        self.weight
+            .chunks_exact(pooled.len())
+            .zip(&self.bias)
+            .map(|(row, bias)| dot(row, &pooled) + bias)
+            .collect()
+    }
+}
+
+/// A dot product in eight running sums, so that it is fast and rounds little.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0f32; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum()
+}
+
+/// How long each step took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// Resizing and cropping the photo.
+    pub frame: Duration,
+    /// The network, from pixels to logits.
+    pub forward: Duration,
+}
+
+/// One run of a network on one photo.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// The model that ran.
+    pub model: Arc<ModelInfo>,
+    /// The device that it ran on, as shown: "CPU", "CUDA 0".
+    pub device: String,
+    /// How the photo was framed.
+    pub framing: Framing,
+    /// Where the input lies on the photo.
+    pub placement: Placement,
+    /// Activations of the target layer.
+    pub features: FeatureMaps,
+    /// The layers after it.
+    pub head: Arc<Head>,
+    /// `y_c`, one for each class, before softmax.
+    pub logits: Vec<f32>,
+    /// Softmax of the logits.
+    pub probabilities: Vec<f32>,
+    /// Classes from the most to the least probable.
+    pub ranking: Vec<ClassId>,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+impl Analysis {
+    /// The most probable class.
+    #[must_use]
+    pub fn top(&self) -> ClassId {
+        self.ranking[0]
+    }
+
+    /// `y_c`.
+    #[must_use]
+    pub fn logit(&self, class: ClassId) -> f32 {
+        self.logits[class.index()]
+    }
+
+    /// Softmax probability of a class, 0..=1.
+    #[must_use]
+    pub fn probability(&self, class: ClassId) -> f32 {
+        self.probabilities[class.index()]
+    }
+}
+
+/// Softmax, in f64 and shifted by the largest logit, so that it cannot overflow.
+#[must_use]
+#[allow(clippy::cast_possible_truncation)] // rounded once, at the end
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits
+        .iter()
+        .map(|&logit| f64::from(logit - largest).exp())
+        .collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| (power / sum) as f32).collect()
+}
+
+/// Class indices from the largest to the smallest logit; ties in index order.
+#[must_use]
+pub fn rank(logits: &[f32]) -> Vec<ClassId> {
+    let mut order: Vec<ClassId> = ClassId::all(logits.len()).collect();
+    order.sort_by(|a, b| logits[b.index()].total_cmp(&logits[a.index()]));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_adds_up_and_survives_large_logits() {
+        let shares = softmax(&[1000.0, 999.0, -1000.0]);
+        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((shares[0] - 0.731_058_6).abs() < 1e-6 && shares[2] == 0.0);
+    }
+
+    #[test]
+    fn ranking_is_by_logit_then_index() {
+        let order: Vec<usize> = rank(&[0.5, 2.0, 0.5, 9.0])
+            .iter()
+            .map(|c| c.index())
+            .collect();
+        assert_eq!(order, [3, 1, 0, 2]);
+    }
+
+    #[test]
+    fn logits_are_pooled_and_linear() {
+        let features = FeatureMaps {
+            channels: 2,
+            height: 1,
+            width: 2,
+            values: vec![1.0, 3.0, 10.0, 0.0],
+        };
+        let head = Head {
+            weight: vec![1.0, 1.0, 2.0, -1.0],
+            bias: vec![0.5, 0.0],
+        };
+        assert_eq!(head.logits(&features), [7.5, -1.0]);
+    }
+}

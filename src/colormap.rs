@@ -1,0 +1,97 @@
+//! Colour maps: 256 entries each.
+
+use serde::{Deserialize, Serialize};
+
+/// How heat is coloured. The tables are matplotlib's, rounded
+/// to 8 bits (`tools/colormaps.py`); turbo is Google's (Mikhailov 2019), viridis, inferno
+/// and magma are by Smith, van der Walt and Firing (CC0).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Colormap {
+    /// Blue, green, red: the most detail.
+    #[default]
+    Turbo,
+    /// Dark blue to yellow; even steps, also in grey print.
+    Viridis,
+    /// Black, red, yellow.
+    Inferno,
+    /// Black, purple, white.
+    Magma,
+    /// The classic; uneven steps make edges that are not there.
+    Jet,
+    /// Black to white.
+    Grey,
+}
+
+impl Colormap {
+    /// All of them, in the order of menus.
+    pub const ALL: [Self; 6] = [
+        Self::Turbo,
+        Self::Viridis,
+        Self::Inferno,
+        Self::Magma,
+        Self::Jet,
+        Self::Grey,
+    ];
+
+    /// The name used on the command line and in menus.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Turbo => "turbo",
+            Self::Viridis => "viridis",
+            Self::Inferno => "inferno",
+            Self::Magma => "magma",
+            Self::Jet => "jet",
+            Self::Grey => "grey",
+        }
+    }
+
+    /// The 256 colours, from least to most.
+    #[must_use]
+    pub fn table(self) -> [[u8; 3]; 256] {
+        let bytes: &[u8; 768] = match self {
+            Self::Turbo => include_bytes!("../assets/colormaps/turbo.rgb"),
+            Self::Viridis => include_bytes!("../assets/colormaps/viridis.rgb"),
+            Self::Inferno => include_bytes!("../assets/colormaps/inferno.rgb"),
+            Self::Magma => include_bytes!("../assets/colormaps/magma.rgb"),
+            Self::Jet => include_bytes!("../assets/colormaps/jet.rgb"),
+            #[allow(clippy::cast_possible_truncation)] // 256 entries
+            Self::Grey => return std::array::from_fn(|level| [level as u8; 3]),
+        };
+        std::array::from_fn(|entry| [0, 1, 2].map(|channel| bytes[3 * entry + channel]))
+    }
+}
+
+/// The entry for a heat of 0..=1: equal bins, as matplotlib picks it.
+#[inline(always)]
+#[must_use]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+pub fn entry(heat: f32) -> u8 {
+    (heat * 256.0) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `255 * matplotlib.colormaps[NAME](x)`, rounded, at x = 0, 0.5, 1 (3.11).
+    #[test]
+    fn colours_are_matplotlibs() {
+        for (map, ends) in [
+            (Colormap::Turbo, [[48, 18, 59], [164, 252, 60], [122, 4, 3]]),
+            (
+                Colormap::Viridis,
+                [[68, 1, 84], [33, 145, 140], [253, 231, 37]],
+            ),
+            (Colormap::Jet, [[0, 0, 128], [125, 255, 122], [128, 0, 0]]),
+            (Colormap::Grey, [[0; 3], [128; 3], [255; 3]]),
+        ] {
+            let table = map.table();
+            let at = [0.0, 0.5, 1.0].map(|heat| table[usize::from(entry(heat))]);
+            assert_eq!(at, ends, "{map:?}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! How a photo becomes the network's input, and the way back.
+//!
+//! [`Framing::frame`] gives an [`Input`]: RGB8 pixels as the network will see
+//! them, and a [`Placement`], which maps input pixels to photo pixels, so that
+//! evidence can be drawn where it lies. Coordinates are continuous: pixel `i`
+//! covers `i..i+1`, its centre is `i + 0.5`.
+
+mod resample;
+
+use serde::{Deserialize, Serialize};
+
+use crate::photo::Photo;
+
+pub use resample::bilinear as resize_like_pillow;
+
+/// Short side of `whole` and `crop` before cropping (torchvision's evaluation
+/// size; for `whole` measured best of 224, 256, 320 on 500 labelled photos).
+const SHORT_SIDE: usize = 256;
+/// Side of the square input of `crop` and `squash`.
+const CROP_SIDE: usize = 224;
+/// `whole` rounds both sides to this: the stride of the networks' last layer.
+const STRIDE: usize = 32;
+/// `whole` shows at most this aspect ratio; longer photos are squeezed.
+const MAX_ASPECT: usize = 3;
+
+/// How the photo becomes the network's input.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Framing {
+    /// The whole photo at its aspect ratio: short side 256, sides rounded to
+    /// multiples of 32, at most 3:1.
+    #[default]
+    Whole,
+    /// torchvision's evaluation: short side 256, centre 224×224.
+    Crop,
+    /// The whole photo at 224×224, its aspect ratio lost.
+    Squash,
+}
+
+impl Framing {
+    /// Every framing, in the order of menus.
+    pub const ALL: [Self; 3] = [Self::Whole, Self::Crop, Self::Squash];
+
+    /// The name used on the command line and in menus.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Crop => "crop",
+            Self::Squash => "squash",
+        }
+    }
+
+    /// One line that says what it does.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Whole => "The whole photo at its own aspect ratio; nothing is hidden.",
+            Self::Crop => "The centre square, as torchvision evaluates; the rest is not seen.",
+            Self::Squash => "The whole photo squashed to a square; shapes are distorted.",
+        }
+    }
+
+    /// Where the input lies on a photo of `width`×`height` pixels.
+    #[must_use]
+    pub fn place(self, width: usize, height: usize) -> Placement {
+        let photo = (width, height);
+        match self {
+            Self::Whole => Placement::uncropped(photo, whole_size(width, height)),
+            Self::Squash => Placement::uncropped(photo, (CROP_SIDE, CROP_SIDE)),
+            Self::Crop => {
+                // int(256·long/short), as torchvision truncates it.
+                let resized = if width <= height {
+                    (SHORT_SIDE, SHORT_SIDE * height / width)
+                } else {
+                    (SHORT_SIDE * width / height, SHORT_SIDE)
+                };
+                Placement {
+                    photo,
+                    resized,
+                    offset: (centred(resized.0), centred(resized.1)),
+                    input: (CROP_SIDE, CROP_SIDE),
+                }
+            }
+        }
+    }
+
+    /// Resizes and crops a photo to what the network sees.
+    #[must_use]
+    pub fn frame(self, photo: &Photo) -> Input {
+        let placement = self.place(photo.width, photo.height);
+        let (width, height) = placement.input;
+        let resized = resample::bilinear(&photo.rgb, placement.photo, placement.resized);
+        let rgb = if placement.resized == placement.input {
+            resized
+        } else {
+            let (left, top) = placement.offset;
+            resized
+                .chunks_exact(3 * placement.resized.0)
+                .skip(top)
+                .take(height)
+                .flat_map(|row| &row[3 * left..3 * (left + width)])
+                .copied()
+                .collect()
+        };
+        Input { placement, rgb }
+    }
+}
+
+/// `round((side − 224)/2)` with ties to even, as Python rounds.
+fn centred(side: usize) -> usize {
+    let twice = side - CROP_SIDE;
+    let half = twice / 2;
+    half + usize::from(twice % 2 == 1 && half % 2 == 1)
+}
+
+/// Input size of `whole`: short side 256, long side in proportion, rounded to
+/// the stride (ties to even), at most three times the short side.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most 768
+fn whole_size(width: usize, height: usize) -> (usize, usize) {
+    let long = |long: usize, short: usize| {
+        let exact = SHORT_SIDE as f64 * long as f64 / short as f64;
+        let exact = exact.min((MAX_ASPECT * SHORT_SIDE) as f64);
+        STRIDE * (exact / STRIDE as f64).round_ties_even() as usize
+    };
+    if width <= height {
+        (SHORT_SIDE, long(height, width))
+    } else {
+        (long(width, height), SHORT_SIDE)
+    }
+}
+
+/// Where the network's input lies on the photo. Sizes are (width, height).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The photo, in its own pixels.
+    pub photo: (usize, usize),
+    /// The photo after resizing, in input pixels.
+    pub resized: (usize, usize),
+    /// Left top corner of the input on the resized photo, in input pixels.
+    pub offset: (usize, usize),
+    /// The network's input, in input pixels.
+    pub input: (usize, usize),
+}
+
+impl Placement {
+    fn uncropped(photo: (usize, usize), input: (usize, usize)) -> Self {
+        Self {
+            photo,
+            resized: input,
+            offset: (0, 0),
+            input,
+        }
+    }
+
+    /// Photo position of an input position (x, y).
+    #[must_use]
+    pub fn photo_from_input(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        let axis = |position: f64, offset: usize, photo: usize, resized: usize| {
+            (position + offset as f64) * photo as f64 / resized as f64
+        };
+        (
+            axis(x, self.offset.0, self.photo.0, self.resized.0),
+            axis(y, self.offset.1, self.photo.1, self.resized.1),
+        )
+    }
+
+    /// Input position of a photo position (x, y); outside the input's size
+    /// where the network did not look.
+    #[must_use]
+    pub fn input_from_photo(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        let axis = |position: f64, offset: usize, photo: usize, resized: usize| {
+            position * resized as f64 / photo as f64 - offset as f64
+        };
+        (
+            axis(x, self.offset.0, self.photo.0, self.resized.0),
+            axis(y, self.offset.1, self.photo.1, self.resized.1),
+        )
+    }
+
+    /// The part of the photo that the network saw: left, top, right, bottom in
+    /// photo pixels.
+    #[must_use]
+    pub fn seen_in_photo(&self) -> [f64; 4] {
+        let (left, top) = self.photo_from_input((0.0, 0.0));
+        let (right, bottom) = self.photo_from_input((self.input.0 as f64, self.input.1 as f64));
+        [left, top, right, bottom]
+    }
+
+    /// Whether a part of the photo was cut away before the network saw it.
+    #[must_use]
+    pub fn hides_something(&self) -> bool {
+        self.resized != self.input
+    }
+}
+
+/// What the network sees.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Where it lies on the photo, and its size.
+    pub placement: Placement,
+    /// RGB8, interleaved, row by row: `3·width·height` bytes.
+    pub rgb: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_keeps_the_aspect_ratio_in_steps_of_32() {
+        for (photo, input) in [
+            ((451, 300), (384, 256)),
+            ((300, 451), (256, 384)),
+            ((512, 512), (256, 256)),
+            ((600, 400), (384, 256)),
+            ((4000, 3000), (352, 256)), // 341.3, nearest multiple 352
+            ((10_000, 100), (768, 256)),
+            ((1, 1), (256, 256)),
+            ((1, 5000), (256, 768)),
+        ] {
+            let placement = Framing::Whole.place(photo.0, photo.1);
+            assert_eq!(placement.input, input, "{photo:?}");
+            assert!(!placement.hides_something());
+        }
+    }
+
+    #[test]
+    fn crop_is_torchvisions() {
+        for (photo, resized, offset) in [
+            ((451, 300), (384, 256), (80, 16)),
+            ((300, 451), (256, 384), (16, 80)),
+            ((512, 512), (256, 256), (16, 16)),
+            ((257, 256), (257, 256), (16, 16)), // round(16.5) is 16 in Python
+            ((259, 256), (259, 256), (18, 16)), // round(17.5) is 18
+        ] {
+            let placement = Framing::Crop.place(photo.0, photo.1);
+            assert_eq!((placement.resized, placement.offset), (resized, offset));
+            assert_eq!(placement.input, (224, 224));
+        }
+    }
+
+    #[test]
+    fn positions_survive_the_round_trip() {
+        for framing in Framing::ALL {
+            for photo in [(451, 300), (300, 451), (4000, 3000), (37, 900)] {
+                let placement = framing.place(photo.0, photo.1);
+                for x in [0.0, 0.5, 17.25, 223.5] {
+                    for y in [0.0, 31.5, 200.0] {
+                        let there = placement.photo_from_input((x, y));
+                        let back = placement.input_from_photo(there);
+                        assert!((back.0 - x).abs() < 1e-9 && (back.1 - y).abs() < 1e-9);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_centre_of_the_crop_is_the_centre_of_the_photo() {
+        let placement = Framing::Crop.place(1024, 512);
+        let (x, y) = placement.photo_from_input((112.0, 112.0));
+        assert!((x - 512.0).abs() < 1e-9 && (y - 256.0).abs() < 1e-9);
+        let [left, top, right, bottom] = placement.seen_in_photo();
+        assert_eq!((left, right), (288.0, 736.0));
+        assert_eq!((top, bottom), (32.0, 480.0));
+    }
+
+    /// A bright block in the photo must come out bright at the mapped place.
+    #[test]
+    fn pixels_land_where_the_placement_says() {
+        let (width, height) = (640, 480);
+        let mut rgb = vec![0; 3 * width * height];
+        for y in 200..260 {
+            for x in 300..360 {
+                rgb[3 * (y * width + x)] = 255;
+            }
+        }
+        let photo = Photo::from_rgb("block", width, height, rgb);
+        for framing in Framing::ALL {
+            let input = framing.frame(&photo);
+            let (x, y) = input.placement.input_from_photo((330.0, 230.0));
+            let at = 3 * (y as usize * input.placement.input.0 + x as usize);
+            assert_eq!(input.rgb[at], 255, "{framing:?}");
+            assert_eq!(input.rgb[0], 0);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! From cells to heat in photo space: scaling rule and bilinear upsampling.
+//!
+//! Cell (r, c) covers a `stride×stride` square of the network's input. Heat is
+//! interpolated between the cells' centres (half-pixel centres, edges clamped:
+//! PyTorch's `align_corners=False`) and drawn where the framing says the input
+//! lies on the photo. Outside the part that the network saw there is no heat.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::cam::Map;
+use crate::framing::Placement;
+
+/// How cells become 0..1.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// Divide by the largest cell: zero stays zero.
+    #[default]
+    Max,
+    /// Subtract the smallest, divide by the range (as the grad-cam package does):
+    /// the least evidence is drawn as none.
+    MinMax,
+}
+
+impl Scaling {
+    /// Both, in the order of menus.
+    pub const ALL: [Self; 2] = [Self::Max, Self::MinMax];
+
+    /// The name used on the command line and in menus.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Max => "max",
+            Self::MinMax => "min-max",
+        }
+    }
+}
+
+/// Heat over a grid that covers the photo; values only where the network looked.
+#[derive(Clone, Debug)]
+pub struct Heatmap {
+    /// The grid's width and height: the photo's, or fewer for a screen.
+    pub size: (usize, usize),
+    /// First column and row with heat.
+    pub offset: (usize, usize),
+    /// Width and height of the part with heat.
+    pub extent: (usize, usize),
+    /// 0..=1, row-major, `extent.0 · extent.1` values.
+    pub values: Vec<f32>,
+}
+
+impl Heatmap {
+    /// Heat of a map on a grid of `size` (width, height) over the whole photo, or
+    /// `None` if no cell is positive: there is no evidence to draw.
+    #[must_use]
+    pub fn new(
+        map: &Map,
+        scaling: Scaling,
+        placement: &Placement,
+        size: (usize, usize),
+    ) -> Option<Self> {
+        let cells = scaled(map, scaling)?;
+        let columns = Axis::new(
+            size.0,
+            placement.photo.0,
+            placement.input.0,
+            map.width,
+            |x| placement.input_from_photo((x, 0.0)).0,
+        );
+        let rows = Axis::new(
+            size.1,
+            placement.photo.1,
+            placement.input.1,
+            map.height,
+            |y| placement.input_from_photo((0.0, y)).1,
+        );
+        // Each row of cells spread over the columns first, then between rows.
+        let width = columns.taps.len();
+        let spread: Vec<f32> = cells
+            .chunks_exact(map.width)
+            .flat_map(|row| {
+                columns
+                    .taps
+                    .iter()
+                    .map(|tap| tap.mix(row[tap.low], row[tap.high]))
+            })
+            .collect();
+        let mut values = vec![0.0; width * rows.taps.len()];
+        values
+            .par_chunks_mut(width.max(1))
+            .zip(&rows.taps)
+            .with_min_len(32)
+            .for_each(|(out, tap)| {
+                let low = &spread[tap.low * width..][..width];
+                let high = &spread[tap.high * width..][..width];
+                for ((value, low), high) in out.iter_mut().zip(low).zip(high) {
+                    *value = tap.mix(*low, *high);
+                }
+            });
+        Some(Self {
+            size,
+            offset: (columns.first, rows.first),
+            extent: (width, rows.taps.len()),
+            values,
+        })
+    }
+}
+
+/// ReLU and scaling to 0..=1; `None` without a positive cell.
+fn scaled(map: &Map, scaling: Scaling) -> Option<Vec<f32>> {
+    if !map.has_positive_evidence() {
+        return None;
+    }
+    let high = map.max();
+    let low = match scaling {
+        Scaling::Max => 0.0,
+        Scaling::MinMax => map.min().max(0.0),
+    };
+    let range = high - low;
+    let scale = |cell: f32| (cell.max(0.0) - low) / range;
+    Some(if range > 0.0 {
+        map.cells.iter().map(|&cell| scale(cell)).collect()
+    } else {
+        // min-max of a flat positive map: no cell has more than another.
+        vec![0.0; map.cells.len()]
+    })
+}
+
+/// Between which two cells a grid line lies, and how far.
+#[derive(Clone, Copy)]
+struct Tap {
+    low: usize,
+    high: usize,
+    fraction: f32,
+}
+
+impl Tap {
+    #[inline(always)]
+    fn mix(self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.fraction
+    }
+}
+
+/// The taps of all grid lines that lie within the input.
+struct Axis {
+    first: usize,
+    taps: Vec<Tap>,
+}
+
+impl Axis {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to the cells
+    fn new(
+        grid: usize,
+        photo: usize,
+        input: usize,
+        cells: usize,
+        input_from_photo: impl Fn(f64) -> f64,
+    ) -> Self {
+        let last = cells - 1;
+        let stride = input as f64 / cells as f64;
+        let at = |line: usize| {
+            let in_photo = (line as f64 + 0.5) * photo as f64 / grid as f64;
+            input_from_photo(in_photo)
+        };
+        let seen = |line: &usize| (0.0..=input as f64).contains(&at(*line));
+        let first = (0..grid).find(seen).unwrap_or(0);
+        let taps = (first..grid)
+            .take_while(seen)
+            .map(|line| {
+                let cell = (at(line) / stride - 0.5).clamp(0.0, last as f64);
+                let low = cell.floor() as usize;
+                Tap {
+                    low,
+                    high: (low + 1).min(last),
+                    fraction: (cell - cell.floor()) as f32,
+                }
+            })
+            .collect();
+        Self { first, taps }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cam::Method;
+    use crate::framing::Framing;
+
+    fn map(height: usize, width: usize, cells: &[f32]) -> Map {
+        Map {
+            method: Method::GradCam,
+            height,
+            width,
+            cells: cells.to_vec(),
+        }
+    }
+
+    fn plain(side: usize) -> Placement {
+        Placement {
+            photo: (side, side),
+            resized: (side, side),
+            offset: (0, 0),
+            input: (side, side),
+        }
+    }
+
+    /// `torch.nn.functional.interpolate(x, size=(4, 4), mode="bilinear",
+    /// align_corners=False)` of [[0, 1], [0.5, 0]]: weights 0, ¼, ¾, 1.
+    #[test]
+    fn upsampling_has_half_pixel_centres() {
+        let heat = Heatmap::new(
+            &map(2, 2, &[0.0, 2.0, 1.0, -3.0]),
+            Scaling::Max,
+            &plain(4),
+            (4, 4),
+        )
+        .unwrap();
+        let expected = [
+            0.0,
+            0.25,
+            0.75,
+            1.0, //
+            0.125,
+            0.25,
+            0.6875 - 0.1875,
+            0.75, //
+            0.375,
+            0.3125 - 0.0625 + 0.0625,
+            0.28125 - 0.03125 + 0.0,
+            0.25, //
+            0.5,
+            0.375,
+            0.125,
+            0.0,
+        ];
+        // The middle by hand: rows ¼ and ¾ between [0, ¼, ¾, 1] and [½, ⅜, ⅛, 0].
+        let middle = |t: f32| {
+            [0.0, 0.25, 0.75, 1.0]
+                .iter()
+                .zip([0.5, 0.375, 0.125, 0.0])
+                .map(|(a, b)| a + (b - a) * t)
+                .collect::<Vec<f32>>()
+        };
+        assert_eq!(heat.values[..4], expected[..4]);
+        assert_eq!(heat.values[4..8], middle(0.25));
+        assert_eq!(heat.values[8..12], middle(0.75));
+        assert_eq!(heat.values[12..], expected[12..]);
+    }
+
+    #[test]
+    fn scaling_rules() {
+        let positive = map(1, 3, &[1.0, 2.0, 4.0]);
+        assert_eq!(scaled(&positive, Scaling::Max).unwrap(), [0.25, 0.5, 1.0]);
+        assert_eq!(
+            scaled(&positive, Scaling::MinMax).unwrap(),
+            [0.0, 1.0 / 3.0, 1.0]
+        );
+        let mixed = map(1, 3, &[-1.0, 1.0, 4.0]);
+        assert_eq!(scaled(&mixed, Scaling::MinMax).unwrap(), [0.0, 0.25, 1.0]);
+        assert_eq!(
+            scaled(&map(1, 2, &[3.0, 3.0]), Scaling::MinMax).unwrap(),
+            [0.0, 0.0]
+        );
+    }
+
+    #[test]
+    fn no_positive_cell_is_no_heat() {
+        let negative = map(2, 2, &[-1.0, -2.0, 0.0, -0.5]);
+        for scaling in Scaling::ALL {
+            assert!(Heatmap::new(&negative, scaling, &plain(4), (4, 4)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_crop_leaves_the_outside_empty() {
+        let placement = Framing::Crop.place(1024, 512);
+        let cells = vec![1.0; 49];
+        let heat = Heatmap::new(&map(7, 7, &cells), Scaling::Max, &placement, (1024, 512)).unwrap();
+        assert_eq!((heat.offset, heat.extent), ((288, 32), (448, 448)));
+        assert!(heat.values.iter().all(|&value| value == 1.0));
+    }
+
+    /// The hottest cell comes out hottest at its centre, at any grid size.
+    #[test]
+    fn heat_lies_where_its_cell_lies() {
+        let mut cells = vec![0.0; 8 * 12];
+        cells[3 * 12 + 7] = 5.0;
+        let placement = Framing::Whole.place(451, 300);
+        for (width, height) in [(451, 300), (226, 150)] {
+            let heat = Heatmap::new(
+                &map(8, 12, &cells),
+                Scaling::Max,
+                &placement,
+                (width, height),
+            )
+            .unwrap();
+            let hottest = (0..heat.values.len())
+                .max_by(|&a, &b| heat.values[a].total_cmp(&heat.values[b]))
+                .unwrap();
+            let (x, y) = (hottest % width, hottest / width);
+            let centre = (7.5 / 12.0 * width as f64, 3.5 / 8.0 * height as f64);
+            assert!(
+                (x as f64 + 0.5 - centre.0).abs() <= 1.0,
+                "{x} and {centre:?}"
+            );
+            assert!(
+                (y as f64 + 0.5 - centre.1).abs() <= 1.0,
+                "{y} and {centre:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Classes and what they are called.
+
+use std::fmt;
+
+/// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
+const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
+
+/// The index of a class. It comes from a [`Labels`] or from a list of logits, so
+/// it is a class of the model it is used with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClassId(usize);
+
+impl ClassId {
+    /// The index in the model's output.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0
+    }
+
+    /// All classes of a model with `count` of them.
+    pub fn all(count: usize) -> impl Iterator<Item = Self> {
+        (0..count).map(Self)
+    }
+}
+
+/// A class that does not exist, or not only once.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// Beyond the last class.
+    #[error("There is no class {index}: this model has the classes 0 to {last}.")]
+    Index {
+        /// The index asked for.
+        index: usize,
+        /// The last class.
+        last: usize,
+    },
+    /// No class of that name.
+    #[error("There is no class called {name:?}.{}", hint(.similar))]
+    Name {
+        /// The name asked for.
+        name: String,
+        /// Names that contain it, with their indices.
+        similar: Vec<String>,
+    },
+    /// More than one class of that name.
+    #[error("More than one class is called {name:?}: give one of the indices {indices:?}.")]
+    Ambiguous {
+        /// The name asked for.
+        name: String,
+        /// The classes of that name.
+        indices: Vec<usize>,
+    },
+}
+
+fn hint(similar: &[String]) -> String {
+    if similar.is_empty() {
+        " Give its index, or \"top\" for the most probable one.".into()
+    } else {
+        format!(" Did you mean {}?", similar.join(", "))
+    }
+}
+
+/// The names of a model's classes.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    names: Vec<String>,
+    /// Lower-case names, for searching as one types.
+    folded: Vec<String>,
+}
+
+impl Labels {
+    /// Names in index order.
+    #[must_use]
+    pub fn new(names: Vec<String>) -> Self {
+        let folded = names.iter().map(|name| name.to_lowercase()).collect();
+        Self { names, folded }
+    }
+
+    /// `ImageNet`'s names for 1000 classes, otherwise `class 0`, `class 1`, …
+    #[must_use]
+    pub fn for_count(classes: usize) -> Self {
+        if classes == 1000 {
+            Self::new(IMAGENET.lines().map(str::to_owned).collect())
+        } else {
+            Self::new((0..classes).map(|index| format!("class {index}")).collect())
+        }
+    }
+
+    /// Number of classes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are no classes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The whole label, synonyms included.
+    #[must_use]
+    pub fn full(&self, class: ClassId) -> &str {
+        &self.names[class.0]
+    }
+
+    /// The first synonym of the label.
+    #[must_use]
+    pub fn name(&self, class: ClassId) -> &str {
+        let full = self.full(class);
+        full.split(',').next().unwrap_or(full).trim()
+    }
+
+    /// The class with an index.
+    ///
+    /// # Errors
+    /// [`LabelError::Index`] beyond the last class.
+    pub fn class(&self, index: usize) -> Result<ClassId, LabelError> {
+        if index < self.len() {
+            Ok(ClassId(index))
+        } else {
+            let last = self.len().saturating_sub(1);
+            Err(LabelError::Index { index, last })
+        }
+    }
+
+    /// The class that a user names: an index, or a name or synonym in any case.
+    ///
+    /// # Errors
+    /// [`LabelError`]: none, or more than one, of that name.
+    pub fn find(&self, text: &str) -> Result<ClassId, LabelError> {
+        if let Ok(index) = text.trim().parse() {
+            return self.class(index);
+        }
+        let wanted = text.trim().to_lowercase();
+        let is_it =
+            |label: &String| *label == wanted || label.split(',').any(|s| s.trim() == wanted);
+        let found: Vec<usize> = (0..self.len())
+            .filter(|&i| is_it(&self.folded[i]))
+            .collect();
+        match found[..] {
+            [index] => Ok(ClassId(index)),
+            [] => Err(LabelError::Name {
+                name: text.to_owned(),
+                similar: self
+                    .search(text)
+                    .take(5)
+                    .map(|class| format!("{:?} ({class})", self.name(class)))
+                    .collect(),
+            }),
+            _ => Err(LabelError::Ambiguous {
+                name: text.to_owned(),
+                indices: found,
+            }),
+        }
+    }
+
+    /// Classes whose label contains every word of `text`, or whose index it is.
+    pub fn search<'a>(&'a self, text: &str) -> impl Iterator<Item = ClassId> + use<'a> {
+        let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+        ClassId::all(self.len()).filter(move |class| {
+            let label = &self.folded[class.0];
+            words.iter().all(|word| label.contains(word))
+                || matches!(&words[..], [word] if *word == class.0.to_string())
+        })
+    }
+}
+
+impl fmt::Display for ClassId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imagenet_has_a_thousand_names() {
+        let labels = Labels::for_count(1000);
+        assert_eq!(labels.len(), 1000);
+        assert_eq!(labels.full(ClassId(0)), "tench");
+        assert_eq!(labels.full(ClassId(282)), "tiger cat");
+        assert_eq!(labels.full(ClassId(999)), "toilet tissue");
+        assert_eq!(Labels::for_count(3).full(ClassId(2)), "class 2");
+    }
+
+    #[test]
+    fn classes_are_found_by_index_name_and_synonym() {
+        let labels = Labels::new(
+            ["tabby, tabby cat", "Egyptian cat", "crane", "crane"]
+                .map(String::from)
+                .to_vec(),
+        );
+        assert_eq!(labels.find("1"), Ok(ClassId(1)));
+        assert_eq!(labels.find("egyptian CAT"), Ok(ClassId(1)));
+        assert_eq!(labels.find("tabby cat"), Ok(ClassId(0)));
+        assert_eq!(labels.name(ClassId(0)), "tabby");
+        for (text, words) in [
+            ("4", "classes 0 to 3"),
+            ("crane", "[2, 3]"),
+            ("cat", "Did you mean \"tabby\" (0), \"Egyptian cat\" (1)?"),
+            ("xyzzy", "Give its index"),
+        ] {
+            let message = labels.find(text).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn search_takes_words_in_any_order_and_indices() {
+        let labels = Labels::for_count(1000);
+        let names = |text| {
+            labels
+                .search(text)
+                .map(|c| labels.name(c).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("cat tiger"), ["tiger cat"]);
+        assert_eq!(names("282"), ["tiger cat"]);
+        assert_eq!(names("").len(), 1000);
+    }
+}

@@ -1,0 +1,43 @@
+//! camlens shows *why* an image classifier answered as it did.
+//!
+//! Data walks one way, and each stage is a type that the next one takes:
+//! `file → Photo → Framing + Input → (network) → Analysis → Map → Heatmap →
+//! pixels`. The network runs once for each photo; classes, methods, scaling,
+//! colours and opacity only need what an [`Analysis`](analysis::Analysis) holds.
+//!
+//! ```
+//! use camlens::{cam, colormap::Colormap, engine::Engine, framing::Framing};
+//! use camlens::{heatmap::{Heatmap, Scaling}, overlay, photo::Photo};
+//!
+//! let photo = Photo::open("assets/samples/cat.png".as_ref())?;
+//! let mut engine = Engine::open(&Default::default(), Default::default())?;
+//! let analysis = engine.analyse(&photo, Framing::Whole)?;
+//! let class = analysis.top();
+//! let map = cam::explain(cam::Method::GradCam, &analysis.features, &analysis.head, class);
+//! let size = (photo.width, photo.height);
+//! let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
+//! let picture = overlay::blend(&photo, &analysis.placement, heat.as_ref(), Colormap::Turbo, Default::default());
+//! assert!(analysis.model.labels.name(class).ends_with("cat"));
+//! assert_ne!(picture.rgb, photo.rgb);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod photo;
+
+pub mod framing;
+
+pub mod labels;
+
+pub mod model;
+
+pub mod engine;
+
+pub mod analysis;
+
+pub mod cam;
+
+pub mod heatmap;
+
+pub mod colormap;
+
+pub mod overlay;

@@ -1,0 +1,247 @@
+//! The only place that blends: photo, heat and colours to pixels.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::colormap::{self, Colormap};
+use crate::framing::Placement;
+use crate::heatmap::Heatmap;
+use crate::photo::Photo;
+
+/// How much of the photo's light is left where the network did not look.
+pub const DIMMED: f32 = 0.4;
+/// Pixels of background between pictures side by side.
+const GAP: usize = 8;
+/// Neutral grey between pictures side by side.
+const GAP_GREY: u8 = 128;
+
+/// The share of the heat's colour in the picture: 0..=1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Opacity(f32);
+
+impl Opacity {
+    /// From a share, `None` outside 0..=1.
+    #[must_use]
+    pub fn new(share: f32) -> Option<Self> {
+        (0.0..=1.0).contains(&share).then_some(Self(share))
+    }
+
+    /// The share, 0..=1.
+    #[must_use]
+    pub fn share(self) -> f32 {
+        self.0
+    }
+}
+
+impl Default for Opacity {
+    fn default() -> Self {
+        Self(0.55)
+    }
+}
+
+/// RGB8 pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Interleaved, row by row: `3·width·height` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// The photo at full size with heat over it: `out = (1−a)·photo + a·colour`, the
+/// plain linear blend of the stored values. What the network did not see is
+/// dimmed and never painted. Without heat the photo stays as it is.
+///
+/// # Panics
+/// If the heat was not made for a grid of the photo's size.
+#[must_use]
+pub fn blend(
+    photo: &Photo,
+    placement: &Placement,
+    heat: Option<&Heatmap>,
+    colormap: Colormap,
+    opacity: Opacity,
+) -> Picture {
+    let (width, height) = (photo.width, photo.height);
+    let mut rgb = photo.rgb.clone();
+    let row_bytes = 3 * width;
+    if placement.hides_something() {
+        dim_outside(&mut rgb, (width, height), placement.seen_in_photo());
+    }
+    if let Some(heat) = heat {
+        assert_eq!(heat.size, (width, height), "heat at the photo's own size");
+        let table = colormap.table();
+        let (left, top) = heat.offset;
+        rgb.par_chunks_exact_mut(row_bytes)
+            .skip(top)
+            .zip(heat.values.par_chunks_exact(heat.extent.0.max(1)))
+            .for_each(|(row, values)| {
+                for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(values) {
+                    let colour = table[usize::from(colormap::entry(value))];
+                    for channel in 0..3 {
+                        pixel[channel] = mix(pixel[channel], colour[channel], opacity.0);
+                    }
+                }
+            });
+    }
+    Picture { width, height, rgb }
+}
+
+/// Most heat pixels on a side on screen: at 32 input pixels for a cell and at most
+/// 24 cells on a side that is 40 and more for each cell, and the screen's own
+/// filter does the rest.
+const SCREEN_SIDE: usize = 960;
+
+/// The grid (width, height) on which heat is drawn on screen: the photo's, or
+/// fewer pixels in the same proportion.
+#[must_use]
+pub fn screen_grid(placement: &Placement) -> (usize, usize) {
+    let (width, height) = placement.photo;
+    let longest = width.max(height);
+    if longest <= SCREEN_SIDE {
+        return (width, height);
+    }
+    let side = |length: usize| (length * SCREEN_SIDE / longest).max(1);
+    (side(width), side(height))
+}
+
+/// The heat's own colours, RGB8, for the part that has heat: what the screen
+/// lays over the photo at the chosen opacity.
+#[must_use]
+pub fn colours(heat: &Heatmap, colormap: Colormap) -> Picture {
+    let table = colormap.table();
+    let rgb = heat
+        .values
+        .iter()
+        .flat_map(|&value| table[usize::from(colormap::entry(value))])
+        .collect();
+    let (width, height) = heat.extent;
+    Picture { width, height, rgb }
+}
+
+/// `(1−share)·under + share·over`, rounded.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a mean of two bytes
+fn mix(under: u8, over: u8, share: f32) -> u8 {
+    ((1.0 - share) * f32::from(under) + share * f32::from(over) + 0.5) as u8
+}
+
+/// Dims every pixel whose centre lies outside the part seen (photo pixels).
+fn dim_outside(rgb: &mut [u8], (width, _): (usize, usize), seen: [f64; 4]) {
+    let [left, top, right, bottom] = seen;
+    for (y, row) in rgb.chunks_exact_mut(3 * width).enumerate() {
+        let row_seen = (top..=bottom).contains(&(y as f64 + 0.5));
+        for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
+            if !(row_seen && (left..=right).contains(&(x as f64 + 0.5))) {
+                for value in pixel {
+                    *value = mix(0, *value, DIMMED);
+                }
+            }
+        }
+    }
+}
+
+/// Pictures of the same height next to each other.
+#[must_use]
+pub fn side_by_side(pictures: &[Picture]) -> Picture {
+    let gaps = GAP * pictures.len().saturating_sub(1);
+    let width = pictures.iter().map(|p| p.width).sum::<usize>() + gaps;
+    let height = pictures.iter().map(|p| p.height).max().unwrap_or(0);
+    let mut rgb = vec![GAP_GREY; 3 * width * height];
+    let mut left = 0;
+    for picture in pictures {
+        let rows = picture.rgb.chunks_exact(3 * picture.width);
+        for (out, row) in rgb.chunks_exact_mut(3 * width).zip(rows) {
+            out[3 * left..3 * left + row.len()].copy_from_slice(row);
+        }
+        left += picture.width + GAP;
+    }
+    Picture { width, height, rgb }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::Framing;
+
+    fn flat(width: usize, height: usize, value: f32) -> Heatmap {
+        Heatmap {
+            size: (width, height),
+            offset: (0, 0),
+            extent: (width, height),
+            values: vec![value; width * height],
+        }
+    }
+
+    #[test]
+    fn the_blend_is_linear_and_its_ends_are_exact() {
+        let photo = Photo::from_rgb("x", 2, 1, vec![10, 100, 200, 0, 255, 30]);
+        let placement = Framing::Squash.place(2, 1);
+        let heat = flat(2, 1, 1.0);
+        let at = |share| {
+            let opacity = Opacity::new(share).unwrap();
+            blend(&photo, &placement, Some(&heat), Colormap::Grey, opacity).rgb
+        };
+        assert_eq!(at(0.0), photo.rgb);
+        assert_eq!(at(1.0), [255; 6]);
+        assert_eq!(at(0.5), [133, 178, 228, 128, 255, 143]); // (10 + 255)/2 = 132.5, …
+        assert_eq!(at(0.2), [59, 131, 211, 51, 255, 75]);
+    }
+
+    #[test]
+    fn without_heat_the_photo_stays() {
+        let photo = Photo::from_rgb("x", 2, 1, vec![10, 100, 200, 0, 255, 30]);
+        let placement = Framing::Squash.place(2, 1);
+        let picture = blend(
+            &photo,
+            &placement,
+            None,
+            Colormap::Turbo,
+            Opacity::default(),
+        );
+        assert_eq!(picture.rgb, photo.rgb);
+    }
+
+    #[test]
+    fn outside_a_crop_the_photo_is_dimmed_and_not_painted() {
+        let photo = Photo::from_rgb("x", 512, 256, vec![100; 3 * 512 * 256]);
+        let placement = Framing::Crop.place(512, 256);
+        let heat = Heatmap {
+            size: (512, 256),
+            offset: (144, 16),
+            extent: (224, 224),
+            values: vec![1.0; 224 * 224],
+        };
+        let opacity = Opacity::new(1.0).unwrap();
+        let picture = blend(&photo, &placement, Some(&heat), Colormap::Grey, opacity);
+        let at = |x: usize, y: usize| picture.rgb[3 * (y * 512 + x)];
+        assert_eq!(
+            (at(143, 100), at(144, 100), at(367, 100), at(368, 100)),
+            (40, 255, 255, 40)
+        );
+        assert_eq!(
+            (at(200, 15), at(200, 16), at(200, 239), at(200, 240)),
+            (40, 255, 255, 40)
+        );
+    }
+
+    #[test]
+    fn opacity_outside_its_range_is_refused() {
+        assert!(Opacity::new(-0.1).is_none() && Opacity::new(1.1).is_none());
+        assert!(Opacity::new(f32::NAN).is_none());
+    }
+
+    #[test]
+    fn pictures_stand_side_by_side_with_a_gap() {
+        let one = |value| Picture {
+            width: 1,
+            height: 1,
+            rgb: vec![value; 3],
+        };
+        let both = side_by_side(&[one(1), one(2)]);
+        assert_eq!((both.width, both.height), (10, 1));
+        assert_eq!((both.rgb[0], both.rgb[3], both.rgb[27]), (1, GAP_GREY, 2));
+    }
+}

@@ -1,0 +1,412 @@
+//! Photos: bytes of any common format to upright RGB8, or a clear refusal.
+//!
+//! EXIF orientation is applied, 16-bit samples are scaled to 8, grey is
+//! replicated, CMYK converted, alpha composited on white, and of animated files
+//! the first frame is taken. Sizes are checked before anything is allocated.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use fast_image_resize as fir;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+/// Largest side accepted, in pixels.
+pub const MAX_SIDE: u32 = 32_768;
+/// Largest photo accepted, in pixels: 128 megapixels, 384 MB as RGB8.
+pub const MAX_PIXELS: u64 = 128_000_000;
+/// Largest file read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+/// What shows through transparent parts.
+pub const ALPHA_BACKGROUND: [u8; 3] = [255; 3];
+
+/// File name endings of the formats that can be read.
+pub const EXTENSIONS: [&str; 18] = [
+    "jpg", "jpeg", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "ico", "pnm", "pbm",
+    "pgm", "ppm", "pam", "tga", "qoi",
+];
+
+/// Why a photo could not be read; every message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PhotoError {
+    /// The file could not be read at all.
+    #[error("Can't read {name}: {source}. Check that the file is there and may be read.")]
+    Io {
+        /// File name as shown.
+        name: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A folder was given.
+    #[error("{name} is a folder. Give the photos in it instead.")]
+    Folder {
+        /// Folder name as shown.
+        name: String,
+    },
+    /// A format that is known but not read.
+    #[error("Can't read {name}: {format} is not supported. Convert it to JPEG or PNG.")]
+    Unsupported {
+        /// File name as shown.
+        name: String,
+        /// The format's name.
+        format: &'static str,
+    },
+    /// Not an image, as far as the first bytes tell.
+    #[error(
+        "Can't read {name}: it is not an image. Give a JPEG, PNG, WebP, GIF, TIFF or BMP file."
+    )]
+    NotAnImage {
+        /// File name as shown.
+        name: String,
+    },
+    /// An empty file.
+    #[error("Can't read {name}: the file is empty.")]
+    Empty {
+        /// File name as shown.
+        name: String,
+    },
+    /// Larger than this program accepts.
+    #[error(
+        "{name} is too large ({size}). Scale it down to at most 128 megapixels and 32768 pixels a side."
+    )]
+    TooLarge {
+        /// File name as shown.
+        name: String,
+        /// Its size, in words.
+        size: String,
+    },
+    /// An image, but damaged.
+    #[error(
+        "Can't read {name}: the file is damaged or cut short ({cause}). Save or download it again."
+    )]
+    Damaged {
+        /// File name as shown.
+        name: String,
+        /// The decoder's reason.
+        cause: String,
+    },
+}
+
+/// An upright photo.
+#[derive(Clone, Debug)]
+pub struct Photo {
+    /// What to call it on screen: the file name.
+    pub name: String,
+    /// Where it came from, if it came from a file.
+    pub path: Option<PathBuf>,
+    /// Width in pixels, at least 1.
+    pub width: usize,
+    /// Height in pixels, at least 1.
+    pub height: usize,
+    /// RGB8, interleaved, row by row: `3·width·height` bytes.
+    pub rgb: Vec<u8>,
+    /// Whether transparent parts were composited on [`ALPHA_BACKGROUND`].
+    pub had_alpha: bool,
+}
+
+impl Photo {
+    /// Reads a photo from a file.
+    ///
+    /// # Errors
+    /// [`PhotoError`] by kind of fault.
+    pub fn open(path: &Path) -> Result<Self, PhotoError> {
+        let name = display_name(path);
+        let io = |source| PhotoError::Io {
+            name: name.clone(),
+            source,
+        };
+        let metadata = fs::metadata(path).map_err(io)?;
+        if metadata.is_dir() {
+            return Err(PhotoError::Folder { name });
+        }
+        if metadata.len() > MAX_FILE_BYTES {
+            let size = format!("{} MB", metadata.len() / 1_000_000);
+            return Err(PhotoError::TooLarge { name, size });
+        }
+        let bytes = fs::read(path).map_err(io)?;
+        let mut photo = Self::decode(&name, &bytes)?;
+        photo.path = Some(path.to_owned());
+        Ok(photo)
+    }
+
+    /// Decodes a photo from the bytes of a file.
+    ///
+    /// # Errors
+    /// [`PhotoError`] by kind of fault.
+    pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, PhotoError> {
+        let name = name.to_owned();
+        if bytes.is_empty() {
+            return Err(PhotoError::Empty { name });
+        }
+        let mut reader = ImageReader::new(Cursor::new(bytes));
+        match image::guess_format(bytes) {
+            Ok(format) => reader.set_format(format),
+            // TGA has no signature: only its name tells.
+            Err(_) if name.to_lowercase().ends_with(".tga") => {
+                reader.set_format(ImageFormat::Tga);
+            }
+            Err(_) => return Err(unreadable(name, bytes)),
+        }
+        let unsupported = reader.format().is_some_and(|f| !f.reading_enabled());
+        if unsupported {
+            return Err(unreadable(name, bytes));
+        }
+        let damaged = |cause: image::ImageError| PhotoError::Damaged {
+            name: name.clone(),
+            cause: cause.to_string(),
+        };
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        // Up to 8 bytes a pixel while decoding (16-bit RGBA).
+        limits.max_alloc = Some(MAX_PIXELS * 8);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder().map_err(|e| match e {
+            image::ImageError::Limits(_) => PhotoError::TooLarge {
+                name: name.clone(),
+                size: format!("a side above {MAX_SIDE} pixels"),
+            },
+            other => damaged(other),
+        })?;
+        let (width, height) = decoder.dimensions();
+        if u64::from(width) * u64::from(height) > MAX_PIXELS || width.max(height) > MAX_SIDE {
+            let size = format!("{width}×{height} pixels");
+            return Err(PhotoError::TooLarge { name, size });
+        }
+        if width == 0 || height == 0 {
+            return Err(PhotoError::Damaged {
+                name,
+                cause: format!("{width}×{height} pixels"),
+            });
+        }
+        // A photo whose EXIF block is damaged is shown as it lies.
+        let orientation = decoder
+            .orientation()
+            .unwrap_or(image::metadata::Orientation::NoTransforms);
+        let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+        picture.apply_orientation(orientation);
+        Ok(Self::from_picture(name, picture))
+    }
+
+    /// A photo from pixels that are RGB8 already.
+    ///
+    /// # Panics
+    /// If `rgb` does not hold `3·width·height` bytes, or a side is 0.
+    #[must_use]
+    pub fn from_rgb(name: &str, width: usize, height: usize, rgb: Vec<u8>) -> Self {
+        assert_eq!(rgb.len(), 3 * width * height, "RGB8 of this size");
+        assert!(!rgb.is_empty(), "at least one pixel");
+        Self {
+            name: name.to_owned(),
+            path: None,
+            width,
+            height,
+            rgb,
+            had_alpha: false,
+        }
+    }
+
+    fn from_picture(name: String, picture: DynamicImage) -> Self {
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let mut had_alpha = false;
+        let rgb = if picture.color().has_alpha() {
+            let rgba = picture.into_rgba8().into_raw();
+            had_alpha = rgba.chunks_exact(4).any(|pixel| pixel[3] < 255);
+            composite(&rgba)
+        } else {
+            picture.into_rgb8().into_raw()
+        };
+        Self {
+            name,
+            path: None,
+            width,
+            height,
+            rgb,
+            had_alpha,
+        }
+    }
+
+    /// The photo at most `max_side` pixels on its longer side: RGB8 and its
+    /// width and height, for thumbnails and for screens with small textures.
+    /// Never enlarged; what the network sees comes from [`crate::framing`].
+    #[must_use]
+    pub fn scaled_down(&self, max_side: usize) -> (usize, usize, Vec<u8>) {
+        let longest = self.width.max(self.height);
+        if longest <= max_side {
+            return (self.width, self.height, self.rgb.clone());
+        }
+        let side = |length: usize| (length * max_side / longest).max(1);
+        let (width, height) = (side(self.width), side(self.height));
+        let rgb =
+            shrink(&self.rgb, (self.width, self.height), (width, height)).unwrap_or_else(|| {
+                crate::framing::resize_like_pillow(
+                    &self.rgb,
+                    (self.width, self.height),
+                    (width, height),
+                )
+            });
+        (width, height, rgb)
+    }
+}
+
+/// Antialiased shrinking by `fast_image_resize`; `None` if it refuses.
+fn shrink(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Option<Vec<u8>> {
+    let side = |length: usize| u32::try_from(length).ok();
+    let source =
+        fir::images::ImageRef::new(side(from.0)?, side(from.1)?, rgb, fir::PixelType::U8x3);
+    let mut target = fir::images::Image::new(side(to.0)?, side(to.1)?, fir::PixelType::U8x3);
+    fir::Resizer::new()
+        .resize(&source.ok()?, &mut target, None)
+        .ok()?;
+    Some(target.into_vec())
+}
+
+/// RGBA8 (straight alpha) to RGB8 on [`ALPHA_BACKGROUND`].
+fn composite(rgba: &[u8]) -> Vec<u8> {
+    let mut rgb = Vec::with_capacity(rgba.len() / 4 * 3);
+    for pixel in rgba.chunks_exact(4) {
+        let alpha = u32::from(pixel[3]);
+        for channel in 0..3 {
+            let over = u32::from(pixel[channel]) * alpha;
+            let under = u32::from(ALPHA_BACKGROUND[channel]) * (255 - alpha);
+            #[allow(clippy::cast_possible_truncation)] // a mean of two bytes
+            rgb.push(((over + under + 127) / 255) as u8);
+        }
+    }
+    rgb
+}
+
+/// What a path is called on screen.
+#[must_use]
+pub fn display_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The refusal for bytes that no decoder takes, with the format's name where
+/// the first bytes tell it.
+fn unreadable(name: String, bytes: &[u8]) -> PhotoError {
+    let starts = |prefix: &[u8]| bytes.starts_with(prefix);
+    let brand = bytes.get(4..12).filter(|b| b.starts_with(b"ftyp"));
+    let format = match brand.map(|b| &b[4..]) {
+        Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => Some("HEIC"),
+        Some(b"avif" | b"avis") => Some("AVIF"),
+        Some(_) => Some("video (MP4)"),
+        None if starts(b"%PDF") => Some("PDF"),
+        None if starts(b"8BPS") => Some("Photoshop (PSD)"),
+        None if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") => Some("JPEG XL"),
+        None if starts(b"\0\0\0\x0cjP  ") => Some("JPEG 2000"),
+        None if starts(b"DDS ") => Some("DDS"),
+        None if starts(b"#?RADIANCE") => Some("Radiance HDR"),
+        None if starts(b"\x76\x2f\x31\x01") => Some("OpenEXR"),
+        None if bytes.get(128..132) == Some(b"DICM") => Some("DICOM"),
+        None if starts(b"<svg") || starts(b"<?xml") => Some("SVG or XML"),
+        None => None,
+    };
+    match format {
+        Some(format) => PhotoError::Unsupported { name, format },
+        None => PhotoError::NotAnImage { name },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ImageBuffer, Luma, Rgb, Rgba};
+
+    fn png(picture: &DynamicImage) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn sixteen_bits_are_scaled_not_cut() {
+        let picture = ImageBuffer::from_pixel(2, 1, Luma([32_896u16])); // 128·257
+        let photo = Photo::decode("x.png", &png(&DynamicImage::ImageLuma16(picture))).unwrap();
+        assert_eq!(photo.rgb, [128; 6]);
+    }
+
+    #[test]
+    fn alpha_is_composited_on_white() {
+        let picture = ImageBuffer::from_fn(2, 1, |x, _| {
+            Rgba([0u8, 0, 100, if x == 0 { 0 } else { 128 }])
+        });
+        let photo = Photo::decode("x.png", &png(&DynamicImage::ImageRgba8(picture))).unwrap();
+        assert_eq!(photo.rgb, [255, 255, 255, 127, 127, 177]);
+        assert!(photo.had_alpha);
+    }
+
+    #[test]
+    fn exif_orientation_is_applied() {
+        // A 2×1 JPEG (red, blue) whose EXIF says "rotate 90° clockwise".
+        let picture = ImageBuffer::from_fn(16, 8, |x, _| {
+            if x < 8 {
+                Rgb([255u8, 0, 0])
+            } else {
+                Rgb([0, 0, 255])
+            }
+        });
+        let mut jpeg = Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(picture)
+            .write_to(&mut jpeg, ImageFormat::Jpeg)
+            .unwrap();
+        let jpeg = jpeg.into_inner();
+        let mut exif =
+            b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+        let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+        let mut bytes = vec![0xff, 0xd8, 0xff, 0xe1, length[0], length[1]];
+        bytes.append(&mut exif);
+        bytes.extend(&jpeg[2..]);
+        let photo = Photo::decode("x.jpg", &bytes).unwrap();
+        assert_eq!((photo.width, photo.height), (8, 16));
+        assert!(photo.rgb[0] > 200 && photo.rgb[2] < 60, "red is on top");
+    }
+
+    #[test]
+    fn refusals_name_the_fault_and_the_way_out() {
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0";
+        let png = png(&DynamicImage::new_rgb8(64, 64));
+        for (name, bytes, words) in [
+            (
+                "a.heic",
+                &heic[..],
+                "HEIC is not supported. Convert it to JPEG or PNG.",
+            ),
+            ("a.txt", b"hello there", "not an image"),
+            ("a.png", b"", "empty"),
+            ("a.png", &png[..png.len() / 2], "damaged"),
+            ("a.svg", b"<svg xmlns='x'/>", "SVG"),
+        ] {
+            let message = Photo::decode(name, bytes).unwrap_err().to_string();
+            assert!(
+                message.contains(words) && message.contains(name),
+                "{message}"
+            );
+        }
+        let missing = Photo::open(Path::new("/nowhere/cat.png"))
+            .unwrap_err()
+            .to_string();
+        assert!(missing.contains("Can't read cat.png"), "{missing}");
+        let folder = Photo::open(Path::new("/")).unwrap_err().to_string();
+        assert!(folder.contains("folder"), "{folder}");
+    }
+
+    #[test]
+    fn a_header_that_claims_a_huge_picture_is_refused_before_allocation() {
+        let mut bomb = b"P6\n32000 32000\n255\n".to_vec();
+        bomb.extend([0; 64]);
+        let message = Photo::decode("bomb.ppm", &bomb).unwrap_err().to_string();
+        assert!(message.contains("32000×32000 pixels"), "{message}");
+    }
+
+    #[test]
+    fn scaling_down_keeps_the_aspect_ratio() {
+        let photo = Photo::from_rgb("x", 400, 100, vec![90; 3 * 400 * 100]);
+        let (width, height, rgb) = photo.scaled_down(100);
+        assert_eq!((width, height), (100, 25));
+        assert!(rgb.iter().all(|&value| value == 90));
+    }
+}

@@ -1,0 +1,122 @@
+//! Properties that maps must have on a real photo and the built-in model.
+
+use camlens::analysis::Analysis;
+use camlens::cam::{self, Method, grad_cam, grad_cam_plus_plus};
+use camlens::engine::Engine;
+use camlens::framing::Framing;
+use camlens::labels::ClassId;
+use camlens::model::ModelChoice;
+use camlens::model::device::DeviceChoice;
+use camlens::photo::Photo;
+use candle_core::{Device, Tensor, Var};
+
+fn analysis() -> Analysis {
+    let photo = Photo::open("assets/samples/two-cats.png".as_ref()).unwrap();
+    let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+    engine.analyse(&photo, Framing::Whole).unwrap()
+}
+
+/// Gradients of one logit at the target layer, by candle's autograd through
+/// pooling and the linear layer.
+fn gradients(analysis: &Analysis, class: ClassId) -> Vec<f32> {
+    let features = &analysis.features;
+    let shape = (features.channels, features.cells());
+    let a = Tensor::from_slice(&features.values, shape, &Device::Cpu).unwrap();
+    let a = Var::from_tensor(&a).unwrap();
+    let classes = analysis.head.classes();
+    let weight = Tensor::from_slice(
+        &analysis.head.weight,
+        (classes, features.channels),
+        &Device::Cpu,
+    )
+    .unwrap();
+    let pooled = a.as_tensor().mean(1).unwrap().unsqueeze(1).unwrap();
+    let logit = weight
+        .matmul(&pooled)
+        .unwrap()
+        .get(class.index())
+        .unwrap()
+        .sum_all()
+        .unwrap();
+    let store = logit.backward().unwrap();
+    store
+        .get(&a)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+#[test]
+fn the_closed_form_agrees_with_candles_autograd() {
+    let analysis = analysis();
+    for class in [
+        analysis.ranking[0],
+        analysis.ranking[4],
+        analysis.ranking[999],
+    ] {
+        let gradients = gradients(&analysis, class);
+        let general = [
+            grad_cam::weights(&analysis.features, &gradients),
+            grad_cam_plus_plus::weights(
+                &analysis.features,
+                &gradients,
+                grad_cam_plus_plus::Variant::Eq19,
+            ),
+        ];
+        for (method, weights) in Method::ALL.into_iter().zip(general) {
+            let closed = cam::explain(method, &analysis.features, &analysis.head, class).cells;
+            let general = cam::weighted_sum(&analysis.features, &weights);
+            let largest = closed.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            for (a, b) in closed.iter().zip(&general) {
+                assert!(
+                    (a - b).abs() <= 1e-5 * largest,
+                    "{method:?}, class {class}: {a} and {b}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn grad_cam_adds_up_to_the_logit_for_all_classes_and_every_map_is_finite() {
+    let analysis = analysis();
+    let mut without_evidence = 0;
+    for class in ClassId::all(1000) {
+        let [map, plus_plus] = Method::ALL
+            .map(|method| cam::explain(method, &analysis.features, &analysis.head, class));
+        let expected = analysis.logit(class) - analysis.head.bias[class.index()];
+        assert!(
+            (map.sum() - expected).abs() < 1e-4 * (1.0 + expected.abs()),
+            "class {class}"
+        );
+        for map in [&map, &plus_plus] {
+            assert_eq!(map.cells.len(), map.height * map.width);
+            assert!(
+                map.cells.iter().all(|cell| cell.is_finite()),
+                "class {class}"
+            );
+        }
+        // Its weights and the activations are never negative.
+        assert!(
+            plus_plus.cells.iter().all(|&cell| cell >= 0.0),
+            "class {class}"
+        );
+        without_evidence += usize::from(!map.has_positive_evidence());
+    }
+    assert!(
+        without_evidence < 500,
+        "{without_evidence} of 1000 classes have no evidence"
+    );
+}
+
+#[test]
+fn the_target_layer_has_one_cell_for_32_input_pixels() {
+    let analysis = analysis();
+    let (width, height) = analysis.placement.input;
+    assert_eq!(
+        (analysis.features.width, analysis.features.height),
+        (width / 32, height / 32)
+    );
+}

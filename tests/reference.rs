@@ -1,0 +1,217 @@
+//! Framing, logits and maps against PyTorch, stage by stage.
+
+use std::fs;
+use std::path::Path;
+
+use camlens::analysis::Analysis;
+use camlens::cam::{self, Map, Method};
+use camlens::engine::Engine;
+use camlens::framing::{Framing, Input};
+use camlens::heatmap::{Heatmap, Scaling};
+use camlens::model::ModelChoice;
+use camlens::model::device::DeviceChoice;
+use camlens::photo::Photo;
+use half::f16;
+use safetensors::SafeTensors;
+
+const PHOTOS: [&str; 4] = ["astronaut", "cat", "coffee", "rocket"];
+const FRAMINGS: [(Framing, &str); 2] = [(Framing::Crop, "crop"), (Framing::Squash, "squash")];
+
+/// Tensors of one reference file whose names begin with a prefix.
+struct Reference<'a> {
+    file: SafeTensors<'a>,
+    prefix: String,
+}
+
+impl Reference<'_> {
+    fn bytes(&self, name: &str) -> &[u8] {
+        let name = format!("{}{name}", self.prefix);
+        self.file.tensor(&name).unwrap().data()
+    }
+
+    fn f32s(&self, name: &str) -> Vec<f32> {
+        let chunks = self.bytes(name).as_chunks().0;
+        chunks.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    }
+
+    fn f16s(&self, name: &str) -> Vec<f32> {
+        let chunks = self.bytes(name).as_chunks().0;
+        chunks
+            .iter()
+            .map(|b| f16::from_le_bytes(*b).to_f32())
+            .collect()
+    }
+
+    /// (class, what follows) of every name `TAG/CLASS/LAYER/ENDING`.
+    fn classes(&self, tag: &str, layer: &str, ending: &str) -> Vec<usize> {
+        let start = format!("{}{tag}/", self.prefix);
+        let end = format!("/{layer}/{ending}");
+        let names = self.file.names();
+        let middle = |name: &&str| name.strip_prefix(&start)?.strip_suffix(&end)?.parse().ok();
+        let mut classes: Vec<usize> = names.iter().filter_map(middle).collect();
+        classes.sort_unstable();
+        classes
+    }
+}
+
+fn photo(name: &str) -> Photo {
+    Photo::open(Path::new(&format!("assets/samples/{name}.png"))).unwrap()
+}
+
+/// The reference's input: channels first there, interleaved here.
+fn input(reference: &Reference, tag: &str, framing: Framing, photo: &Photo) -> Input {
+    let planes = reference.bytes(&format!("{tag}/input_u8"));
+    let pixels = planes.len() / 3;
+    let rgb = (0..pixels)
+        .flat_map(|p| [0, 1, 2].map(|c| planes[c * pixels + p]))
+        .collect();
+    Input {
+        placement: framing.place(photo.width, photo.height),
+        rgb,
+    }
+}
+
+fn assert_close(ours: &[f32], theirs: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    let worst = ours
+        .iter()
+        .zip(theirs)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(
+        worst <= tolerance,
+        "{what}: off by {worst}, allowed {tolerance}"
+    );
+}
+
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |m, v| m.max(v.abs()))
+}
+
+fn map_of(analysis: &Analysis, method: Method, class: usize) -> Map {
+    let class = analysis.model.labels.class(class).unwrap();
+    cam::explain(method, &analysis.features, &analysis.head, class)
+}
+
+/// Framing, logits and maps of one photo; gives the number of maps compared.
+fn compare(engine: &mut Engine, reference: &Reference, name: &str, layer: &str) -> usize {
+    let photo = photo(name);
+    let mut compared = 0;
+    for (framing, tag) in FRAMINGS {
+        let theirs = input(reference, tag, framing, &photo);
+        assert!(
+            framing.frame(&photo).rgb == theirs.rgb,
+            "{name}: {tag} is not Pillow's"
+        );
+
+        let analysis = engine.run(&theirs, framing).unwrap();
+        let what = format!("{name}, {tag}");
+        assert_close(
+            &analysis.logits,
+            &reference.f32s(&format!("{tag}/logits")),
+            1e-3,
+            &what,
+        );
+
+        for class in reference.classes(tag, layer, "grad_cam_signed") {
+            for (method, key) in [
+                (Method::GradCam, "grad_cam_signed"),
+                (Method::GradCamPlusPlus, "grad_cam_plus_plus"),
+            ] {
+                let theirs = reference.f32s(&format!("{tag}/{class}/{layer}/{key}"));
+                let ours = map_of(&analysis, method, class).cells;
+                let what = format!("{name}, {tag}, class {class}, {key}");
+                assert_close(&ours, &theirs, 1e-4 * largest(&theirs), &what);
+                compared += 1;
+            }
+        }
+    }
+    compared
+}
+
+#[test]
+fn efficientnet_lite0_agrees_with_pytorch() {
+    let bytes = fs::read("tests/golden/efficientnet_lite0.safetensors").unwrap();
+    let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+    for name in PHOTOS {
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let reference = Reference {
+            file,
+            prefix: format!("{name}/"),
+        };
+        assert_eq!(compare(&mut engine, &reference, name, "last"), 2 * 3 * 2);
+    }
+}
+
+#[test]
+fn resnet18_agrees_with_pytorch() {
+    let weights = Path::new("../shared/weights/resnet18-imagenet1k.safetensors");
+    if !weights.exists() {
+        println!(
+            "skipped: no {}; ResNet-18's weights are not committed",
+            weights.display()
+        );
+        return;
+    }
+    let choice = ModelChoice::File(weights.into());
+    let mut engine = Engine::open(&choice, DeviceChoice::Cpu).unwrap();
+    for name in PHOTOS {
+        let bytes = fs::read(format!("../shared/golden/resnet18-{name}.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let reference = Reference {
+            file,
+            prefix: String::new(),
+        };
+        assert_eq!(compare(&mut engine, &reference, name, "layer4"), 2 * 3 * 2);
+    }
+}
+
+/// The grad-cam package's picture of a Grad-CAM map: ReLU, min-max, bilinear to
+/// 224×224, min-max again, in f16. It has no epsilon for Grad-CAM.
+#[test]
+fn upsampling_agrees_with_the_grad_cam_package() {
+    if !Path::new("../shared/golden").exists() {
+        println!("skipped: no ../shared/golden; the package's pictures are not committed");
+        return;
+    }
+    let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+    let mut compared = 0;
+    for name in PHOTOS {
+        let bytes = fs::read(format!(
+            "../shared/golden/efficientnet_lite0-{name}.safetensors"
+        ))
+        .unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let reference = Reference {
+            file,
+            prefix: String::new(),
+        };
+        let mut photo = photo(name);
+        let input = input(&reference, "squash", Framing::Squash, &photo);
+        // On a photo of the input's size a photo pixel is an input pixel.
+        photo = Photo::from_rgb(name, 224, 224, input.rgb);
+        let analysis = engine.analyse(&photo, Framing::Squash).unwrap();
+        let ending = "grad_cam/pytorch_grad_cam_224";
+        for class in reference.classes("squash", "last", ending) {
+            let map = map_of(&analysis, Method::GradCam, class);
+            let theirs = reference.f16s(&format!("squash/{class}/last/{ending}"));
+            let Some(heat) = Heatmap::new(&map, Scaling::MinMax, &analysis.placement, (224, 224))
+            else {
+                assert!(theirs.iter().all(|&value| value == 0.0));
+                continue;
+            };
+            let (low, high) = heat
+                .values
+                .iter()
+                .fold((1.0f32, 0.0f32), |(l, h), &v| (l.min(v), h.max(v)));
+            let ours: Vec<f32> = heat
+                .values
+                .iter()
+                .map(|v| (v - low) / (high - low))
+                .collect();
+            assert_close(&ours, &theirs, 2e-3, &format!("{name}, class {class}"));
+            compared += 1;
+        }
+    }
+    assert!(compared >= 8, "only {compared} maps were compared");
+}
