@@ -14,7 +14,19 @@ use crate::analysis::{FeatureMaps, Head};
 use crate::labels::ClassId;
 
 /// How the activations are weighted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
@@ -81,6 +93,24 @@ impl Map {
     #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
     pub fn sum(&self) -> f32 {
         self.cells.iter().map(|&cell| f64::from(cell)).sum::<f64>() as f32
+    }
+
+    /// Pearson's correlation with another map of the same size; `None` if either
+    /// is flat.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
+    pub fn correlation(&self, other: &Self) -> Option<f32> {
+        let centred = |map: &Self| -> Vec<f64> {
+            let mean = f64::from(map.sum()) / map.cells.len() as f64;
+            map.cells
+                .iter()
+                .map(|&cell| f64::from(cell) - mean)
+                .collect()
+        };
+        let (a, b) = (centred(self), centred(other));
+        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let norms = (product(&a, &a) * product(&b, &b)).sqrt();
+        (norms > 0.0).then(|| (product(&a, &b) / norms) as f32)
     }
 
     /// Whether any cell speaks for the class.
@@ -177,6 +207,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn correlation_is_pearsons() {
+        let map = |cells: [f32; 4]| Map {
+            method: Method::GradCam,
+            height: 2,
+            width: 2,
+            cells: cells.to_vec(),
+        };
+        let rising = map([1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(rising.correlation(&map([3.0, 5.0, 7.0, 9.0])), Some(1.0));
+        assert_eq!(
+            rising.correlation(&map([0.0, -1.0, -2.0, -3.0])),
+            Some(-1.0)
+        );
+        let other = rising.correlation(&map([1.0, 3.0, 2.0, 4.0])).unwrap();
+        assert!((other - 0.8).abs() < 1e-6); // numpy.corrcoef
+        assert_eq!(rising.correlation(&map([2.0; 4])), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl ClassId {
     }
 
     /// All classes of a model with `count` of them.
-    pub fn all(count: usize) -> impl Iterator<Item = Self> {
+    pub fn all(count: usize) -> impl Iterator<Item = Self> + Clone {
         (0..count).map(Self)
     }
 }

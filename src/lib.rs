@@ -41,3 +41,13 @@ pub mod heatmap;
 pub mod colormap;
 
 pub mod overlay;
+
+pub mod export;
+
+pub mod report;
+
+pub mod cli;
+
+pub mod worker;
+
+pub mod app;

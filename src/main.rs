@@ -1,1 +1,29 @@
-fn main() {}
+//! The `camlens` program: see the library's documentation.
+
+use std::process::ExitCode;
+
+use camlens::cli;
+
+fn main() -> ExitCode {
+    env_logger::init();
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err((text, 0)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err((line, status)) => {
+            eprintln!("camlens: {line}");
+            return ExitCode::from(status);
+        }
+    };
+    let result = match &cli.command {
+        Some(command) => cli::run(command),
+        None => camlens::app::open_window(cli.window),
+    };
+    if let Err(error) = result {
+        eprintln!("camlens: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -206,6 +206,18 @@ impl Photo {
         }
     }
 
+    /// A photo from RGBA8 pixels with straight alpha, as clipboards hold them;
+    /// `None` if there are no pixels, or not as many as the sides say.
+    #[must_use]
+    pub fn from_rgba(name: &str, width: usize, height: usize, rgba: Vec<u8>) -> Option<Self> {
+        let side = |length: usize| u32::try_from(length).ok().filter(|length| *length > 0);
+        let pixels = image::RgbaImage::from_raw(side(width)?, side(height)?, rgba)?;
+        Some(Self::from_picture(
+            name.to_owned(),
+            DynamicImage::ImageRgba8(pixels),
+        ))
+    }
+
     fn from_picture(name: String, picture: DynamicImage) -> Self {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let mut had_alpha = false;

@@ -1,0 +1,412 @@
+//! The window. Each frame: hear what the threads have to say, draw the panels,
+//! run the commands they gave, and ask for whatever is now needed.
+
+mod camera;
+mod class_picker;
+mod command;
+mod errands;
+mod keys;
+mod model_panel;
+mod panes;
+mod start_screen;
+mod state;
+mod status;
+mod strip;
+mod textures;
+mod thumbnails;
+mod toolbar;
+mod window;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use eframe::egui::{self, Context, Ui};
+
+use crate::cam;
+use crate::labels::ClassId;
+use crate::model::device::{self, DeviceStatus};
+use crate::model::{ModelChoice, catalog};
+use crate::photo::Photo;
+use crate::worker::{Job, PhotoSource, Wake, Worker};
+use camera::Camera;
+use command::Command;
+use errands::{Ask, Errands, Outcome};
+use textures::Textures;
+use thumbnails::Thumbnails;
+
+pub use errands::{Picker, Picking};
+pub use state::{ClassChoice, ClassOrder, Latest, Settings, State, View};
+pub use window::open_window;
+
+/// The key under which settings are stored.
+const SETTINGS_KEY: &str = "settings";
+
+/// What a window starts with.
+pub struct Launch {
+    /// Settings, where the command line gives them.
+    pub overrides: crate::cli::WindowArgs,
+    /// How file dialogs are shown.
+    pub picker: Picker,
+    /// Whether the last window's settings are taken over.
+    pub remember: bool,
+}
+
+/// The window's contents.
+pub struct App {
+    state: State,
+    worker: Worker,
+    thumbnails: Thumbnails,
+    errands: Errands,
+    textures: Textures,
+    camera: Camera,
+    commands: Vec<Command>,
+    devices: Vec<DeviceStatus>,
+    /// Where ResNet-18's weights are, if they are on this computer.
+    resnet18: Option<PathBuf>,
+    show_keys: bool,
+    /// The class the table last scrolled to.
+    listed: Option<ClassId>,
+    /// The photo the strip last scrolled to.
+    strip_at: Option<u64>,
+    /// The window's title now.
+    title: String,
+    /// The photo position under the pointer, 0..1 on both axes.
+    probe: Option<egui::Pos2>,
+}
+
+impl App {
+    /// Starts the threads and asks for the photos of the command line.
+    ///
+    /// # Errors
+    /// The system's, if it has no threads to give.
+    pub fn new(cc: &eframe::CreationContext, launch: Launch) -> std::io::Result<Self> {
+        cc.egui_ctx.global_style_mut(|style| {
+            // A blinking cursor would keep an idle window busy.
+            style.visuals.text_cursor.blink = false;
+        });
+        let ctx = cc.egui_ctx.clone();
+        let wake: Wake = Arc::new(move || ctx.request_repaint());
+        let stored = cc.storage.filter(|_| launch.remember);
+        let mut settings: Settings = stored
+            .and_then(|storage| eframe::get_value(storage, SETTINGS_KEY))
+            .unwrap_or_default();
+        let overrides = launch.overrides;
+        settings.model = overrides.model.unwrap_or(settings.model);
+        settings.device = overrides.device.unwrap_or(settings.device);
+        settings.framing = overrides.framing.unwrap_or(settings.framing);
+
+        let mut app = Self {
+            state: State::new(settings),
+            worker: Worker::start(wake.clone())?,
+            thumbnails: Thumbnails::start(wake.clone())?,
+            errands: Errands::new(launch.picker, wake),
+            textures: Textures::default(),
+            camera: Camera::default(),
+            commands: Vec::new(),
+            devices: device::list(),
+            resnet18: catalog::find_resnet18(),
+            show_keys: false,
+            listed: None,
+            strip_at: None,
+            title: String::new(),
+            probe: None,
+        };
+        if overrides.photos.is_empty() {
+            for (index, sample) in start_screen::SAMPLES.iter().enumerate() {
+                app.thumbnails
+                    .want(start_screen::sample_id(index), sample.clone());
+            }
+        } else {
+            let files = overrides.photos.into_iter().map(PhotoSource::File);
+            app.open(files.collect());
+        }
+        Ok(app)
+    }
+
+    /// What the window knows.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn open(&mut self, sources: Vec<PhotoSource>) {
+        let sources: Vec<PhotoSource> = sources
+            .into_iter()
+            .filter(|source| !self.is_model(source))
+            .collect();
+        let wanted = sources.clone();
+        let ids = self.state.open(sources);
+        // One photo needs no strip, and so no thumbnail; the second one brings both.
+        if self.state.photos.len() > 1 {
+            let first = self
+                .state
+                .photos
+                .first()
+                .map(|item| (item.id, item.source.clone()));
+            let first = first
+                .filter(|(id, _)| !ids.contains(id) && self.state.photos[0].thumbnail.is_none());
+            for (id, source) in first.into_iter().chain(ids.into_iter().zip(wanted)) {
+                self.thumbnails.want(id, source);
+            }
+        }
+    }
+
+    /// Weights that are opened or dropped like a photo become the model.
+    fn is_model(&mut self, source: &PhotoSource) -> bool {
+        let PhotoSource::File(path) = source else {
+            return false;
+        };
+        let ending = path
+            .extension()
+            .map(|ending| ending.to_string_lossy().to_lowercase());
+        let is_model = matches!(ending.as_deref(), Some("safetensors" | "pth" | "pt"));
+        if is_model {
+            self.commands.push(Command::UseModel(path.clone()));
+        }
+        is_model
+    }
+
+    fn hear(&mut self) {
+        while let Some(news) = self.worker.news() {
+            self.state.hear(news);
+        }
+        while let Some((id, thumbnail)) = self.thumbnails.next() {
+            match start_screen::sample_index(id) {
+                Some(index) => self.state.samples[index] = thumbnail.ok(),
+                None => {
+                    if let Some(item) = self.state.photos.iter_mut().find(|item| item.id == id) {
+                        item.thumbnail = Some(thumbnail);
+                    }
+                }
+            }
+        }
+        while let Some(outcome) = self.errands.outcome() {
+            self.finish_errand(outcome);
+        }
+    }
+
+    fn finish_errand(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Picked(Ask::Photos, paths) => {
+                self.open(paths.into_iter().map(PhotoSource::File).collect());
+            }
+            Outcome::Picked(Ask::Model, paths) => {
+                self.commands
+                    .extend(paths.into_iter().next().map(Command::UseModel));
+            }
+            Outcome::Picked(Ask::Export(_), paths) => {
+                if let Some(path) = paths.into_iter().next() {
+                    self.export(path);
+                }
+            }
+            Outcome::Cancelled => {}
+            Outcome::NoDialog => {
+                self.state.error = Some(
+                    "There is no file dialog on this system (install zenity or an xdg-desktop-portal). \
+                     Drop photos on the window, paste a path with Ctrl+V, or give them on the command line."
+                        .into(),
+                );
+            }
+            Outcome::Exported(Ok(path)) => {
+                self.state.info = Some(format!("Saved {}.", path.display()))
+            }
+            Outcome::Exported(Err(message)) => self.state.error = Some(message),
+        }
+    }
+
+    fn export(&mut self, mut path: PathBuf) {
+        if path.extension().is_none() {
+            path.set_extension("png");
+        }
+        let Some(shown) = self.state.latest.shown() else {
+            return;
+        };
+        let analysis = &shown.analysis;
+        let class = self.state.class_in(analysis);
+        let maps = self.state.settings.view.methods().iter();
+        let maps =
+            maps.map(|&method| cam::explain(method, &analysis.features, &analysis.head, class));
+        self.errands
+            .export(shown, maps.collect(), self.state.settings.look, path);
+    }
+
+    fn run(&mut self, command: Command) {
+        match command {
+            Command::AskForPhotos => self.errands.ask(Ask::Photos),
+            Command::AskForModel => self.errands.ask(Ask::Model),
+            Command::AskForExport => {
+                if let Some(shown) = self.state.latest.shown() {
+                    let stem = shown
+                        .photo
+                        .name
+                        .rsplit_once('.')
+                        .map_or(&*shown.photo.name, |(stem, _)| stem);
+                    self.errands
+                        .ask(Ask::Export(format!("{stem}-grad-cam.png")));
+                }
+            }
+            Command::Open(sources) => self.open(sources),
+            Command::Show(id) => self.state.show(id),
+            Command::StepPhoto(by) => self.state.step_photo(by),
+            Command::UseModel(path) => {
+                self.state.error = None;
+                self.state.settings.model = ModelChoice::File(path);
+            }
+            Command::StepClass(by) => self.state.step_class(by),
+            Command::Fit => self.camera = Camera::default(),
+            Command::Zoom(factor) => self.camera.zoom_by(factor),
+        }
+    }
+
+    fn name_window(&mut self, ctx: &Context) {
+        let title = match self.state.latest.shown() {
+            Some(shown) => format!("camlens – {}", shown.photo.name),
+            None => "camlens".into(),
+        };
+        if title != self.title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+
+    /// Asks the worker for what is needed now.
+    fn submit(&mut self) {
+        let Some(job) = self.state.next_job() else {
+            return;
+        };
+        if job.plan.photo != self.state.latest.shown().and_then(|shown| shown.plan.photo) {
+            self.camera = Camera::default();
+        }
+        self.send(job);
+    }
+
+    fn send(&mut self, job: Job) {
+        match self.worker.submit(job) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.state.error =
+                    Some("The inference thread had stopped and was started again.".into());
+            }
+            Err(error) => {
+                self.state.error = Some(format!(
+                    "The system has no thread to give ({error}). Close other programs and try again."
+                ));
+            }
+        }
+    }
+
+    /// Photos that were dropped on the window or pasted into it.
+    fn take_photos_in(&mut self, ctx: &Context) {
+        let dropped = ctx.input(|input| input.raw.dropped_files.clone());
+        let files: Vec<PhotoSource> = dropped
+            .iter()
+            .map(|file| PhotoSource::File(file.path().to_owned()))
+            .collect();
+        if !files.is_empty() {
+            self.commands.push(Command::Open(files));
+        }
+        if ctx.text_edit_focused() {
+            return; // the paste is for the text field
+        }
+        let events = ctx.input(|input| input.events.clone());
+        for event in &events {
+            match event {
+                egui::Event::Paste(text) => self.paste_text(text),
+                egui::Event::PasteImage(image) => {
+                    let rgba = image
+                        .pixels
+                        .iter()
+                        .flat_map(egui::Color32::to_srgba_unmultiplied)
+                        .collect();
+                    let photo =
+                        Photo::from_rgba("pasted image", image.size[0], image.size[1], rgba);
+                    let sources = photo.map(|photo| vec![PhotoSource::Pixels(Arc::new(photo))]);
+                    self.commands.extend(sources.map(Command::Open));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A path or a file URI on each line, as file managers copy them.
+    fn paste_text(&mut self, text: &str) {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let paths: Vec<PathBuf> = lines.map(path_from_text).collect();
+        if paths.iter().any(|path| path.is_file()) {
+            let files = paths.into_iter().map(PhotoSource::File);
+            self.commands.push(Command::Open(files.collect()));
+        } else {
+            let start: String = text.trim().chars().take(60).collect();
+            self.state.error = Some(format!(
+                "The clipboard holds neither an image nor the path of a file ({start:?}). Copy an image or a file, then paste again."
+            ));
+        }
+    }
+}
+
+/// A path as it is typed or copied: plain, quoted, or a `file://` URI.
+fn path_from_text(text: &str) -> PathBuf {
+    let text = text.trim_matches(['"', '\'']);
+    match text.strip_prefix("file://") {
+        Some(encoded) => {
+            let path = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
+            PathBuf::from(path.as_ref())
+        }
+        None => PathBuf::from(text),
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, _ctx: &Context, _frame: &mut eframe::Frame) {
+        self.hear();
+        self.submit();
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.take_photos_in(&ctx);
+        keys::handle(self, &ctx);
+        toolbar::show(self, ui);
+        model_panel::show(self, ui);
+        strip::show(self, ui);
+        status::show(self, ui);
+        egui::CentralPanel::default().show(ui, |ui| {
+            if self.state.latest.shown().is_some() {
+                panes::panes_ui(self, ui);
+            } else {
+                start_screen::start_screen_ui(self, ui);
+            }
+        });
+        if self.show_keys {
+            keys::help_ui(&ctx, &mut self.show_keys);
+        }
+        start_screen::drop_hint(&ctx);
+        self.name_window(&ctx);
+        for command in std::mem::take(&mut self.commands) {
+            self.run(command);
+        }
+        self.submit();
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, SETTINGS_KEY, &self.state.settings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_from_text;
+    use std::path::Path;
+
+    #[test]
+    fn paths_are_read_as_people_copy_them() {
+        for text in [
+            "/a b/c.png",
+            "\"/a b/c.png\"",
+            "file:///a%20b/c.png",
+            "'/a b/c.png'",
+        ] {
+            assert_eq!(path_from_text(text), Path::new("/a b/c.png"));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The one camera that all panes share: what part of the photo is seen, how large.
+
+use eframe::egui::{Pos2, Rect, Vec2, pos2, vec2};
+
+/// Largest zoom over the fitting size.
+const MAX_ZOOM: f32 = 64.0;
+
+/// Zoom and position, in proportions of the photo, so that it fits any pane.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Camera {
+    /// 1 shows the whole photo.
+    zoom: f32,
+    /// The photo position at the pane's centre, 0..1 on both axes.
+    centre: Vec2,
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Self {
+            zoom: 1.0,
+            centre: vec2(0.5, 0.5),
+        }
+    }
+}
+
+impl Camera {
+    /// Where the photo (width, height in any unit) lies for a pane, in points.
+    pub fn photo_rect(&self, pane: Rect, photo: Vec2) -> Rect {
+        let fit = (pane.width() / photo.x).min(pane.height() / photo.y);
+        let size = photo * fit * self.zoom;
+        let axis = |centre: f32, pane: f32, size: f32| {
+            let half = pane / (2.0 * size);
+            if half >= 0.5 {
+                0.5
+            } else {
+                centre.clamp(half, 1.0 - half)
+            }
+        };
+        let centre = vec2(
+            axis(self.centre.x, pane.width(), size.x),
+            axis(self.centre.y, pane.height(), size.y),
+        );
+        Rect::from_min_size(pane.center() - centre * size, size)
+    }
+
+    /// Zooms by a factor; the photo position under `anchor` stays there.
+    pub fn zoom_about(&mut self, anchor: Pos2, factor: f32, pane: Rect, photo: Vec2) {
+        let before = self.photo_rect(pane, photo);
+        let held = (anchor - before.min) / before.size();
+        self.zoom = (self.zoom * factor).clamp(1.0, MAX_ZOOM);
+        let size = before.size() / before.width() * self.photo_rect(pane, photo).width();
+        let min = anchor - held * size;
+        self.centre = (pane.center() - min) / size;
+        self.settle(pane, photo);
+    }
+
+    /// Zooms by a factor about the centre of every pane.
+    pub fn zoom_by(&mut self, factor: f32) {
+        self.zoom = (self.zoom * factor).clamp(1.0, MAX_ZOOM);
+    }
+
+    /// Moves the photo by a distance in points.
+    pub fn pan(&mut self, by: Vec2, pane: Rect, photo: Vec2) {
+        self.centre -= by / self.photo_rect(pane, photo).size();
+        self.settle(pane, photo);
+    }
+
+    /// Takes the position that is shown for the one that was asked for.
+    fn settle(&mut self, pane: Rect, photo: Vec2) {
+        let rect = self.photo_rect(pane, photo);
+        self.centre = (pane.center() - rect.min) / rect.size();
+    }
+}
+
+/// The photo position (0..1) under a point, if it is on the photo.
+pub fn on_photo(point: Pos2, photo_rect: Rect) -> Option<Pos2> {
+    let at = (point - photo_rect.min) / photo_rect.size();
+    let inside = (0.0..1.0).contains(&at.x) && (0.0..1.0).contains(&at.y);
+    inside.then_some(pos2(at.x, at.y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PANE: Rect = Rect {
+        min: pos2(100.0, 50.0),
+        max: pos2(500.0, 350.0),
+    };
+
+    #[test]
+    fn the_whole_photo_fits_and_is_centred() {
+        let rect = Camera::default().photo_rect(PANE, vec2(4000.0, 1000.0));
+        assert_eq!(
+            rect,
+            Rect::from_min_max(pos2(100.0, 150.0), pos2(500.0, 250.0))
+        );
+    }
+
+    #[test]
+    fn zooming_holds_the_point_under_the_pointer() {
+        let photo = vec2(640.0, 480.0);
+        let mut camera = Camera::default();
+        let anchor = pos2(240.0, 170.0);
+        let before = on_photo(anchor, camera.photo_rect(PANE, photo)).unwrap();
+        for _ in 0..5 {
+            camera.zoom_about(anchor, 1.4, PANE, photo);
+        }
+        let after = on_photo(anchor, camera.photo_rect(PANE, photo)).unwrap();
+        assert!((before - after).length() < 1e-4, "{before:?} {after:?}");
+        for _ in 0..50 {
+            camera.zoom_about(anchor, 0.5, PANE, photo);
+        }
+        assert_eq!(camera, Camera::default());
+    }
+
+    #[test]
+    fn panning_stops_at_the_edges() {
+        let photo = vec2(400.0, 300.0);
+        let mut camera = Camera::default();
+        camera.pan(vec2(50.0, 0.0), PANE, photo);
+        assert_eq!(camera, Camera::default(), "a photo that fits does not move");
+        camera.zoom_about(PANE.center(), 2.0, PANE, photo);
+        camera.pan(vec2(1e6, -1e6), PANE, photo);
+        let rect = camera.photo_rect(PANE, photo);
+        assert!((rect.left() - PANE.left()).abs() < 1e-2);
+        assert!((rect.bottom() - PANE.bottom()).abs() < 1e-2);
+    }
+}

@@ -1,0 +1,262 @@
+//! The class picker: the top five with bars, and all classes in a table.
+
+use eframe::egui::{
+    self, Align2, Color32, FontId, RichText, Sense, TextStyle, Ui, WidgetInfo, vec2,
+};
+use egui_extras::{Column, TableBuilder};
+
+use super::App;
+use super::state::{ClassChoice, ClassOrder, State};
+use crate::analysis::Analysis;
+use crate::labels::ClassId;
+
+/// Classes shown with bars.
+const TOP: usize = 5;
+const BAR_HEIGHT: f32 = 22.0;
+/// Rows of the table that are visible even in a small window.
+const FEWEST_ROWS: f32 = 5.0;
+
+/// A probability for people: no digits that say nothing, and no false zero.
+pub fn percent(probability: f32) -> String {
+    let percent = 100.0 * probability;
+    if percent >= 9.95 {
+        format!("{percent:.0} %")
+    } else if percent >= 0.1 {
+        format!("{percent:.1} %")
+    } else {
+        "< 0.1 %".into()
+    }
+}
+
+pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
+    ui.label(
+        RichText::new("EXPLAIN")
+            .small()
+            .strong()
+            .color(ui.visuals().weak_text_color()),
+    );
+    let Some(shown) = app.state.latest.shown() else {
+        ui.weak("The classes appear here once a photo is open.");
+        return;
+    };
+    let analysis = shown.analysis.clone();
+    let chosen = app.state.class_in(&analysis);
+    follow_top_ui(ui, &mut app.state.class, &analysis);
+    for &class in analysis.ranking.iter().take(TOP) {
+        if bar_ui(ui, &analysis, class, class == chosen).clicked() {
+            app.state.class = ClassChoice::Fixed(class);
+        }
+    }
+    ui.add_space(6.0);
+    let hint = format!("search {} classes", analysis.logits.len());
+    let field = egui::TextEdit::singleline(&mut app.state.search)
+        .hint_text(hint)
+        .desired_width(f32::INFINITY);
+    let field = ui.add(field);
+    field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Search classes"));
+    let scroll = app.listed != Some(chosen);
+    app.listed = Some(chosen);
+    table_ui(ui, &mut app.state, &analysis, chosen, scroll);
+}
+
+/// Whether the explained class follows the photo.
+fn follow_top_ui(ui: &mut Ui, class: &mut ClassChoice, analysis: &Analysis) {
+    let mut follow = *class == ClassChoice::Top;
+    let switch = ui.checkbox(&mut follow, "Top class of each photo");
+    let switch = switch.on_hover_text("On: the most probable class is explained. Off: the chosen class stays for the next photos.");
+    if switch.changed() {
+        *class = if follow {
+            ClassChoice::Top
+        } else {
+            ClassChoice::Fixed(analysis.top())
+        };
+    }
+}
+
+/// One class: its name, its probability, and a bar behind both.
+fn bar_ui(ui: &mut Ui, analysis: &Analysis, class: ClassId, chosen: bool) -> egui::Response {
+    let labels = &analysis.model.labels;
+    let (name, probability) = (labels.name(class), analysis.probability(class));
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), BAR_HEIGHT), Sense::click());
+    response.widget_info(|| {
+        let label = format!("{name} {}", percent(probability));
+        WidgetInfo::selected(egui::Role::RadioButton, true, chosen, label)
+    });
+    let visuals = ui.style().interact_selectable(&response, chosen);
+    let painter = ui.painter();
+    let bar = rect.with_max_x(rect.left() + rect.width() * probability);
+    let accent = ui.visuals().selection.bg_fill;
+    if response.hovered() || response.has_focus() {
+        painter.rect_filled(rect, 3.0, ui.visuals().widgets.hovered.weak_bg_fill);
+    }
+    painter.rect_filled(
+        bar,
+        3.0,
+        accent.gamma_multiply(if chosen { 1.0 } else { 0.45 }),
+    );
+    if chosen {
+        painter.rect_stroke(
+            rect,
+            3.0,
+            egui::Stroke::new(1.0, accent),
+            egui::StrokeKind::Inside,
+        );
+    }
+    let colour = if chosen {
+        ui.visuals().strong_text_color()
+    } else {
+        visuals.text_color()
+    };
+    let font = TextStyle::Body.resolve(ui.style());
+    let number = painter.text(
+        rect.right_center() - vec2(6.0, 0.0),
+        Align2::RIGHT_CENTER,
+        percent(probability),
+        font.clone(),
+        colour,
+    );
+    let room = number.left() - rect.left() - 14.0;
+    elided(
+        ui,
+        name,
+        rect.left_center() + vec2(6.0, 0.0),
+        room,
+        font,
+        colour,
+    );
+    hover_ui(response, analysis, class)
+}
+
+fn elided(ui: &Ui, text: &str, at: egui::Pos2, room: f32, font: FontId, colour: Color32) {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, colour);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room);
+    let galley = ui.painter().layout_job(job);
+    let top = at.y - galley.size().y / 2.0;
+    ui.painter().galley(egui::pos2(at.x, top), galley, colour);
+}
+
+fn hover_ui(response: egui::Response, analysis: &Analysis, class: ClassId) -> egui::Response {
+    response.on_hover_ui(|ui| {
+        ui.label(analysis.model.labels.full(class));
+        ui.label(format!("class {class}, logit {:.2}", analysis.logit(class)));
+        ui.label(format!(
+            "probability {:.4} %",
+            100.0 * analysis.probability(class)
+        ));
+    })
+}
+
+/// All classes that match the search. The header sorts; a click chooses.
+fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId, scroll: bool) {
+    let classes = state.listed_classes(analysis);
+    if classes.is_empty() {
+        ui.weak(format!("No class is called {:?}.", state.search.trim()));
+        return;
+    }
+    let row_height = ui.text_style_height(&TextStyle::Body) + 4.0;
+    let height = ui.available_height().max((FEWEST_ROWS + 1.0) * row_height);
+    let mut table = TableBuilder::new(ui)
+        .id_salt("classes")
+        .striped(true)
+        .sense(Sense::click())
+        .column(Column::remainder().clip(true))
+        .column(Column::exact(64.0))
+        .auto_shrink(false)
+        .min_scrolled_height(height - row_height)
+        .max_scroll_height(height - row_height);
+    let row_of_choice = classes.iter().position(|&class| class == chosen);
+    if let Some(row) = row_of_choice.filter(|_| scroll) {
+        table = table.scroll_to_row(row, None);
+    }
+    let order = &mut state.settings.order;
+    let mut clicked = None;
+    table
+        .header(row_height, |mut header| {
+            header.col(|ui| {
+                let now = match order {
+                    ClassOrder::Name(forward) => Some(*forward),
+                    ClassOrder::Score(_) => None,
+                };
+                if sort_button(ui, "Class", now) {
+                    *order = ClassOrder::Name(now != Some(true));
+                }
+            });
+            header.col(|ui| {
+                let now = match order {
+                    ClassOrder::Score(forward) => Some(*forward),
+                    ClassOrder::Name(_) => None,
+                };
+                if sort_button(ui, "Score", now) {
+                    *order = ClassOrder::Score(now != Some(true));
+                }
+            });
+        })
+        .body(|body| {
+            body.rows(row_height, classes.len(), |mut row| {
+                let class = classes[row.index()];
+                row.set_selected(class == chosen);
+                row.col(|ui| {
+                    ui.add(
+                        egui::Label::new(analysis.model.labels.name(class))
+                            .selectable(false)
+                            .truncate(),
+                    );
+                });
+                row.col(|ui| {
+                    ui.add(
+                        egui::Label::new(percent(analysis.probability(class))).selectable(false),
+                    );
+                });
+                let response = row.response();
+                response.widget_info(|| {
+                    let label = format!("class {}", analysis.model.labels.name(class));
+                    WidgetInfo::selected(egui::Role::Button, true, class == chosen, label)
+                });
+                if hover_ui(response, analysis, class).clicked() {
+                    clicked = Some(class);
+                }
+            });
+        });
+    if let Some(class) = clicked {
+        state.class = ClassChoice::Fixed(class);
+    }
+}
+
+/// A column's header; `sorted` says whether the table is sorted by it, and whether
+/// in its usual direction.
+fn sort_button(ui: &mut Ui, name: &str, sorted: Option<bool>) -> bool {
+    let arrow = match sorted {
+        Some(true) => " ⏷",
+        Some(false) => " ⏶",
+        None => "",
+    };
+    let button = egui::Button::new(RichText::new(format!("{name}{arrow}")).strong()).frame(false);
+    let response = ui.add(button);
+    response.widget_info(|| {
+        WidgetInfo::labeled(
+            egui::Role::Button,
+            true,
+            format!("Sort by {}", name.to_lowercase()),
+        )
+    });
+    response.clicked()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn probabilities_read_well() {
+        for (probability, text) in [
+            (0.461, "46 %"),
+            (0.0987, "9.9 %"),
+            (0.0012, "0.1 %"),
+            (1e-9, "< 0.1 %"),
+            (1.0, "100 %"),
+        ] {
+            assert_eq!(percent(probability), text);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What the window can be told to do beyond editing its settings.
+
+use std::path::PathBuf;
+
+use crate::worker::PhotoSource;
+
+/// Something that reaches outside the panels; run once at the end of a frame.
+#[derive(Debug)]
+pub enum Command {
+    /// Ask for photos in a file dialog.
+    AskForPhotos,
+    /// Ask for a weight file in a file dialog.
+    AskForModel,
+    /// Ask where to write the overlays on screen.
+    AskForExport,
+    /// Open photos; the first one is shown.
+    Open(Vec<PhotoSource>),
+    /// Show a photo of the strip.
+    Show(u64),
+    /// Show the photo so many places further on in the strip.
+    StepPhoto(isize),
+    /// Run a weight file.
+    UseModel(PathBuf),
+    /// Move the choice in the class table.
+    StepClass(isize),
+    /// Show the whole photo again.
+    Fit,
+    /// Zoom about the centre of the panes, by a factor.
+    Zoom(f32),
+}

@@ -1,0 +1,372 @@
+//! The panes: the photo and both overlays, under one camera.
+
+use eframe::egui::{
+    self, Align2, Color32, FontId, Painter, Pos2, Rect, RichText, Sense, Stroke, StrokeKind,
+    TextStyle, TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+};
+
+use super::App;
+use super::camera::{Camera, on_photo};
+use super::class_picker::percent;
+use super::state::View;
+use super::textures::Heat;
+use crate::analysis::Analysis;
+use crate::cam::Method;
+use crate::colormap::Colormap;
+use crate::framing::Placement;
+use crate::labels::ClassId;
+use crate::overlay;
+use crate::worker::Shown;
+
+const GAP: f32 = 6.0;
+const HEADER_HEIGHT: f32 = 38.0;
+/// Neutral grey behind the photo, whatever the theme: colours stay true beside it.
+const BEHIND: Color32 = Color32::from_gray(60);
+/// Points of scrolling that double the size.
+const SCROLL_FOR_DOUBLE: f32 = 250.0;
+/// The colour bar of an overlay pane.
+const COLOUR_BAR: Vec2 = vec2(10.0, 90.0);
+/// Smallest pane that has room for a colour bar.
+const ROOM_FOR_BAR: Vec2 = vec2(150.0, 150.0);
+
+/// What a pane shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pane {
+    Photo,
+    Overlay(Method),
+}
+
+impl View {
+    fn panes(self) -> &'static [Pane] {
+        match self {
+            Self::SideBySide => &[
+                Pane::Photo,
+                Pane::Overlay(Method::GradCam),
+                Pane::Overlay(Method::GradCamPlusPlus),
+            ],
+            Self::Single(Method::GradCam) => &[Pane::Overlay(Method::GradCam)],
+            Self::Single(Method::GradCamPlusPlus) => &[Pane::Overlay(Method::GradCamPlusPlus)],
+        }
+    }
+}
+
+pub fn panes_ui(app: &mut App, ui: &mut Ui) {
+    let Some(shown) = app.state.latest.shown().cloned() else {
+        return;
+    };
+    let class = app.state.class_in(&shown.analysis);
+    let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
+    let panes = app.state.settings.view.panes();
+    let area = ui.available_rect_before_wrap();
+    ui.allocate_rect(area, Sense::hover());
+    let places = arrange(area, panes.len(), photo_size);
+
+    app.probe = None;
+    for (pane, place) in panes.iter().zip(&places) {
+        let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
+        camera_ui(
+            ui,
+            &mut app.camera,
+            *pane,
+            picture,
+            photo_size,
+            &describe(&shown, *pane, class),
+        );
+        if let Some(pointer) = ui
+            .ctx()
+            .pointer_hover_pos()
+            .filter(|at| picture.contains(*at))
+        {
+            app.probe = on_photo(pointer, app.camera.photo_rect(picture, photo_size));
+        }
+    }
+    let photo = app.textures.photo(ui.ctx(), &shown);
+    let look = app.state.settings.look;
+    for (pane, place) in panes.iter().zip(&places) {
+        let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
+        let header = place.with_max_y(picture.top());
+        let photo_rect = app.camera.photo_rect(picture, photo_size);
+        let painter = ui
+            .painter()
+            .with_clip_rect(picture.intersect(ui.clip_rect()));
+        painter.rect_filled(picture, 0.0, BEHIND);
+        painter.image(photo.id(), photo_rect, WHOLE, Color32::WHITE);
+        match *pane {
+            Pane::Photo => {
+                outline_seen(&painter, &shown.analysis.placement, photo_rect);
+                header_ui(ui, header, "Photo", &shown.photo.name);
+            }
+            Pane::Overlay(method) => {
+                let heat = app.textures.heat(ui.ctx(), &shown, method, class, look);
+                dim_unseen(&painter, &shown.analysis.placement, photo_rect);
+                let (title, detail) = overlay_header(&shown.analysis, method, class, heat);
+                header_ui(ui, header, &title, &detail);
+                match &heat.picture {
+                    Some((texture, covered)) => {
+                        paint_heat(
+                            &painter,
+                            texture,
+                            *covered,
+                            photo_rect,
+                            look.opacity.share(),
+                        );
+                        if picture.width() > ROOM_FOR_BAR.x && picture.height() > ROOM_FOR_BAR.y {
+                            colour_bar(&painter, picture, look.colormap);
+                        }
+                    }
+                    None => no_evidence(
+                        ui,
+                        &painter,
+                        picture,
+                        shown.analysis.model.labels.name(class),
+                    ),
+                }
+            }
+        }
+        if let Some(probe) = app.probe {
+            cross(
+                &painter,
+                photo_rect.min + probe.to_vec2() * photo_rect.size(),
+            );
+        }
+    }
+}
+
+const WHOLE: Rect = Rect {
+    min: pos2(0.0, 0.0),
+    max: pos2(1.0, 1.0),
+};
+
+/// Panes beside or above each other, whichever shows the photo larger.
+fn arrange(area: Rect, count: usize, photo: Vec2) -> Vec<Rect> {
+    let gaps = GAP * (count as f32 - 1.0);
+    let beside = vec2((area.width() - gaps) / count as f32, area.height());
+    let above = vec2(area.width(), (area.height() - gaps) / count as f32);
+    let scale = |pane: Vec2| (pane.x / photo.x).min((pane.y - HEADER_HEIGHT) / photo.y);
+    let (size, step) = if scale(beside) >= scale(above) {
+        (beside, vec2(beside.x + GAP, 0.0))
+    } else {
+        (above, vec2(0.0, above.y + GAP))
+    };
+    (0..count)
+        .map(|index| Rect::from_min_size(area.min + step * index as f32, size))
+        .collect()
+}
+
+/// Wheel, drag and double-click.
+fn camera_ui(ui: &Ui, camera: &mut Camera, pane: Pane, area: Rect, photo: Vec2, name: &str) {
+    let id = match pane {
+        Pane::Photo => "photo pane",
+        Pane::Overlay(method) => method.id(),
+    };
+    let response = ui.interact(area, ui.scope_id().with(id), Sense::click_and_drag());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, name));
+    if response.dragged() {
+        camera.pan(response.drag_delta(), area, photo);
+    }
+    if response.double_clicked() {
+        *camera = Camera::default();
+    }
+    if let Some(pointer) = response.hover_pos() {
+        let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
+        let factor = (scroll / SCROLL_FOR_DOUBLE).exp2() * pinch;
+        if (factor - 1.0).abs() > f32::EPSILON {
+            camera.zoom_about(pointer, factor, area, photo);
+        }
+    }
+}
+
+fn describe(shown: &Shown, pane: Pane, class: ClassId) -> String {
+    match pane {
+        Pane::Photo => format!("Photo {}", shown.photo.name),
+        Pane::Overlay(method) => {
+            let analysis = &shown.analysis;
+            let name = analysis.model.labels.name(class);
+            format!(
+                "{} map of {name}, {}",
+                method.name(),
+                percent(analysis.probability(class))
+            )
+        }
+    }
+}
+
+fn overlay_header(
+    analysis: &Analysis,
+    method: Method,
+    class: ClassId,
+    heat: &Heat,
+) -> (String, String) {
+    let labels = &analysis.model.labels;
+    let title = format!(
+        "{} · {} {}",
+        method.name(),
+        labels.name(class),
+        percent(analysis.probability(class))
+    );
+    let detail = match heat.likeness {
+        // Grad-CAM++ hardly depends on the class: whoever asks about another
+        // class must see that.
+        Some(likeness) => format!(
+            "correlation {likeness:.2} with the map of the top class, {}",
+            labels.name(analysis.top())
+        ),
+        None if class == analysis.top() => "the most probable class".into(),
+        None => String::new(),
+    };
+    (title, detail)
+}
+
+fn header_ui(ui: &mut Ui, rect: Rect, title: &str, detail: &str) {
+    ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        ui.add(egui::Label::new(RichText::new(title).strong()).truncate());
+        ui.add(egui::Label::new(RichText::new(detail).small().weak()).truncate());
+    });
+}
+
+/// `out = (1−a)·photo + a·colour`: egui blends the stored values linearly.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=255
+fn paint_heat(
+    painter: &Painter,
+    texture: &TextureHandle,
+    covered: Rect,
+    photo: Rect,
+    opacity: f32,
+) {
+    let tint = Color32::from_white_alpha((255.0 * opacity).round() as u8);
+    painter.image(texture.id(), within(photo, covered), WHOLE, tint);
+}
+
+/// A part of the photo (0..1) on screen.
+fn within(photo: Rect, part: Rect) -> Rect {
+    let at = |corner: Pos2| photo.min + corner.to_vec2() * photo.size();
+    Rect::from_min_max(at(part.min), at(part.max))
+}
+
+/// The part of the photo that the network saw, 0..1.
+#[allow(clippy::cast_possible_truncation)] // screen precision
+fn seen(placement: &Placement) -> Rect {
+    let [left, top, right, bottom] = placement.seen_in_photo();
+    let (width, height) = (placement.photo.0 as f64, placement.photo.1 as f64);
+    let at = |x: f64, y: f64| pos2((x / width) as f32, (y / height) as f32);
+    Rect::from_min_max(at(left, top), at(right, bottom))
+}
+
+fn dim_unseen(painter: &Painter, placement: &Placement, photo: Rect) {
+    if !placement.hides_something() {
+        return;
+    }
+    let seen = within(photo, seen(placement));
+    let shade = Color32::from_black_alpha((255.0 * (1.0 - overlay::DIMMED)) as u8);
+    for part in [
+        photo.with_max_y(seen.top()),
+        photo.with_min_y(seen.bottom()),
+        Rect::from_min_max(
+            pos2(photo.left(), seen.top()),
+            pos2(seen.left(), seen.bottom()),
+        ),
+        Rect::from_min_max(
+            pos2(seen.right(), seen.top()),
+            pos2(photo.right(), seen.bottom()),
+        ),
+    ] {
+        painter.rect_filled(part, 0.0, shade);
+    }
+}
+
+fn outline_seen(painter: &Painter, placement: &Placement, photo: Rect) {
+    if placement.hides_something() {
+        let seen = within(photo, seen(placement));
+        painter.rect_stroke(
+            seen,
+            0.0,
+            Stroke::new(3.0, Color32::from_black_alpha(120)),
+            StrokeKind::Middle,
+        );
+        painter.rect_stroke(
+            seen,
+            0.0,
+            Stroke::new(1.0, Color32::WHITE),
+            StrokeKind::Middle,
+        );
+    }
+}
+
+fn no_evidence(ui: &Ui, painter: &Painter, pane: Rect, class: &str) {
+    let font = TextStyle::Body.resolve(ui.style());
+    let text = format!("No positive evidence for {class}.");
+    let galley = painter.layout(text, font, Color32::WHITE, pane.width() - 24.0);
+    let rect =
+        Align2::CENTER_BOTTOM.anchor_size(pane.center_bottom() - vec2(0.0, 12.0), galley.size());
+    painter.rect_filled(rect.expand(6.0), 4.0, Color32::from_black_alpha(180));
+    painter.galley(rect.min, galley, Color32::WHITE);
+}
+
+fn colour_bar(painter: &Painter, pane: Rect, colormap: Colormap) {
+    let table = colormap.table();
+    let bar = Align2::RIGHT_BOTTOM.anchor_size(pane.right_bottom() - vec2(10.0, 24.0), COLOUR_BAR);
+    painter.rect_filled(
+        bar.expand2(vec2(6.0, 18.0)).translate(vec2(-2.0, 0.0)),
+        4.0,
+        Color32::from_black_alpha(150),
+    );
+    let step = bar.height() / 64.0;
+    for index in 0..64u8 {
+        let [r, g, b] = table[usize::from(index) * 4 + 2];
+        let top = bar.bottom() - step * (f32::from(index) + 1.0);
+        let stripe = Rect::from_min_size(pos2(bar.left(), top), vec2(bar.width(), step + 0.5));
+        painter.rect_filled(stripe, 0.0, Color32::from_rgb(r, g, b));
+    }
+    let font = FontId::proportional(10.0);
+    painter.text(
+        bar.center_top() - vec2(2.0, 3.0),
+        Align2::CENTER_BOTTOM,
+        "more",
+        font.clone(),
+        Color32::WHITE,
+    );
+    painter.text(
+        bar.center_bottom() + vec2(-2.0, 3.0),
+        Align2::CENTER_TOP,
+        "less",
+        font,
+        Color32::WHITE,
+    );
+}
+
+/// Where the pointer is, in every pane.
+fn cross(painter: &Painter, at: Pos2) {
+    for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.0, Color32::WHITE)] {
+        let stroke = Stroke::new(width, colour);
+        painter.line_segment([at - vec2(6.0, 0.0), at + vec2(6.0, 0.0)], stroke);
+        painter.line_segment([at - vec2(0.0, 6.0), at + vec2(0.0, 6.0)], stroke);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panes_are_arranged_so_that_the_photo_is_largest() {
+        let wide = Rect::from_min_size(pos2(0.0, 0.0), vec2(1200.0, 500.0));
+        let narrow = Rect::from_min_size(pos2(0.0, 0.0), vec2(400.0, 900.0));
+        let photo = vec2(300.0, 200.0);
+        let tops = |area| {
+            arrange(area, 3, photo)
+                .iter()
+                .map(|r| r.top())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(tops(wide), [0.0; 3]);
+        assert!(tops(narrow)[1] > 200.0);
+        for area in [wide, narrow] {
+            assert!(
+                arrange(area, 3, photo)
+                    .iter()
+                    .all(|pane| area.expand(0.1).contains_rect(*pane))
+            );
+        }
+    }
+}

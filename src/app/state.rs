@@ -1,0 +1,575 @@
+//! What the window knows, without egui: settings, photos, and the latest answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::start_screen::SAMPLES;
+use crate::analysis::Analysis;
+use crate::cam::Method;
+use crate::export::Look;
+use crate::framing::Framing;
+use crate::labels::ClassId;
+use crate::model::ModelChoice;
+use crate::model::device::DeviceChoice;
+use crate::overlay::Picture;
+use crate::worker::{Fault, Job, News, PhotoSource, Plan, RunningModel, Shown, Step};
+
+/// Which panes are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum View {
+    /// The photo and both overlays.
+    #[default]
+    SideBySide,
+    /// One overlay.
+    Single(Method),
+}
+
+impl View {
+    /// The view after a flip: the other method, in place.
+    #[must_use]
+    pub fn flipped(self) -> Self {
+        match self {
+            Self::Single(Method::GradCam) => Self::Single(Method::GradCamPlusPlus),
+            _ => Self::Single(Method::GradCam),
+        }
+    }
+
+    /// The methods whose overlays are shown.
+    #[must_use]
+    pub fn methods(self) -> &'static [Method] {
+        match self {
+            Self::SideBySide => &Method::ALL,
+            Self::Single(Method::GradCam) => &[Method::GradCam],
+            Self::Single(Method::GradCamPlusPlus) => &[Method::GradCamPlusPlus],
+        }
+    }
+}
+
+/// What survives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The model asked for.
+    pub model: ModelChoice,
+    /// The device asked for.
+    pub device: DeviceChoice,
+    /// How photos become input.
+    pub framing: Framing,
+    /// Which panes are shown.
+    pub view: View,
+    /// How maps are drawn.
+    pub look: Look,
+    /// The order of the class table.
+    pub order: ClassOrder,
+}
+
+/// The order of the class table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClassOrder {
+    /// By logit; `true` from the largest.
+    Score(bool),
+    /// By name; `true` from A.
+    Name(bool),
+}
+
+impl Default for ClassOrder {
+    fn default() -> Self {
+        Self::Score(true)
+    }
+}
+
+/// Which class is explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassChoice {
+    /// The most probable one of each photo.
+    #[default]
+    Top,
+    /// This one, whatever the photo.
+    Fixed(ClassId),
+}
+
+/// One opened photo.
+#[derive(Debug)]
+pub struct PhotoItem {
+    /// The number it was opened under.
+    pub id: u64,
+    /// Where it comes from.
+    pub source: PhotoSource,
+    /// Its thumbnail, once made, or why there is none.
+    pub thumbnail: Option<Result<Picture, String>>,
+}
+
+/// The latest answer, which stays on screen until the next one is there.
+#[derive(Debug, Default)]
+pub enum Latest {
+    /// Nothing has been asked for.
+    #[default]
+    Empty,
+    /// A job is running.
+    Working {
+        /// Its number.
+        job: u64,
+        /// What it is at.
+        step: Option<Step>,
+        /// What is on screen meanwhile.
+        previous: Option<Box<Shown>>,
+    },
+    /// The answer to the last job.
+    Ready(Box<Shown>),
+}
+
+impl Latest {
+    /// What is on screen.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Shown> {
+        match self {
+            Self::Empty => None,
+            Self::Working { previous, .. } => previous.as_deref(),
+            Self::Ready(shown) => Some(shown),
+        }
+    }
+
+    fn take_shown(&mut self) -> Option<Box<Shown>> {
+        match std::mem::take(self) {
+            Self::Empty => None,
+            Self::Working { previous, .. } => previous,
+            Self::Ready(shown) => Some(shown),
+        }
+    }
+}
+
+/// What the window knows.
+#[derive(Debug, Default)]
+pub struct State {
+    /// What survives a restart.
+    pub settings: Settings,
+    /// The opened photos, in order.
+    pub photos: Vec<PhotoItem>,
+    /// Thumbnails of the samples, as they are made.
+    pub samples: [Option<Picture>; SAMPLES.len()],
+    /// The photo asked for, by its number.
+    pub current: Option<u64>,
+    /// The latest answer.
+    pub latest: Latest,
+    /// The model that runs.
+    pub model: Option<RunningModel>,
+    /// Which class is explained.
+    pub class: ClassChoice,
+    /// The text in the class search field.
+    pub search: String,
+    /// What went wrong last, in words for the user.
+    pub error: Option<String>,
+    /// What was done last that can't be seen otherwise ("Saved …").
+    pub info: Option<String>,
+    /// The plan of the last job, or of what is on screen after a failure.
+    requested: Option<Plan>,
+    last_number: u64,
+}
+
+impl State {
+    /// A state with settings from the last time.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Adds photos to the strip and asks for the first of them. Gives the numbers
+    /// they were opened under.
+    pub fn open(&mut self, sources: Vec<PhotoSource>) -> Vec<u64> {
+        let ids: Vec<u64> = sources.iter().map(|_| self.next_number()).collect();
+        let items = ids.iter().zip(sources).map(|(&id, source)| PhotoItem {
+            id,
+            source,
+            thumbnail: None,
+        });
+        self.photos.extend(items);
+        if let Some(&first) = ids.first() {
+            self.show(first);
+        }
+        ids
+    }
+
+    /// Asks for a photo of the strip.
+    pub fn show(&mut self, id: u64) {
+        self.current = Some(id);
+        self.error = None;
+        self.info = None;
+    }
+
+    /// Asks for the photo so many places further on in the strip.
+    pub fn step_photo(&mut self, by: isize) {
+        let here = self
+            .photos
+            .iter()
+            .position(|item| Some(item.id) == self.current);
+        let there = here.and_then(|here| here.checked_add_signed(by));
+        if let Some(id) = there
+            .and_then(|there| self.photos.get(there))
+            .map(|item| item.id)
+        {
+            self.show(id);
+        }
+    }
+
+    /// The job that is needed now, if what is asked for has changed.
+    pub fn next_job(&mut self) -> Option<Job> {
+        let plan = Plan {
+            photo: self.current,
+            model: self.settings.model.clone(),
+            device: self.settings.device,
+            framing: self.settings.framing,
+        };
+        if self.requested.as_ref() == Some(&plan) {
+            return None;
+        }
+        // A photo, once chosen, follows the framing; without one there is only a
+        // model to load.
+        let only_framing = plan.photo.is_none()
+            && matches!(&self.requested, Some(old) if old.model == plan.model && old.device == plan.device);
+        self.requested = Some(plan.clone());
+        if only_framing {
+            return None;
+        }
+        let id = self.next_number();
+        let previous = self.latest.take_shown();
+        self.latest = Latest::Working {
+            job: id,
+            step: None,
+            previous,
+        };
+        let item = self.photos.iter().find(|item| Some(item.id) == plan.photo);
+        let source = item.map(|item| item.source.clone());
+        Some(Job { id, plan, source })
+    }
+
+    /// Takes a piece of news in. Answers to jobs that a newer one has replaced
+    /// change nothing.
+    pub fn hear(&mut self, news: News) {
+        let current_job = match &self.latest {
+            Latest::Working { job, .. } => Some(*job),
+            _ => None,
+        };
+        match news {
+            News::Model(model) => self.change_model(model),
+            News::Step(id, now) if Some(id) == current_job => {
+                if let Latest::Working { step, .. } = &mut self.latest {
+                    *step = Some(now);
+                }
+            }
+            News::Done(id, shown) if Some(id) == current_job => {
+                let previous = self.latest.take_shown();
+                self.latest = match shown.map(Box::new).or(previous) {
+                    Some(shown) => Latest::Ready(shown),
+                    None => Latest::Empty,
+                };
+            }
+            News::Failed(id, fault, message) if Some(id) == current_job => {
+                self.fail(fault, message)
+            }
+            News::Step(..) | News::Done(..) | News::Failed(..) => {}
+        }
+    }
+
+    fn change_model(&mut self, model: RunningModel) {
+        let classes = model.info.labels.len();
+        let other_classes = self
+            .model
+            .as_ref()
+            .is_some_and(|old| old.info.labels.len() != classes);
+        if other_classes {
+            self.class = ClassChoice::Top;
+        }
+        self.model = Some(model);
+    }
+
+    /// What was there stays: the model that runs, the photo on screen.
+    fn fail(&mut self, fault: Fault, message: String) {
+        self.error = Some(message);
+        let asked = self.requested.take();
+        self.latest = match self.latest.take_shown() {
+            Some(shown) => Latest::Ready(shown),
+            None => Latest::Empty,
+        };
+        let shown = self.latest.shown().map(|shown| shown.plan.clone());
+        match fault {
+            Fault::Model => match &self.model {
+                Some(running) => {
+                    self.settings.model = running.choice.clone();
+                    self.settings.device = running.asked_device;
+                }
+                None if self.settings.model != ModelChoice::Auto => {
+                    self.settings.model = ModelChoice::Auto;
+                }
+                // Nothing else to try: do not ask for the same again.
+                None => self.requested = asked,
+            },
+            Fault::Photo => {
+                self.current = shown.as_ref().and_then(|plan| plan.photo);
+                let same = asked.filter(|_| self.current.is_none());
+                self.requested = same.map(|plan| Plan {
+                    photo: None,
+                    ..plan
+                });
+            }
+        }
+        // What is on screen need not be asked for again.
+        if shown.is_some() {
+            self.requested = shown;
+        }
+    }
+
+    /// The class explained on an analysis.
+    #[must_use]
+    pub fn class_in(&self, analysis: &Analysis) -> ClassId {
+        match self.class {
+            ClassChoice::Fixed(class) if class.index() < analysis.logits.len() => class,
+            _ => analysis.top(),
+        }
+    }
+
+    /// The classes that match the search, in the table's order.
+    #[must_use]
+    pub fn listed_classes(&self, analysis: &Analysis) -> Vec<ClassId> {
+        let labels = &analysis.model.labels;
+        let mut matches = vec![false; labels.len()];
+        for class in labels.search(&self.search) {
+            matches[class.index()] = true;
+        }
+        let mut classes: Vec<ClassId> = analysis
+            .ranking
+            .iter()
+            .copied()
+            .filter(|class| matches[class.index()])
+            .collect();
+        let (by_name, forward) = match self.settings.order {
+            ClassOrder::Score(forward) => (false, forward),
+            ClassOrder::Name(forward) => (true, forward),
+        };
+        if by_name {
+            classes.sort_by_cached_key(|&class| labels.full(class).to_lowercase());
+        }
+        if !forward {
+            classes.reverse();
+        }
+        classes
+    }
+
+    /// Moves the choice up or down in the table; from outside it, to its start.
+    pub fn step_class(&mut self, by: isize) {
+        let Some(shown) = self.latest.shown() else {
+            return;
+        };
+        let classes = self.listed_classes(&shown.analysis);
+        let now = self.class_in(&shown.analysis);
+        let here = classes.iter().position(|&class| class == now);
+        let there = match here {
+            Some(here) => here
+                .saturating_add_signed(by)
+                .min(classes.len().saturating_sub(1)),
+            None => 0,
+        };
+        if let Some(&class) = classes.get(there) {
+            self.class = ClassChoice::Fixed(class);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::photo::Photo;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn file(name: &str) -> PhotoSource {
+        PhotoSource::File(format!("assets/samples/{name}.png").into())
+    }
+
+    fn running(engine: &Engine) -> RunningModel {
+        RunningModel {
+            info: engine.model().clone(),
+            choice: ModelChoice::BuiltIn,
+            asked_device: DeviceChoice::Cpu,
+            device: engine.device(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Answers a job as the worker would.
+    fn answer(engine: &mut Engine, job: &Job) -> News {
+        let photo = Photo::from_rgb("grey", 64, 64, vec![job.id as u8; 3 * 64 * 64]);
+        let analysis = engine.analyse(&photo, job.plan.framing).unwrap();
+        let shown = Shown {
+            plan: job.plan.clone(),
+            photo: Arc::new(photo),
+            display: None,
+            analysis: Arc::new(analysis),
+            decode: Duration::ZERO,
+        };
+        News::Done(job.id, Some(shown))
+    }
+
+    fn start() -> (State, Engine) {
+        let engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+        let settings = Settings {
+            model: ModelChoice::BuiltIn,
+            device: DeviceChoice::Cpu,
+            ..Settings::default()
+        };
+        let mut state = State::new(settings);
+        let first = state.next_job().unwrap();
+        assert!(first.source.is_none());
+        state.hear(News::Model(running(&engine)));
+        state.hear(News::Done(first.id, None));
+        (state, engine)
+    }
+
+    #[test]
+    fn a_stale_answer_changes_nothing() {
+        let (mut state, mut engine) = start();
+        state.open(vec![file("cat")]);
+        let first = state.next_job().unwrap();
+        state.open(vec![file("coffee")]);
+        let second = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &first));
+        assert!(state.latest.shown().is_none());
+        state.hear(answer(&mut engine, &second));
+        assert_eq!(state.latest.shown().unwrap().plan, second.plan);
+        state.hear(News::Failed(first.id, Fault::Photo, "too late".into()));
+        state.hear(answer(&mut engine, &first));
+        assert_eq!(state.latest.shown().unwrap().plan, second.plan);
+        assert!(state.error.is_none());
+    }
+
+    #[test]
+    fn the_same_question_is_asked_once_and_looks_ask_nothing() {
+        let (mut state, mut engine) = start();
+        state.open(vec![file("cat")]);
+        let job = state.next_job().unwrap();
+        assert!(state.next_job().is_none());
+        state.hear(answer(&mut engine, &job));
+        state.settings.look.scaling = crate::heatmap::Scaling::MinMax;
+        state.settings.view = state.settings.view.flipped();
+        state.class = ClassChoice::Fixed(ClassId::all(9).last().unwrap());
+        assert!(state.next_job().is_none());
+        state.settings.framing = Framing::Crop;
+        assert_eq!(state.next_job().unwrap().plan.framing, Framing::Crop);
+    }
+
+    #[test]
+    fn a_photo_that_fails_leaves_the_old_one_on_screen() {
+        let (mut state, mut engine) = start();
+        state.open(vec![file("cat")]);
+        let good = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &good));
+        state.open(vec![PhotoSource::File("bad.png".into())]);
+        let bad = state.next_job().unwrap();
+        assert_eq!(state.latest.shown().unwrap().plan, good.plan);
+        state.hear(News::Failed(
+            bad.id,
+            Fault::Photo,
+            "Can't read bad.png".into(),
+        ));
+        assert_eq!(state.latest.shown().unwrap().plan, good.plan);
+        assert_eq!(state.current, good.plan.photo);
+        assert_eq!(state.error.as_deref(), Some("Can't read bad.png"));
+        assert!(state.next_job().is_none(), "nothing is asked again");
+    }
+
+    #[test]
+    fn a_first_photo_that_fails_leaves_the_start_screen() {
+        let (mut state, _) = start();
+        state.open(vec![PhotoSource::File("bad.png".into())]);
+        let bad = state.next_job().unwrap();
+        state.hear(News::Failed(bad.id, Fault::Photo, "no".into()));
+        assert!(state.current.is_none() && state.latest.shown().is_none());
+        assert!(state.next_job().is_none());
+    }
+
+    #[test]
+    fn a_model_that_fails_leaves_the_running_one() {
+        let (mut state, mut engine) = start();
+        state.open(vec![file("cat")]);
+        let good = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &good));
+        state.settings.model = ModelChoice::File("broken.safetensors".into());
+        let bad = state.next_job().unwrap();
+        state.hear(News::Failed(bad.id, Fault::Model, "no".into()));
+        assert_eq!(state.settings.model, ModelChoice::BuiltIn);
+        assert!(state.next_job().is_none());
+        assert!(state.error.is_some() && state.latest.shown().is_some());
+    }
+
+    #[test]
+    fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
+        let mut state = State::new(Settings {
+            model: ModelChoice::File("gone.pth".into()),
+            ..Settings::default()
+        });
+        let job = state.next_job().unwrap();
+        state.hear(News::Failed(job.id, Fault::Model, "no".into()));
+        assert_eq!(state.next_job().unwrap().plan.model, ModelChoice::Auto);
+        assert!(state.error.is_some());
+    }
+
+    #[test]
+    fn the_chosen_class_stays_for_the_next_photo_and_top_follows() {
+        let (mut state, mut engine) = start();
+        state.open(vec![file("cat")]);
+        let job = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &job));
+        let analysis = state.latest.shown().unwrap().analysis.clone();
+        assert_eq!(state.class_in(&analysis), analysis.top());
+        state.step_class(1);
+        assert_eq!(state.class_in(&analysis), analysis.ranking[1]);
+        state.search = "tiger cat".into();
+        state.step_class(1);
+        let chosen = state.class;
+        assert_eq!(
+            analysis.model.labels.name(state.class_in(&analysis)),
+            "tiger cat"
+        );
+        state.open(vec![file("coffee")]);
+        let job = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &job));
+        assert_eq!(state.class, chosen);
+    }
+
+    #[test]
+    fn the_table_is_sorted_as_asked() {
+        let (mut state, mut engine) = start();
+        state.open(vec![file("cat")]);
+        let job = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &job));
+        let analysis = state.latest.shown().unwrap().analysis.clone();
+        assert_eq!(state.listed_classes(&analysis), analysis.ranking);
+        state.settings.order = ClassOrder::Score(false);
+        assert_eq!(state.listed_classes(&analysis)[999], analysis.top());
+        state.settings.order = ClassOrder::Name(true);
+        let first = state.listed_classes(&analysis)[0];
+        assert_eq!(analysis.model.labels.name(first), "abacus");
+        state.search = "retriever".into();
+        assert_eq!(state.listed_classes(&analysis).len(), 5);
+    }
+
+    #[test]
+    fn photos_are_stepped_through_to_the_ends() {
+        let (mut state, _) = start();
+        let ids = state.open(vec![file("cat"), file("coffee")]);
+        assert_eq!(state.current, Some(ids[0]));
+        state.step_photo(1);
+        state.step_photo(1);
+        assert_eq!(state.current, Some(ids[1]));
+        state.step_photo(-1);
+        state.step_photo(-1);
+        assert_eq!(state.current, Some(ids[0]));
+    }
+}

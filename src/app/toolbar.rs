@@ -1,0 +1,75 @@
+//! The bar on top: open, the view switch, fit, export, theme, help.
+
+use eframe::egui::{self, Align, Layout, Panel, Ui};
+
+use super::App;
+use super::command::Command;
+use super::state::View;
+use crate::cam::Method;
+
+/// Below this width in points the less needed buttons give way.
+const NARROW: f32 = 640.0;
+
+pub fn show(app: &mut App, ui: &mut Ui) {
+    Panel::top("toolbar").show(ui, |ui| {
+        ui.add_space(2.0);
+        ui.horizontal(|ui| {
+            let commands = &mut app.commands;
+            if ui
+                .button("Open…")
+                .on_hover_text("Open photos (Ctrl+O)")
+                .clicked()
+            {
+                commands.push(Command::AskForPhotos);
+            }
+            ui.separator();
+            view_ui(ui, &mut app.state.settings.view);
+            let has_photo = app.state.latest.shown().is_some();
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if ui.button("?").on_hover_text("Keys (F1)").clicked() {
+                    app.show_keys = !app.show_keys;
+                }
+                theme_ui(ui);
+                if ui.available_width() < NARROW - 520.0 {
+                    return;
+                }
+                ui.separator();
+                let export = ui.add_enabled(has_photo, egui::Button::new("Export…"));
+                if export
+                    .on_hover_text(
+                        "Save the overlays on screen as PNG, at the photo's full size (Ctrl+S)",
+                    )
+                    .clicked()
+                {
+                    commands.push(Command::AskForExport);
+                }
+                let fit = ui.add_enabled(has_photo, egui::Button::new("Fit"));
+                if fit
+                    .on_hover_text("Show the whole photo (F, or double-click)")
+                    .clicked()
+                {
+                    commands.push(Command::Fit);
+                }
+            });
+        });
+        ui.add_space(2.0);
+    });
+}
+
+fn view_ui(ui: &mut Ui, view: &mut View) {
+    for (wanted, name, key) in [
+        (View::SideBySide, "Side by side", "1"),
+        (View::Single(Method::GradCam), "Grad-CAM", "2"),
+        (View::Single(Method::GradCamPlusPlus), "Grad-CAM++", "3"),
+    ] {
+        ui.selectable_value(view, wanted, name)
+            .on_hover_text(format!(
+                "{name} (key {key}; Space flips between the methods)"
+            ));
+    }
+}
+
+/// Light and dark follow the system until one of them is chosen.
+fn theme_ui(ui: &mut Ui) {
+    ui.menu_button("Theme", egui::widgets::global_theme_preference_buttons);
+}

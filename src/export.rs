@@ -1,0 +1,101 @@
+//! Overlays at the photo's full size, composed and written as PNG.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::Analysis;
+use crate::cam::Map;
+use crate::colormap::Colormap;
+use crate::heatmap::{Heatmap, Scaling};
+use crate::overlay::{self, Opacity, Picture};
+use crate::photo::Photo;
+
+/// How maps are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Look {
+    /// The share of the heat's colour in the picture.
+    pub opacity: Opacity,
+    /// The heat's colours.
+    pub colormap: Colormap,
+    /// How cells become 0..1.
+    pub scaling: Scaling,
+}
+
+/// The photo with each map over it, side by side if there are several. A map
+/// without positive evidence leaves the photo bare.
+#[must_use]
+pub fn compose(photo: &Photo, analysis: &Analysis, maps: &[Map], look: Look) -> Picture {
+    let size = (photo.width, photo.height);
+    let overlays: Vec<Picture> = maps
+        .iter()
+        .map(|map| {
+            let heat = Heatmap::new(map, look.scaling, &analysis.placement, size);
+            let placement = &analysis.placement;
+            overlay::blend(photo, placement, heat.as_ref(), look.colormap, look.opacity)
+        })
+        .collect();
+    match <[Picture; 1]>::try_from(overlays) {
+        Ok([single]) => single,
+        Err(several) => overlay::side_by_side(&several),
+    }
+}
+
+/// Why a picture was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The name does not end in `.png`.
+    #[error("Can't write {0}: pictures are written as PNG. Give a name that ends in .png.")]
+    NotPng(String),
+    /// It would replace the photo itself.
+    #[error("{0} is the photo itself. Give another name for the overlay.")]
+    IsThePhoto(String),
+    /// The file could not be written.
+    #[error("Can't write {name}: {cause}. Give a folder that exists and may be written.")]
+    Write {
+        /// The file's name.
+        name: String,
+        /// The system's reason.
+        cause: String,
+    },
+}
+
+/// Writes a picture as PNG.
+///
+/// # Errors
+/// [`ExportError`] by kind of fault; `photo` is never overwritten.
+pub fn write_png(picture: &Picture, path: &Path, photo: Option<&Path>) -> Result<(), ExportError> {
+    let name = path.display().to_string();
+    if !path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+    {
+        return Err(ExportError::NotPng(name));
+    }
+    let same = |photo: &Path| photo.canonicalize().ok() == path.canonicalize().ok();
+    if path.exists() && photo.is_some_and(same) {
+        return Err(ExportError::IsThePhoto(name));
+    }
+    let write = || -> Result<(), image::ImageError> {
+        let file = BufWriter::new(File::create(path)?);
+        let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        PngEncoder::new_with_quality(file, CompressionType::Fast, FilterType::Adaptive).write_image(
+            &picture.rgb,
+            side(picture.width),
+            side(picture.height),
+            ExtendedColorType::Rgb8,
+        )
+    };
+    write().map_err(|error| ExportError::Write {
+        name,
+        cause: match error {
+            image::ImageError::IoError(io) => io.to_string(),
+            other => other.to_string(),
+        },
+    })
+}

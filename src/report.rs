@@ -1,0 +1,252 @@
+//! What `explain` says: one JSON object, or a few lines to read.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::analysis::Analysis;
+use crate::cam::Map;
+use crate::labels::ClassId;
+use crate::photo::Photo;
+
+/// How many of the most probable classes are reported.
+const TOP: usize = 5;
+
+/// The whole answer; field names are those of the JSON object.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The photo as it was read, upright.
+    pub photo: PhotoReport,
+    /// The model that ran.
+    pub model: ModelReport,
+    /// The device that it ran on: `cpu`, `cuda:N`, `metal`.
+    pub device: String,
+    /// What fell back, if anything did.
+    pub notices: Vec<String>,
+    /// `whole`, `crop` or `squash`.
+    pub framing: &'static str,
+    /// The five most probable classes.
+    pub top: Vec<ClassReport>,
+    /// The class explained.
+    pub class: ClassReport,
+    /// The target layer.
+    pub layer: &'static str,
+    /// One for each method.
+    pub maps: Vec<MapReport>,
+    /// Milliseconds for each step.
+    pub timings_ms: TimingsReport,
+}
+
+/// The photo.
+#[derive(Debug, Serialize)]
+pub struct PhotoReport {
+    /// As given on the command line.
+    pub path: String,
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+}
+
+/// The model.
+#[derive(Debug, Serialize)]
+pub struct ModelReport {
+    /// The network and where its weights came from.
+    pub name: String,
+    /// The network.
+    pub architecture: &'static str,
+    /// Number of classes.
+    pub classes: usize,
+    /// Of the weight file.
+    pub sha256: String,
+    /// What is known about it.
+    pub accuracy: String,
+}
+
+/// One class.
+#[derive(Debug, Serialize)]
+pub struct ClassReport {
+    /// Index in the model's output.
+    pub index: usize,
+    /// Its label.
+    pub label: String,
+    /// Softmax, 0..=1.
+    pub probability: f32,
+    /// Before softmax.
+    pub logit: f32,
+}
+
+/// One map, before ReLU and scaling.
+#[derive(Debug, Serialize)]
+pub struct MapReport {
+    /// `grad-cam` or `grad-cam++`.
+    pub method: &'static str,
+    /// Rows of cells.
+    pub height: usize,
+    /// Columns of cells.
+    pub width: usize,
+    /// The smallest cell.
+    pub min: f32,
+    /// The largest cell.
+    pub max: f32,
+    /// The sum of all cells.
+    pub sum: f32,
+    /// `ok`, or `no_positive_evidence` if no cell is above 0.
+    pub state: &'static str,
+}
+
+/// Milliseconds.
+#[derive(Debug, Default, Serialize)]
+pub struct TimingsReport {
+    /// From the file to upright RGB8.
+    pub decode: f64,
+    /// Resizing and cropping.
+    pub frame: f64,
+    /// The network.
+    pub forward: f64,
+    /// Both maps, from activations to cells.
+    pub explain: f64,
+    /// Heat, colours and blending at full size; 0 without `--out`.
+    pub render: f64,
+}
+
+/// A duration in milliseconds.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+impl Report {
+    /// Gathers what is known after a run; `timings` and `notices` come from outside.
+    #[must_use]
+    pub fn new(
+        path: String,
+        photo: &Photo,
+        analysis: &Analysis,
+        class: ClassId,
+        maps: &[Map],
+    ) -> Self {
+        let describe = |class: ClassId| ClassReport {
+            index: class.index(),
+            label: analysis.model.labels.full(class).to_owned(),
+            probability: analysis.probability(class),
+            logit: analysis.logit(class),
+        };
+        let info = &analysis.model;
+        Self {
+            photo: PhotoReport {
+                path,
+                width: photo.width,
+                height: photo.height,
+            },
+            model: ModelReport {
+                name: info.to_string(),
+                architecture: info.architecture.name(),
+                classes: info.labels.len(),
+                sha256: info.sha256.clone(),
+                accuracy: info.accuracy.clone(),
+            },
+            device: analysis.device.to_lowercase().replace(' ', ":"),
+            notices: Vec::new(),
+            framing: analysis.framing.name(),
+            top: analysis
+                .ranking
+                .iter()
+                .take(TOP)
+                .copied()
+                .map(describe)
+                .collect(),
+            class: describe(class),
+            layer: info.architecture.target_layer(),
+            maps: maps.iter().map(MapReport::new).collect(),
+            timings_ms: TimingsReport::default(),
+        }
+    }
+
+    /// A few lines to read. Maps of one run share their size.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let Self {
+            photo,
+            model,
+            class,
+            ..
+        } = self;
+        let _ = writeln!(
+            text,
+            "{}, {}×{} pixels",
+            photo.path, photo.width, photo.height
+        );
+        let _ = writeln!(
+            text,
+            "{} on {}; {}",
+            model.name, self.device, model.accuracy
+        );
+        let cells = self
+            .maps
+            .first()
+            .map_or((0, 0), |map| (map.height, map.width));
+        let _ = writeln!(
+            text,
+            "Framing {}; target layer {}, {}×{} cells\n",
+            self.framing, self.layer, cells.0, cells.1
+        );
+        for ClassReport {
+            index,
+            label,
+            probability,
+            logit,
+        } in &self.top
+        {
+            let _ = writeln!(
+                text,
+                "{:5.1} %  {label} ({index}), logit {logit:.2}",
+                100.0 * probability
+            );
+        }
+        let _ = writeln!(
+            text,
+            "\nExplained: {} ({}), {:.1} %, logit {:.2}",
+            class.label,
+            class.index,
+            100.0 * class.probability,
+            class.logit
+        );
+        for map in &self.maps {
+            let _ = if map.state == "ok" {
+                writeln!(
+                    text,
+                    "  {:<11} cells {:.4} to {:.4}, sum {:.4}",
+                    map.method, map.min, map.max, map.sum
+                )
+            } else {
+                writeln!(
+                    text,
+                    "  {:<11} no positive evidence for {}",
+                    map.method, class.label
+                )
+            };
+        }
+        text
+    }
+}
+
+impl MapReport {
+    fn new(map: &Map) -> Self {
+        Self {
+            method: map.method.id(),
+            height: map.height,
+            width: map.width,
+            min: map.min(),
+            max: map.max(),
+            sum: map.sum(),
+            state: if map.has_positive_evidence() {
+                "ok"
+            } else {
+                "no_positive_evidence"
+            },
+        }
+    }
+}
