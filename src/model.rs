@@ -259,7 +259,15 @@ pub enum ModelError {
     Weights(#[from] WeightsError),
     /// The device that was to hold it.
     #[error("the device failed: {}", device::first_line(.0))]
-    Device(#[from] candle_core::Error),
+    Device(candle_core::Error),
+}
+
+// Not by `#[from]`: candle's error, which has a backtrace in its text, would then
+// be printed once more as the cause.
+impl From<candle_core::Error> for ModelError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Device(error)
+    }
 }
 
 /// The tensors' names of one convolution and the batch-norm after it.

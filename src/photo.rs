@@ -30,12 +30,12 @@ pub const EXTENSIONS: [&str; 18] = [
 #[derive(Debug, thiserror::Error)]
 pub enum PhotoError {
     /// The file could not be read at all.
-    #[error("Can't read {name}: {source}. Check that the file is there and may be read.")]
+    #[error("Can't read {name}: {cause}. Check that the file is there and may be read.")]
     Io {
         /// File name as shown.
         name: String,
         /// The system's reason.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A folder was given.
     #[error("{name} is a folder. Give the photos in it instead.")]
@@ -111,9 +111,9 @@ impl Photo {
     /// [`PhotoError`] by kind of fault.
     pub fn open(path: &Path) -> Result<Self, PhotoError> {
         let name = display_name(path);
-        let io = |source| PhotoError::Io {
+        let io = |cause| PhotoError::Io {
             name: name.clone(),
-            source,
+            cause,
         };
         let metadata = fs::metadata(path).map_err(io)?;
         if metadata.is_dir() {

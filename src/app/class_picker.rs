@@ -226,13 +226,20 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
 /// A column's header; `sorted` says whether the table is sorted by it, and whether
 /// in its usual direction.
 fn sort_button(ui: &mut Ui, name: &str, sorted: Option<bool>) -> bool {
-    let arrow = match sorted {
-        Some(true) => " ⏷",
-        Some(false) => " ⏶",
-        None => "",
-    };
-    let button = egui::Button::new(RichText::new(format!("{name}{arrow}")).strong()).frame(false);
+    let button = egui::Button::new(RichText::new(name).strong()).frame(false);
     let response = ui.add(button);
+    if let Some(forward) = sorted {
+        let tip = if forward { 3.0 } else { -3.0 };
+        let centre = response.rect.right_center() + vec2(8.0, 0.0);
+        let corners = [vec2(-4.0, -tip), vec2(4.0, -tip), vec2(0.0, tip)];
+        let triangle = corners.map(|corner| centre + corner).to_vec();
+        let colour = ui.visuals().text_color();
+        ui.painter().add(egui::Shape::convex_polygon(
+            triangle,
+            colour,
+            egui::Stroke::NONE,
+        ));
+    }
     response.widget_info(|| {
         WidgetInfo::labeled(
             egui::Role::Button,

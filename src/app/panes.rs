@@ -15,7 +15,7 @@ use crate::cam::Method;
 use crate::colormap::Colormap;
 use crate::framing::Placement;
 use crate::labels::ClassId;
-use crate::overlay;
+use crate::overlay::{self, Opacity};
 use crate::worker::Shown;
 
 const GAP: f32 = 6.0;
@@ -98,28 +98,19 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
             }
             Pane::Overlay(method) => {
                 let heat = app.textures.heat(ui.ctx(), &shown, method, class, look);
-                dim_unseen(&painter, &shown.analysis.placement, photo_rect);
                 let (title, detail) = overlay_header(&shown.analysis, method, class, heat);
                 header_ui(ui, header, &title, &detail);
-                match &heat.picture {
-                    Some((texture, covered)) => {
-                        paint_heat(
-                            &painter,
-                            texture,
-                            *covered,
-                            photo_rect,
-                            look.opacity.share(),
-                        );
-                        if picture.width() > ROOM_FOR_BAR.x && picture.height() > ROOM_FOR_BAR.y {
-                            colour_bar(&painter, picture, look.colormap);
-                        }
-                    }
-                    None => no_evidence(
-                        ui,
+                dim_unseen(&painter, &shown.analysis.placement, photo_rect);
+                if let Some((texture, covered)) = &heat.picture {
+                    paint_heat(
                         &painter,
-                        picture,
-                        shown.analysis.model.labels.name(class),
-                    ),
+                        texture,
+                        within(photo_rect, *covered),
+                        look.opacity,
+                    );
+                    colour_bar(&painter, picture, look.colormap);
+                } else {
+                    no_evidence_ui(ui, picture, shown.analysis.model.labels.name(class));
                 }
             }
         }
@@ -227,15 +218,9 @@ fn header_ui(ui: &mut Ui, rect: Rect, title: &str, detail: &str) {
 
 /// `out = (1−a)·photo + a·colour`: egui blends the stored values linearly.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=255
-fn paint_heat(
-    painter: &Painter,
-    texture: &TextureHandle,
-    covered: Rect,
-    photo: Rect,
-    opacity: f32,
-) {
-    let tint = Color32::from_white_alpha((255.0 * opacity).round() as u8);
-    painter.image(texture.id(), within(photo, covered), WHOLE, tint);
+fn paint_heat(painter: &Painter, texture: &TextureHandle, at: Rect, opacity: Opacity) {
+    let tint = Color32::from_white_alpha((255.0 * opacity.share()).round() as u8);
+    painter.image(texture.id(), at, WHOLE, tint);
 }
 
 /// A part of the photo (0..1) on screen.
@@ -293,17 +278,26 @@ fn outline_seen(painter: &Painter, placement: &Placement, photo: Rect) {
     }
 }
 
-fn no_evidence(ui: &Ui, painter: &Painter, pane: Rect, class: &str) {
-    let font = TextStyle::Body.resolve(ui.style());
+fn no_evidence_ui(ui: &mut Ui, pane: Rect, class: &str) {
     let text = format!("No positive evidence for {class}.");
-    let galley = painter.layout(text, font, Color32::WHITE, pane.width() - 24.0);
-    let rect =
-        Align2::CENTER_BOTTOM.anchor_size(pane.center_bottom() - vec2(0.0, 12.0), galley.size());
-    painter.rect_filled(rect.expand(6.0), 4.0, Color32::from_black_alpha(180));
-    painter.galley(rect.min, galley, Color32::WHITE);
+    let font = TextStyle::Body.resolve(ui.style());
+    let size = ui
+        .painter()
+        .layout(text.clone(), font, Color32::WHITE, pane.width() - 24.0)
+        .size();
+    let rect = Align2::CENTER_BOTTOM.anchor_size(pane.center_bottom() - vec2(0.0, 12.0), size);
+    ui.painter()
+        .rect_filled(rect.expand(6.0), 4.0, Color32::from_black_alpha(180));
+    ui.put(
+        rect.expand(1.0),
+        egui::Label::new(RichText::new(text).color(Color32::WHITE)).wrap(),
+    );
 }
 
 fn colour_bar(painter: &Painter, pane: Rect, colormap: Colormap) {
+    if pane.width() < ROOM_FOR_BAR.x || pane.height() < ROOM_FOR_BAR.y {
+        return;
+    }
     let table = colormap.table();
     let bar = Align2::RIGHT_BOTTOM.anchor_size(pane.right_bottom() - vec2(10.0, 24.0), COLOUR_BAR);
     painter.rect_filled(

@@ -92,6 +92,7 @@ fn samples_ui(app: &mut App, ui: &mut Ui) {
                     let shape = vec2(picture.width as f32, picture.height as f32);
                     let image = Image::new((texture.id(), shape)).alt_text(name.clone());
                     egui::Button::image(image.fit_to_exact_size(size))
+                        .min_size(size + vec2(12.0, 8.0))
                 }
                 None => egui::Button::new(&name).min_size(size),
             };

@@ -29,7 +29,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                                 Button::image(image.fit_to_exact_size(size))
                             }
                             Some(Err(_)) => {
-                                Button::new(format!("⚠ {name}")).min_size(vec2(HEIGHT, HEIGHT))
+                                Button::new(format!("! {name}")).min_size(vec2(HEIGHT, HEIGHT))
                             }
                             None => Button::new("…").min_size(vec2(HEIGHT, HEIGHT)),
                         };

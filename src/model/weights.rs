@@ -24,13 +24,13 @@ const NAMED_PROBLEMS: usize = 3;
 pub enum WeightsError {
     /// The file could not be read at all.
     #[error(
-        "Can't read the weights {path}: {source}. Check that the file is there and may be read."
+        "Can't read the weights {path}: {cause}. Check that the file is there and may be read."
     )]
     Io {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Not a weight file, or a damaged one.
     #[error(
@@ -98,9 +98,9 @@ impl Checkpoint {
     /// [`WeightsError::Io`] and [`WeightsError::Format`].
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let name = crate::photo::display_name(path);
-        let bytes = fs::read(path).map_err(|source| WeightsError::Io {
+        let bytes = fs::read(path).map_err(|cause| WeightsError::Io {
             path: path.to_owned(),
-            source,
+            cause,
         })?;
         if bytes.starts_with(b"PK") {
             let sha256 = hex_sha256(&bytes);
