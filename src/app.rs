@@ -208,7 +208,7 @@ impl App {
                 );
             }
             Outcome::Exported(Ok(path)) => {
-                self.state.info = Some(format!("Saved {}.", path.display()))
+                self.state.info = Some(format!("Saved {}.", path.display()));
             }
             Outcome::Exported(Err(message)) => self.state.error = Some(message),
         }

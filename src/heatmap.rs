@@ -280,7 +280,7 @@ mod tests {
         let cells = vec![1.0; 49];
         let heat = Heatmap::new(&map(7, 7, &cells), Scaling::Max, &placement, (1024, 512)).unwrap();
         assert_eq!((heat.offset, heat.extent), ((288, 32), (448, 448)));
-        assert!(heat.values.iter().all(|&value| value == 1.0));
+        assert!(heat.values.iter().all(|&value| (value - 1.0).abs() < 1e-6));
     }
 
     /// The hottest cell comes out hottest at its centre, at any grid size.

@@ -410,7 +410,7 @@ mod tests {
     }
 
     fn wait(worker: &Worker) -> News {
-        worker.news.recv_timeout(Duration::from_secs(60)).unwrap()
+        worker.news.recv_timeout(Duration::from_mins(1)).unwrap()
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Properties that maps must have on a real photo and the built-in model.
 
+// A test that can't go on should stop where it is.
+#![allow(clippy::unwrap_used)]
+
 use camlens::analysis::Analysis;
 use camlens::cam::{self, Method, grad_cam, grad_cam_plus_plus};
 use camlens::engine::Engine;

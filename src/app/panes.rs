@@ -243,7 +243,7 @@ fn dim_unseen(painter: &Painter, placement: &Placement, photo: Rect) {
         return;
     }
     let seen = within(photo, seen(placement));
-    let shade = Color32::from_black_alpha((255.0 * (1.0 - overlay::DIMMED)) as u8);
+    let shade = Color32::BLACK.gamma_multiply(1.0 - overlay::DIMMED);
     for part in [
         photo.with_max_y(seen.top()),
         photo.with_min_y(seen.bottom()),
@@ -350,7 +350,7 @@ mod tests {
         let tops = |area| {
             arrange(area, 3, photo)
                 .iter()
-                .map(|r| r.top())
+                .map(eframe::egui::Rect::top)
                 .collect::<Vec<_>>()
         };
         assert_eq!(tops(wide), [0.0; 3]);

@@ -271,7 +271,7 @@ impl State {
                 };
             }
             News::Failed(id, fault, message) if Some(id) == current_job => {
-                self.fail(fault, message)
+                self.fail(fault, message);
             }
             News::Step(..) | News::Done(..) | News::Failed(..) => {}
         }
@@ -405,7 +405,7 @@ mod tests {
 
     /// Answers a job as the worker would.
     fn answer(engine: &mut Engine, job: &Job) -> News {
-        let photo = Photo::from_rgb("grey", 64, 64, vec![job.id as u8; 3 * 64 * 64]);
+        let photo = Photo::from_rgb("grey", 64, 64, vec![128; 3 * 64 * 64]);
         let analysis = engine.analyse(&photo, job.plan.framing).unwrap();
         let shown = Shown {
             plan: job.plan.clone(),

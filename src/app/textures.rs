@@ -64,10 +64,10 @@ pub struct Textures {
 impl Textures {
     /// The photo, at most as large as the graphics card takes it.
     pub fn photo(&mut self, ctx: &Context, shown: &Shown) -> TextureHandle {
-        if let Some((photo, texture)) = &self.photo {
-            if Arc::ptr_eq(photo, &shown.photo) {
-                return texture.clone();
-            }
+        if let Some((photo, texture)) = &self.photo
+            && Arc::ptr_eq(photo, &shown.photo)
+        {
+            return texture.clone();
         }
         // Let go of the last one before making the next.
         self.photo = None;

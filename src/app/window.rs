@@ -39,7 +39,7 @@ pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
     })
 }
 
-/// winit 0.30 gets no file drops on Wayland; through XWayland it does.
+/// winit 0.30 gets no file drops on Wayland; through `XWayland` it does.
 #[cfg(target_os = "linux")]
 fn prefer_x11() -> Option<eframe::EventLoopBuilderHook> {
     use winit::platform::x11::EventLoopBuilderExtX11;

@@ -104,7 +104,7 @@ mod tests {
                 Variant::PytorchGradCam,
                 [0.0, 0.207_792, 1.871_259, 2.730_096],
             ),
-            (Variant::TutorialSum, [0.0, 0.207_792, 1.294_600, 1.288_448]),
+            (Variant::TutorialSum, [0.0, 0.207_792, 1.294_6, 1.288_448]),
         ] {
             let weights = weights(&features, &fixture::GRADIENTS, variant);
             fixture::assert_close(&weighted_sum(&features, &weights), expected);

@@ -128,6 +128,7 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceChoice), DeviceError>
 }
 
 /// The first line of an error: candle appends a backtrace.
+#[must_use]
 pub fn first_line(error: &candle_core::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()

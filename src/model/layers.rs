@@ -33,6 +33,9 @@ impl Backend {
     }
 
     /// An image tensor from interleaved values `[height, width, channels]`.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
     pub fn image(&self, values: Vec<f32>, height: usize, width: usize) -> Result<Tensor> {
         let channels = values.len() / (height * width);
         let tensor = Tensor::from_vec(values, (height, width, channels), &Device::Cpu)?;
@@ -47,6 +50,9 @@ impl Backend {
     }
 
     /// Plain values, channels first, of an image tensor.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
     pub fn feature_maps(&self, image: &Tensor) -> Result<FeatureMaps> {
         let planes = match self {
             Self::Fused => image.permute((2, 0, 1))?,
@@ -62,6 +68,9 @@ impl Backend {
     }
 
     /// ResNet's 3×3 max pooling with stride 2 and padding 1, of values ≥ 0.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
     pub fn max_pool(&self, image: &Tensor) -> Result<Tensor> {
         match self {
             Self::Fused => image.apply_op1_no_bwd(&MaxPool),
@@ -160,6 +169,9 @@ enum Kernel {
 
 impl Conv {
     /// From a weight `[cout, cin per group, kernel, kernel]` and a bias `[cout]`.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
     pub fn new(
         weight: Vec<f32>,
         bias: Vec<f32>,
@@ -185,6 +197,9 @@ impl Conv {
     }
 
     /// `activation(conv(image) + bias)`.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
     pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
         match &self.kernel {
             Kernel::Fused { .. } => image.apply_op1_no_bwd(self),
@@ -193,6 +208,9 @@ impl Conv {
     }
 
     /// `activation(conv(image) + bias + residual)`.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
     pub fn forward_add(&self, image: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match &self.kernel {
             Kernel::Fused { .. } => image.apply_op2_no_bwd(residual, self),

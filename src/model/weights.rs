@@ -5,6 +5,7 @@
 //! message can name the first few and say how many there are.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,8 @@ pub enum WeightsError {
 fn list(problems: &[String]) -> String {
     let mut text = problems[..problems.len().min(NAMED_PROBLEMS)].join("; ");
     if problems.len() > NAMED_PROBLEMS {
-        text += &format!("; and {} more problems", problems.len() - NAMED_PROBLEMS);
+        let more = problems.len() - NAMED_PROBLEMS;
+        let _ = write!(text, "; and {more} more problems");
     }
     text
 }
@@ -259,10 +261,11 @@ fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
 }
 
 fn hex_sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::new();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,0 +1,70 @@
+//! The house's inner walls: only the engine and its models know candle, only the
+//! window knows egui.
+
+// A test that can't go on should stop where it is.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Crates, and the places in `src` that may name them.
+const WALLS: [(&[&str], &[&str]); 2] = [
+    (
+        &["candle_core", "candle_nn"],
+        &["model", "model.rs", "engine.rs"],
+    ),
+    (
+        &["egui", "eframe", "egui_extras", "rfd", "winit"],
+        &["app", "app.rs", "main.rs"],
+    ),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                sources(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+        .collect()
+}
+
+#[test]
+fn crates_are_named_only_where_they_belong() {
+    let files = sources(Path::new("src"));
+    assert!(files.len() >= 35, "only {} files were read", files.len());
+    let mut named = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let place = file.strip_prefix("src").unwrap();
+        for (crates, allowed) in WALLS {
+            let names = |name: &&str| text.contains(&format!("{name}::"));
+            let Some(name) = crates.iter().find(|name| names(name)) else {
+                continue;
+            };
+            let inside = allowed.iter().any(|part| place.starts_with(part));
+            assert!(inside, "{} names {name}", file.display());
+            named += 1;
+        }
+    }
+    assert!(
+        named > 10,
+        "the walls guard nothing: {named} files name these crates"
+    );
+}
+
+/// The exception and its proof.
+#[test]
+fn there_is_one_unsafe_block() {
+    let unsafe_files: Vec<PathBuf> = sources(Path::new("src"))
+        .into_iter()
+        .filter(|file| fs::read_to_string(file).unwrap().contains("unsafe {"))
+        .collect();
+    assert_eq!(unsafe_files, [Path::new("src/model/cpu/matmul.rs")]);
+}

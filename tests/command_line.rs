@@ -1,0 +1,273 @@
+//! The program without a window.
+
+// A test that can't go on should stop where it is.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const CAT: &str = "assets/samples/cat.png";
+
+fn camlens(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_camlens"))
+        .args(arguments)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .unwrap()
+}
+
+/// `explain` with the built-in model, and what it printed.
+fn explain(arguments: &[&str]) -> String {
+    let fixed = [
+        "explain",
+        "--model",
+        "efficientnet-lite0",
+        "--device",
+        "cpu",
+    ];
+    let output = camlens(&[&fixed, arguments].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&explain(&[arguments, &["--json"]].concat())).unwrap()
+}
+
+/// The one line on stderr of a call that must fail.
+fn refusal(arguments: &[&str]) -> String {
+    let output = camlens(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line
+}
+
+#[test]
+fn json_holds_what_the_readme_says() {
+    let report = json(&[CAT]);
+    assert_eq!(report["photo"]["width"], 451);
+    assert_eq!(report["photo"]["path"], CAT);
+    assert_eq!(report["model"]["architecture"], "EfficientNet-Lite0");
+    assert_eq!(report["model"]["classes"], 1000);
+    assert_eq!(report["model"]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(
+        (&report["device"], &report["framing"]),
+        (&"cpu".into(), &"whole".into())
+    );
+    let top = report["top"].as_array().unwrap();
+    assert_eq!(top.len(), 5);
+    assert_eq!(top[0]["label"], "Egyptian cat");
+    assert_eq!(report["class"], top[0]);
+    assert!(
+        top.windows(2)
+            .all(|pair| pair[0]["logit"].as_f64() >= pair[1]["logit"].as_f64())
+    );
+    assert_eq!(report["layer"], "last");
+    let maps = report["maps"].as_array().unwrap();
+    let methods: Vec<&str> = maps
+        .iter()
+        .map(|map| map["method"].as_str().unwrap())
+        .collect();
+    assert_eq!(methods, ["grad-cam", "grad-cam++"]);
+    assert_eq!(
+        (&maps[0]["height"], &maps[0]["width"]),
+        (&8.into(), &12.into())
+    );
+    assert!(maps.iter().all(|map| map["state"] == "ok"));
+    for step in ["decode", "frame", "forward", "explain", "render"] {
+        assert!(
+            report["timings_ms"][step].as_f64().unwrap() >= 0.0,
+            "{step}"
+        );
+    }
+}
+
+#[test]
+fn the_overlay_has_the_photos_size_and_its_ends_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.png");
+    let path = out.to_str().unwrap();
+    let photo = image::open(CAT).unwrap().into_rgb8();
+
+    explain(&[CAT, "--out", path]);
+    let both = image::open(&out).unwrap();
+    assert_eq!((both.width(), both.height()), (2 * 451 + 8, 300));
+
+    explain(&[CAT, "--method", "grad-cam", "--opacity", "0", "--out", path]);
+    assert_eq!(image::open(&out).unwrap().into_rgb8(), photo);
+
+    explain(&[
+        CAT,
+        "--method",
+        "grad-cam++",
+        "--colormap",
+        "grey",
+        "--opacity",
+        "1",
+        "--out",
+        path,
+    ]);
+    let grey = image::open(&out).unwrap().into_rgb8();
+    assert!(grey.pixels().all(|p| p[0] == p[1] && p[1] == p[2]));
+    assert!(grey.pixels().any(|p| p[0] > 240) && grey.pixels().any(|p| p[0] < 80));
+}
+
+#[test]
+fn the_cells_are_written_for_numpy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("map.npy");
+    let arguments = [
+        CAT,
+        "--method",
+        "grad-cam",
+        "--class",
+        "tiger cat",
+        "--map",
+        file.to_str().unwrap(),
+    ];
+    let report = json(&arguments);
+    assert_eq!(report["class"]["index"], 282);
+    let bytes = fs::read(&file).unwrap();
+    let array = npyz::NpyFile::new(&bytes[..]).unwrap();
+    assert_eq!(array.shape(), [8, 12]);
+    let cells: Vec<f32> = array.into_vec().unwrap();
+    let sum: f64 = cells.iter().map(|&cell| f64::from(cell)).sum();
+    assert!((sum - report["maps"][0]["sum"].as_f64().unwrap()).abs() < 1e-4);
+    let least = cells.iter().copied().fold(f32::INFINITY, f32::min);
+    assert!((f64::from(least) - report["maps"][0]["min"].as_f64().unwrap()).abs() < 1e-6);
+}
+
+#[test]
+fn a_map_without_evidence_is_a_state_and_leaves_the_photo_bare() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.png");
+    let arguments = [
+        CAT,
+        "--framing",
+        "squash",
+        "--class",
+        "295",
+        "--method",
+        "grad-cam",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let report = json(&arguments);
+    assert_eq!(report["maps"][0]["state"], "no_positive_evidence");
+    assert!(report["maps"][0]["max"].as_f64().unwrap() <= 0.0);
+    assert_eq!(
+        image::open(&out).unwrap().into_rgb8(),
+        image::open(CAT).unwrap().into_rgb8()
+    );
+    assert!(explain(&arguments).contains("no positive evidence for American black bear"));
+}
+
+#[test]
+fn framings_change_what_the_network_sees() {
+    for (framing, cells) in [("whole", (8, 12)), ("crop", (7, 7)), ("squash", (7, 7))] {
+        let report = json(&[CAT, "--framing", framing]);
+        let map = &report["maps"][0];
+        assert_eq!(
+            (&map["height"], &map["width"]),
+            (&cells.0.into(), &cells.1.into())
+        );
+    }
+}
+
+#[test]
+fn the_report_reads_well() {
+    let text = explain(&[CAT]);
+    for words in [
+        "451×300 pixels",
+        "EfficientNet-Lite0 (built in) on cpu; 75.1 %",
+        "Egyptian cat (285)",
+        "8×12 cells",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn mistakes_are_one_line_that_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.png");
+    fs::copy(CAT, &copy).unwrap();
+    let copy = copy.to_str().unwrap();
+    let weights = folder.path().join("w.safetensors");
+    fs::write(&weights, b"nothing").unwrap();
+    let cases: [(&[&str], &str); 11] = [
+        (&["explain", "nope.png"], "Can't read nope.png"),
+        (&["explain", "Cargo.toml"], "not an image"),
+        (&["explain", "src"], "is a folder"),
+        (&["explain", CAT, "--class", "1000"], "classes 0 to 999"),
+        (&["explain", CAT, "--class", "lynxx"], "no class called"),
+        (&["explain", CAT, "--opacity", "1.5"], "from 0 to 1"),
+        (
+            &["explain", CAT, "--model", "/nowhere/x.safetensors"],
+            "Can't read the weights",
+        ),
+        (
+            &["explain", CAT, "--model", weights.to_str().unwrap()],
+            "not a weight file",
+        ),
+        (&["explain", CAT, "--map", "m.npy"], "add --method"),
+        (&["explain", CAT, "--out", "m.jpg"], "ends in .png"),
+        (&["explain", copy, "--out", copy], "the photo itself"),
+    ];
+    for (arguments, words) in cases {
+        let line = refusal(arguments);
+        assert!(line.contains(words), "{arguments:?}: {line}");
+    }
+    assert_eq!(
+        fs::read(copy).unwrap(),
+        fs::read(CAT).unwrap(),
+        "the photo was not touched"
+    );
+    assert!(!Path::new("m.jpg").exists() && !Path::new("m.npy").exists());
+}
+
+#[test]
+fn a_device_that_is_not_there_is_replaced_and_said() {
+    if cfg!(feature = "metal") {
+        println!("skipped: Metal is compiled in");
+        return;
+    }
+    let output = camlens(&[
+        "explain", CAT, "--model", "built-in", "--device", "metal", "--json",
+    ]);
+    assert!(output.status.success());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["device"], "cpu");
+    assert!(
+        report["notices"][0]
+            .as_str()
+            .unwrap()
+            .contains("Metal can't be used")
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Running on the CPU instead"));
+}
+
+#[test]
+fn devices_are_listed_with_reasons() {
+    let output = camlens(&["devices"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("CPU: usable\n"), "{text}");
+    assert_eq!(text.lines().count(), 3);
+}
+
+#[test]
+fn without_a_display_the_window_says_what_works_instead() {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: only Linux has no display when DISPLAY is not set");
+        return;
+    }
+    let line = refusal(&[]);
+    assert!(line.contains("camlens explain PHOTO --out"), "{line}");
+}
