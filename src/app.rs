@@ -20,7 +20,7 @@ mod window;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use eframe::egui::{self, Context, Ui};
+use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
 use crate::cam;
 use crate::labels::ClassId;
@@ -40,6 +40,9 @@ pub use window::open_window;
 
 /// The key under which settings are stored.
 const SETTINGS_KEY: &str = "settings";
+
+/// Side remarks in points; egui's 9 are hard to read.
+const SMALL_TEXT: f32 = 11.0;
 
 /// What a window starts with.
 pub struct Launch {
@@ -83,6 +86,9 @@ impl App {
         cc.egui_ctx.global_style_mut(|style| {
             // A blinking cursor would keep an idle window busy.
             style.visuals.text_cursor.blink = false;
+            style
+                .text_styles
+                .insert(TextStyle::Small, FontId::proportional(SMALL_TEXT));
         });
         let ctx = cc.egui_ctx.clone();
         let wake: Wake = Arc::new(move || ctx.request_repaint());

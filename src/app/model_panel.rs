@@ -22,6 +22,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         .size_range(220.0..=420.0)
         .show(ui, |ui| {
             Panel::bottom("look")
+                .frame(egui::Frame::NONE)
                 .show_separator_line(true)
                 .show(ui, |ui| {
                     ui.add_space(4.0);

@@ -61,7 +61,7 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
     ui.allocate_rect(area, Sense::hover());
     let places = arrange(area, panes.len(), photo_size);
 
-    app.probe = None;
+    let probe_before = app.probe.take();
     for (pane, place) in panes.iter().zip(&places) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
         camera_ui(
@@ -79,6 +79,10 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
         {
             app.probe = on_photo(pointer, app.camera.photo_rect(picture, photo_size));
         }
+    }
+    if app.probe != probe_before {
+        // The status line was drawn before the panes.
+        ui.ctx().request_repaint();
     }
     let photo = app.textures.photo(ui.ctx(), &shown);
     let look = app.state.settings.look;
