@@ -11,14 +11,16 @@
 //! one; fixed-point coefficients with 22 fractional bits; a pass whose size does
 //! not change is skipped.
 
-use pulp::Arch;
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Fractional bits of the fixed-point coefficients: 32 − 8 − 2 (Pillow, `Resample.c`).
 const PRECISION_BITS: u32 = 22;
-/// Interleaved bytes summed side by side: 8 pixels of 3 channels, a multiple of
-/// both the channel count and the widest vector.
-const LANES: usize = 24;
+/// A vector register of sums: two pixels of three channels, and two idle lanes.
+const LANES: usize = 8;
+/// Pixels, and their bytes, in one step of the sums.
+const STEP: usize = 2;
+const STEP_BYTES: usize = STEP * CHANNELS;
 const CHANNELS: usize = 3;
 
 /// The filter for one axis: for each output position a run of input positions.
@@ -89,106 +91,109 @@ pub fn bilinear(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8>
 
 fn horizontal(rgb: &[u8], (width, height): (usize, usize), out_width: usize) -> Vec<u8> {
     let taps = Taps::bilinear(width, out_width);
-    // Each coefficient three times over, one for each interleaved channel, padded
-    // with zeros to whole groups of lanes.
-    let padded = (taps.stride * CHANNELS).next_multiple_of(LANES);
-    let mut spread = vec![0; padded * out_width];
-    for (wide, row) in spread
-        .chunks_exact_mut(padded)
+    // Coefficients as the lanes need them: each three times, for the channels of a
+    // pixel, two pixels to a step, zeros for the idle lanes.
+    let steps = taps.stride.div_ceil(STEP);
+    let mut spread = vec![[0; LANES]; steps * out_width];
+    for (lanes, row) in spread
+        .chunks_exact_mut(steps)
         .zip(taps.coefficients.chunks_exact(taps.stride))
     {
-        for (triple, coefficient) in wide.chunks_exact_mut(CHANNELS).zip(row) {
-            triple.fill(*coefficient);
+        for (step, pair) in lanes.iter_mut().zip(row.chunks(STEP)) {
+            for (triple, coefficient) in step.chunks_mut(CHANNELS).zip(pair) {
+                triple.fill(*coefficient);
+            }
         }
     }
     let mut out = vec![0; CHANNELS * out_width * height];
-    let arch = Arch::new();
     let row_bytes = width * CHANNELS;
-    let shrinks_much = taps.stride * CHANNELS > LANES;
     out.par_chunks_exact_mut(out_width * CHANNELS)
-        .zip(rgb.par_chunks_exact(row_bytes))
+        .enumerate()
         .with_min_len(16)
-        .for_each(|(out_row, row)| {
-            arch.dispatch(|| {
-                for ((pixel, &(first, count)), wide) in out_row
-                    .chunks_exact_mut(CHANNELS)
-                    .zip(&taps.runs)
-                    .zip(spread.chunks_exact(padded))
-                {
-                    let bytes = &row[first * CHANNELS..(first + count) * CHANNELS];
-                    let sums = if shrinks_much {
-                        dot_in_lanes(bytes, wide)
-                    } else {
-                        dot(bytes, wide)
-                    };
-                    for (value, sum) in pixel.iter_mut().zip(sums) {
-                        *value = clip(sum);
-                    }
-                }
-            });
+        .for_each(|(line, out_row)| {
+            // From this row on to the end of the photo: a run may be read beyond
+            // its end, where its coefficients are 0.
+            horizontal_row(out_row, &rgb[line * row_bytes..], &taps.runs, &spread);
         });
     out
 }
 
-/// Σ byte · coefficient for each channel of an interleaved run, one by one.
-#[inline(always)]
-fn dot(bytes: &[u8], wide: &[i32]) -> [i32; CHANNELS] {
-    let mut sums = [0; CHANNELS];
-    for (pixel, weights) in bytes
-        .chunks_exact(CHANNELS)
-        .zip(wide.chunks_exact(CHANNELS))
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
+    "x86_64+avx2+fma",
+))]
+fn horizontal_row(
+    out_row: &mut [u8],
+    rest: &[u8],
+    runs: &[(usize, usize)],
+    spread: &[[i32; LANES]],
+) {
+    let steps = spread.len() / runs.len();
+    for ((pixel, &(first, count)), weights) in out_row
+        .chunks_exact_mut(CHANNELS)
+        .zip(runs)
+        .zip(spread.chunks_exact(steps))
     {
-        for channel in 0..CHANNELS {
-            sums[channel] += i32::from(pixel[channel]) * weights[channel];
+        let start = first * CHANNELS;
+        let weights = &weights[..count.div_ceil(STEP)];
+        // The last step reads up to five bytes beyond the run.
+        let length = (weights.len() - 1) * STEP_BYTES + LANES;
+        let sums = if let Some(bytes) = rest.get(start..start + length) { sums(bytes, weights) } else {
+            let mut bytes = rest[start..start + count * CHANNELS].to_vec();
+            bytes.resize(length, 0);
+            sums(&bytes, weights)
+        };
+        for (value, sum) in pixel.iter_mut().zip(sums) {
+            *value = clip(sum);
         }
     }
-    sums
 }
 
-/// The same, eight pixels at a time, for runs long enough to pay for it.
+/// Σ byte · coefficient for each channel of an interleaved run.
 #[inline(always)]
-fn dot_in_lanes(bytes: &[u8], wide: &[i32]) -> [i32; CHANNELS] {
-    let mut lanes = [0i32; LANES];
-    let mut groups = bytes.chunks_exact(LANES);
-    let mut weights = wide.chunks_exact(LANES);
-    for (group, weights) in groups.by_ref().zip(weights.by_ref()) {
+fn sums(bytes: &[u8], weights: &[[i32; LANES]]) -> [i32; CHANNELS] {
+    let mut sums = [0i32; LANES];
+    let mut rest = bytes;
+    for weights in weights {
+        let Some(group) = rest.first_chunk::<LANES>() else {
+            break;
+        };
         for lane in 0..LANES {
-            lanes[lane] += i32::from(group[lane]) * weights[lane];
+            sums[lane] += i32::from(group[lane]) * weights[lane];
         }
+        rest = rest.get(STEP_BYTES..).unwrap_or_default();
     }
-    let done = bytes.len() - groups.remainder().len();
-    let mut sums = dot(groups.remainder(), &wide[done..]);
-    for pixel in lanes.chunks_exact(CHANNELS) {
-        for channel in 0..CHANNELS {
-            sums[channel] += pixel[channel];
-        }
-    }
-    sums
+    [sums[0] + sums[3], sums[1] + sums[4], sums[2] + sums[5]]
 }
 
 fn vertical(rgb: &[u8], (width, height): (usize, usize), out_height: usize) -> Vec<u8> {
     let taps = Taps::bilinear(height, out_height);
     let row_bytes = width * CHANNELS;
     let mut out = vec![0; row_bytes * out_height];
-    let arch = Arch::new();
     out.par_chunks_exact_mut(row_bytes)
         .zip(&taps.runs)
         .zip(taps.coefficients.par_chunks_exact(taps.stride))
         .for_each(|((out_row, &(first, count)), weights)| {
-            let mut sums = vec![0i32; row_bytes];
-            arch.dispatch(|| {
-                let rows = rgb[first * row_bytes..].chunks_exact(row_bytes);
-                for (row, &weight) in rows.zip(&weights[..count]) {
-                    for (sum, &byte) in sums.iter_mut().zip(row) {
-                        *sum += i32::from(byte) * weight;
-                    }
-                }
-                for (value, &sum) in out_row.iter_mut().zip(&sums) {
-                    *value = clip(sum);
-                }
-            });
+            let rows = &rgb[first * row_bytes..(first + count) * row_bytes];
+            vertical_row(out_row, rows, weights);
         });
     out
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
+    "x86_64+avx2+fma",
+))]
+fn vertical_row(out_row: &mut [u8], rows: &[u8], weights: &[i32]) {
+    let mut sums = vec![0i32; out_row.len()];
+    for (row, &weight) in rows.chunks_exact(out_row.len()).zip(weights) {
+        for (sum, &byte) in sums.iter_mut().zip(row) {
+            *sum += i32::from(byte) * weight;
+        }
+    }
+    for (value, &sum) in out_row.iter_mut().zip(&sums) {
+        *value = clip(sum);
+    }
 }
 
 /// Rounds a fixed-point sum to a byte.

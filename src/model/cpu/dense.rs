@@ -1,6 +1,6 @@
 //! Ordinary (ungrouped) convolution: pixel tiles × weight matrix.
 
-use pulp::Arch;
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::matmul::matmul;
@@ -106,6 +106,10 @@ fn gather(rows: &mut [f32], x: &[f32], cin: usize, window: Window, first: usize)
 }
 
 /// Bias, residual and activation, in place.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
+    "x86_64+avx2+fma",
+))]
 fn epilogue(rows: &mut [f32], bias: &[f32], residual: Option<&[f32]>, activation: Activation) {
     match activation {
         Activation::Linear => add_and(rows, bias, residual, |v| Activation::Linear.apply(v)),
@@ -117,7 +121,7 @@ fn epilogue(rows: &mut [f32], bias: &[f32], residual: Option<&[f32]>, activation
 #[inline(always)]
 fn add_and(rows: &mut [f32], bias: &[f32], residual: Option<&[f32]>, f: impl Fn(f32) -> f32) {
     let cout = bias.len();
-    Arch::new().dispatch(|| match residual {
+    match residual {
         None => {
             for row in rows.chunks_exact_mut(cout) {
                 for (value, b) in row.iter_mut().zip(bias) {
@@ -132,5 +136,5 @@ fn add_and(rows: &mut [f32], bias: &[f32], residual: Option<&[f32]>, f: impl Fn(
                 }
             }
         }
-    });
+    }
 }

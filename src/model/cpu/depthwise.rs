@@ -1,6 +1,6 @@
 //! Depthwise convolution: one kernel for each channel.
 
-use pulp::Arch;
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{Activation, Window};
@@ -36,20 +36,32 @@ pub fn depthwise(
         "weight is [k·k, channels]"
     );
     let mut out = vec![0.0; window.output.0 * window.output.1 * channels];
-    let arch = Arch::new();
     out.par_chunks_exact_mut(window.output.1 * channels)
         .enumerate()
-        .for_each(|(down, line)| {
-            arch.dispatch(|| {
-                for (across, pixel) in line.chunks_exact_mut(channels).enumerate() {
-                    convolve_pixel(pixel, x, weight, bias, window, (down, across));
-                    for value in pixel {
-                        *value = activation.apply(*value);
-                    }
-                }
-            });
-        });
+        .for_each(|(down, line)| convolve_line(line, x, weight, bias, window, activation, down));
     out
+}
+
+/// One line of output pixels.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
+    "x86_64+avx2+fma",
+))]
+fn convolve_line(
+    line: &mut [f32],
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    window: Window,
+    activation: Activation,
+    down: usize,
+) {
+    for (across, pixel) in line.chunks_exact_mut(bias.len()).enumerate() {
+        convolve_pixel(pixel, x, weight, bias, window, (down, across));
+        for value in pixel {
+            *value = activation.apply(*value);
+        }
+    }
 }
 
 /// One output pixel, all its channels, block by block.
