@@ -138,7 +138,9 @@ fn horizontal_row(
         let weights = &weights[..count.div_ceil(STEP)];
         // The last step reads up to five bytes beyond the run.
         let length = (weights.len() - 1) * STEP_BYTES + LANES;
-        let sums = if let Some(bytes) = rest.get(start..start + length) { sums(bytes, weights) } else {
+        let sums = if let Some(bytes) = rest.get(start..start + length) {
+            sums(bytes, weights)
+        } else {
             let mut bytes = rest[start..start + count * CHANNELS].to_vec();
             bytes.resize(length, 0);
             sums(&bytes, weights)

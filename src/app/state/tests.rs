@@ -1,0 +1,189 @@
+use super::*;
+use crate::engine::Engine;
+use crate::photo::Photo;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn file(name: &str) -> PhotoSource {
+    PhotoSource::File(format!("assets/samples/{name}.png").into())
+}
+
+fn running(engine: &Engine) -> RunningModel {
+    RunningModel {
+        info: engine.model().clone(),
+        choice: ModelChoice::BuiltIn,
+        asked_device: DeviceChoice::Cpu,
+        device: engine.device(),
+        notices: Vec::new(),
+    }
+}
+
+/// Answers a job as the worker would.
+fn answer(engine: &mut Engine, job: &Job) -> News {
+    let photo = Photo::from_rgb("grey", 64, 64, vec![128; 3 * 64 * 64]);
+    let analysis = engine.analyse(&photo, job.plan.framing).unwrap();
+    let shown = Shown {
+        plan: job.plan.clone(),
+        photo: Arc::new(photo),
+        display: None,
+        analysis: Arc::new(analysis),
+        decode: Duration::ZERO,
+    };
+    News::Done(job.id, Some(shown))
+}
+
+fn start() -> (State, Engine) {
+    let engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+    let settings = Settings {
+        model: ModelChoice::BuiltIn,
+        device: DeviceChoice::Cpu,
+        ..Settings::default()
+    };
+    let mut state = State::new(settings);
+    let first = state.next_job().unwrap();
+    assert!(first.source.is_none());
+    state.hear(News::Model(running(&engine)));
+    state.hear(News::Done(first.id, None));
+    (state, engine)
+}
+
+#[test]
+fn a_stale_answer_changes_nothing() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let first = state.next_job().unwrap();
+    state.open(vec![file("coffee")]);
+    let second = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &first));
+    assert!(state.latest.shown().is_none());
+    state.hear(answer(&mut engine, &second));
+    assert_eq!(state.latest.shown().unwrap().plan, second.plan);
+    state.hear(News::Failed(first.id, Fault::Photo, "too late".into()));
+    state.hear(answer(&mut engine, &first));
+    assert_eq!(state.latest.shown().unwrap().plan, second.plan);
+    assert!(state.error.is_none());
+}
+
+#[test]
+fn the_same_question_is_asked_once_and_looks_ask_nothing() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let job = state.next_job().unwrap();
+    assert!(state.next_job().is_none());
+    state.hear(answer(&mut engine, &job));
+    state.settings.look.scaling = crate::heatmap::Scaling::MinMax;
+    state.settings.view = state.settings.view.flipped();
+    state.class = ClassChoice::Fixed(ClassId::all(9).last().unwrap());
+    assert!(state.next_job().is_none());
+    state.settings.framing = Framing::Crop;
+    assert_eq!(state.next_job().unwrap().plan.framing, Framing::Crop);
+}
+
+#[test]
+fn a_photo_that_fails_leaves_the_old_one_on_screen() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let good = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &good));
+    state.open(vec![PhotoSource::File("bad.png".into())]);
+    let bad = state.next_job().unwrap();
+    assert_eq!(state.latest.shown().unwrap().plan, good.plan);
+    state.hear(News::Failed(
+        bad.id,
+        Fault::Photo,
+        "Can't read bad.png".into(),
+    ));
+    assert_eq!(state.latest.shown().unwrap().plan, good.plan);
+    assert_eq!(state.current, good.plan.photo);
+    assert_eq!(state.error.as_deref(), Some("Can't read bad.png"));
+    assert!(state.next_job().is_none(), "nothing is asked again");
+}
+
+#[test]
+fn a_first_photo_that_fails_leaves_the_start_screen() {
+    let (mut state, _) = start();
+    state.open(vec![PhotoSource::File("bad.png".into())]);
+    let bad = state.next_job().unwrap();
+    state.hear(News::Failed(bad.id, Fault::Photo, "no".into()));
+    assert!(state.current.is_none() && state.latest.shown().is_none());
+    assert!(state.next_job().is_none());
+}
+
+#[test]
+fn a_model_that_fails_leaves_the_running_one() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let good = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &good));
+    state.settings.model = ModelChoice::File("broken.safetensors".into());
+    let bad = state.next_job().unwrap();
+    state.hear(News::Failed(bad.id, Fault::Model, "no".into()));
+    assert_eq!(state.settings.model, ModelChoice::BuiltIn);
+    assert!(state.next_job().is_none());
+    assert!(state.error.is_some() && state.latest.shown().is_some());
+}
+
+#[test]
+fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
+    let mut state = State::new(Settings {
+        model: ModelChoice::File("gone.pth".into()),
+        ..Settings::default()
+    });
+    let job = state.next_job().unwrap();
+    state.hear(News::Failed(job.id, Fault::Model, "no".into()));
+    assert_eq!(state.next_job().unwrap().plan.model, ModelChoice::Auto);
+    assert!(state.error.is_some());
+}
+
+#[test]
+fn the_chosen_class_stays_for_the_next_photo_and_top_follows() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let analysis = state.latest.shown().unwrap().analysis.clone();
+    assert_eq!(state.class_in(&analysis), analysis.top());
+    state.step_class(1);
+    assert_eq!(state.class_in(&analysis), analysis.ranking[1]);
+    state.search = "tiger cat".into();
+    state.step_class(1);
+    let chosen = state.class;
+    assert_eq!(
+        analysis.model.labels.name(state.class_in(&analysis)),
+        "tiger cat"
+    );
+    state.open(vec![file("coffee")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    assert_eq!(state.class, chosen);
+}
+
+#[test]
+fn the_table_is_sorted_as_asked() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let analysis = state.latest.shown().unwrap().analysis.clone();
+    assert_eq!(state.listed_classes(&analysis), analysis.ranking);
+    state.settings.order = ClassOrder::Score(false);
+    assert_eq!(state.listed_classes(&analysis)[999], analysis.top());
+    state.settings.order = ClassOrder::Name(true);
+    let first = state.listed_classes(&analysis)[0];
+    assert_eq!(analysis.model.labels.name(first), "abacus");
+    state.search = "retriever".into();
+    assert_eq!(state.listed_classes(&analysis).len(), 5);
+}
+
+#[test]
+fn photos_are_stepped_through_to_the_ends() {
+    let (mut state, _) = start();
+    let ids = state.open(vec![file("cat"), file("coffee")]);
+    assert_eq!(state.current, Some(ids[0]));
+    state.step_photo(1);
+    state.step_photo(1);
+    assert_eq!(state.current, Some(ids[1]));
+    state.step_photo(-1);
+    state.step_photo(-1);
+    assert_eq!(state.current, Some(ids[0]));
+}

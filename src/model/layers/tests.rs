@@ -1,0 +1,95 @@
+use super::*;
+
+/// Reproducible values in −1..1.
+fn noise(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
+    .take(count)
+    .collect()
+}
+
+fn both(spec: ConvSpec, (height, width): (usize, usize), residual: bool) -> [Vec<f32>; 2] {
+    let weight = noise(spec.weight_shape().iter().product(), 1);
+    [Backend::Fused, Backend::Candle(Device::Cpu)].map(|backend| {
+        let conv = Conv::new(weight.clone(), noise(spec.cout, 2), spec, &backend).unwrap();
+        let image = backend
+            .image(noise(height * width * spec.cin, 3), height, width)
+            .unwrap();
+        let out = if residual {
+            let out = spec.window(height, width).output;
+            let rest = noise(out.0 * out.1 * spec.cout, 4);
+            conv.forward_add(&image, &backend.image(rest, out.0, out.1).unwrap())
+        } else {
+            conv.forward(&image)
+        };
+        backend.feature_maps(&out.unwrap()).unwrap().values
+    })
+}
+
+#[test]
+fn fused_convolutions_agree_with_candle() {
+    use Activation::{Linear, Relu, Relu6};
+    use Padding::{Each, Same};
+    let cases = [
+        // cin, cout, kernel, stride, padding, depthwise, activation, size
+        (3, 8, 7, 2, Each(3), false, Relu, (33, 40)),
+        (16, 24, 3, 1, Each(1), false, Relu, (7, 9)),
+        (16, 24, 3, 1, Each(1), false, Relu, (30, 29)),
+        (8, 16, 3, 2, Each(1), false, Linear, (15, 16)),
+        (8, 16, 1, 2, Each(0), false, Linear, (16, 15)),
+        (24, 40, 1, 1, Same, false, Linear, (20, 21)),
+        (3, 32, 3, 2, Same, false, Relu6, (32, 48)),
+        (32, 32, 3, 1, Same, true, Relu6, (9, 8)),
+        (24, 24, 5, 2, Same, true, Relu6, (12, 10)), // not a multiple of the block
+        (48, 48, 5, 1, Same, true, Relu6, (3, 2)),   // kernel larger than the image
+    ];
+    for (cin, cout, kernel, stride, padding, depthwise, activation, size) in cases {
+        let spec = ConvSpec {
+            cin,
+            cout,
+            kernel,
+            stride,
+            padding,
+            depthwise,
+            activation,
+        };
+        for residual in [false, true] {
+            if residual && depthwise {
+                continue; // no network has one there
+            }
+            let [fused, candle] = both(spec, size, residual);
+            assert_eq!(fused.len(), candle.len());
+            for (a, b) in fused.iter().zip(&candle) {
+                assert!((a - b).abs() < 1e-4, "{spec:?}: {a} and {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn max_pooling_agrees_with_candle() {
+    for (height, width) in [(8, 8), (9, 13), (1, 2)] {
+        let values: Vec<f32> = noise(height * width * 5, 9)
+            .iter()
+            .map(|v| v.abs())
+            .collect();
+        let [fused, candle] = [Backend::Fused, Backend::Candle(Device::Cpu)].map(|backend| {
+            let image = backend.image(values.clone(), height, width).unwrap();
+            backend
+                .feature_maps(&backend.max_pool(&image).unwrap())
+                .unwrap()
+        });
+        assert_eq!(fused, candle);
+    }
+}
+
+#[test]
+fn same_padding_is_tensorflows() {
+    assert_eq!(Padding::Same.on_axis(224, 3, 2), (0, 1));
+    assert_eq!(Padding::Same.on_axis(112, 3, 1), (1, 1));
+    assert_eq!(Padding::Same.on_axis(56, 5, 2), (1, 2));
+    assert_eq!(Padding::Same.on_axis(15, 5, 2), (2, 2));
+}

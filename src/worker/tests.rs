@@ -1,0 +1,77 @@
+use super::*;
+
+fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
+    Job {
+        id,
+        plan: Plan {
+            photo,
+            model: ModelChoice::BuiltIn,
+            device: DeviceChoice::Cpu,
+            framing: Framing::Whole,
+        },
+        source: photo.map(|_| PhotoSource::File(path.into())),
+    }
+}
+
+fn wait(worker: &Worker) -> News {
+    worker.news.recv_timeout(Duration::from_mins(1)).unwrap()
+}
+
+#[test]
+fn steps_come_in_order_and_the_photo_is_read_once() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    let cat = "assets/samples/cat.png";
+    worker.submit(job(1, Some(7), cat)).unwrap();
+    assert!(matches!(wait(&worker), News::Step(1, Step::LoadingModel)));
+    assert!(matches!(wait(&worker), News::Model(_)));
+    assert!(matches!(wait(&worker), News::Step(1, Step::ReadingPhoto)));
+    assert!(matches!(wait(&worker), News::Step(1, Step::Running)));
+    let News::Done(1, Some(first)) = wait(&worker) else {
+        panic!("the job is done");
+    };
+    let mut again = job(2, Some(7), cat);
+    again.plan.framing = Framing::Crop;
+    worker.submit(again).unwrap();
+    assert!(matches!(wait(&worker), News::Step(2, Step::Running)));
+    let News::Done(2, Some(second)) = wait(&worker) else {
+        panic!("the job is done");
+    };
+    assert!(Arc::ptr_eq(&first.photo, &second.photo));
+}
+
+#[test]
+fn the_newest_job_wins() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    for id in 0..50 {
+        let mut job = job(id, Some(7), "assets/samples/cat.png");
+        job.plan.framing = if id % 2 == 0 {
+            Framing::Whole
+        } else {
+            Framing::Squash
+        };
+        worker.submit(job).unwrap();
+    }
+    let mut done = Vec::new();
+    while done.last() != Some(&49) {
+        if let News::Done(id, _) = wait(&worker) {
+            done.push(id);
+        }
+    }
+    assert!(done.len() < 25, "{done:?} were all run");
+}
+
+#[test]
+fn a_photo_that_fails_leaves_the_worker_well() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    worker.submit(job(1, Some(1), "/nowhere/x.png")).unwrap();
+    let message = loop {
+        if let News::Failed(1, Fault::Photo, message) = wait(&worker) {
+            break message;
+        }
+    };
+    assert!(message.contains("Can't read x.png"), "{message}");
+    worker
+        .submit(job(2, Some(2), "assets/samples/cat.png"))
+        .unwrap();
+    while !matches!(wait(&worker), News::Done(2, Some(_))) {}
+}
