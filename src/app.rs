@@ -24,6 +24,7 @@ use std::sync::Arc;
 use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
 use crate::cam;
+use crate::cli::WindowArgs;
 use crate::labels::ClassId;
 use crate::model::device::{self, DeviceStatus};
 use crate::model::{ModelChoice, catalog};
@@ -47,7 +48,7 @@ const SMALL_TEXT: f32 = 11.0;
 /// What a window starts with.
 pub struct Launch {
     /// Settings, where the command line gives them.
-    pub overrides: crate::cli::WindowArgs,
+    pub overrides: WindowArgs,
     /// How file dialogs are shown.
     pub picker: Picker,
     /// Whether the last window's settings are taken over.
@@ -69,6 +70,10 @@ pub struct App {
     show_keys: bool,
     /// The class the table last scrolled to.
     listed: Option<ClassId>,
+    /// Settings as they were stored, and what the command line put in their place:
+    /// one start with `--model` does not decide about the next.
+    stored: Settings,
+    given: WindowArgs,
     /// The photo the strip last scrolled to.
     strip_at: Option<u64>,
     /// The window's title now.
@@ -96,10 +101,12 @@ impl App {
         let mut settings: Settings = stored
             .and_then(|storage| eframe::get_value(storage, SETTINGS_KEY))
             .unwrap_or_default();
-        let overrides = launch.overrides;
-        settings.model = overrides.model.unwrap_or(settings.model);
-        settings.device = overrides.device.unwrap_or(settings.device);
-        settings.framing = overrides.framing.unwrap_or(settings.framing);
+        let remembered = settings.clone();
+        let mut given = launch.overrides;
+        let photos = std::mem::take(&mut given.photos);
+        settings.model = given.model.clone().unwrap_or(settings.model);
+        settings.device = given.device.unwrap_or(settings.device);
+        settings.framing = given.framing.unwrap_or(settings.framing);
 
         let mut app = Self {
             state: State::new(settings),
@@ -113,17 +120,19 @@ impl App {
             resnet18: catalog::find_resnet18(),
             show_keys: false,
             listed: None,
+            stored: remembered,
+            given,
             strip_at: None,
             title: String::new(),
             probe: None,
         };
-        if overrides.photos.is_empty() {
+        if photos.is_empty() {
             for (index, sample) in start_screen::SAMPLES.iter().enumerate() {
                 app.thumbnails
                     .want(start_screen::sample_id(index), sample.clone());
             }
         } else {
-            let files = overrides.photos.into_iter().map(PhotoSource::File);
+            let files = photos.into_iter().map(PhotoSource::File);
             app.open(files.collect());
         }
         Ok(app)
@@ -335,6 +344,16 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        eframe::set_value(storage, SETTINGS_KEY, &self.state.settings);
+        let mut settings = self.state.settings.clone();
+        if self.given.model.as_ref() == Some(&settings.model) {
+            settings.model = self.stored.model.clone();
+        }
+        if self.given.device == Some(settings.device) {
+            settings.device = self.stored.device;
+        }
+        if self.given.framing == Some(settings.framing) {
+            settings.framing = self.stored.framing;
+        }
+        eframe::set_value(storage, SETTINGS_KEY, &settings);
     }
 }

@@ -89,21 +89,19 @@ pub fn blend(
     Picture { width, height, rgb }
 }
 
-/// Most heat pixels on a side on screen: at 32 input pixels for a cell and at most
-/// 24 cells on a side that is 40 and more for each cell, and the screen's own
-/// filter does the rest.
-const SCREEN_SIDE: usize = 960;
+/// Longer side of the grid on which heat is drawn on screen. Even at 24 cells a
+/// cell has 32 steps, so that what the graphics card mixes between two steps lies
+/// within a few entries of the colour map.
+const SCREEN_SIDE: usize = 768;
 
-/// The grid (width, height) on which heat is drawn on screen: the photo's, or
-/// fewer pixels in the same proportion.
+/// The grid (width, height) on which heat is drawn on screen: the photo's
+/// proportions at a fixed size, larger than a small photo and smaller than a large
+/// one.
 #[must_use]
 pub fn screen_grid(placement: &Placement) -> (usize, usize) {
     let (width, height) = placement.photo;
     let longest = width.max(height);
-    if longest <= SCREEN_SIDE {
-        return (width, height);
-    }
-    let side = |length: usize| (length * SCREEN_SIDE / longest).max(1);
+    let side = |length: usize| (length * SCREEN_SIDE).div_ceil(longest);
     (side(width), side(height))
 }
 

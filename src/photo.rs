@@ -21,9 +21,9 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 pub const ALPHA_BACKGROUND: [u8; 3] = [255; 3];
 
 /// File name endings of the formats that can be read.
-pub const EXTENSIONS: [&str; 18] = [
-    "jpg", "jpeg", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "ico", "pnm", "pbm",
-    "pgm", "ppm", "pam", "tga", "qoi",
+pub const EXTENSIONS: [&str; 17] = [
+    "jpg", "jpeg", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "pnm", "pbm", "pgm",
+    "ppm", "pam", "tga", "qoi",
 ];
 
 /// Why a photo could not be read; every message says what to do.
@@ -151,6 +151,7 @@ impl Photo {
         if unsupported {
             return Err(unreadable(name, bytes));
         }
+        let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
         let damaged = |cause: image::ImageError| PhotoError::Damaged {
             name: name.clone(),
             cause: cause.to_string(),
@@ -183,7 +184,14 @@ impl Photo {
         let orientation = decoder
             .orientation()
             .unwrap_or(image::metadata::Orientation::NoTransforms);
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+        let mut picture = if is_jpeg {
+            decode_jpeg(bytes).map_err(|cause| PhotoError::Damaged {
+                name: name.clone(),
+                cause,
+            })?
+        } else {
+            DynamicImage::from_decoder(decoder).map_err(damaged)?
+        };
         picture.apply_orientation(orientation);
         Ok(Self::from_picture(name, picture))
     }
@@ -261,6 +269,19 @@ impl Photo {
     }
 }
 
+/// Decodes a JPEG as libjpeg-turbo does, which Pillow and torchvision use. Its size
+/// has been checked.
+fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let decoded = libjpeg_turbo_rs::decompress_to(bytes, libjpeg_turbo_rs::PixelFormat::Rgb)
+        .map_err(|error| error.to_string())?;
+    let side = |length: usize| u32::try_from(length).ok();
+    side(decoded.width)
+        .zip(side(decoded.height))
+        .and_then(|(width, height)| image::RgbImage::from_raw(width, height, decoded.data))
+        .map(DynamicImage::ImageRgb8)
+        .ok_or_else(|| "its size does not fit its contents".into())
+}
+
 /// Antialiased shrinking by `fast_image_resize`; `None` if it refuses.
 fn shrink(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Option<Vec<u8>> {
     let side = |length: usize| u32::try_from(length).ok();
@@ -310,6 +331,7 @@ fn unreadable(name: String, bytes: &[u8]) -> PhotoError {
         None if starts(b"8BPS") => Some("Photoshop (PSD)"),
         None if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") => Some("JPEG XL"),
         None if starts(b"\0\0\0\x0cjP  ") => Some("JPEG 2000"),
+        None if starts(b"\0\0\x01\0") => Some("ICO"),
         None if starts(b"DDS ") => Some("DDS"),
         None if starts(b"#?RADIANCE") => Some("Radiance HDR"),
         None if starts(b"\x76\x2f\x31\x01") => Some("OpenEXR"),

@@ -488,6 +488,11 @@ fn settings_are_stored_and_taken_over() {
     let mut memory = Memory::default();
     eframe::App::save(harness.state_mut(), &mut memory);
     let stored: camlens::app::Settings = eframe::get_value(&memory, "settings").unwrap();
-    assert_eq!(stored, harness.state().state().settings);
+    assert_eq!(stored.look, harness.state().state().settings.look);
+    // The window was started with `--model` and `--device`: that is for this time.
+    assert_eq!(
+        (stored.model, stored.device),
+        (ModelChoice::Auto, DeviceChoice::Auto)
+    );
     assert_eq!(stored.view, View::Single(Method::GradCamPlusPlus));
 }

@@ -94,3 +94,15 @@ fn scaling_down_keeps_the_aspect_ratio() {
     assert_eq!((width, height), (100, 25));
     assert!(rgb.iter().all(|&value| value == 90));
 }
+
+/// `tests/golden/README.md` says how it was made.
+#[test]
+fn jpegs_are_decoded_to_the_bit_as_pillow_does() {
+    let photo = Photo::open(Path::new("tests/golden/cat-420-progressive.jpg")).unwrap();
+    assert_eq!((photo.width, photo.height), (227, 151));
+    let hex = crate::model::weights::hex_sha256(&photo.rgb);
+    assert_eq!(
+        hex,
+        "73e045eaabab1942c15cb94997a82ecf5a8bc26cfccb7002092e52e97191590e"
+    );
+}
