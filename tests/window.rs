@@ -405,6 +405,22 @@ fn keys_switch_the_view_and_space_flips_the_methods() {
 }
 
 #[test]
+fn the_theme_is_chosen_or_the_systems() {
+    let mut harness = cat();
+    let theme = |harness: &Harness<App>| harness.ctx.options(|options| options.theme_preference);
+    for (name, wanted) in [
+        ("Light", egui::ThemePreference::Light),
+        ("As the system", egui::ThemePreference::System),
+    ] {
+        harness.get_by_label("Theme").click();
+        harness.run_steps(2);
+        harness.get_by_label(name).click();
+        harness.run_steps(2);
+        assert_eq!(theme(&harness), wanted);
+    }
+}
+
+#[test]
 fn the_framing_runs_the_network_once_more() {
     let mut harness = cat();
     harness.get_by_label("crop").click();

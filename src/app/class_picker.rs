@@ -156,6 +156,7 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
     }
     let row_height = ui.text_style_height(&TextStyle::Body) + 4.0;
     let height = ui.available_height().max((FEWEST_ROWS + 1.0) * row_height);
+    let body_height = height - row_height - 2.0 * ui.spacing().item_spacing.y;
     let mut table = TableBuilder::new(ui)
         .id_salt("classes")
         .striped(true)
@@ -163,8 +164,8 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
         .column(Column::remainder().clip(true))
         .column(Column::exact(64.0))
         .auto_shrink(false)
-        .min_scrolled_height(height - row_height)
-        .max_scroll_height(height - row_height);
+        .min_scrolled_height(body_height)
+        .max_scroll_height(body_height);
     let row_of_choice = classes.iter().position(|&class| class == chosen);
     if let Some(row) = row_of_choice.filter(|_| scroll) {
         table = table.scroll_to_row(row, None);

@@ -1,14 +1,14 @@
 //! The bar on top: open, the view switch, fit, export, theme, help.
 
-use eframe::egui::{self, Align, Layout, Panel, Ui};
+use eframe::egui::{self, Align, Layout, Panel, ThemePreference, Ui};
 
 use super::App;
 use super::command::Command;
 use super::state::View;
 use crate::cam::Method;
 
-/// Below this width in points the less needed buttons give way.
-const NARROW: f32 = 640.0;
+/// Points that Export and Fit need; where there are fewer, their keys must do.
+const ROOM_FOR_MORE: f32 = 120.0;
 
 pub fn show(app: &mut App, ui: &mut Ui) {
     Panel::top("toolbar").show(ui, |ui| {
@@ -30,7 +30,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     app.show_keys = !app.show_keys;
                 }
                 theme_ui(ui);
-                if ui.available_width() < NARROW - 520.0 {
+                if ui.available_width() < ROOM_FOR_MORE {
                     return;
                 }
                 ui.separator();
@@ -71,5 +71,17 @@ fn view_ui(ui: &mut Ui, view: &mut View) {
 
 /// Light and dark follow the system until one of them is chosen.
 fn theme_ui(ui: &mut Ui) {
-    ui.menu_button("Theme", egui::widgets::global_theme_preference_buttons);
+    ui.menu_button("Theme", |ui| {
+        let mut theme = ui.ctx().options(|options| options.theme_preference);
+        for (wanted, name) in [
+            (ThemePreference::System, "As the system"),
+            (ThemePreference::Light, "Light"),
+            (ThemePreference::Dark, "Dark"),
+        ] {
+            if ui.selectable_value(&mut theme, wanted, name).clicked() {
+                ui.ctx().set_theme(wanted);
+                ui.close();
+            }
+        }
+    });
 }
