@@ -14,9 +14,12 @@ use camlens::framing::Framing;
 use camlens::heatmap::{Heatmap, Scaling};
 use camlens::labels::ClassId;
 use camlens::model::device::DeviceChoice;
-use camlens::model::{ModelChoice, catalog};
+use camlens::model::layers::Backend;
+use camlens::model::weights::Checkpoint;
+use camlens::model::{Model, ModelChoice, catalog};
 use camlens::overlay::{self, Opacity};
 use camlens::photo::Photo;
+use candle_core::Device;
 use divan::Bencher;
 
 fn main() {
@@ -66,6 +69,22 @@ fn forward_224(bencher: Bencher, name: &str) {
     let mut engine = engine(name);
     let input = Framing::Crop.frame(&cat());
     bencher.bench_local(|| engine.run(&input, Framing::Crop));
+}
+
+/// The same up to the target layer with candle's own operations instead of ours.
+#[divan::bench(args = names(), sample_count = 20)]
+fn forward_224_by_candle(bencher: Bencher, name: &str) {
+    let backend = Backend::Candle(Device::Cpu);
+    let model = match choices().into_iter().find(|(n, _)| *n == name) {
+        Some((_, ModelChoice::File(path))) => {
+            let checkpoint = Checkpoint::open(&path).expect("readable weights");
+            Model::load(checkpoint, name.into(), backend)
+        }
+        _ => Model::built_in(backend),
+    };
+    let model = model.expect("a usable model");
+    let input = Framing::Crop.frame(&cat());
+    bencher.bench_local(|| model.features(&input));
 }
 
 #[divan::bench(args = names())]

@@ -36,7 +36,7 @@ use textures::Textures;
 use thumbnails::Thumbnails;
 
 pub use errands::{Picker, Picking};
-pub use state::{ClassChoice, ClassOrder, Latest, Settings, State, View};
+pub use state::{ClassChoice, ClassOrder, Latest, Settings, State, Thumbnail, View};
 pub use window::open_window;
 
 /// The key under which settings are stored.
@@ -149,19 +149,14 @@ impl App {
             .into_iter()
             .filter(|source| !self.is_model(source))
             .collect();
-        let wanted = sources.clone();
-        let ids = self.state.open(sources);
+        self.state.open(sources);
         // One photo needs no strip, and so no thumbnail; the second one brings both.
         if self.state.photos.len() > 1 {
-            let first = self
-                .state
-                .photos
-                .first()
-                .map(|item| (item.id, item.source.clone()));
-            let first = first
-                .filter(|(id, _)| !ids.contains(id) && self.state.photos[0].thumbnail.is_none());
-            for (id, source) in first.into_iter().chain(ids.into_iter().zip(wanted)) {
-                self.thumbnails.want(id, source);
+            for item in &mut self.state.photos {
+                if matches!(item.thumbnail, Thumbnail::NotWanted) {
+                    item.thumbnail = Thumbnail::Wanted;
+                    self.thumbnails.want(item.id, item.source.clone());
+                }
             }
         }
     }
@@ -190,7 +185,7 @@ impl App {
                 Some(index) => self.state.samples[index] = thumbnail.ok(),
                 None => {
                     if let Some(item) = self.state.photos.iter_mut().find(|item| item.id == id) {
-                        item.thumbnail = Some(thumbnail);
+                        item.thumbnail = Thumbnail::Made(thumbnail);
                     }
                 }
             }
@@ -337,8 +332,14 @@ impl eframe::App for App {
         }
         start_screen::drop_hint(&ctx);
         self.name_window(&ctx);
-        for command in std::mem::take(&mut self.commands) {
-            self.run(command);
+        if !self.commands.is_empty() {
+            // What they change is drawn in the next frame.
+            ctx.request_repaint();
+        }
+        while !self.commands.is_empty() {
+            for command in std::mem::take(&mut self.commands) {
+                self.run(command);
+            }
         }
         self.submit();
     }

@@ -43,6 +43,12 @@ pub enum PhotoError {
         /// Folder name as shown.
         name: String,
     },
+    /// A device, a pipe or the like.
+    #[error("{name} is not a file. Save the photo as a file and give that.")]
+    NotAFile {
+        /// Its name as shown.
+        name: String,
+    },
     /// A format that is known but not read.
     #[error("Can't read {name}: {format} is not supported. Convert it to JPEG or PNG.")]
     Unsupported {
@@ -118,6 +124,10 @@ impl Photo {
         let metadata = fs::metadata(path).map_err(io)?;
         if metadata.is_dir() {
             return Err(PhotoError::Folder { name });
+        }
+        // Reading a pipe or a device may never end.
+        if !metadata.is_file() {
+            return Err(PhotoError::NotAFile { name });
         }
         if metadata.len() > MAX_FILE_BYTES {
             let size = format!("{} MB", metadata.len() / 1_000_000);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use camlens::app::{App, ClassChoice, Latest, Launch, Picker, View};
+use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Thumbnail, View};
 use camlens::cam::Method;
 use camlens::cli::WindowArgs;
 use camlens::colormap::Colormap;
@@ -150,7 +150,7 @@ fn a_dropped_photo_opens_and_further_ones_wait_in_the_strip() {
         app.state()
             .photos
             .iter()
-            .all(|item| matches!(item.thumbnail, Some(Ok(_))))
+            .all(|item| matches!(item.thumbnail, Thumbnail::Made(Ok(_))))
     });
     harness.check_accessibility();
     harness.get_by_label("photo rocket.png").click();

@@ -87,6 +87,17 @@ pub enum ClassChoice {
     Fixed(ClassId),
 }
 
+/// A thumbnail in the making.
+#[derive(Debug)]
+pub enum Thumbnail {
+    /// Nobody sees it yet.
+    NotWanted,
+    /// The thumbnail thread has been asked.
+    Wanted,
+    /// It is there, or the reason why it can't be.
+    Made(Result<Picture, String>),
+}
+
 /// One opened photo.
 #[derive(Debug)]
 pub struct PhotoItem {
@@ -94,8 +105,8 @@ pub struct PhotoItem {
     pub id: u64,
     /// Where it comes from.
     pub source: PhotoSource,
-    /// Its thumbnail, once made, or why there is none.
-    pub thumbnail: Option<Result<Picture, String>>,
+    /// Its thumbnail in the strip.
+    pub thumbnail: Thumbnail,
 }
 
 /// The latest answer, which stays on screen until the next one is there.
@@ -187,7 +198,7 @@ impl State {
         let items = ids.iter().zip(sources).map(|(&id, source)| PhotoItem {
             id,
             source,
-            thumbnail: None,
+            thumbnail: Thumbnail::NotWanted,
         });
         self.photos.extend(items);
         if let Some(&first) = ids.first() {

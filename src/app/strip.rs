@@ -4,6 +4,7 @@ use eframe::egui::{self, Button, Image, Panel, ScrollArea, Ui, vec2};
 
 use super::App;
 use super::command::Command;
+use super::state::Thumbnail;
 
 const HEIGHT: f32 = 64.0;
 
@@ -21,17 +22,17 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                         let current = Some(item.id) == app.state.current;
                         let name = item.source.name();
                         let button = match &item.thumbnail {
-                            Some(Ok(picture)) => {
+                            Thumbnail::Made(Ok(picture)) => {
                                 let texture = app.textures.thumbnail(ui.ctx(), item.id, picture);
                                 let width = HEIGHT * picture.width as f32 / picture.height as f32;
                                 let size = vec2(width.clamp(24.0, 3.0 * HEIGHT), HEIGHT);
                                 let image = Image::new((texture.id(), size)).alt_text(name.clone());
                                 Button::image(image.fit_to_exact_size(size))
                             }
-                            Some(Err(_)) => {
+                            Thumbnail::Made(Err(_)) => {
                                 Button::new(format!("! {name}")).min_size(vec2(HEIGHT, HEIGHT))
                             }
-                            None => Button::new("…").min_size(vec2(HEIGHT, HEIGHT)),
+                            _ => Button::new("…").min_size(vec2(HEIGHT, HEIGHT)),
                         };
                         let response = ui.add(button.selected(current));
                         response.widget_info(|| {
@@ -43,7 +44,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                             )
                         });
                         let hover = match &item.thumbnail {
-                            Some(Err(message)) => message.clone(),
+                            Thumbnail::Made(Err(message)) => message.clone(),
                             _ => name,
                         };
                         if current && app.strip_at != Some(item.id) {

@@ -77,6 +77,10 @@ fn refusals_name_the_fault_and_the_way_out() {
     assert!(missing.contains("Can't read cat.png"), "{missing}");
     let folder = Photo::open(Path::new("/")).unwrap_err().to_string();
     assert!(folder.contains("folder"), "{folder}");
+    if cfg!(unix) {
+        let device = Photo::open(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(device.contains("is not a file"), "{device}");
+    }
 }
 
 #[test]
