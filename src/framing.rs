@@ -91,20 +91,14 @@ impl Framing {
     #[must_use]
     pub fn frame(self, photo: &Photo) -> Input {
         let placement = self.place(photo.width, photo.height);
-        let (width, height) = placement.input;
-        let resized = resample::bilinear(&photo.rgb, placement.photo, placement.resized);
-        let rgb = if placement.resized == placement.input {
-            resized
-        } else {
-            let (left, top) = placement.offset;
-            resized
-                .chunks_exact(3 * placement.resized.0)
-                .skip(top)
-                .take(height)
-                .flat_map(|row| &row[3 * left..3 * (left + width)])
-                .copied()
-                .collect()
-        };
+        let ((left, top), (width, height)) = (placement.offset, placement.input);
+        let rgb = resample::bilinear_part(
+            &photo.rgb,
+            placement.photo,
+            placement.resized,
+            left..left + width,
+            top..top + height,
+        );
         Input { placement, rgb }
     }
 }
@@ -266,6 +260,14 @@ mod tests {
         let [left, top, right, bottom] = placement.seen_in_photo();
         assert_eq!((left, right), (288.0, 736.0));
         assert_eq!((top, bottom), (32.0, 480.0));
+    }
+
+    /// Resized whole, this photo would have 6 GB.
+    #[test]
+    fn a_crop_of_a_very_long_photo_costs_no_more_than_it_shows() {
+        let photo = Photo::from_rgb("thread", 1, 32_768, vec![77; 3 * 32_768]);
+        let input = Framing::Crop.frame(&photo);
+        assert_eq!(input.rgb, vec![77; 3 * 224 * 224]);
     }
 
     /// A bright block in the photo must come out bright at the mapped place.

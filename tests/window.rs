@@ -86,6 +86,16 @@ fn shows(app: &App, name: &str) -> bool {
             .is_some_and(|shown| shown.photo.name == name)
 }
 
+/// Chooses the framing `crop` and waits for its maps.
+fn crop(harness: &mut Harness<App>) {
+    harness.get_by_label("crop").click();
+    harness.run_steps(2);
+    wait(harness, "the crop", |app| {
+        let shown = app.state().latest.shown();
+        ready(app) && shown.is_some_and(|shown| shown.analysis.framing == Framing::Crop)
+    });
+}
+
 #[derive(Debug)]
 struct Drop(PathBuf);
 
@@ -310,11 +320,7 @@ fn a_class_is_chosen_by_click_key_and_search() {
 #[test]
 fn a_class_without_evidence_is_said_in_words() {
     let mut harness = cat();
-    harness.get_by_label("crop").click();
-    harness.run_steps(2);
-    wait(&mut harness, "the crop", |app| {
-        ready(app) && app.state().latest.shown().unwrap().analysis.framing == Framing::Crop
-    });
+    crop(&mut harness);
     let shown = harness.state().state().latest.shown().unwrap().clone();
     let analysis = &shown.analysis;
     let without = analysis.ranking.iter().rev().find(|&&class| {
@@ -423,11 +429,7 @@ fn the_theme_is_chosen_or_the_systems() {
 #[test]
 fn the_framing_runs_the_network_once_more() {
     let mut harness = cat();
-    harness.get_by_label("crop").click();
-    harness.run_steps(2);
-    wait(&mut harness, "the crop", |app| {
-        ready(app) && app.state().latest.shown().unwrap().analysis.framing == Framing::Crop
-    });
+    crop(&mut harness);
     harness.get_by_label_contains("seen cropped to 224×224");
     harness.get_by_label_contains("7×7 cells");
 }

@@ -8,8 +8,9 @@
 //!
 //! The method (Pillow, `Resample.c`): a triangle filter as wide as the scale
 //! when shrinking; horizontal pass first, rounded to 8 bits, then the vertical
-//! one; fixed-point coefficients with 22 fractional bits; a pass whose size does
-//! not change is skipped.
+//! one; fixed-point coefficients with 22 fractional bits.
+
+use std::ops::Range;
 
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -35,15 +36,15 @@ struct Taps {
 impl Taps {
     /// The triangle filter of Pillow's `BILINEAR`, in f64 as there.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // sizes below 2^31
-    fn bilinear(input: usize, output: usize) -> Self {
+    fn bilinear(input: usize, output: usize, part: Range<usize>) -> Self {
         let scale = input as f64 / output as f64;
         let filter_scale = scale.max(1.0);
         let support = filter_scale; // the triangle's half width is 1
         let stride = support.ceil() as usize * 2 + 1;
-        let mut runs = Vec::with_capacity(output);
-        let mut coefficients = vec![0; stride * output];
+        let mut runs = Vec::with_capacity(part.len());
+        let mut coefficients = vec![0; stride * part.len()];
         let mut weights = Vec::with_capacity(stride);
-        for position in 0..output {
+        for (fixed, position) in coefficients.chunks_exact_mut(stride).zip(part) {
             let centre = (position as f64 + 0.5) * scale;
             let first = (centre - support + 0.5).max(0.0) as usize;
             let last = ((centre + support + 0.5) as usize).min(input);
@@ -53,8 +54,7 @@ impl Taps {
                 (1.0 - distance.abs()).max(0.0)
             }));
             let sum: f64 = weights.iter().sum();
-            let row = &mut coefficients[position * stride..][..weights.len()];
-            for (fixed, weight) in row.iter_mut().zip(&weights) {
+            for (fixed, weight) in fixed.iter_mut().zip(&weights) {
                 let weight = if sum == 0.0 { *weight } else { weight / sum };
                 *fixed = (0.5 + weight * f64::from(1 << PRECISION_BITS)) as i32;
             }
@@ -74,23 +74,43 @@ impl Taps {
 /// If `rgb` does not hold `3·width·height` bytes or a side is 0: a caller's mistake.
 #[must_use]
 pub fn bilinear(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
-    assert_eq!(rgb.len(), CHANNELS * from.0 * from.1, "RGB8 of this size");
-    assert!(from.0 * from.1 * to.0 * to.1 > 0, "sides above 0");
-    let wide;
-    let rgb = if from.0 == to.0 {
-        rgb
-    } else {
-        wide = horizontal(rgb, from, to.0);
-        &wide
-    };
-    if from.1 == to.1 {
-        return rgb.to_vec();
-    }
-    vertical(rgb, (to.0, from.1), to.1)
+    bilinear_part(rgb, from, to, 0..to.0, 0..to.1)
 }
 
-fn horizontal(rgb: &[u8], (width, height): (usize, usize), out_width: usize) -> Vec<u8> {
-    let taps = Taps::bilinear(width, out_width);
+/// The given columns and rows of what [`bilinear`] gives; nothing else is computed,
+/// so that a small part of a huge result costs little.
+///
+/// # Panics
+/// As [`bilinear`].
+#[must_use]
+pub fn bilinear_part(
+    rgb: &[u8],
+    from: (usize, usize),
+    to: (usize, usize),
+    columns: Range<usize>,
+    rows: Range<usize>,
+) -> Vec<u8> {
+    assert_eq!(rgb.len(), CHANNELS * from.0 * from.1, "RGB8 of this size");
+    assert!(from.0 * from.1 * to.0 * to.1 > 0, "sides above 0");
+    let across = Taps::bilinear(from.0, to.0, columns);
+    let mut down = Taps::bilinear(from.1, to.1, rows);
+    // Only the lines that the vertical pass will read.
+    let first = down.runs.first().map_or(0, |run| run.0);
+    let last = down.runs.last().map_or(0, |run| run.0 + run.1);
+    for run in &mut down.runs {
+        run.0 -= first;
+    }
+    let row_bytes = from.0 * CHANNELS;
+    let wide = horizontal(
+        &rgb[first * row_bytes..last * row_bytes],
+        row_bytes,
+        &across,
+    );
+    vertical(&wide, across.runs.len() * CHANNELS, &down)
+}
+
+fn horizontal(rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
+    let out_width = taps.runs.len();
     // Coefficients as the lanes need them: each three times, for the channels of a
     // pixel, two pixels to a step, zeros for the idle lanes.
     let steps = taps.stride.div_ceil(STEP);
@@ -105,13 +125,12 @@ fn horizontal(rgb: &[u8], (width, height): (usize, usize), out_width: usize) -> 
             }
         }
     }
-    let mut out = vec![0; CHANNELS * out_width * height];
-    let row_bytes = width * CHANNELS;
+    let mut out = vec![0; CHANNELS * out_width * (rgb.len() / row_bytes)];
     out.par_chunks_exact_mut(out_width * CHANNELS)
         .enumerate()
         .with_min_len(16)
         .for_each(|(line, out_row)| {
-            // From this row on to the end of the photo: a run may be read beyond
+            // From this line on to the end: a run may be read beyond
             // its end, where its coefficients are 0.
             horizontal_row(out_row, &rgb[line * row_bytes..], &taps.runs, &spread);
         });
@@ -168,10 +187,8 @@ fn sums(bytes: &[u8], weights: &[[i32; LANES]]) -> [i32; CHANNELS] {
     [sums[0] + sums[3], sums[1] + sums[4], sums[2] + sums[5]]
 }
 
-fn vertical(rgb: &[u8], (width, height): (usize, usize), out_height: usize) -> Vec<u8> {
-    let taps = Taps::bilinear(height, out_height);
-    let row_bytes = width * CHANNELS;
-    let mut out = vec![0; row_bytes * out_height];
+fn vertical(rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
+    let mut out = vec![0; row_bytes * taps.runs.len()];
     out.par_chunks_exact_mut(row_bytes)
         .zip(&taps.runs)
         .zip(taps.coefficients.par_chunks_exact(taps.stride))
@@ -207,7 +224,7 @@ fn clip(sum: i32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::bilinear;
+    use super::{bilinear, bilinear_part};
 
     /// Pillow 13.0, `Image.resize((3, 2), Image.BILINEAR)` of the 7×5 ramp below.
     #[test]
@@ -224,6 +241,19 @@ mod tests {
     const LARGER: [u8; 15] = [
         0, 37, 148, 8, 41, 149, 39, 59, 153, 69, 76, 156, 77, 80, 157,
     ];
+
+    #[test]
+    fn a_part_is_the_same_as_in_the_whole() {
+        let ramp = |n: u32| (n * n * 37).to_le_bytes()[0];
+        let rgb: Vec<u8> = (0..40 * 30 * 3).map(ramp).collect();
+        for to in [(17, 11), (40, 30), (61, 30), (90, 71)] {
+            let whole = bilinear(&rgb, (40, 30), to);
+            let part = bilinear_part(&rgb, (40, 30), to, 3..12, 5..9);
+            let rows = whole.chunks_exact(3 * to.0).skip(5).take(4);
+            let expected: Vec<u8> = rows.flat_map(|row| &row[9..36]).copied().collect();
+            assert_eq!(part, expected, "{to:?}");
+        }
+    }
 
     #[test]
     fn the_same_size_is_the_same_image() {
