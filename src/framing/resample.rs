@@ -1,10 +1,10 @@
 //! Antialiased bilinear resizing, to the bit as Pillow does it.
 //!
 //! Classifiers were trained and are evaluated on photos that Pillow resized, so
-//! the network must see what Pillow would have shown it. One grey level at one
-//! pixel in a hundred already moves a logit by more than 1e-3, which is why this
-//! is our own code: the fast libraries use coarser coefficients (16 bits) than
-//! Pillow's 22 bits and differ at a few percent of the pixels.
+//! the network must see what Pillow would have shown it. The fast libraries use
+//! coarser coefficients (16 bits) than Pillow's 22: `fast_image_resize` differs by
+//! one grey level at 13 to 17 % of the values of three photos, which moved logits
+//! by 0.015 to 0.064 (measured). That is why this is our own code.
 //!
 //! The method (Pillow, `Resample.c`): a triangle filter as wide as the scale
 //! when shrinking; horizontal pass first, rounded to 8 bits, then the vertical
