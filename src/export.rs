@@ -12,8 +12,8 @@ use crate::analysis::Analysis;
 use crate::cam::Map;
 use crate::colormap::Colormap;
 use crate::heatmap::{Heatmap, Scaling};
-use crate::overlay::{self, Opacity, Picture};
-use crate::photo::Photo;
+use crate::overlay::{self, Opacity};
+use crate::photo::{Photo, Picture};
 
 /// How maps are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

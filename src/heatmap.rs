@@ -218,36 +218,15 @@ mod tests {
             (4, 4),
         )
         .unwrap();
-        let expected = [
-            0.0,
-            0.25,
-            0.75,
-            1.0, //
-            0.125,
-            0.25,
-            0.6875 - 0.1875,
-            0.75, //
-            0.375,
-            0.3125 - 0.0625 + 0.0625,
-            0.28125 - 0.03125 + 0.0,
-            0.25, //
-            0.5,
-            0.375,
-            0.125,
-            0.0,
-        ];
-        // The middle by hand: rows ¼ and ¾ between [0, ¼, ¾, 1] and [½, ⅜, ⅛, 0].
-        let middle = |t: f32| {
-            [0.0, 0.25, 0.75, 1.0]
-                .iter()
-                .zip([0.5, 0.375, 0.125, 0.0])
-                .map(|(a, b)| a + (b - a) * t)
-                .collect::<Vec<f32>>()
+        let (top, bottom) = ([0.0, 0.25, 0.75, 1.0], [0.5, 0.375, 0.125, 0.0]);
+        let between = |t: f32| -> Vec<f32> {
+            let pairs = top.iter().zip(bottom);
+            pairs.map(|(a, b)| a + (b - a) * t).collect()
         };
-        assert_eq!(heat.values[..4], expected[..4]);
-        assert_eq!(heat.values[4..8], middle(0.25));
-        assert_eq!(heat.values[8..12], middle(0.75));
-        assert_eq!(heat.values[12..], expected[12..]);
+        assert_eq!(heat.values[..4], top);
+        assert_eq!(heat.values[4..8], between(0.25));
+        assert_eq!(heat.values[8..12], between(0.75));
+        assert_eq!(heat.values[12..], bottom);
     }
 
     #[test]

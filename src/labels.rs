@@ -111,6 +111,12 @@ impl Labels {
         full.split(',').next().unwrap_or(full).trim()
     }
 
+    /// The whole label in lower case, for sorting and searching.
+    #[must_use]
+    pub fn folded(&self, class: ClassId) -> &str {
+        &self.folded[class.0]
+    }
+
     /// The class with an index.
     ///
     /// # Errors

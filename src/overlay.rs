@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::colormap::{self, Colormap};
 use crate::framing::Placement;
 use crate::heatmap::Heatmap;
-use crate::photo::Photo;
+use crate::photo::{Photo, Picture};
 
 /// How much of the photo's light is left where the network did not look.
 pub const DIMMED: f32 = 0.4;
@@ -37,17 +37,6 @@ impl Default for Opacity {
     fn default() -> Self {
         Self(0.55)
     }
-}
-
-/// RGB8 pixels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// Interleaved, row by row: `3·width·height` bytes.
-    pub rgb: Vec<u8>,
 }
 
 /// The photo at full size with heat over it: `out = (1−a)·photo + a·colour`, the

@@ -93,6 +93,17 @@ pub enum PhotoError {
     },
 }
 
+/// RGB8 pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Interleaved, row by row: `3·width·height` bytes.
+    pub rgb: Vec<u8>,
+}
+
 /// An upright photo.
 #[derive(Clone, Debug)]
 pub struct Photo {
@@ -256,14 +267,18 @@ impl Photo {
         }
     }
 
-    /// The photo at most `max_side` pixels on its longer side: RGB8 and its
-    /// width and height, for thumbnails and for screens with small textures.
+    /// The photo at most `max_side` pixels on its longer side,
+    /// for thumbnails and for screens with small textures.
     /// Never enlarged; what the network sees comes from [`crate::framing`].
     #[must_use]
-    pub fn scaled_down(&self, max_side: usize) -> (usize, usize, Vec<u8>) {
+    pub fn scaled_down(&self, max_side: usize) -> Picture {
         let longest = self.width.max(self.height);
         if longest <= max_side {
-            return (self.width, self.height, self.rgb.clone());
+            return Picture {
+                width: self.width,
+                height: self.height,
+                rgb: self.rgb.clone(),
+            };
         }
         let side = |length: usize| (length * max_side / longest).max(1);
         let (width, height) = (side(self.width), side(self.height));
@@ -275,7 +290,7 @@ impl Photo {
                     (width, height),
                 )
             });
-        (width, height, rgb)
+        Picture { width, height, rgb }
     }
 }
 

@@ -7,15 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::analysis::Analysis;
 use crate::engine::Engine;
 use crate::framing::Framing;
 use crate::model::device::DeviceChoice;
 use crate::model::{ModelChoice, ModelInfo};
-use crate::overlay::Picture;
-use crate::photo::{Photo, PhotoError};
+use crate::photo::{Photo, PhotoError, Picture};
 
 /// Photos larger than this on a side are shown scaled down (the network and the
 /// export still use them whole): a texture of 4096² is 64 MB.
@@ -134,8 +133,6 @@ pub struct Shown {
     pub display: Option<Arc<Picture>>,
     /// The answer.
     pub analysis: Arc<Analysis>,
-    /// How long reading and decoding took.
-    pub decode: Duration,
 }
 
 /// Which part of a job failed.
@@ -248,7 +245,6 @@ struct Loaded {
     id: u64,
     photo: Arc<Photo>,
     display: Option<Arc<Picture>>,
-    decode: Duration,
 }
 
 impl Desk {
@@ -323,7 +319,6 @@ impl Desk {
             photo: loaded.photo,
             display: loaded.display,
             analysis: Arc::new(analysis),
-            decode: loaded.decode,
         }))
     }
 
@@ -365,18 +360,10 @@ impl Desk {
         let photo = source
             .load()
             .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
-        let decode = started.elapsed();
+        log::debug!("{} decoded in {:?}", photo.name, started.elapsed());
         let too_large = photo.width.max(photo.height) > DISPLAY_SIDE;
-        let display = too_large.then(|| {
-            let (width, height, rgb) = photo.scaled_down(DISPLAY_SIDE);
-            Arc::new(Picture { width, height, rgb })
-        });
-        let loaded = Loaded {
-            id,
-            photo,
-            display,
-            decode,
-        };
+        let display = too_large.then(|| Arc::new(photo.scaled_down(DISPLAY_SIDE)));
+        let loaded = Loaded { id, photo, display };
         self.photo = Some(loaded.clone());
         Ok(loaded)
     }

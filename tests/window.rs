@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use camlens::analysis::Analysis;
 use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Thumbnail, View};
 use camlens::cam::Method;
 use camlens::cli::WindowArgs;
@@ -84,6 +85,12 @@ fn shows(app: &App, name: &str) -> bool {
             .latest
             .shown()
             .is_some_and(|shown| shown.photo.name == name)
+}
+
+/// The answer on screen.
+fn analysis(harness: &Harness<App>) -> Arc<Analysis> {
+    let shown = harness.state().state().latest.shown();
+    shown.unwrap().analysis.clone()
 }
 
 /// Chooses the framing `crop` and waits for its maps.
@@ -272,14 +279,7 @@ fn images_and_paths_are_pasted() {
 #[test]
 fn a_class_is_chosen_by_click_key_and_search() {
     let mut harness = cat();
-    let analysis = harness
-        .state()
-        .state()
-        .latest
-        .shown()
-        .unwrap()
-        .analysis
-        .clone();
+    let analysis = analysis(&harness);
     let chosen = |harness: &Harness<App>| harness.state().state().class_in(&analysis);
     let second = analysis.model.labels.name(analysis.ranking[1]).to_owned();
     assert_eq!(chosen(&harness), analysis.top());
@@ -356,14 +356,7 @@ fn the_table_is_sorted_by_its_header() {
 #[test]
 fn sliders_menus_and_switches_change_the_look_without_a_new_run() {
     let mut harness = cat();
-    let analysis = harness
-        .state()
-        .state()
-        .latest
-        .shown()
-        .unwrap()
-        .analysis
-        .clone();
+    let analysis = analysis(&harness);
     harness
         .get_by_role_and_label(Role::Slider, "Opacity")
         .set_value_accesskit(25.0);

@@ -10,7 +10,7 @@ use crate::framing::Framing;
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
-use crate::overlay::Picture;
+use crate::photo::Picture;
 use crate::worker::{Fault, Job, News, PhotoSource, Plan, RunningModel, Shown, Step};
 
 /// Which panes are shown.
@@ -323,8 +323,7 @@ impl State {
             },
             Fault::Photo => {
                 self.current = shown.as_ref().and_then(|plan| plan.photo);
-                let same = asked.filter(|_| self.current.is_none());
-                self.requested = same.map(|plan| Plan {
+                self.requested = asked.map(|plan| Plan {
                     photo: None,
                     ..plan
                 });
@@ -364,7 +363,7 @@ impl State {
             ClassOrder::Name(forward) => (true, forward),
         };
         if by_name {
-            classes.sort_by_cached_key(|&class| labels.full(class).to_lowercase());
+            classes.sort_by(|&a, &b| labels.folded(a).cmp(labels.folded(b)));
         }
         if !forward {
             classes.reverse();

@@ -15,8 +15,8 @@ use crate::colormap::Colormap;
 use crate::export::Look;
 use crate::heatmap::{Heatmap, Scaling};
 use crate::labels::ClassId;
-use crate::overlay::{self, Picture};
-use crate::photo::Photo;
+use crate::overlay;
+use crate::photo::{Photo, Picture};
 use crate::worker::Shown;
 
 /// Without mipmaps a photo that is shown small looks grainy.
@@ -78,10 +78,7 @@ impl Textures {
             None if photo.width.max(photo.height) <= limit => {
                 ColorImage::from_rgb([photo.width, photo.height], &photo.rgb)
             }
-            _ => {
-                let (width, height, rgb) = photo.scaled_down(limit);
-                ColorImage::from_rgb([width, height], &rgb)
-            }
+            _ => color_image(&photo.scaled_down(limit)),
         };
         let texture = ctx.load_texture("photo", image, PHOTO_OPTIONS);
         self.photo = Some((photo.clone(), texture.clone()));

@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-use crate::overlay::Picture;
+use crate::photo::Picture;
 use crate::worker::{PhotoSource, Wake};
 
 /// Longer side of a thumbnail in pixels: sharp at twice the size it is shown in.
@@ -54,6 +54,5 @@ impl Thumbnails {
 
 fn make(source: &PhotoSource) -> Result<Picture, String> {
     let photo = source.load().map_err(|error| error.to_string())?;
-    let (width, height, rgb) = photo.scaled_down(SIDE);
-    Ok(Picture { width, height, rgb })
+    Ok(photo.scaled_down(SIDE))
 }

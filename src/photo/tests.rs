@@ -94,7 +94,7 @@ fn a_header_that_claims_a_huge_picture_is_refused_before_allocation() {
 #[test]
 fn scaling_down_keeps_the_aspect_ratio() {
     let photo = Photo::from_rgb("x", 400, 100, vec![90; 3 * 400 * 100]);
-    let (width, height, rgb) = photo.scaled_down(100);
+    let Picture { width, height, rgb } = photo.scaled_down(100);
     assert_eq!((width, height), (100, 25));
     assert!(rgb.iter().all(|&value| value == 90));
 }

@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
     Job {

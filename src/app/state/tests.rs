@@ -2,7 +2,6 @@ use super::*;
 use crate::engine::Engine;
 use crate::photo::Photo;
 use std::sync::Arc;
-use std::time::Duration;
 
 fn file(name: &str) -> PhotoSource {
     PhotoSource::File(format!("assets/samples/{name}.png").into())
@@ -27,7 +26,6 @@ fn answer(engine: &mut Engine, job: &Job) -> News {
         photo: Arc::new(photo),
         display: None,
         analysis: Arc::new(analysis),
-        decode: Duration::ZERO,
     };
     News::Done(job.id, Some(shown))
 }
