@@ -6,16 +6,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use camlens::analysis::Analysis;
-use camlens::cam::{self, Method};
+use camlens::analysis::{Analysis, Layer};
+use camlens::cam::{self, LayerMaps, Method};
 use camlens::colormap::Colormap;
 use camlens::engine::Engine;
-use camlens::framing::Framing;
+use camlens::framing::{Framing, InputSize};
 use camlens::heatmap::{Heatmap, Scaling};
 use camlens::labels::ClassId;
+use camlens::model::cpu::Precision;
 use camlens::model::device::DeviceChoice;
 use camlens::model::layers::Backend;
-use camlens::model::weights::Checkpoint;
 use camlens::model::{Model, ModelChoice, catalog};
 use camlens::overlay::{self, Opacity};
 use camlens::photo::Photo;
@@ -67,7 +67,7 @@ fn load_model(bencher: Bencher, name: &str) {
 #[divan::bench(args = names())]
 fn forward_224(bencher: Bencher, name: &str) {
     let mut engine = engine(name);
-    let input = Framing::Crop.frame(&cat());
+    let input = Framing::Crop.frame(&cat(), InputSize::default());
     bencher.bench_local(|| engine.run(&input, Framing::Crop));
 }
 
@@ -76,34 +76,32 @@ fn forward_224(bencher: Bencher, name: &str) {
 fn forward_224_by_candle(bencher: Bencher, name: &str) {
     let backend = Backend::Candle(Device::Cpu);
     let model = match choices().into_iter().find(|(n, _)| *n == name) {
-        Some((_, ModelChoice::File(path))) => {
-            let checkpoint = Checkpoint::open(&path).expect("readable weights");
-            Model::load(checkpoint, name.into(), backend)
-        }
-        _ => Model::built_in(backend),
+        Some((_, ModelChoice::File(path))) => Model::open(&path, None, backend, None),
+        _ => Model::built_in(None, backend),
     };
     let model = model.expect("a usable model");
-    let input = Framing::Crop.frame(&cat());
-    bencher.bench_local(|| model.features(&input));
+    let input = Framing::Crop.frame(&cat(), InputSize::default());
+    let preprocessing = model.info.preprocessing;
+    bencher.bench_local(|| model.forward(&input, &preprocessing, Precision::Single));
 }
 
 #[divan::bench(args = names())]
 fn forward_whole_384x256(bencher: Bencher, name: &str) {
     let mut engine = engine(name);
-    let input = Framing::Whole.frame(&cat());
+    let input = Framing::Whole.frame(&cat(), InputSize::default());
     bencher.bench_local(|| engine.run(&input, Framing::Whole));
 }
 
 #[divan::bench(args = Framing::ALL)]
 fn frame_12_megapixels(bencher: Bencher, framing: Framing) {
     let photo = twelve_megapixels();
-    bencher.bench(|| framing.frame(&photo));
+    bencher.bench(|| framing.frame(&photo, InputSize::default()));
 }
 
 #[divan::bench(args = Framing::ALL)]
 fn frame_451x300(bencher: Bencher, framing: Framing) {
     let photo = cat();
-    bencher.bench(|| framing.frame(&photo));
+    bencher.bench(|| framing.frame(&photo, InputSize::default()));
 }
 
 fn analysis(name: &str) -> Arc<Analysis> {
@@ -116,7 +114,8 @@ fn analysis(name: &str) -> Arc<Analysis> {
 fn both_maps(bencher: Bencher, name: &str) {
     let analysis = analysis(name);
     bencher.bench(|| {
-        Method::ALL.map(|m| cam::explain(m, &analysis.features, &analysis.head, analysis.top()))
+        let evidence = analysis.evidence(analysis.top());
+        Method::DEFAULT.map(|method| cam::explain(method, &evidence))
     });
 }
 
@@ -128,11 +127,32 @@ fn class_change(bencher: Bencher, name: &str) {
     let size = overlay::screen_grid(&analysis.placement);
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
-        Method::ALL.map(|method| {
-            let map = cam::explain(method, &analysis.features, &analysis.head, class);
+        let evidence = analysis.evidence(class);
+        Method::DEFAULT.map(|method| {
+            let map = cam::explain(method, &evidence);
             let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
             heat.map(|heat| overlay::colours(&heat, Colormap::Turbo))
         })
+    });
+}
+
+/// A class change at an earlier layer of a ResNet, framing `crop`: one pass back through
+/// the network down to that layer, and every map there and after it.
+#[divan::bench(args = [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::LastConv])]
+fn layer_224(bencher: Bencher, layer: Layer) {
+    let Some((name, _)) = choices()
+        .into_iter()
+        .find(|(name, _)| name.starts_with("ResNet"))
+    else {
+        return;
+    };
+    let mut engine = engine(name);
+    let analysis = engine.analyse(&cat(), Framing::Crop).expect("a run");
+    let mut classes = ClassId::all(analysis.logits.len()).cycle();
+    bencher.bench_local(|| {
+        let class = classes.next().expect("a cycle does not end");
+        let evidence = engine.evidence(class, &[layer]).expect("gradients");
+        LayerMaps::new(&evidence)
     });
 }
 
@@ -142,12 +162,7 @@ fn overlay_12_megapixels(bencher: Bencher) {
     let photo = twelve_megapixels();
     let mut engine = engine("EfficientNet-Lite0");
     let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
-    let map = cam::explain(
-        Method::GradCam,
-        &analysis.features,
-        &analysis.head,
-        analysis.top(),
-    );
+    let map = cam::explain(Method::GradCam, &analysis.evidence(analysis.top()));
     bencher.bench(|| {
         let heat = Heatmap::new(
             &map,

@@ -1,14 +1,53 @@
 //! What the engine gives back: plain data, from which every map of every class
 //! follows without running the network again.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::framing::{Framing, Placement};
 use crate::labels::ClassId;
 use crate::model::ModelInfo;
+use crate::model::preprocessing::Preprocessing;
 
-/// Activations `A_k(i, j)` of the target layer.
+/// A target layer: where a map is taken. Networks have their own names for them
+/// ([`Architecture::layer_name`](crate::model::Architecture::layer_name)).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum Layer {
+    /// The output of a ResNet's first stage, stride 4.
+    Layer1,
+    /// The second stage, stride 8.
+    Layer2,
+    /// The third stage, stride 16.
+    Layer3,
+    /// What global average pooling takes, stride 32.
+    #[default]
+    Last,
+    /// The last convolution before its batch-norm, as a common tutorial has it.
+    LastConv,
+}
+
+impl FromStr for Layer {
+    type Err = String;
+
+    /// A layer by the name it has in some network, for a model that is not known yet.
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "last" | "layer4" => Ok(Self::Last),
+            "layer1" => Ok(Self::Layer1),
+            "layer2" => Ok(Self::Layer2),
+            "layer3" => Ok(Self::Layer3),
+            "layer4.1.conv2" | "layer4.2.conv2" | "layer4.2.conv3" => Ok(Self::LastConv),
+            _ => Err("give last, layer1, layer2, layer3, layer4 or layer4.1.conv2".into()),
+        }
+    }
+}
+
+/// Activations `A_k(i, j)` of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureMaps {
     /// Number of channels `k`.
@@ -32,6 +71,26 @@ impl FeatureMaps {
     pub fn planes(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.cells())
     }
+}
+
+/// Gradients `g_k(i, j) = ∂y_c/∂A_k(i, j)` of one logit at a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Gradients {
+    /// The same at every cell, `[channels]`: at the last layer `W_ck / N`.
+    PerChannel(Vec<f32>),
+    /// `[channels, height, width]`, row-major.
+    PerCell(Vec<f32>),
+}
+
+/// What a map of one class at one layer is made of.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// The layer.
+    pub layer: Layer,
+    /// Its activations.
+    pub features: Arc<FeatureMaps>,
+    /// The gradients of the class's logit there.
+    pub gradients: Gradients,
 }
 
 /// Global average pooling and one linear layer: all that follows the target layer.
@@ -105,8 +164,10 @@ pub struct Analysis {
     pub framing: Framing,
     /// Where the input lies on the photo.
     pub placement: Placement,
-    /// Activations of the target layer.
-    pub features: FeatureMaps,
+    /// What was done to the pixels before the network saw them.
+    pub preprocessing: Preprocessing,
+    /// Activations of the last layer.
+    pub features: Arc<FeatureMaps>,
     /// The layers after it.
     pub head: Arc<Head>,
     /// `y_c`, one for each class, before softmax.
@@ -130,6 +191,18 @@ impl Analysis {
     #[must_use]
     pub fn logit(&self, class: ClassId) -> f32 {
         self.logits[class.index()]
+    }
+
+    /// The evidence for a class at the last layer, in closed form: `g_k = W_ck / N`.
+    #[must_use]
+    pub fn evidence(&self, class: ClassId) -> Evidence {
+        let cells = self.features.cells() as f32;
+        let row = self.head.row(class).iter();
+        Evidence {
+            layer: Layer::Last,
+            features: self.features.clone(),
+            gradients: Gradients::PerChannel(row.map(|weight| weight / cells).collect()),
+        }
     }
 
     /// Softmax probability of a class, 0..=1.

@@ -7,6 +7,8 @@ mod command;
 mod errands;
 mod intake;
 mod keys;
+mod layer_book;
+mod layer_panel;
 mod model_panel;
 mod panes;
 mod start_screen;
@@ -16,6 +18,7 @@ mod strip;
 mod textures;
 mod thumbnails;
 mod toolbar;
+mod weights_window;
 mod window;
 
 use std::path::PathBuf;
@@ -23,10 +26,11 @@ use std::sync::Arc;
 
 use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
-use crate::cam;
 use crate::cli::WindowArgs;
 use crate::labels::ClassId;
-use crate::model::device::{self, DeviceStatus};
+use crate::model::device::DeviceStatus;
+use crate::model::hub::{Fetch, FetchError, Fetched, Hub, Known};
+use crate::model::preprocessing::PreprocessChoice;
 use crate::model::{ModelChoice, catalog};
 use crate::worker::{Job, PhotoSource, Wake, Worker};
 use camera::Camera;
@@ -36,7 +40,9 @@ use textures::Textures;
 use thumbnails::Thumbnails;
 
 pub use errands::{Picker, Picking};
-pub use state::{ClassChoice, ClassOrder, Latest, Settings, State, Thumbnail, View};
+pub use state::{
+    ClassChoice, ClassOrder, Latest, PaneSettings, Settings, Side, State, Subject, Thumbnail, View,
+};
 pub use window::open_window;
 
 /// The key under which settings are stored.
@@ -53,6 +59,8 @@ pub struct Launch {
     pub picker: Picker,
     /// Whether the last window's settings are taken over.
     pub remember: bool,
+    /// Where weights are fetched from.
+    pub hub: Hub,
 }
 
 /// The window's contents.
@@ -68,6 +76,10 @@ pub struct App {
     /// Where ResNet-18's weights are, if they are on this computer.
     resnet18: Option<PathBuf>,
     show_keys: bool,
+    show_weights: bool,
+    hub: Hub,
+    fetch: Option<Fetch>,
+    wake: Wake,
     /// The class the table last scrolled to.
     listed: Option<ClassId>,
     /// Settings as they were stored, and what the command line put in their place:
@@ -104,7 +116,13 @@ impl App {
         let remembered = settings.clone();
         let mut given = launch.overrides;
         let photos = std::mem::take(&mut given.photos);
-        settings.model = given.model.clone().unwrap_or(settings.model);
+        if let Some(model) = &given.model {
+            settings.model = model.clone();
+            settings.labels = None;
+            settings.preprocess = PreprocessChoice::Model;
+        }
+        settings.labels = given.labels.clone().or(settings.labels);
+        settings.layer = given.layer.unwrap_or(settings.layer);
         settings.device = given.device.unwrap_or(settings.device);
         settings.framing = given.framing.unwrap_or(settings.framing);
 
@@ -112,13 +130,17 @@ impl App {
             state: State::new(settings),
             worker: Worker::start(wake.clone())?,
             thumbnails: Thumbnails::start(wake.clone())?,
-            errands: Errands::new(launch.picker, wake),
+            errands: Errands::new(launch.picker, wake.clone()),
             textures: Textures::default(),
             camera: Camera::default(),
             commands: Vec::new(),
-            devices: device::list(),
+            devices: Vec::new(),
             resnet18: catalog::find_resnet18(),
             show_keys: false,
+            show_weights: false,
+            hub: launch.hub,
+            fetch: None,
+            wake,
             listed: None,
             stored: remembered,
             given,
@@ -126,6 +148,7 @@ impl App {
             title: String::new(),
             probe: None,
         };
+        app.errands.find_devices();
         if photos.is_empty() {
             for (index, sample) in start_screen::SAMPLES.iter().enumerate() {
                 app.thumbnails
@@ -147,7 +170,7 @@ impl App {
     fn open(&mut self, sources: Vec<PhotoSource>) {
         let sources: Vec<PhotoSource> = sources
             .into_iter()
-            .filter(|source| !self.is_model(source))
+            .filter(|source| !self.is_no_photo(source))
             .collect();
         self.state.open(sources);
         // One photo needs no strip, and so no thumbnail; the second one brings both.
@@ -161,19 +184,24 @@ impl App {
         }
     }
 
-    /// Weights that are opened or dropped like a photo become the model.
-    fn is_model(&mut self, source: &PhotoSource) -> bool {
+    /// Weights that are opened or dropped like a photo become the model, files of class
+    /// names its names.
+    fn is_no_photo(&mut self, source: &PhotoSource) -> bool {
         let PhotoSource::File(path) = source else {
             return false;
         };
         let ending = path
             .extension()
             .map(|ending| ending.to_string_lossy().to_lowercase());
-        let is_model = matches!(ending.as_deref(), Some("safetensors" | "pth" | "pt"));
-        if is_model {
-            self.commands.push(Command::UseModel(path.clone()));
-        }
-        is_model
+        let command = match ending.as_deref() {
+            Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") => {
+                Command::UseModel(ModelChoice::File(path.clone()))
+            }
+            Some("txt" | "json") => Command::UseLabels(Some(path.clone())),
+            _ => return false,
+        };
+        self.commands.push(command);
+        true
     }
 
     fn hear(&mut self) {
@@ -193,6 +221,47 @@ impl App {
         while let Some(outcome) = self.errands.outcome() {
             self.finish_errand(outcome);
         }
+        if let Some(result) = self.fetch.as_mut().and_then(Fetch::poll) {
+            let known = self.fetch.take().map(|fetch| fetch.known);
+            if let Some(known) = known {
+                self.finish_fetch(known, result);
+            }
+        }
+    }
+
+    fn finish_fetch(&mut self, known: &Known, result: Result<Fetched, FetchError>) {
+        match result {
+            Ok(fetched) => {
+                self.resnet18 = catalog::find_resnet18();
+                let checked = if fetched.checked {
+                    "its SHA-256 is the one announced"
+                } else {
+                    "the hub announced no SHA-256: only its size was checked"
+                };
+                self.state.info = Some(format!("{} is here; {checked}.", known.name));
+                self.state.use_model(ModelChoice::File(fetched.path));
+            }
+            Err(FetchError::Cancelled { .. }) => {
+                self.state.info = Some(format!(
+                    "The download of {} was stopped. What is there is kept.",
+                    known.name
+                ));
+            }
+            Err(error) => self.state.error = Some(error.to_string()),
+        }
+    }
+
+    fn start_fetch(&mut self, known: &'static Known) {
+        if self.fetch.is_some() {
+            return;
+        }
+        self.state.error = None;
+        match self.hub.fetch(known, self.wake.clone()) {
+            Ok(fetch) => self.fetch = Some(fetch),
+            Err(error) => {
+                self.state.error = Some(format!("The system has no thread to give ({error})."));
+            }
+        }
     }
 
     fn finish_errand(&mut self, outcome: Outcome) {
@@ -201,9 +270,13 @@ impl App {
                 self.open(paths.into_iter().map(PhotoSource::File).collect());
             }
             Outcome::Picked(Ask::Model, paths) => {
-                self.commands
-                    .extend(paths.into_iter().next().map(Command::UseModel));
+                let choices = paths.into_iter().next().map(ModelChoice::File);
+                self.commands.extend(choices.map(Command::UseModel));
             }
+            Outcome::Picked(Ask::Labels, mut paths) => {
+                self.commands.push(Command::UseLabels(paths.pop()));
+            }
+            Outcome::Devices(devices) => self.devices = devices,
             Outcome::Picked(Ask::Export(_), paths) => {
                 if let Some(path) = paths.into_iter().next() {
                     self.export(path);
@@ -232,12 +305,17 @@ impl App {
             return;
         };
         let analysis = &shown.analysis;
-        let class = self.state.class_in(analysis);
-        let maps = self.state.settings.view.methods().iter();
-        let maps =
-            maps.map(|&method| cam::explain(method, &analysis.features, &analysis.head, class));
-        self.errands
-            .export(shown, maps.collect(), self.state.settings.look, path);
+        let sides = self.state.settings.view.sides().iter();
+        let maps = sides.map(|&side| self.state.map(analysis, self.state.subject(side, analysis)));
+        match maps.collect() {
+            Some(maps) => self
+                .errands
+                .export(shown, maps, self.state.settings.look, path),
+            None => {
+                self.state.error =
+                    Some("The maps are not ready yet. Export them once they are on screen.".into());
+            }
+        }
     }
 
     fn run(&mut self, command: Command) {
@@ -258,11 +336,20 @@ impl App {
             Command::Open(sources) => self.open(sources),
             Command::Show(id) => self.state.show(id),
             Command::StepPhoto(by) => self.state.step_photo(by),
-            Command::UseModel(path) => {
+            Command::UseModel(choice) => self.state.use_model(choice),
+            Command::AskForLabels => self.errands.ask(Ask::Labels),
+            Command::UseLabels(path) => {
                 self.state.error = None;
-                self.state.settings.model = ModelChoice::File(path);
+                self.state.settings.labels = path;
+            }
+            Command::Fetch(known) => self.start_fetch(known),
+            Command::CancelFetch => {
+                if let Some(fetch) = &self.fetch {
+                    fetch.cancel();
+                }
             }
             Command::StepClass(by) => self.state.step_class(by),
+            Command::StepLayer(by) => self.state.step_layer(by),
             Command::Fit => self.camera = Camera::default(),
             Command::Zoom(factor) => self.camera.zoom_by(factor),
         }
@@ -282,6 +369,9 @@ impl App {
     /// Asks the worker for what is needed now.
     fn submit(&mut self) {
         let Some(job) = self.state.next_job() else {
+            if let Some(job) = self.state.next_layer_job() {
+                self.worker.explain(job);
+            }
             return;
         };
         if job.plan.photo != self.state.latest.shown().and_then(|shown| shown.plan.photo) {
@@ -330,6 +420,7 @@ impl eframe::App for App {
         if self.show_keys {
             keys::help_ui(&ctx, &mut self.show_keys);
         }
+        weights_window::show(self, &ctx);
         start_screen::drop_hint(&ctx);
         self.name_window(&ctx);
         if !self.commands.is_empty() {
@@ -348,6 +439,14 @@ impl eframe::App for App {
         let mut settings = self.state.settings.clone();
         if self.given.model.as_ref() == Some(&settings.model) {
             settings.model = self.stored.model.clone();
+        }
+        if self.given.labels.is_some() && self.given.labels == settings.labels
+            || settings.model != self.state.settings.model
+        {
+            settings.labels.clone_from(&self.stored.labels);
+        }
+        if self.given.layer == Some(settings.layer) {
+            settings.layer = self.stored.layer;
         }
         if self.given.device == Some(settings.device) {
             settings.device = self.stored.device;

@@ -1,25 +1,24 @@
-//! The command line: the window's start, `explain` and `devices`.
+//! The command line: the window's start, `explain`, `fetch` and `devices`.
 
-use std::fs::File;
+mod devices;
+mod explain;
+mod fetch;
+
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use npyz::WriterBuilder;
 
-use crate::cam::{self, Map, Method};
+use crate::analysis::Layer;
+use crate::cam::{Method, Variant};
 use crate::colormap::Colormap;
-use crate::engine::Engine;
-use crate::export::{self, Look};
 use crate::framing::Framing;
 use crate::heatmap::Scaling;
 use crate::model::ModelChoice;
-use crate::model::device::{self, DeviceChoice};
+use crate::model::device::DeviceChoice;
+use crate::model::preprocessing::Channels;
 use crate::overlay::Opacity;
-use crate::photo::Photo;
-use crate::report::{Report, milliseconds};
 
 /// Shows why an image classifier answered as it did: Grad-CAM and Grad-CAM++.
 #[derive(Debug, Parser)]
@@ -38,9 +37,15 @@ pub struct Cli {
 pub struct WindowArgs {
     /// Photos to open
     pub photos: Vec<PathBuf>,
-    /// The model: auto, efficientnet-lite0, resnet18, or the path of a weight file
+    /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file
     #[arg(long)]
     pub model: Option<ModelChoice>,
+    /// The names of its classes: a line each, or JSON
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// The target layer: last, layer1, layer2, layer3, layer4 or layer4.1.conv2
+    #[arg(long)]
+    pub layer: Option<Layer>,
     /// The device: auto, cpu, cuda, cuda:N or metal
     #[arg(long)]
     pub device: Option<DeviceChoice>,
@@ -53,9 +58,50 @@ pub struct WindowArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Explain one photo: report on stdout, overlays and maps into files
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
+    /// Fetch weights from the Hugging Face hub; without a name, list what there is
+    Fetch(FetchArgs),
     /// List the devices, which can be used, and why not
-    Devices,
+    Devices(DevicesArgs),
+}
+
+/// Arguments of `fetch`.
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Which weights, such as `timm/resnet50.a1_in1k`
+    pub name: Option<String>,
+}
+
+/// Arguments of `devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Run a photo on every usable device and compare the maps
+    #[arg(long)]
+    pub check: bool,
+    /// The model to run
+    #[arg(long, default_value = "auto", requires = "check")]
+    pub model: ModelChoice,
+}
+
+/// Settings that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// As a common tutorial has it: squash, no normalisation, the last convolution
+    /// before its batch-norm, its own sum in Grad-CAM++'s denominator
+    Tutorial,
+}
+
+/// What is done to pixels before the network sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preprocess {
+    /// From a config.json beside the weights, else what the network is usually trained with
+    Model,
+    /// ImageNet's mean and standard deviation
+    Imagenet,
+    /// 0 to 1, without mean and standard deviation
+    Tutorial,
+    /// Mean 0.5, standard deviation 0.5
+    Half,
 }
 
 /// Arguments of `explain`.
@@ -63,18 +109,42 @@ pub enum Command {
 pub struct ExplainArgs {
     /// The photo
     pub photo: PathBuf,
-    /// The model: auto, efficientnet-lite0, resnet18, or the path of a weight file
+    /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file
     #[arg(long, default_value = "auto")]
     pub model: ModelChoice,
-    /// The method; may be given twice [default: both]
+    /// The names of its classes: a line each, or JSON
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// The method; may be given several times [default: grad-cam and grad-cam++]
     #[arg(long = "method")]
     pub methods: Vec<Method>,
+    /// The target layer: last, or one of the network's (layer1, …, layer4, layer4.1.conv2) [default: last]
+    #[arg(long)]
+    pub layer: Option<String>,
+    /// Which formula of Grad-CAM++ [default: eq19]
+    #[arg(long)]
+    pub variant: Option<Variant>,
+    /// Settings that belong together; options given beside it win
+    #[arg(long)]
+    pub preset: Option<Preset>,
+    /// What is done to pixels before the network sees them [default: model]
+    #[arg(long)]
+    pub preprocess: Option<Preprocess>,
+    /// Mean of the channels, of values from 0 to 1: one number or three
+    #[arg(long, value_name = "R,G,B")]
+    pub mean: Option<Channels>,
+    /// Standard deviation of the channels
+    #[arg(long, value_name = "R,G,B")]
+    pub std: Option<Channels>,
+    /// Side of the network's square input; whole photos keep its proportion to 224
+    #[arg(long, value_name = "PIXELS")]
+    pub input_size: Option<usize>,
     /// The class: top, an index, or a name
     #[arg(long, default_value = "top")]
     pub class: String,
-    /// How the photo becomes the network's input
-    #[arg(long, default_value = "whole")]
-    pub framing: Framing,
+    /// How the photo becomes the network's input [default: whole]
+    #[arg(long)]
+    pub framing: Option<Framing>,
     /// How cells become colours: divided by the maximum, or min-max
     #[arg(long, default_value = "max")]
     pub scale: Scaling,
@@ -87,7 +157,7 @@ pub struct ExplainArgs {
     /// The device: auto, cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
-    /// Write the overlay at full size, side by side if there are two methods
+    /// Write the overlay at full size, side by side if there are several methods
     #[arg(long, value_name = "FILE.png")]
     pub out: Option<PathBuf>,
     /// Write the cells before ReLU and scaling, f32 [h,w], in NumPy's format (one method)
@@ -126,102 +196,16 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 /// Whatever stands in its way, in words for the user.
 pub fn run(command: &Command) -> anyhow::Result<()> {
     let text = match command {
-        Command::Explain(arguments) => explain(arguments)?,
-        Command::Devices => devices(),
+        Command::Explain(arguments) => explain::explain(arguments)?,
+        Command::Fetch(arguments) => return fetch::fetch(arguments),
+        Command::Devices(DevicesArgs { check: true, model }) => devices::check(model)?,
+        Command::Devices(_) => devices::list(),
     };
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever read has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("Can't write to stdout"),
     }
-}
-
-fn devices() -> String {
-    device::list()
-        .iter()
-        .map(|status| match &status.unusable {
-            None => format!("{}: usable\n", status.choice),
-            Some(reason) => format!("{}: not usable: {reason}\n", status.choice),
-        })
-        .collect()
-}
-
-fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
-    let mut methods = arguments.methods.clone();
-    methods.sort_unstable();
-    methods.dedup();
-    if methods.is_empty() {
-        methods = Method::ALL.to_vec();
-    }
-    if arguments.map.is_some() && methods.len() != 1 {
-        bail!("--map writes the cells of one method: add --method grad-cam or --method grad-cam++");
-    }
-
-    let started = Instant::now();
-    let photo = Photo::open(&arguments.photo)?;
-    let decode = started.elapsed();
-    let mut engine = Engine::open(&arguments.model, arguments.device)?;
-    let labels = &engine.model().labels;
-    let chosen = match arguments.class.as_str() {
-        "top" => None,
-        text => Some(labels.find(text)?),
-    };
-    let analysis = engine.analyse(&photo, arguments.framing)?;
-    for notice in engine.notices() {
-        eprintln!("camlens: {notice}");
-    }
-
-    let class = chosen.unwrap_or_else(|| analysis.top());
-    let started = Instant::now();
-    let maps: Vec<Map> = methods
-        .iter()
-        .map(|&method| cam::explain(method, &analysis.features, &analysis.head, class))
-        .collect();
-    let explained = started.elapsed();
-
-    let path = arguments.photo.display().to_string();
-    let mut report = Report::new(path, &photo, &analysis, class, &maps);
-    engine.notices().clone_into(&mut report.notices);
-    report.timings_ms.decode = milliseconds(decode);
-    report.timings_ms.frame = milliseconds(analysis.timings.frame);
-    report.timings_ms.forward = milliseconds(analysis.timings.forward);
-    report.timings_ms.explain = milliseconds(explained);
-    if let Some(out) = &arguments.out {
-        let started = Instant::now();
-        let look = Look {
-            opacity: arguments.opacity,
-            colormap: arguments.colormap,
-            scaling: arguments.scale,
-        };
-        let picture = export::compose(&photo, &analysis, &maps, look);
-        report.timings_ms.render = milliseconds(started.elapsed());
-        export::write_png(&picture, out, Some(&arguments.photo))?;
-    }
-    if let Some(path) = &arguments.map {
-        write_npy(&maps[0], path).with_context(|| {
-            format!(
-                "Can't write {}. Give a folder that exists and may be written",
-                path.display()
-            )
-        })?;
-    }
-    if arguments.json {
-        return Ok(serde_json::to_string(&report)? + "\n");
-    }
-    Ok(report.text())
-}
-
-/// The cells as a little-endian f32 array `[height, width]`.
-fn write_npy(map: &Map, path: &Path) -> anyhow::Result<()> {
-    let file = io::BufWriter::new(File::create(path)?);
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&[map.height as u64, map.width as u64])
-        .writer(file)
-        .begin_nd()?;
-    writer.extend(&map.cells)?;
-    writer.finish()?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -257,6 +241,9 @@ mod tests {
             "camlens explain a.png --framing round",
             "camlens explain a.png --opacity 2",
             "camlens explain a.png --device gpu",
+            "camlens explain a.png --mean 1,2",
+            "camlens explain a.png --variant eq20",
+            "camlens a.png --layer layer9",
         ] {
             let (text, status) = parsed(line).unwrap_err();
             assert!(status == 1 && text.lines().count() == 1, "{text}");

@@ -13,15 +13,60 @@ use crate::photo::Photo;
 
 pub use resample::bilinear as resize_like_pillow;
 
-/// Short side of `whole` and `crop` before cropping (torchvision's evaluation
-/// size; for `whole` measured best of 224, 256, 320 on 500 labelled photos).
-const SHORT_SIDE: usize = 256;
-/// Side of the square input of `crop` and `squash`.
-const CROP_SIDE: usize = 224;
 /// `whole` rounds both sides to this: the stride of the networks' last layer.
 const STRIDE: usize = 32;
 /// `whole` shows at most this aspect ratio; longer photos are squeezed.
 const MAX_ASPECT: usize = 3;
+
+/// How large the network's input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InputSize {
+    /// Side of the square input of `crop` and `squash`.
+    pub crop: usize,
+    /// Short side of the photo before `crop` cuts its centre out; `whole` has the
+    /// multiple of 32 nearest to it.
+    pub short: usize,
+}
+
+impl Default for InputSize {
+    /// torchvision's evaluation size; for `whole` 256 was measured best of 224, 256,
+    /// 320 on 500 labelled photos.
+    fn default() -> Self {
+        Self {
+            crop: 224,
+            short: 256,
+        }
+    }
+}
+
+impl InputSize {
+    /// Sides that can be asked for: from one cell of the last layer to what fits.
+    pub const SIDES: std::ops::RangeInclusive<usize> = 32..=1024;
+
+    /// A square input cut from a photo whose short side is `short`.
+    ///
+    /// # Errors
+    /// What is wrong with these sides.
+    pub fn new(crop: usize, short: usize) -> Result<Self, String> {
+        if !Self::SIDES.contains(&crop) || short < crop || short > 2 * crop {
+            return Err(format!(
+                "an input of {crop} from a short side of {short} is not possible: give a side from {} to {}",
+                Self::SIDES.start(),
+                Self::SIDES.end()
+            ));
+        }
+        Ok(Self { crop, short })
+    }
+
+    /// A square input of that side, the short side in torchvision's proportion of
+    /// 256 to 224.
+    ///
+    /// # Errors
+    /// As [`InputSize::new`].
+    pub fn of_side(crop: usize) -> Result<Self, String> {
+        Self::new(crop, (crop * 8 + 3) / 7)
+    }
+}
 
 /// How the photo becomes the network's input.
 #[derive(
@@ -29,8 +74,8 @@ const MAX_ASPECT: usize = 3;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
-    /// The whole photo at its aspect ratio: short side 256, sides rounded to
-    /// multiples of 32, at most 3:1.
+    /// The whole photo at its aspect ratio: short side 256 as a rule, sides rounded
+    /// to multiples of 32, at most 3:1.
     #[default]
     Whole,
     /// torchvision's evaluation: short side 256, centre 224×224.
@@ -65,23 +110,24 @@ impl Framing {
 
     /// Where the input lies on a photo of `width`×`height` pixels.
     #[must_use]
-    pub fn place(self, width: usize, height: usize) -> Placement {
+    pub fn place(self, width: usize, height: usize, size: InputSize) -> Placement {
         let photo = (width, height);
+        let InputSize { crop, short } = size;
         match self {
-            Self::Whole => Placement::uncropped(photo, whole_size(width, height)),
-            Self::Squash => Placement::uncropped(photo, (CROP_SIDE, CROP_SIDE)),
+            Self::Whole => Placement::uncropped(photo, whole_size(width, height, short)),
+            Self::Squash => Placement::uncropped(photo, (crop, crop)),
             Self::Crop => {
-                // int(256·long/short), as torchvision truncates it.
+                // int(short·long/short), as torchvision truncates it.
                 let resized = if width <= height {
-                    (SHORT_SIDE, SHORT_SIDE * height / width)
+                    (short, short * height / width)
                 } else {
-                    (SHORT_SIDE * width / height, SHORT_SIDE)
+                    (short * width / height, short)
                 };
                 Placement {
                     photo,
                     resized,
-                    offset: (centred(resized.0), centred(resized.1)),
-                    input: (CROP_SIDE, CROP_SIDE),
+                    offset: (centred(resized.0, crop), centred(resized.1, crop)),
+                    input: (crop, crop),
                 }
             }
         }
@@ -89,8 +135,8 @@ impl Framing {
 
     /// Resizes and crops a photo to what the network sees.
     #[must_use]
-    pub fn frame(self, photo: &Photo) -> Input {
-        let placement = self.place(photo.width, photo.height);
+    pub fn frame(self, photo: &Photo, size: InputSize) -> Input {
+        let placement = self.place(photo.width, photo.height, size);
         let ((left, top), (width, height)) = (placement.offset, placement.input);
         let rgb = resample::bilinear_part(
             &photo.rgb,
@@ -103,26 +149,27 @@ impl Framing {
     }
 }
 
-/// `round((side − 224)/2)` with ties to even, as Python rounds.
-fn centred(side: usize) -> usize {
-    let twice = side - CROP_SIDE;
+/// `round((side − crop)/2)` with ties to even, as Python rounds.
+fn centred(side: usize, crop: usize) -> usize {
+    let twice = side - crop;
     let half = twice / 2;
     half + usize::from(twice % 2 == 1 && half % 2 == 1)
 }
 
-/// Input size of `whole`: short side 256, long side in proportion, rounded to
-/// the stride (ties to even), at most three times the short side.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most 768
-fn whole_size(width: usize, height: usize) -> (usize, usize) {
+/// Input size of `whole`: both sides multiples of the stride (ties to even), the
+/// long side in proportion and at most three times the short side.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few thousand
+fn whole_size(width: usize, height: usize, short_side: usize) -> (usize, usize) {
+    let rounded = |side: f64| STRIDE * (side / STRIDE as f64).round_ties_even().max(1.0) as usize;
+    let short_side = rounded(short_side as f64);
     let long = |long: usize, short: usize| {
-        let exact = SHORT_SIDE as f64 * long as f64 / short as f64;
-        let exact = exact.min((MAX_ASPECT * SHORT_SIDE) as f64);
-        STRIDE * (exact / STRIDE as f64).round_ties_even() as usize
+        let exact = short_side as f64 * long as f64 / short as f64;
+        rounded(exact.min((MAX_ASPECT * short_side) as f64))
     };
     if width <= height {
-        (SHORT_SIDE, long(height, width))
+        (short_side, long(height, width))
     } else {
-        (long(width, height), SHORT_SIDE)
+        (long(width, height), short_side)
     }
 }
 
@@ -215,9 +262,23 @@ mod tests {
             ((1, 1), (256, 256)),
             ((1, 5000), (256, 768)),
         ] {
-            let placement = Framing::Whole.place(photo.0, photo.1);
+            let placement = Framing::Whole.place(photo.0, photo.1, InputSize::default());
             assert_eq!(placement.input, input, "{photo:?}");
             assert!(!placement.hides_something());
+        }
+    }
+
+    #[test]
+    fn other_input_sizes_keep_the_rules() {
+        let size = InputSize::new(288, 303).unwrap();
+        let crop = Framing::Crop.place(600, 400, size);
+        assert_eq!((crop.resized, crop.input), ((454, 303), (288, 288)));
+        assert_eq!(crop.offset, (83, 8)); // round(7.5) is 8 in Python
+        assert_eq!(Framing::Whole.place(600, 400, size).input, (448, 288)); // 432 is a tie
+        assert_eq!(Framing::Squash.place(600, 400, size).input, (288, 288));
+        assert_eq!(InputSize::of_side(224), Ok(InputSize::default()));
+        for (crop, short) in [(0, 0), (16, 20), (224, 200), (2000, 2300), (224, 1000)] {
+            assert!(InputSize::new(crop, short).is_err());
         }
     }
 
@@ -230,7 +291,7 @@ mod tests {
             ((257, 256), (257, 256), (16, 16)), // round(16.5) is 16 in Python
             ((259, 256), (259, 256), (18, 16)), // round(17.5) is 18
         ] {
-            let placement = Framing::Crop.place(photo.0, photo.1);
+            let placement = Framing::Crop.place(photo.0, photo.1, InputSize::default());
             assert_eq!((placement.resized, placement.offset), (resized, offset));
             assert_eq!(placement.input, (224, 224));
         }
@@ -240,7 +301,7 @@ mod tests {
     fn positions_survive_the_round_trip() {
         for framing in Framing::ALL {
             for photo in [(451, 300), (300, 451), (4000, 3000), (37, 900)] {
-                let placement = framing.place(photo.0, photo.1);
+                let placement = framing.place(photo.0, photo.1, InputSize::default());
                 for x in [0.0, 0.5, 17.25, 223.5] {
                     for y in [0.0, 31.5, 200.0] {
                         let there = placement.photo_from_input((x, y));
@@ -254,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_centre_of_the_crop_is_the_centre_of_the_photo() {
-        let placement = Framing::Crop.place(1024, 512);
+        let placement = Framing::Crop.place(1024, 512, InputSize::default());
         let (x, y) = placement.photo_from_input((112.0, 112.0));
         assert!((x - 512.0).abs() < 1e-9 && (y - 256.0).abs() < 1e-9);
         let [left, top, right, bottom] = placement.seen_in_photo();
@@ -266,7 +327,7 @@ mod tests {
     #[test]
     fn a_crop_of_a_very_long_photo_costs_no_more_than_it_shows() {
         let photo = Photo::from_rgb("thread", 1, 32_768, vec![77; 3 * 32_768]);
-        let input = Framing::Crop.frame(&photo);
+        let input = Framing::Crop.frame(&photo, InputSize::default());
         assert_eq!(input.rgb, vec![77; 3 * 224 * 224]);
     }
 
@@ -282,7 +343,7 @@ mod tests {
         }
         let photo = Photo::from_rgb("block", width, height, rgb);
         for framing in Framing::ALL {
-            let input = framing.frame(&photo);
+            let input = framing.frame(&photo, InputSize::default());
             let (x, y) = input.placement.input_from_photo((330.0, 230.0));
             let lit = |column: usize, row: usize| {
                 input.rgb[3 * (row * input.placement.input.0 + column)] == 255

@@ -186,12 +186,14 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Layer;
     use crate::cam::Method;
-    use crate::framing::Framing;
+    use crate::framing::{Framing, InputSize};
 
     fn map(height: usize, width: usize, cells: &[f32]) -> Map {
         Map {
-            method: Method::GradCam,
+            recipe: Method::GradCam.into(),
+            layer: Layer::Last,
             height,
             width,
             cells: cells.to_vec(),
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_crop_leaves_the_outside_empty() {
-        let placement = Framing::Crop.place(1024, 512);
+        let placement = Framing::Crop.place(1024, 512, InputSize::default());
         let cells = vec![1.0; 49];
         let heat = Heatmap::new(&map(7, 7, &cells), Scaling::Max, &placement, (1024, 512)).unwrap();
         assert_eq!((heat.offset, heat.extent), ((288, 32), (448, 448)));
@@ -267,7 +269,7 @@ mod tests {
     fn heat_lies_where_its_cell_lies() {
         let mut cells = vec![0.0; 8 * 12];
         cells[3 * 12 + 7] = 5.0;
-        let placement = Framing::Whole.place(451, 300);
+        let placement = Framing::Whole.place(451, 300, InputSize::default());
         for (width, height) in [(451, 300), (226, 150)] {
             let heat = Heatmap::new(
                 &map(8, 12, &cells),

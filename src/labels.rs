@@ -1,6 +1,12 @@
 //! Classes and what they are called.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
@@ -52,6 +58,21 @@ pub enum LabelError {
     },
 }
 
+/// Why a file of class names can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "The class names {name} can't be used: {cause}. Give a text file with a name in each line, or JSON: a list of names, or an object from index to name."
+)]
+pub struct LabelFileError {
+    /// The file.
+    pub name: String,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+/// The largest file of names that is read.
+const MAX_FILE: u64 = 16 << 20;
+
 fn hint(similar: &[String]) -> String {
     if similar.is_empty() {
         " Give its index, or \"top\" for the most probable one.".into()
@@ -74,6 +95,48 @@ impl Labels {
     pub fn new(names: Vec<String>) -> Self {
         let folded = names.iter().map(|name| name.to_lowercase()).collect();
         Self { names, folded }
+    }
+
+    /// Reads a file of names for `classes` classes: a name in each line, a JSON list,
+    /// or a JSON object: index to name, index to (`WordNet` id, name) as torchvision's
+    /// tutorials have it, or name to index (`class_to_idx`).
+    ///
+    /// # Errors
+    /// [`LabelFileError`] if it can't be read or has another number of names.
+    pub fn open(path: &Path, classes: usize) -> Result<Self, LabelFileError> {
+        let fail = |cause: String| LabelFileError {
+            name: crate::photo::display_name(path),
+            cause,
+        };
+        let about = fs::metadata(path).map_err(|error| fail(error.to_string()))?;
+        if !about.is_file() || about.len() > MAX_FILE {
+            return Err(fail("it is no file of names".into()));
+        }
+        let bytes = fs::read(path).map_err(|error| fail(error.to_string()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| fail("it is not UTF-8 text".into()))?;
+        let names = names_from(text).map_err(fail)?;
+        if names.len() != classes {
+            return Err(fail(format!(
+                "it has {} names and the model {classes} classes",
+                names.len()
+            )));
+        }
+        Ok(Self::new(names))
+    }
+
+    /// The files beside a weight file in which its class names are looked for.
+    pub fn files_beside(weights: &Path) -> impl Iterator<Item = PathBuf> {
+        let stem = weights.file_stem().unwrap_or_default().to_os_string();
+        let own = ["-labels.txt", ".labels.txt", "-labels.json", ".labels.json"].map(|ending| {
+            let mut name = stem.clone();
+            name.push(ending);
+            name
+        });
+        let common = ["labels.txt", "labels.json", "imagenet_class_index.json"].map(Into::into);
+        own.into_iter()
+            .chain(common)
+            .map(|name| weights.with_file_name(name))
+            .filter(|path| path.is_file())
     }
 
     /// `ImageNet`'s names for 1000 classes, otherwise `class 0`, `class 1`, …
@@ -172,6 +235,72 @@ impl Labels {
     }
 }
 
+/// The names in a text or JSON file.
+fn names_from(text: &str) -> Result<Vec<String>, String> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        List(Vec<String>),
+        ByIndex(BTreeMap<String, Name>),
+        ByName(BTreeMap<String, usize>),
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Name {
+        Plain(String),
+        WithId(IgnoredAny, String),
+    }
+
+    let text = text.trim_start_matches('\u{feff}');
+    if !text.trim_start().starts_with(['[', '{']) {
+        let lines = text.trim_end().lines().map(str::trim);
+        if let Some(empty) = lines.clone().position(str::is_empty) {
+            return Err(format!("line {} is empty", empty + 1));
+        }
+        return Ok(lines.map(str::to_owned).collect());
+    }
+    let names = serde_json::from_str(text).map_err(|error| {
+        if error.is_data() {
+            "its JSON is neither a list of names nor an object from index to name".into()
+        } else {
+            format!("its JSON: {error}")
+        }
+    })?;
+    let pairs: Vec<(usize, String)> = match names {
+        Names::List(names) => return Ok(names),
+        Names::ByName(indices) => indices
+            .into_iter()
+            .map(|(name, index)| (index, name))
+            .collect(),
+        Names::ByIndex(names) => {
+            let pair = |(index, name): (String, Name)| {
+                let (Name::Plain(name) | Name::WithId(_, name)) = name;
+                let number = index.trim().parse();
+                number
+                    .map(|number| (number, name))
+                    .map_err(|_| format!("{index:?} is no index"))
+            };
+            names.into_iter().map(pair).collect::<Result<_, String>>()?
+        }
+    };
+    let mut sorted = vec![None; pairs.len()];
+    for (index, name) in pairs {
+        match sorted.get_mut(index) {
+            Some(place @ None) => *place = Some(name),
+            Some(_) => return Err(format!("it has two names for class {index}")),
+            None => {
+                return Err(format!(
+                    "it has a name for class {index} but not for all before it"
+                ));
+            }
+        }
+    }
+    sorted
+        .into_iter()
+        .collect::<Option<_>>()
+        .ok_or_else(|| "a class has no name".into())
+}
+
 impl fmt::Display for ClassId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -212,6 +341,52 @@ mod tests {
             let message = labels.find(text).unwrap_err().to_string();
             assert!(message.contains(words), "{message}");
         }
+    }
+
+    #[test]
+    fn names_are_read_from_every_common_form() {
+        for text in [
+            "cat\ndog\n",
+            "\u{feff}cat\r\ndog\r\n\r\n",
+            "cat\ndog",
+            r#"["cat", "dog"]"#,
+            r#"{"1": "dog", "0": "cat"}"#,
+            r#"{"0": ["n02121808", "cat"], "1": ["n02084071", "dog"]}"#,
+            r#"{"cat": 0, "dog": 1}"#,
+        ] {
+            assert_eq!(names_from(text).unwrap(), ["cat", "dog"], "{text}");
+        }
+        for (text, words) in [
+            ("cat\n\ndog", "line 2 is empty"),
+            ("[1, 2]", "neither a list"),
+            (r#"{"0": "a", "2": "b"}"#, "class 2"),
+            (r#"{"0": "a", "00": "b"}"#, "two names for class 0"),
+            (r#"{"a": 0, "b": 0}"#, "two names"),
+            (r#"{"x": "y"}"#, "\"x\" is no index"),
+            ("[\"a\"", "its JSON"),
+        ] {
+            let problem = names_from(text).unwrap_err();
+            assert!(problem.contains(words), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_names_must_fit_the_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let weights = folder.path().join("lesions.pth");
+        let file = folder.path().join("lesions-labels.txt");
+        fs::write(&file, "naevus\nmelanoma").unwrap();
+        assert_eq!(
+            Labels::files_beside(&weights).collect::<Vec<_>>(),
+            std::slice::from_ref(&file)
+        );
+        assert_eq!(Labels::open(&file, 2).unwrap().full(ClassId(1)), "melanoma");
+        let message = Labels::open(&file, 5).unwrap_err().to_string();
+        assert!(
+            message.contains("2 names and the model 5 classes"),
+            "{message}"
+        );
+        assert!(Labels::open(folder.path(), 2).is_err());
     }
 
     #[test]

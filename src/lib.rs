@@ -13,7 +13,7 @@
 //! let mut engine = Engine::open(&Default::default(), Default::default())?;
 //! let analysis = engine.analyse(&photo, Framing::Whole)?;
 //! let class = analysis.top();
-//! let map = cam::explain(cam::Method::GradCam, &analysis.features, &analysis.head, class);
+//! let map = cam::explain(cam::Method::GradCam, &analysis.evidence(class));
 //! let size = (photo.width, photo.height);
 //! let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
 //! let picture = overlay::blend(&photo, &analysis.placement, heat.as_ref(), Colormap::Turbo, Default::default());

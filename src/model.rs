@@ -1,33 +1,40 @@
 //! Models: a network that ends in global average pooling and one linear layer,
-//! cut in two at the target layer: `features`, and the [`Head`].
+//! cut in two at its last layer: `forward`, and the [`Head`]. ResNets can also tell
+//! the gradients of a logit at their earlier layers.
 //!
 //! Only this module and [`crate::engine`] know candle.
 
+mod architecture;
 pub mod catalog;
 pub mod cpu;
 pub mod device;
 mod efficientnet_lite;
+pub mod hub;
 pub mod layers;
+pub mod preprocessing;
 mod resnet;
 pub mod weights;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use candle_core::Result as CandleResult;
+use candle_core::{Result as CandleResult, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{FeatureMaps, Head};
+use crate::analysis::{FeatureMaps, Gradients, Head, Layer};
 use crate::framing::Input;
-use crate::labels::Labels;
+use crate::labels::{LabelFileError, Labels};
+pub use architecture::Architecture;
+use cpu::Precision;
 use efficientnet_lite::EfficientNetLite0;
 use layers::{Backend, Conv, ConvSpec};
-use resnet::ResNet18;
-use weights::{Checkpoint, WeightsError};
+use preprocessing::{Config, Preprocessing};
+use resnet::ResNet;
+use weights::{Checkpoint, Progress, WeightsError};
 
 /// A model as the user asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +46,8 @@ pub enum ModelChoice {
     BuiltIn,
     /// ResNet-18 from the folders looked in.
     ResNet18,
+    /// Weights from the hub, by their name in the [catalogue](hub::CATALOGUE).
+    Hub(String),
     /// A weight file.
     File(PathBuf),
 }
@@ -52,71 +61,24 @@ impl FromStr for ModelChoice {
             "auto" => Self::Auto,
             "built-in" | "builtin" | "efficientnet-lite0" | "efficientnet_lite0" => Self::BuiltIn,
             "resnet18" | "resnet-18" => Self::ResNet18,
-            _ => Self::File(text.into()),
+            name => match hub::find(name) {
+                Some(known) => Self::Hub(known.name.into()),
+                None => Self::File(text.into()),
+            },
         })
     }
 }
 
-/// The networks that are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Architecture {
-    /// ResNet-18 as torchvision builds it.
-    ResNet18,
-    /// EfficientNet-Lite0.
-    EfficientNetLite0,
-}
-
-impl Architecture {
-    /// The name in the field.
+impl ModelChoice {
+    /// What to call it in a menu.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn label(&self) -> String {
         match self {
-            Self::ResNet18 => "ResNet-18",
-            Self::EfficientNetLite0 => "EfficientNet-Lite0",
-        }
-    }
-
-    /// The target layer: the last one before global average pooling.
-    #[must_use]
-    pub fn target_layer(self) -> &'static str {
-        match self {
-            Self::ResNet18 => "layer4",
-            Self::EfficientNetLite0 => "last",
-        }
-    }
-
-    /// Recognises a network by its tensors' names.
-    fn recognise(checkpoint: &Checkpoint) -> Result<Self, WeightsError> {
-        let has = |tensor: &str| checkpoint.shape(tensor).is_some();
-        let what = if has("_conv_stem.weight") && has("_fc.weight") {
-            return Ok(Self::EfficientNetLite0);
-        } else if has("layer1.0.conv3.weight") {
-            "a ResNet with bottleneck blocks (ResNet-50 or deeper)"
-        } else if has("layer1.2.conv1.weight") {
-            "a ResNet deeper than 18 layers"
-        } else if has("conv1.weight") || has("layer1.0.conv1.weight") || has("fc.weight") {
-            return Ok(Self::ResNet18);
-        } else {
-            "no network that camlens knows"
-        };
-        Err(WeightsError::Architecture {
-            name: checkpoint.name().to_owned(),
-            what: what.into(),
-        })
-    }
-
-    /// What is done to a byte of channel `c` before the network sees it.
-    fn normalise(self, channel: usize, byte: u8) -> f32 {
-        let value = f32::from(byte);
-        match self {
-            // torchvision's ImageNet statistics.
-            Self::ResNet18 => {
-                const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-                const STD: [f32; 3] = [0.229, 0.224, 0.225];
-                (value / 255.0 - MEAN[channel]) / STD[channel]
-            }
-            // TensorFlow's constants for the Lite models.
-            Self::EfficientNetLite0 => (value - 127.0) / 128.0,
+            Self::Auto => "Automatic".into(),
+            Self::BuiltIn => format!("{} (built in)", Architecture::EfficientNetLite0.name()),
+            Self::ResNet18 => Architecture::ResNet18.name().into(),
+            Self::Hub(name) => name.clone(),
+            Self::File(path) => crate::photo::display_name(path),
         }
     }
 }
@@ -134,6 +96,14 @@ pub struct ModelInfo {
     pub sha256: String,
     /// Its classes.
     pub labels: Labels,
+    /// Where their names came from.
+    pub labels_from: String,
+    /// The model's own preprocessing.
+    pub preprocessing: Preprocessing,
+    /// Where it came from.
+    pub preprocessing_from: String,
+    /// What the user should know about this file.
+    pub notices: Vec<String>,
 }
 
 impl fmt::Display for ModelInfo {
@@ -146,109 +116,357 @@ impl fmt::Display for ModelInfo {
 pub struct Model {
     /// What the user should know about it.
     pub info: Arc<ModelInfo>,
-    /// What follows the target layer.
+    /// What follows the last layer.
     pub head: Arc<Head>,
     network: Network,
     backend: Backend,
+    /// The weight file, if there is one, and the names found in it.
+    path: Option<PathBuf>,
+    own_labels: Option<Vec<String>>,
 }
 
 enum Network {
-    ResNet18(ResNet18),
+    ResNet(ResNet),
     EfficientNetLite0(EfficientNetLite0),
 }
+
+/// What a run of the network left behind: what maps and gradients are made of.
+pub enum Trace {
+    /// The outputs of all layers that gradients need.
+    ResNet(resnet::Trace),
+    /// The last layer.
+    Last(Tensor),
+}
+
+/// More classes than this no classifier has; it bounds what a file can make us do.
+const MAX_CLASSES: usize = 200_000;
 
 impl Model {
     /// The built-in model.
     ///
     /// # Errors
     /// As [`Model::load`]; only a device can fail here.
-    pub fn built_in(backend: Backend) -> Result<Self, ModelError> {
+    pub fn built_in(labels: Option<&Path>, backend: Backend) -> Result<Self, ModelError> {
         let bytes = Cow::Borrowed(catalog::BUILT_IN_WEIGHTS);
         let checkpoint = Checkpoint::from_bytes(catalog::BUILT_IN_NAME, bytes)?;
-        Self::load(checkpoint, "built in".into(), backend)
+        Self::load(checkpoint, None, labels, backend)
+    }
+
+    /// The model of a weight file. `labels` is a file of class names given by hand.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn open(
+        path: &Path,
+        labels: Option<&Path>,
+        backend: Backend,
+        progress: Option<Progress>,
+    ) -> Result<Self, ModelError> {
+        let checkpoint = Checkpoint::open(path, progress)?;
+        Self::load(checkpoint, Some(path), labels, backend)
     }
 
     /// Builds the network that a checkpoint holds.
     ///
     /// # Errors
     /// [`ModelError::Weights`] if the file is not complete and finite,
+    /// [`ModelError::Labels`] if the names given by hand don't fit,
     /// [`ModelError::Device`] if the device fails.
     pub fn load(
         mut checkpoint: Checkpoint,
-        origin: String,
+        path: Option<&Path>,
+        labels: Option<&Path>,
         backend: Backend,
     ) -> Result<Self, ModelError> {
-        let architecture = Architecture::recognise(&checkpoint)?;
-        let (network, fc, channels) = match architecture {
-            Architecture::ResNet18 => {
-                let network = ResNet18::load(&mut checkpoint, &backend)?;
-                (Network::ResNet18(network), "fc", 512)
-            }
-            Architecture::EfficientNetLite0 => {
-                let network = EfficientNetLite0::load(&mut checkpoint, &backend)?;
-                let network = Network::EfficientNetLite0(network);
-                (network, "_fc", efficientnet_lite::FEATURES)
-            }
+        let config = path.map(Config::beside).unwrap_or_default();
+        let declared = match config.architecture.as_str() {
+            "" => checkpoint.name().to_owned(),
+            name => name.to_owned(),
         };
-        let fc_weight = format!("{fc}.weight");
-        // Any number of classes; two are needed for a choice between them.
-        let classes = checkpoint
-            .shape(&fc_weight)
-            .and_then(|shape| shape.first().copied());
-        if classes.is_some_and(|count| count < 2) {
-            checkpoint.complain(format!("{fc_weight} has fewer than 2 classes"));
+        let recognised = architecture::recognise(&mut checkpoint, &declared)?;
+        let architecture = recognised.architecture;
+        let mut notices = config.notices;
+        let (network, channels, own_head, mut parts) = if let Some(blocks) = architecture.blocks() {
+            let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
+            let channels = network.channels;
+            let stages = (1..=4).map(|stage| format!("layer{stage}."));
+            let parts = stages.chain(["conv1.".into(), "bn1.".into()]);
+            (Network::ResNet(network), channels, "fc", parts.collect())
+        } else {
+            let names = recognised.names;
+            if names == architecture::LiteNames::Timm && config.architecture.is_empty() {
+                notices.push(
+                        "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
+                    );
+            }
+            let (network, head) = EfficientNetLite0::load(&mut checkpoint, names, &backend)?;
+            let network = Network::EfficientNetLite0(network);
+            (network, efficientnet_lite::FEATURES, head, network_parts())
+        };
+        let head = read_head(&mut checkpoint, own_head, channels, &mut parts);
+        let classes = head.classes();
+        let own_labels = checkpoint
+            .labels()
+            .map(<[String]>::to_vec)
+            .or(config.labels);
+        let finished = checkpoint.finish(architecture.name(), &parts)?;
+        if let [first, ..] = &finished.unused[..] {
+            let count = finished.unused.len();
+            notices.push(format!(
+                "{count} tensors of the file are not part of {} and were ignored ({first}, …).",
+                architecture.name()
+            ));
         }
-        let classes = classes.unwrap_or(2);
-        let head = Head {
-            weight: checkpoint.tensor(&fc_weight, &[classes, channels]),
-            bias: checkpoint.tensor(&format!("{fc}.bias"), &[classes]),
+        let (preprocessing, preprocessing_from) = if let Some(found) = config.preprocessing {
+            (found, "config.json".to_owned())
+        } else {
+            let usual = Preprocessing::usual(architecture, recognised.names);
+            (usual, format!("usual for {}", architecture.name()))
         };
-        let sha256 = checkpoint.sha256().to_owned();
-        checkpoint.finish(architecture.name())?;
-        let info = ModelInfo {
-            architecture,
-            origin,
-            accuracy: catalog::accuracy(&sha256).to_owned(),
-            sha256,
-            labels: Labels::for_count(classes),
-        };
-        Ok(Self {
-            info: Arc::new(info),
+        let origin = path.map_or("built in".into(), |path| path.display().to_string());
+        let mut model = Self {
+            info: Arc::new(ModelInfo {
+                architecture,
+                origin,
+                accuracy: catalog::accuracy(&finished.sha256, path),
+                sha256: finished.sha256,
+                labels: Labels::for_count(classes),
+                labels_from: String::new(),
+                preprocessing,
+                preprocessing_from,
+                notices,
+            }),
             head: Arc::new(head),
             network,
             backend,
-        })
+            path: path.map(Path::to_owned),
+            own_labels,
+        };
+        model.name_classes(labels)?;
+        Ok(model)
     }
 
-    /// Runs the network up to the target layer.
+    /// Names the classes: from a file given by hand, else from what the checkpoint
+    /// holds, a file beside it, `ImageNet`'s for 1000, or numbers.
+    ///
+    /// # Errors
+    /// [`ModelError::Labels`] if a file given by hand can't be used.
+    pub fn name_classes(&mut self, by_hand: Option<&Path>) -> Result<(), ModelError> {
+        let classes = self.head.classes();
+        let mut notices = Vec::new();
+        let (labels, from) = match by_hand {
+            Some(path) => (
+                Labels::open(path, classes)?,
+                crate::photo::display_name(path),
+            ),
+            None => self.find_names(classes, &mut notices),
+        };
+        let mut info = (*self.info).clone();
+        info.notices
+            .retain(|notice| !notice.starts_with(NAMES_NOTICE));
+        info.notices.extend(notices);
+        info.labels = labels;
+        info.labels_from = from;
+        self.info = Arc::new(info);
+        Ok(())
+    }
+
+    fn find_names(&self, classes: usize, notices: &mut Vec<String>) -> (Labels, String) {
+        if let Some(names) = &self.own_labels {
+            if names.len() == classes {
+                return (Labels::new(names.clone()), "saved with the weights".into());
+            }
+            let count = names.len();
+            notices.push(format!(
+                "{NAMES_NOTICE} saved with the weights were not used: {count} for {classes} classes."
+            ));
+        }
+        let files = self.path.iter().flat_map(|path| Labels::files_beside(path));
+        for file in files {
+            match Labels::open(&file, classes) {
+                Ok(labels) => return (labels, crate::photo::display_name(&file)),
+                Err(error) => notices.push(format!(
+                    "{NAMES_NOTICE} in {} were not used: {}.",
+                    error.name, error.cause
+                )),
+            }
+        }
+        let from = if classes == 1000 {
+            "ImageNet's names"
+        } else {
+            "numbers: no names were found"
+        };
+        (Labels::for_count(classes), from.into())
+    }
+
+    /// Runs the network up to its last layer. The precision is that of a `ResNet` on the
+    /// CPU; everything else runs in f32.
     ///
     /// # Errors
     /// candle's, where the device fails.
-    pub fn features(&self, input: &Input) -> CandleResult<FeatureMaps> {
+    pub fn forward(
+        &self,
+        input: &Input,
+        preprocessing: &Preprocessing,
+        precision: Precision,
+    ) -> CandleResult<Trace> {
         let (width, height) = input.placement.input;
-        let image = self
-            .backend
-            .image(self.normalised(&input.rgb), height, width)?;
-        let features = match &self.network {
-            Network::ResNet18(network) => network.features(&image, &self.backend)?,
-            Network::EfficientNetLite0(network) => network.features(&image)?,
-        };
-        self.backend.feature_maps(&features)
+        let values = normalised(&input.rgb, preprocessing);
+        let image = self.backend.image(values, height, width)?;
+        Ok(match &self.network {
+            Network::ResNet(network) => {
+                Trace::ResNet(network.forward(&image, &self.backend, precision)?)
+            }
+            Network::EfficientNetLite0(network) => Trace::Last(network.features(&image)?),
+        })
     }
 
-    /// Interleaved bytes as the network wants them, through a table, since there
-    /// are only 256 values for each channel.
-    fn normalised(&self, rgb: &[u8]) -> Vec<f32> {
-        let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
-            std::array::from_fn(|byte| {
-                #[allow(clippy::cast_possible_truncation)] // below 256
-                self.info.architecture.normalise(channel, byte as u8)
-            })
-        });
-        rgb.chunks_exact(3)
-            .flat_map(|pixel| [0, 1, 2].map(|channel| table[channel][usize::from(pixel[channel])]))
-            .collect()
+    /// The activations of one of the layers that a run keeps (not [`Layer::LastConv`]).
+    ///
+    /// # Errors
+    /// candle's, where the device fails or the network has no such layer.
+    pub fn features(&self, trace: &Trace, layer: Layer) -> CandleResult<FeatureMaps> {
+        let image = match (trace, layer) {
+            (Trace::ResNet(trace), Layer::Layer1) => trace.stage(0),
+            (Trace::ResNet(trace), Layer::Layer2) => trace.stage(1),
+            (Trace::ResNet(trace), Layer::Layer3) => trace.stage(2),
+            (Trace::ResNet(trace), Layer::Last) => trace.stage(3),
+            (Trace::Last(last), Layer::Last) => Some(last),
+            _ => None,
+        };
+        let image = image.ok_or_else(|| no_layer(layer))?;
+        self.backend.feature_maps(image)
     }
+
+    /// Gradients of one logit at [`Layer::Layer3`] and the layers before it, down to
+    /// `first`, from those at the last layer, `[channels]`.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or the network has no such layer.
+    pub fn gradients(
+        &self,
+        trace: &Trace,
+        at_last: &[f32],
+        first: Layer,
+    ) -> CandleResult<Vec<(Layer, Gradients)>> {
+        const STAGES: [Layer; 3] = [Layer::Layer1, Layer::Layer2, Layer::Layer3];
+        let stage = STAGES.iter().position(|layer| *layer == first);
+        let (Network::ResNet(network), Trace::ResNet(trace), Some(stage)) =
+            (&self.network, trace, stage)
+        else {
+            return Err(no_layer(first));
+        };
+        let at_layer4 = self.spread(trace, at_last)?;
+        let gradients = network.gradients(trace, at_layer4, stage, &self.backend)?;
+        let layers = STAGES.into_iter().rev();
+        let pair = |(layer, gradient): (Layer, Tensor)| {
+            let values = self.backend.feature_maps(&gradient)?.values;
+            Ok((layer, Gradients::PerCell(values)))
+        };
+        layers.zip(gradients).map(pair).collect()
+    }
+
+    /// Activations and gradients of one logit at [`Layer::LastConv`].
+    ///
+    /// # Errors
+    /// candle's, where the device fails or the network has no such layer.
+    pub fn before_last_batch_norm(
+        &self,
+        trace: &Trace,
+        at_last: &[f32],
+    ) -> CandleResult<(FeatureMaps, Gradients)> {
+        let (Network::ResNet(network), Trace::ResNet(trace)) = (&self.network, trace) else {
+            return Err(no_layer(Layer::LastConv));
+        };
+        let at_layer4 = self.spread(trace, at_last)?;
+        let (features, gradient) =
+            network.before_last_batch_norm(trace, &at_layer4, &self.backend)?;
+        let gradient = self.backend.feature_maps(&gradient)?.values;
+        Ok((
+            self.backend.feature_maps(&features)?,
+            Gradients::PerCell(gradient),
+        ))
+    }
+
+    /// The gradient at the last layer as an image: the same at every cell.
+    fn spread(&self, trace: &resnet::Trace, at_last: &[f32]) -> CandleResult<Tensor> {
+        let last = trace.stage(3).ok_or_else(|| no_layer(Layer::Last))?;
+        let (height, width) = self.backend.size(last)?;
+        self.backend.uniform(at_last, height, width)
+    }
+}
+
+/// How a notice about class names begins.
+const NAMES_NOTICE: &str = "The class names";
+
+fn no_layer(layer: Layer) -> candle_core::Error {
+    candle_core::Error::Msg(format!("this network has no layer {layer:?}"))
+}
+
+/// Where EfficientNet-Lite0's tensors are, by both kinds of names.
+fn network_parts() -> Vec<String> {
+    [
+        "_conv_stem.",
+        "_bn0.",
+        "_blocks.",
+        "_conv_head.",
+        "_bn1.",
+        "conv_stem.",
+        "bn1.",
+        "blocks.",
+        "conv_head.",
+        "bn2.",
+    ]
+    .map(String::from)
+    .to_vec()
+}
+
+/// Reads the linear layer at the end: any number of classes, but two at least.
+fn read_head(
+    checkpoint: &mut Checkpoint,
+    own: &str,
+    channels: usize,
+    parts: &mut Vec<String>,
+) -> Head {
+    let name = match architecture::find_head(checkpoint, own) {
+        Ok(name) => name,
+        Err(problem) => {
+            checkpoint.complain(problem);
+            return Head {
+                weight: vec![0.0; 2 * channels],
+                bias: vec![0.0; 2],
+            };
+        }
+    };
+    // What else is there within the classifier changes what it computes.
+    let end = name
+        .rfind(|c: char| c != '.' && !c.is_ascii_digit())
+        .map_or(name.len(), |end| end + 1);
+    parts.push(format!("{}.", &name[..end]));
+    let weight = format!("{name}.weight");
+    let classes = checkpoint.shape(&weight).map_or(0, |shape| shape[0]);
+    let classes = if (2..=MAX_CLASSES).contains(&classes) {
+        classes
+    } else {
+        let name = weight.trim_start_matches('/').to_owned();
+        checkpoint.complain(format!(
+            "{name} has {classes} classes, and 2 to {MAX_CLASSES} are possible"
+        ));
+        2
+    };
+    Head {
+        weight: checkpoint.tensor(&weight, &[classes, channels]),
+        bias: checkpoint.tensor(&format!("{name}.bias"), &[classes]),
+    }
+}
+
+/// Interleaved bytes as the network wants them, through a table, since there are only
+/// 256 values for each channel.
+fn normalised(rgb: &[u8], preprocessing: &Preprocessing) -> Vec<f32> {
+    let table: [[f32; 256]; 3] = std::array::from_fn(|channel| preprocessing.table(channel));
+    rgb.chunks_exact(3)
+        .flat_map(|pixel| [0, 1, 2].map(|channel| table[channel][usize::from(pixel[channel])]))
+        .collect()
 }
 
 /// Why a model can't be used.
@@ -257,6 +475,9 @@ pub enum ModelError {
     /// Its file.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The names of its classes.
+    #[error(transparent)]
+    Labels(#[from] LabelFileError),
     /// The device that was to hold it.
     #[error("the device failed: {}", device::first_line(.0))]
     Device(candle_core::Error),
@@ -300,12 +521,13 @@ fn folded_conv(
     }
     let per_output = weight.len() / spec.cout;
     let mut bias = beta;
+    let scales = gamma.iter().zip(&variance);
+    let scales: Vec<f32> = scales.map(|(gamma, v)| gamma / (v + eps).sqrt()).collect();
     for (channel, kernel) in weight.chunks_exact_mut(per_output).enumerate() {
-        let scale = gamma[channel] / (variance[channel] + eps).sqrt();
         for value in kernel {
-            *value *= scale;
+            *value *= scales[channel];
         }
-        bias[channel] -= mean[channel] * scale;
+        bias[channel] -= mean[channel] * scales[channel];
     }
-    Conv::new(weight, bias, spec, backend)
+    Conv::new(weight, bias, scales, spec, backend)
 }

@@ -151,7 +151,7 @@ pub fn side_by_side(pictures: &[Picture]) -> Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::Framing;
+    use crate::framing::{Framing, InputSize};
 
     fn flat(width: usize, height: usize, value: f32) -> Heatmap {
         Heatmap {
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn the_blend_is_linear_and_its_ends_are_exact() {
         let photo = Photo::from_rgb("x", 2, 1, vec![10, 100, 200, 0, 255, 30]);
-        let placement = Framing::Squash.place(2, 1);
+        let placement = Framing::Squash.place(2, 1, InputSize::default());
         let heat = flat(2, 1, 1.0);
         let at = |share| {
             let opacity = Opacity::new(share).unwrap();
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn without_heat_the_photo_stays() {
         let photo = Photo::from_rgb("x", 2, 1, vec![10, 100, 200, 0, 255, 30]);
-        let placement = Framing::Squash.place(2, 1);
+        let placement = Framing::Squash.place(2, 1, InputSize::default());
         let picture = blend(
             &photo,
             &placement,
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn outside_a_crop_the_photo_is_dimmed_and_not_painted() {
         let photo = Photo::from_rgb("x", 512, 256, vec![100; 3 * 512 * 256]);
-        let placement = Framing::Crop.place(512, 256);
+        let placement = Framing::Crop.place(512, 256, InputSize::default());
         let heat = Heatmap {
             size: (512, 256),
             offset: (144, 16),

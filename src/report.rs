@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::analysis::Analysis;
-use crate::cam::Map;
+use crate::analysis::{Analysis, Layer};
+use crate::cam::{Map, Method};
 use crate::labels::ClassId;
+use crate::model::preprocessing::Preprocessing;
 use crate::photo::Photo;
 
 /// How many of the most probable classes are reported.
@@ -30,8 +31,10 @@ pub struct Report {
     pub top: Vec<ClassReport>,
     /// The class explained.
     pub class: ClassReport,
-    /// The target layer.
+    /// The target layer, by its name in the network.
     pub layer: &'static str,
+    /// What was done to the pixels before the network saw them.
+    pub preprocessing: Preprocessing,
     /// One for each method.
     pub maps: Vec<MapReport>,
     /// Milliseconds for each step.
@@ -58,6 +61,8 @@ pub struct ModelReport {
     pub architecture: &'static str,
     /// Number of classes.
     pub classes: usize,
+    /// Where their names came from.
+    pub labels: String,
     /// Of the weight file.
     pub sha256: String,
     /// What is known about it.
@@ -80,8 +85,13 @@ pub struct ClassReport {
 /// One map, before ReLU and scaling.
 #[derive(Debug, Serialize)]
 pub struct MapReport {
-    /// `grad-cam` or `grad-cam++`.
+    /// `grad-cam`, `grad-cam++`, `hirescam`, `layercam` or `xgrad-cam`.
     pub method: &'static str,
+    /// Which formula of Grad-CAM++: `eq19`, `pytorch-grad-cam` or `tutorial`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<&'static str>,
+    /// `logit` where the cells add up to the logit less its bias, else `relative`.
+    pub unit: &'static str,
     /// Rows of cells.
     pub height: usize,
     /// Columns of cells.
@@ -144,6 +154,7 @@ impl Report {
                 name: info.to_string(),
                 architecture: info.architecture.name(),
                 classes: info.labels.len(),
+                labels: info.labels_from.clone(),
                 sha256: info.sha256.clone(),
                 accuracy: info.accuracy.clone(),
             },
@@ -158,7 +169,10 @@ impl Report {
                 .map(describe)
                 .collect(),
             class: describe(class),
-            layer: info.architecture.target_layer(),
+            layer: info
+                .architecture
+                .layer_name(maps.first().map_or(Layer::Last, |map| map.layer)),
+            preprocessing: analysis.preprocessing,
             maps: maps.iter().map(MapReport::new).collect(),
             timings_ms: TimingsReport::default(),
         }
@@ -190,8 +204,8 @@ impl Report {
             .map_or((0, 0), |map| (map.height, map.width));
         let _ = writeln!(
             text,
-            "Framing {}; target layer {}, {}×{} cells\n",
-            self.framing, self.layer, cells.0, cells.1
+            "Framing {}; {}; target layer {}, {}×{} cells\n",
+            self.framing, self.preprocessing, self.layer, cells.0, cells.1
         );
         for ClassReport {
             index,
@@ -236,7 +250,14 @@ impl Report {
 impl MapReport {
     fn new(map: &Map) -> Self {
         Self {
-            method: map.method.id(),
+            method: map.recipe.method.id(),
+            variant: (map.recipe.method == Method::GradCamPlusPlus)
+                .then(|| map.recipe.variant.id()),
+            unit: if map.recipe.method.is_in_logits(map.layer) {
+                "logit"
+            } else {
+                "relative"
+            },
             height: map.height,
             width: map.width,
             min: map.min(),

@@ -5,14 +5,19 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::analysis::Analysis;
-use crate::engine::Engine;
+use crate::cam::LayerMaps;
+use crate::engine::{Engine, EngineError};
 use crate::framing::Framing;
+use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
+use crate::model::preprocessing::PreprocessChoice;
+use crate::model::weights::Progress;
 use crate::model::{ModelChoice, ModelInfo};
 use crate::photo::{Photo, PhotoError, Picture};
 
@@ -61,12 +66,16 @@ impl PhotoSource {
 }
 
 /// What decides an analysis: two equal plans give the same answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Which photo, by the number it was opened under; none only loads the model.
     pub photo: Option<u64>,
     /// The model.
     pub model: ModelChoice,
+    /// A file with the names of its classes, given by hand.
+    pub labels: Option<PathBuf>,
+    /// What is done to the pixels.
+    pub preprocess: PreprocessChoice,
     /// The device.
     pub device: DeviceChoice,
     /// The framing.
@@ -82,6 +91,20 @@ pub struct Job {
     pub plan: Plan,
     /// Where the plan's photo comes from.
     pub source: Option<PhotoSource>,
+}
+
+/// A request for the maps of some classes at all layers of an analysis.
+#[derive(Clone, Debug)]
+pub struct LayerJob {
+    /// The job whose answer is explained.
+    pub of: u64,
+    /// The classes, the most urgent first.
+    pub classes: Vec<ClassId>,
+}
+
+enum Request {
+    Analyse(Job),
+    Explain(LayerJob),
 }
 
 /// What the worker is at.
@@ -114,6 +137,8 @@ pub struct RunningModel {
     pub info: Arc<ModelInfo>,
     /// What was asked for.
     pub choice: ModelChoice,
+    /// The file of class names asked for.
+    pub asked_labels: Option<PathBuf>,
     /// The device asked for.
     pub asked_device: DeviceChoice,
     /// The device that it runs on.
@@ -125,6 +150,8 @@ pub struct RunningModel {
 /// A finished job.
 #[derive(Clone, Debug)]
 pub struct Shown {
+    /// Its number.
+    pub job: u64,
     /// What was asked for.
     pub plan: Plan,
     /// The photo.
@@ -149,12 +176,16 @@ pub enum Fault {
 pub enum News {
     /// A job has come to a step.
     Step(u64, Step),
+    /// So many bytes of so many of the model's weights have been read.
+    Loading(u64, u64, u64),
     /// The model has changed (or its device has).
     Model(RunningModel),
     /// A job is done; without a photo there is nothing to show.
     Done(u64, Option<Shown>),
     /// A job has failed, with the message for the user.
     Failed(u64, Fault, String),
+    /// The maps of a class at all layers of a job's answer, or why there are none.
+    Layers(u64, ClassId, Result<Arc<LayerMaps>, String>),
 }
 
 /// Wakes whoever waits for news.
@@ -162,7 +193,7 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// A handle to the worker's thread. Dropping it ends the thread after its job.
 pub struct Worker {
-    jobs: Sender<Job>,
+    requests: Sender<Request>,
     news: Receiver<News>,
     thread: JoinHandle<()>,
     wake: Wake,
@@ -174,7 +205,7 @@ impl Worker {
     /// # Errors
     /// The system's, if it has no thread to give.
     pub fn start(wake: Wake) -> std::io::Result<Self> {
-        let (jobs, inbox) = mpsc::channel();
+        let (requests, inbox) = mpsc::channel();
         let (outbox, news) = mpsc::channel();
         let notify = wake.clone();
         let thread = thread::Builder::new()
@@ -185,15 +216,20 @@ impl Worker {
                     outbox,
                     wake: notify,
                     waiting: None,
+                    explain: None,
                     engine: None,
+                    analysed: None,
                     photo: None,
                 };
-                while let Some(job) = desk.next_job() {
-                    desk.serve(&job);
+                while let Some(request) = desk.next() {
+                    match request {
+                        Request::Analyse(job) => desk.serve(&job),
+                        Request::Explain(job) => desk.explain(&job),
+                    }
                 }
             })?;
         Ok(Self {
-            jobs,
+            requests,
             news,
             thread,
             wake,
@@ -206,13 +242,19 @@ impl Worker {
     /// # Errors
     /// The system's, if it has no thread to give.
     pub fn submit(&mut self, job: Job) -> std::io::Result<bool> {
-        if !self.thread.is_finished() && self.jobs.send(job.clone()).is_ok() {
+        if !self.thread.is_finished() && self.requests.send(Request::Analyse(job.clone())).is_ok() {
             return Ok(false);
         }
         *self = Self::start(self.wake.clone())?;
         // A thread that has just started takes its first job.
-        let _ = self.jobs.send(job);
+        let _ = self.requests.send(Request::Analyse(job));
         Ok(true)
+    }
+
+    /// Asks for maps at all layers, in place of those asked for before.
+    pub fn explain(&self, job: LayerJob) {
+        // A dead worker is noticed by the next job.
+        let _ = self.requests.send(Request::Explain(job));
     }
 
     /// The next piece of news, if there is one.
@@ -230,31 +272,98 @@ enum Stop {
 
 /// What the thread owns.
 struct Desk {
-    inbox: Receiver<Job>,
+    inbox: Receiver<Request>,
     outbox: Sender<News>,
     wake: Wake,
     /// A newer job, taken out of the inbox while another one ran.
     waiting: Option<Job>,
-    engine: Option<(ModelChoice, DeviceChoice, Engine)>,
-    photo: Option<Loaded>,
+    /// Maps to be made when no job waits.
+    explain: Option<LayerJob>,
+    engine: Option<Loaded>,
+    /// The job whose run the engine still has.
+    analysed: Option<u64>,
+    photo: Option<Decoded>,
+}
+
+/// The engine, and what it was asked to be.
+struct Loaded {
+    model: ModelChoice,
+    labels: Option<PathBuf>,
+    device: DeviceChoice,
+    engine: Engine,
 }
 
 /// The photo of the last job, kept for the next one.
 #[derive(Clone)]
-struct Loaded {
+struct Decoded {
     id: u64,
     photo: Arc<Photo>,
     display: Option<Arc<Picture>>,
 }
 
 impl Desk {
-    /// Waits for a job and takes the newest; `None` when nobody can ask any more.
-    fn next_job(&mut self) -> Option<Job> {
-        let first = match self.waiting.take() {
-            Some(job) => job,
-            None => self.inbox.recv().ok()?,
-        };
-        Some(self.inbox.try_iter().last().unwrap_or(first))
+    /// Waits for a request and takes the newest, jobs first; `None` when nobody can ask
+    /// any more.
+    fn next(&mut self) -> Option<Request> {
+        loop {
+            self.empty_inbox();
+            if let Some(job) = self.waiting.take() {
+                return Some(Request::Analyse(job));
+            }
+            if let Some(job) = self.explain.take() {
+                return Some(Request::Explain(job));
+            }
+            let request = self.inbox.recv().ok()?;
+            self.sort(request);
+        }
+    }
+
+    fn empty_inbox(&mut self) {
+        while let Ok(request) = self.inbox.try_recv() {
+            self.sort(request);
+        }
+    }
+
+    fn sort(&mut self, request: Request) {
+        match request {
+            Request::Analyse(job) => self.waiting = Some(job),
+            Request::Explain(job) => self.explain = Some(job),
+        }
+    }
+
+    /// Makes the maps of each class, unless something newer is wanted meanwhile.
+    fn explain(&mut self, job: &LayerJob) {
+        if self.analysed != Some(job.of) {
+            return; // its photo or model is gone; whoever asked will hear of the next one
+        }
+        for &class in &job.classes {
+            self.empty_inbox();
+            if self.waiting.is_some() || self.explain.is_some() {
+                return;
+            }
+            let Some(Loaded { engine, .. }) = &mut self.engine else {
+                return;
+            };
+            let device = engine.device();
+            let layers = engine.model().architecture.layers();
+            let result = panic::catch_unwind(AssertUnwindSafe(|| {
+                let evidence = engine.evidence(class, layers);
+                evidence.map(|evidence| Arc::new(LayerMaps::new(&evidence)))
+            }));
+            let changed = engine.device() != device;
+            let maps = match result {
+                Ok(maps) => maps.map_err(|error| error.to_string()),
+                Err(panic) => {
+                    self.engine = None;
+                    self.analysed = None;
+                    Err(mistake(panic.as_ref()))
+                }
+            };
+            if changed {
+                self.tell_model();
+            }
+            self.tell(News::Layers(job.of, class, maps));
+        }
     }
 
     fn tell(&self, news: News) {
@@ -274,11 +383,9 @@ impl Desk {
             Err(panic) => {
                 // Whatever was half done is not used again.
                 self.engine = None;
+                self.analysed = None;
                 self.photo = None;
-                let cause = panic_message(panic.as_ref());
-                let message = format!(
-                    "camlens made a mistake ({cause}). Try again, or another photo; please report it."
-                );
+                let message = mistake(panic.as_ref());
                 self.tell(News::Failed(job.id, Fault::Photo, message));
             }
         }
@@ -286,8 +393,8 @@ impl Desk {
 
     /// Goes on with a job unless a newer one has come.
     fn step(&mut self, job: &Job, step: Step) -> Result<(), Stop> {
-        if let Some(newest) = self.inbox.try_iter().last() {
-            self.waiting = Some(newest);
+        self.empty_inbox();
+        if self.waiting.is_some() {
             return Err(Stop::Superseded);
         }
         self.tell(News::Step(job.id, step));
@@ -301,20 +408,24 @@ impl Desk {
         };
         let loaded = self.ready_photo(job, id, source)?;
         self.step(job, Step::Running)?;
-        let Some((.., engine)) = &mut self.engine else {
+        let Some(Loaded { engine, .. }) = &mut self.engine else {
             return Err(Stop::Failed(
                 Fault::Model,
                 "No model is loaded. Choose one from the model menu.".into(),
             ));
         };
         let device = engine.device();
+        engine.preprocess(job.plan.preprocess);
+        self.analysed = None;
         let analysis = engine
             .analyse(&loaded.photo, job.plan.framing)
             .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
+        self.analysed = Some(job.id);
         if engine.device() != device {
             self.tell_model();
         }
         Ok(Some(Shown {
+            job: job.id,
             plan: job.plan.clone(),
             photo: loaded.photo,
             display: loaded.display,
@@ -325,31 +436,68 @@ impl Desk {
     /// Loads the job's model unless it is there. The old one stays until the new
     /// one is complete.
     fn ready_engine(&mut self, job: &Job) -> Result<(), Stop> {
-        let Plan { model, device, .. } = &job.plan;
-        if matches!(&self.engine, Some((m, d, _)) if m == model && d == device) {
+        let Plan {
+            model,
+            labels,
+            device,
+            ..
+        } = &job.plan;
+        let failed = |error: EngineError| Stop::Failed(Fault::Model, error.to_string());
+        if let Some(loaded) = &mut self.engine
+            && loaded.model == *model
+            && loaded.device == *device
+        {
+            if loaded.labels != *labels {
+                loaded
+                    .engine
+                    .name_classes(labels.as_deref())
+                    .map_err(failed)?;
+                loaded.labels.clone_from(labels);
+                self.tell_model();
+            }
             return Ok(());
         }
         self.step(job, Step::LoadingModel)?;
-        let engine = Engine::open(model, *device)
-            .map_err(|error| Stop::Failed(Fault::Model, error.to_string()))?;
-        self.engine = Some((model.clone(), *device, engine));
+        let progress = self.loading(job.id);
+        let engine = Engine::open_with(model, labels.as_deref(), *device, Some(progress));
+        self.engine = Some(Loaded {
+            model: model.clone(),
+            labels: labels.clone(),
+            device: *device,
+            engine: engine.map_err(failed)?,
+        });
+        self.analysed = None;
         self.tell_model();
         Ok(())
     }
 
+    /// Tells of each percent of the weights.
+    fn loading(&self, job: u64) -> Progress {
+        let (outbox, wake) = (self.outbox.clone(), self.wake.clone());
+        let told = AtomicU64::new(0);
+        Arc::new(move |done, total| {
+            let percent = 100 * done / total.max(1);
+            if told.swap(percent, Ordering::Relaxed) != percent {
+                let _ = outbox.send(News::Loading(job, done, total));
+                wake();
+            }
+        })
+    }
+
     fn tell_model(&self) {
-        if let Some((choice, asked_device, engine)) = &self.engine {
+        if let Some(loaded) = &self.engine {
             self.tell(News::Model(RunningModel {
-                info: engine.model().clone(),
-                choice: choice.clone(),
-                asked_device: *asked_device,
-                device: engine.device(),
-                notices: engine.notices().to_vec(),
+                info: loaded.engine.model().clone(),
+                choice: loaded.model.clone(),
+                asked_labels: loaded.labels.clone(),
+                asked_device: loaded.device,
+                device: loaded.engine.device(),
+                notices: loaded.engine.notices(),
             }));
         }
     }
 
-    fn ready_photo(&mut self, job: &Job, id: u64, source: &PhotoSource) -> Result<Loaded, Stop> {
+    fn ready_photo(&mut self, job: &Job, id: u64, source: &PhotoSource) -> Result<Decoded, Stop> {
         if let Some(loaded) = self.photo.as_ref().filter(|loaded| loaded.id == id) {
             return Ok(loaded.clone());
         }
@@ -363,10 +511,16 @@ impl Desk {
         log::debug!("{} decoded in {:?}", photo.name, started.elapsed());
         let too_large = photo.width.max(photo.height) > DISPLAY_SIDE;
         let display = too_large.then(|| Arc::new(photo.scaled_down(DISPLAY_SIDE)));
-        let loaded = Loaded { id, photo, display };
+        let loaded = Decoded { id, photo, display };
         self.photo = Some(loaded.clone());
         Ok(loaded)
     }
+}
+
+/// A panic in words for the user.
+fn mistake(panic: &(dyn Any + Send)) -> String {
+    let cause = panic_message(panic);
+    format!("camlens made a mistake ({cause}). Try again, or another photo; please report it.")
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

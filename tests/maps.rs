@@ -3,8 +3,8 @@
 // A test that can't go on should stop where it is.
 #![allow(clippy::unwrap_used)]
 
-use camlens::analysis::Analysis;
-use camlens::cam::{self, Method, grad_cam, grad_cam_plus_plus};
+use camlens::analysis::{Analysis, Evidence, Gradients, Layer};
+use camlens::cam::{self, Method, Recipe};
 use camlens::engine::Engine;
 use camlens::framing::Framing;
 use camlens::labels::ClassId;
@@ -59,23 +59,19 @@ fn the_closed_form_agrees_with_candles_autograd() {
         analysis.ranking[4],
         analysis.ranking[999],
     ] {
-        let gradients = gradients(&analysis, class);
-        let general = [
-            grad_cam::weights(&analysis.features, &gradients),
-            grad_cam_plus_plus::weights(
-                &analysis.features,
-                &gradients,
-                grad_cam_plus_plus::Variant::Eq19,
-            ),
-        ];
-        for (method, weights) in Method::ALL.into_iter().zip(general) {
-            let closed = cam::explain(method, &analysis.features, &analysis.head, class).cells;
-            let general = cam::weighted_sum(&analysis.features, &weights);
+        let by_autograd = Evidence {
+            layer: Layer::Last,
+            features: analysis.features.clone(),
+            gradients: Gradients::PerCell(gradients(&analysis, class)),
+        };
+        for recipe in Recipe::all() {
+            let closed = cam::explain(recipe, &analysis.evidence(class)).cells;
+            let general = cam::explain(recipe, &by_autograd).cells;
             let largest = closed.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             for (a, b) in closed.iter().zip(&general) {
                 assert!(
                     (a - b).abs() <= 1e-5 * largest,
-                    "{method:?}, class {class}: {a} and {b}"
+                    "{recipe:?}, class {class}: {a} and {b}"
                 );
             }
         }
@@ -87,8 +83,8 @@ fn grad_cam_adds_up_to_the_logit_for_all_classes_and_every_map_is_finite() {
     let analysis = analysis();
     let mut without_evidence = 0;
     for class in ClassId::all(1000) {
-        let [map, plus_plus] = Method::ALL
-            .map(|method| cam::explain(method, &analysis.features, &analysis.head, class));
+        let evidence = analysis.evidence(class);
+        let [map, plus_plus] = Method::DEFAULT.map(|method| cam::explain(method, &evidence));
         let expected = analysis.logit(class) - analysis.head.bias[class.index()];
         assert!(
             (map.sum() - expected).abs() < 1e-4 * (1.0 + expected.abs()),

@@ -7,13 +7,14 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use camlens::analysis::Analysis;
-use camlens::cam::{self, Map, Method};
+use camlens::analysis::{Analysis, Layer};
+use camlens::cam::{self, Map, Method, Recipe, Variant};
 use camlens::engine::Engine;
-use camlens::framing::{Framing, Input};
+use camlens::framing::{Framing, Input, InputSize};
 use camlens::heatmap::{Heatmap, Scaling};
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
+use camlens::model::preprocessing::{PreprocessChoice, Preset};
 use camlens::photo::Photo;
 use half::f16;
 use safetensors::SafeTensors;
@@ -70,7 +71,7 @@ fn input(reference: &Reference, tag: &str, framing: Framing, photo: &Photo) -> I
         .flat_map(|p| [0, 1, 2].map(|c| planes[c * pixels + p]))
         .collect();
     Input {
-        placement: framing.place(photo.width, photo.height),
+        placement: framing.place(photo.width, photo.height, InputSize::default()),
         rgb,
     }
 }
@@ -94,7 +95,7 @@ fn largest(values: &[f32]) -> f32 {
 
 fn map_of(analysis: &Analysis, method: Method, class: usize) -> Map {
     let class = analysis.model.labels.class(class).unwrap();
-    cam::explain(method, &analysis.features, &analysis.head, class)
+    cam::explain(method, &analysis.evidence(class))
 }
 
 /// Framing, logits and maps of one photo; gives the number of maps compared.
@@ -104,7 +105,7 @@ fn compare(engine: &mut Engine, reference: &Reference, name: &str, layer: &str) 
     for (framing, tag) in FRAMINGS {
         let theirs = input(reference, tag, framing, &photo);
         assert!(
-            framing.frame(&photo).rgb == theirs.rgb,
+            framing.frame(&photo, InputSize::default()).rgb == theirs.rgb,
             "{name}: {tag} is not Pillow's"
         );
 
@@ -149,25 +150,152 @@ fn efficientnet_lite0_agrees_with_pytorch() {
 
 #[test]
 fn resnet18_agrees_with_pytorch() {
+    let Some(mut engine) = resnet18() else {
+        return;
+    };
+    for name in PHOTOS {
+        let bytes = shared_reference(name);
+        let reference = Reference {
+            file: SafeTensors::deserialize(&bytes).unwrap(),
+            prefix: String::new(),
+        };
+        assert_eq!(compare(&mut engine, &reference, name, "layer4"), 2 * 3 * 2);
+    }
+}
+
+/// Opens ResNet-18 from the developers' folder; says so and gives none elsewhere.
+fn resnet18() -> Option<Engine> {
     let weights = Path::new("../shared/weights/resnet18-imagenet1k.safetensors");
     if !weights.exists() {
         say(format_args!(
             "skipped: no {}; ResNet-18's weights are not committed",
             weights.display()
         ));
-        return;
+        return None;
     }
     let choice = ModelChoice::File(weights.into());
-    let mut engine = Engine::open(&choice, DeviceChoice::Cpu).unwrap();
+    Some(Engine::open(&choice, DeviceChoice::Cpu).unwrap())
+}
+
+fn shared_reference(name: &str) -> Vec<u8> {
+    fs::read(format!("../shared/golden/resnet18-{name}.safetensors")).unwrap()
+}
+
+#[test]
+fn resnet18_agrees_with_pytorch_at_earlier_layers() {
+    let Some(mut engine) = resnet18() else {
+        return;
+    };
+    let mut compared = 0;
     for name in PHOTOS {
-        let bytes = fs::read(format!("../shared/golden/resnet18-{name}.safetensors")).unwrap();
+        let bytes = shared_reference(name);
+        let reference = Reference {
+            file: SafeTensors::deserialize(&bytes).unwrap(),
+            prefix: String::new(),
+        };
+        let input = input(&reference, "crop", Framing::Crop, &photo(name));
+        let analysis = engine.run(&input, Framing::Crop).unwrap();
+        for layer in [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::Last] {
+            let layer_name = analysis.model.architecture.layer_name(layer);
+            for class in reference.classes("crop", layer_name, "grad_cam_signed") {
+                let id = analysis.model.labels.class(class).unwrap();
+                let evidence = engine.evidence(id, &[layer]).unwrap().remove(0);
+                for (method, key) in [
+                    (Method::GradCam, "grad_cam_signed"),
+                    (Method::GradCamPlusPlus, "grad_cam_plus_plus"),
+                ] {
+                    let theirs = reference.f32s(&format!("crop/{class}/{layer_name}/{key}"));
+                    let ours = cam::explain(method, &evidence).cells;
+                    let what = format!("{name}, class {class}, {layer_name}, {key}");
+                    assert_close(&ours, &theirs, 1e-4 * largest(&theirs), &what);
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 4 * 4 * 3 * 2);
+}
+
+/// The tutorial's script as written: squash, no normalisation, `layer4[1].conv2` before
+/// its batch-norm, its own sum in the denominator, ReLU, divided by the maximum.
+#[test]
+fn the_tutorials_preset_gives_the_tutorials_map() {
+    let Some(mut engine) = resnet18() else {
+        return;
+    };
+    engine.preprocess(PreprocessChoice::Preset(Preset::Tutorial));
+    for name in PHOTOS {
+        let bytes = shared_reference(name);
         let file = SafeTensors::deserialize(&bytes).unwrap();
+        let class = file.tensor("tutorial/class").unwrap();
+        let class = i64::from_le_bytes(class.data().try_into().unwrap());
         let reference = Reference {
             file,
             prefix: String::new(),
         };
-        assert_eq!(compare(&mut engine, &reference, name, "layer4"), 2 * 3 * 2);
+        let analysis = engine.analyse(&photo(name), Framing::Squash).unwrap();
+        assert_close(
+            &analysis.logits,
+            &reference.f32s("tutorial/logits"),
+            1e-3,
+            name,
+        );
+        let top = analysis.top();
+        assert_eq!(i64::try_from(top.index()), Ok(class), "{name}");
+        let evidence = engine.evidence(top, &[Layer::LastConv]).unwrap().remove(0);
+        let recipe = Recipe::new(Method::GradCamPlusPlus, Variant::TutorialSum);
+        let map = cam::explain(recipe, &evidence);
+        let high = map.max();
+        let shown: Vec<f32> = map.cells.iter().map(|cell| cell.max(0.0) / high).collect();
+        assert_close(&shown, &reference.f32s("tutorial/cam"), 1e-3, name);
     }
+}
+
+/// The package's Grad-CAM++ has its own epsilon; with the variant of its name the picture
+/// is the same.
+#[test]
+fn the_packages_variant_gives_the_packages_picture() {
+    let Some(mut engine) = resnet18() else {
+        return;
+    };
+    let mut compared = 0;
+    for name in PHOTOS {
+        let bytes = shared_reference(name);
+        let reference = Reference {
+            file: SafeTensors::deserialize(&bytes).unwrap(),
+            prefix: String::new(),
+        };
+        let input = input(&reference, "crop", Framing::Crop, &photo(name));
+        let photo = Photo::from_rgb(name, 224, 224, input.rgb);
+        let analysis = engine.analyse(&photo, Framing::Squash).unwrap();
+        for layer in [Layer::Layer2, Layer::Layer3, Layer::Last] {
+            let layer_name = analysis.model.architecture.layer_name(layer);
+            let ending = "grad_cam_plus_plus/pytorch_grad_cam_224";
+            for class in reference.classes("crop", layer_name, ending) {
+                let id = analysis.model.labels.class(class).unwrap();
+                let evidence = engine.evidence(id, &[layer]).unwrap().remove(0);
+                let recipe = Recipe::new(Method::GradCamPlusPlus, Variant::PytorchGradCam);
+                let map = cam::explain(recipe, &evidence);
+                let theirs = reference.f16s(&format!("crop/{class}/{layer_name}/{ending}"));
+                let ours = as_the_package(&map, &analysis).unwrap();
+                let what = format!("{name}, class {class}, {layer_name}");
+                assert_close(&ours, &theirs, 3e-3, &what);
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 4 * 3 * 3);
+}
+
+/// Min-max, bilinear to 224×224, min-max again.
+fn as_the_package(map: &Map, analysis: &Analysis) -> Option<Vec<f32>> {
+    let heat = Heatmap::new(map, Scaling::MinMax, &analysis.placement, (224, 224))?;
+    let (low, high) = heat
+        .values
+        .iter()
+        .fold((1.0f32, 0.0f32), |(l, h), &v| (l.min(v), h.max(v)));
+    let stretched = heat.values.iter().map(|v| (v - low) / (high - low));
+    Some(stretched.collect())
 }
 
 /// The grad-cam package's picture of a Grad-CAM map: ReLU, min-max, bilinear to
@@ -201,20 +329,10 @@ fn upsampling_agrees_with_the_grad_cam_package() {
         for class in reference.classes("squash", "last", ending) {
             let map = map_of(&analysis, Method::GradCam, class);
             let theirs = reference.f16s(&format!("squash/{class}/last/{ending}"));
-            let Some(heat) = Heatmap::new(&map, Scaling::MinMax, &analysis.placement, (224, 224))
-            else {
+            let Some(ours) = as_the_package(&map, &analysis) else {
                 assert!(theirs.iter().all(|&value| value == 0.0));
                 continue;
             };
-            let (low, high) = heat
-                .values
-                .iter()
-                .fold((1.0f32, 0.0f32), |(l, h), &v| (l.min(v), h.max(v)));
-            let ours: Vec<f32> = heat
-                .values
-                .iter()
-                .map(|v| (v - low) / (high - low))
-                .collect();
             assert_close(&ours, &theirs, 2e-3, &format!("{name}, class {class}"));
             compared += 1;
         }

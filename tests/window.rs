@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use camlens::analysis::Analysis;
-use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Thumbnail, View};
+use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Side, Thumbnail, View};
 use camlens::cam::Method;
 use camlens::cli::WindowArgs;
 use camlens::colormap::Colormap;
@@ -16,6 +16,7 @@ use camlens::framing::Framing;
 use camlens::heatmap::Scaling;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
+use camlens::model::hub::Hub;
 use eframe::egui::{self, Event, Key, accesskit::Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -37,10 +38,11 @@ fn window_with(photos: &[&str], picker: Picker) -> Harness<'static, App> {
             photos: photos.iter().map(PathBuf::from).collect(),
             model: Some(ModelChoice::BuiltIn),
             device: Some(DeviceChoice::Cpu),
-            framing: None,
+            ..WindowArgs::default()
         },
         picker,
         remember: false,
+        hub: Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
     };
     let mut harness = Harness::builder()
         .with_size([1100.0, 750.0])
@@ -324,7 +326,7 @@ fn a_class_without_evidence_is_said_in_words() {
     let shown = harness.state().state().latest.shown().unwrap().clone();
     let analysis = &shown.analysis;
     let without = analysis.ranking.iter().rev().find(|&&class| {
-        let map = camlens::cam::explain(Method::GradCam, &analysis.features, &analysis.head, class);
+        let map = camlens::cam::explain(Method::GradCam, &analysis.evidence(class));
         !map.has_positive_evidence()
     });
     let name = analysis
@@ -387,10 +389,10 @@ fn keys_switch_the_view_and_space_flips_the_methods() {
     let mut harness = cat();
     let view = |harness: &Harness<App>| harness.state().state().settings.view;
     for (key, wanted) in [
-        (Key::Num2, View::Single(Method::GradCam)),
-        (Key::Num3, View::Single(Method::GradCamPlusPlus)),
-        (Key::Space, View::Single(Method::GradCam)),
-        (Key::Space, View::Single(Method::GradCamPlusPlus)),
+        (Key::Num2, View::Single(Side::Left)),
+        (Key::Num3, View::Single(Side::Right)),
+        (Key::Space, View::Single(Side::Left)),
+        (Key::Space, View::Single(Side::Right)),
         (Key::Num1, View::SideBySide),
     ] {
         harness.key_press(key);
@@ -400,7 +402,7 @@ fn keys_switch_the_view_and_space_flips_the_methods() {
     harness.get_by_role_and_label(Role::Image, "Photo cat.png");
     harness.key_press(Key::F1);
     harness.run_steps(2);
-    harness.get_by_label("Flip between the two methods");
+    harness.get_by_label("Flip between the two maps");
 }
 
 #[test]
@@ -505,5 +507,5 @@ fn settings_are_stored_and_taken_over() {
         (stored.model, stored.device),
         (ModelChoice::Auto, DeviceChoice::Auto)
     );
-    assert_eq!(stored.view, View::Single(Method::GradCamPlusPlus));
+    assert_eq!(stored.view, View::Single(Side::Right));
 }

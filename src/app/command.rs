@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::model::ModelChoice;
+use crate::model::hub::Known;
 use crate::worker::PhotoSource;
 
 /// Something that reaches outside the panels; run once at the end of a frame.
@@ -19,10 +21,20 @@ pub enum Command {
     Show(u64),
     /// Show the photo so many places further on in the strip.
     StepPhoto(isize),
-    /// Run a weight file.
-    UseModel(PathBuf),
+    /// Run a model.
+    UseModel(ModelChoice),
+    /// Ask for a file of class names in a file dialog.
+    AskForLabels,
+    /// Name the classes by a file, or as they were without one.
+    UseLabels(Option<PathBuf>),
+    /// Fetch weights of the catalogue.
+    Fetch(&'static Known),
+    /// Stop fetching.
+    CancelFetch,
     /// Move the choice in the class table.
     StepClass(isize),
+    /// Choose the layer so many places after this one.
+    StepLayer(isize),
     /// Show the whole photo again.
     Fit,
     /// Zoom about the centre of the panes, by a factor.

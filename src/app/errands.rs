@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::cam::Map;
 use crate::export::{self, Look};
+use crate::model::device::{self, DeviceStatus};
 use crate::photo;
 use crate::worker::{Shown, Wake};
 
@@ -25,6 +26,8 @@ pub enum Ask {
     Photos,
     /// A weight file.
     Model,
+    /// A file of class names.
+    Labels,
     /// Where to write the overlays, with a name to start from.
     Export(String),
 }
@@ -44,6 +47,8 @@ pub enum Outcome {
     Cancelled,
     /// There is no file dialog on this system.
     NoDialog,
+    /// The devices of this computer.
+    Devices(Vec<DeviceStatus>),
     /// The overlays were written, or why not.
     Exported(Result<PathBuf, String>),
 }
@@ -97,10 +102,15 @@ impl Errands {
         });
     }
 
+    /// Looks for devices: a GPU's driver takes its time.
+    pub fn find_devices(&self) {
+        self.spawn("camlens-devices", || Outcome::Devices(device::list()));
+    }
+
     /// The next outcome, if there is one.
     pub fn outcome(&mut self) -> Option<Outcome> {
         let outcome = self.outcomes.try_recv().ok()?;
-        if !matches!(outcome, Outcome::Exported(_)) {
+        if !matches!(outcome, Outcome::Exported(_) | Outcome::Devices(_)) {
             self.dialog_is_open = false;
         }
         Some(outcome)
@@ -139,6 +149,13 @@ pub fn system_picker() -> Picker {
                 let file = dialog
                     .set_title("Open model weights")
                     .add_filter("Weights", &both_cases(&["safetensors", "pth", "pt"]))
+                    .pick_file();
+                Box::pin(async move { Some(vec![path(file.await?)]) })
+            }
+            Ask::Labels => {
+                let file = dialog
+                    .set_title("Open class names")
+                    .add_filter("Class names", &both_cases(&["txt", "json"]))
                     .pick_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }

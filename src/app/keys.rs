@@ -4,16 +4,16 @@ use eframe::egui::{self, Context, Key, Modifiers};
 
 use super::App;
 use super::command::Command;
-use super::state::View;
-use crate::cam::Method;
+use super::state::{Side, View};
 
 /// Every key and what it does.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 12] = [
     ("Ctrl+O", "Open photos"),
     ("Ctrl+V", "Paste an image or a path"),
     ("Ctrl+S", "Export the overlays on screen"),
-    ("1, 2, 3", "Side by side, Grad-CAM, Grad-CAM++"),
-    ("Space", "Flip between the two methods"),
+    ("1, 2, 3", "Side by side, left map, right map"),
+    ("Space", "Flip between the two maps"),
+    ("[, ]", "Earlier, later target layer"),
     ("Up, Down", "Previous, next class"),
     ("Page Up, Page Down", "Previous, next photo"),
     ("F", "Fit the photo"),
@@ -68,8 +68,8 @@ pub fn handle(app: &mut App, ctx: &Context) {
     let view = &mut app.state.settings.view;
     for (key, wanted) in [
         (Key::Num1, View::SideBySide),
-        (Key::Num2, View::Single(Method::GradCam)),
-        (Key::Num3, View::Single(Method::GradCamPlusPlus)),
+        (Key::Num2, View::Single(Side::Left)),
+        (Key::Num3, View::Single(Side::Right)),
     ] {
         if plain(key) {
             *view = wanted;
@@ -77,6 +77,11 @@ pub fn handle(app: &mut App, ctx: &Context) {
     }
     if nothing_focused && plain(Key::Space) {
         *view = view.flipped();
+    }
+    for (key, by) in [(Key::OpenBracket, -1), (Key::CloseBracket, 1)] {
+        if plain(key) {
+            app.commands.push(Command::StepLayer(by));
+        }
     }
     if plain(Key::F) {
         app.commands.push(Command::Fit);

@@ -1,16 +1,18 @@
 //! The panel on the left: model, device, framing, the class picker, the look.
 
-use eframe::egui::{self, ComboBox, Panel, RichText, ScrollArea, Slider, Ui};
+use eframe::egui::{self, ComboBox, DragValue, Panel, RichText, ScrollArea, Slider, Ui};
 
 use super::command::Command;
 use super::state::State;
-use super::{App, class_picker};
+use super::weights_window::progress_ui;
+use super::{App, class_picker, layer_panel};
 use crate::colormap::Colormap;
 use crate::export::Look;
-use crate::framing::Framing;
+use crate::framing::{Framing, InputSize};
 use crate::heatmap::Scaling;
 use crate::model::device::DeviceChoice;
-use crate::model::{Architecture, ModelChoice, catalog};
+use crate::model::preprocessing::{PreprocessChoice, Preset};
+use crate::model::{Architecture, ModelChoice, ModelInfo, catalog};
 use crate::overlay::Opacity;
 
 const WIDTH: f32 = 264.0;
@@ -35,13 +37,17 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 .show(ui, |ui| {
                     ui.add_space(4.0);
                     model_ui(app, ui);
+                    input_ui(app, ui);
+                    ui.add_space(8.0);
+                    layer_panel::layer_panel_ui(app, ui);
                     ui.add_space(8.0);
                     class_picker::class_picker_ui(app, ui);
                 });
         });
 }
 
-fn heading(ui: &mut Ui, text: &str) {
+/// The title of a section.
+pub fn heading(ui: &mut Ui, text: &str) {
     ui.label(
         RichText::new(text)
             .small()
@@ -52,47 +58,7 @@ fn heading(ui: &mut Ui, text: &str) {
 
 fn model_ui(app: &mut App, ui: &mut Ui) {
     heading(ui, "MODEL");
-    let found = app
-        .resnet18
-        .as_deref()
-        .map(|path| path.display().to_string());
-    let settings = &mut app.state.settings;
-    let shown_name = match &app.state.model {
-        Some(model) => model.info.architecture.name().to_owned(),
-        None => "loading…".into(),
-    };
-    let wide = ui.available_width();
-    let menu = ComboBox::from_id_salt("model")
-        .selected_text(shown_name)
-        .width(wide)
-        .show_ui(ui, |ui| {
-            ui.selectable_value(&mut settings.model, ModelChoice::Auto, "Automatic")
-                .on_hover_text(
-                    "ResNet-18 if its weights are on this computer, else the built-in model",
-                );
-            let built_in = format!("{} (built in)", Architecture::EfficientNetLite0.name());
-            ui.selectable_value(&mut settings.model, ModelChoice::BuiltIn, built_in);
-            ui.add_enabled_ui(found.is_some(), |ui| {
-                ui.selectable_value(
-                    &mut settings.model,
-                    ModelChoice::ResNet18,
-                    Architecture::ResNet18.name(),
-                )
-                .on_hover_text(found.clone().unwrap_or_default())
-                .on_disabled_hover_text(catalog::how_to_get_resnet18());
-            });
-            if let ModelChoice::File(path) = settings.model.clone() {
-                let name = crate::photo::display_name(&path);
-                ui.selectable_value(&mut settings.model, ModelChoice::File(path), name);
-            }
-            ui.separator();
-            if ui.button("Open weights…").clicked() {
-                app.commands.push(Command::AskForModel);
-                ui.close();
-            }
-        });
-    name_widget(ui, &menu.response, "Model");
-
+    model_menu_ui(app, ui);
     if let Some(model) = &app.state.model {
         let info = &model.info;
         let origin = ui.small(format!(
@@ -103,10 +69,19 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
         ));
         origin.on_hover_text(format!("{}\nSHA-256 {}", info.origin, info.sha256));
     }
-    if found.is_none() && !runs_resnet18(&app.state) {
-        ui.collapsing(RichText::new("Get ResNet-18").small(), |ui| {
-            ui.small(catalog::how_to_get_resnet18());
-        });
+    if app.resnet18.is_none() && !runs_resnet18(&app.state) {
+        let button = ui.small_button("Get ResNet-18…");
+        if button
+            .on_hover_text(catalog::how_to_get_resnet18())
+            .clicked()
+        {
+            app.show_weights = true;
+        }
+    }
+    if let Some(fetch) = app.fetch.as_ref().filter(|_| !app.show_weights)
+        && progress_ui(ui, fetch)
+    {
+        app.commands.push(Command::CancelFetch);
     }
 
     let settings = &mut app.state.settings;
@@ -147,6 +122,7 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
         );
     }
 
+    let settings = &mut app.state.settings;
     ui.horizontal(|ui| {
         ui.label("Framing");
         for framing in Framing::ALL {
@@ -154,6 +130,155 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
                 .on_hover_text(framing.summary());
         }
     });
+}
+
+/// The model that runs, and those that can be chosen.
+fn model_menu_ui(app: &mut App, ui: &mut Ui) {
+    let found = app
+        .resnet18
+        .as_deref()
+        .map(|path| path.display().to_string());
+    let now = app.state.settings.model.clone();
+    let shown_name = match &app.state.model {
+        Some(model) => model.info.architecture.name().to_owned(),
+        None => "loading…".into(),
+    };
+    let wide = ui.available_width();
+    let recent = app.state.settings.recent.clone();
+    let commands = &mut app.commands;
+    let mut show_weights = false;
+    let menu = ComboBox::from_id_salt("model")
+        .selected_text(shown_name)
+        .width(wide)
+        .height(400.0)
+        .show_ui(ui, |ui| {
+            let mut offer = |ui: &mut Ui, choice: &ModelChoice, hint: &str| {
+                let item = ui.selectable_label(now == *choice, choice.label());
+                let item = item.on_hover_text(hint).on_disabled_hover_text(hint);
+                if item.clicked() && now != *choice {
+                    commands.push(Command::UseModel(choice.clone()));
+                }
+            };
+            offer(
+                ui,
+                &ModelChoice::Auto,
+                "ResNet-18 if its weights are on this computer, else the built-in model",
+            );
+            offer(ui, &ModelChoice::BuiltIn, "Part of the program");
+            ui.add_enabled_ui(found.is_some(), |ui| {
+                let hint = found.clone().unwrap_or_else(catalog::how_to_get_resnet18);
+                offer(ui, &ModelChoice::ResNet18, &hint);
+            });
+            if !recent.is_empty() {
+                ui.separator();
+                ui.small("Recent");
+            }
+            for choice in &recent {
+                match choice {
+                    ModelChoice::File(path) => offer(ui, choice, &path.display().to_string()),
+                    choice => offer(ui, choice, "From the hub's cache"),
+                }
+            }
+            ui.separator();
+            if ui.button("Open weights…").clicked() {
+                commands.push(Command::AskForModel);
+                ui.close();
+            }
+            if ui.button("Get weights…").clicked() {
+                show_weights = true;
+                ui.close();
+            }
+        });
+    app.show_weights |= show_weights;
+    name_widget(ui, &menu.response, "Model");
+}
+
+/// The names of the classes and what is done to the pixels: right for most, so out of
+/// the way.
+fn input_ui(app: &mut App, ui: &mut Ui) {
+    let Some(model) = &app.state.model else {
+        return;
+    };
+    let info = model.info.clone();
+    ui.collapsing(RichText::new("Class names and input").small(), |ui| {
+        ui.label(format!("Class names: {}", info.labels_from));
+        ui.horizontal(|ui| {
+            if ui
+                .button("Open names…")
+                .on_hover_text("A text file with a name in each line, or JSON")
+                .clicked()
+            {
+                app.commands.push(Command::AskForLabels);
+            }
+            if app.state.settings.labels.is_some() && ui.button("Without the file").clicked() {
+                app.commands.push(Command::UseLabels(None));
+            }
+        });
+        ui.add_space(4.0);
+        preprocessing_ui(ui, &mut app.state.settings.preprocess, &info);
+    });
+}
+
+fn preprocessing_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {
+    let own = format!("The model's ({})", info.preprocessing_from);
+    let name = match choice {
+        PreprocessChoice::Model => own.clone(),
+        PreprocessChoice::Preset(preset) => preset.name().into(),
+        PreprocessChoice::Custom(_) => "By hand".into(),
+    };
+    ui.horizontal(|ui| {
+        ui.label("Pixels");
+        let menu = ComboBox::from_id_salt("preprocessing")
+            .selected_text(name)
+            .width(ui.available_width())
+            .truncate()
+            .show_ui(ui, |ui| {
+                ui.selectable_value(choice, PreprocessChoice::Model, own);
+                for preset in Preset::ALL {
+                    ui.selectable_value(choice, PreprocessChoice::Preset(preset), preset.name());
+                }
+            });
+        name_widget(ui, &menu.response, "Preprocessing");
+    });
+    let mut now = choice.over(info.preprocessing);
+    let mut row = |name: &str, values: &mut [f32; 3], range: std::ops::RangeInclusive<f32>| {
+        ui.horizontal(|ui| {
+            ui.label(name);
+            for (value, channel) in values.iter_mut().zip(["red", "green", "blue"]) {
+                let field = DragValue::new(value)
+                    .range(range.clone())
+                    .speed(0.001)
+                    .max_decimals(4)
+                    .update_while_editing(false);
+                let field = ui.add(field);
+                let label = format!("{name} {channel}");
+                field.widget_info(|| {
+                    egui::WidgetInfo::labeled(egui::Role::SpinButton, true, &label)
+                });
+            }
+        });
+    };
+    row("mean", &mut now.mean, -1.0..=2.0);
+    row("std", &mut now.std, 0.001..=10.0);
+    let mut side = now.size.crop;
+    ui.horizontal(|ui| {
+        ui.label("input size");
+        let field = DragValue::new(&mut side)
+            .range(InputSize::SIDES)
+            .speed(1.0)
+            .update_while_editing(false);
+        let field = ui.add(field);
+        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::SpinButton, true, "input size"));
+        ui.small(format!("short side {}", now.size.short));
+    });
+    if side != now.size.crop
+        && let Ok(size) = InputSize::of_side(side)
+    {
+        now.size = size;
+    }
+    if now != choice.over(info.preprocessing) && now.check().is_ok() {
+        *choice = PreprocessChoice::Custom(now);
+    }
 }
 
 fn runs_resnet18(state: &State) -> bool {

@@ -1,5 +1,6 @@
 //! The panes: the photo and both overlays, under one camera.
 
+use eframe::egui::containers::menu::MenuButton;
 use eframe::egui::{
     self, Align2, Color32, FontId, Painter, Pos2, Rect, RichText, Sense, Stroke, StrokeKind,
     TextStyle, TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
@@ -8,20 +9,19 @@ use eframe::egui::{
 use super::App;
 use super::camera::{Camera, on_photo};
 use super::class_picker::percent;
-use super::state::View;
-use super::textures::Heat;
-use crate::analysis::Analysis;
-use crate::cam::Method;
+use super::state::{Side, State, Subject, View};
+use super::textures::{Heat, Place};
+use crate::analysis::{Analysis, Layer};
+use crate::cam::{Method, Variant};
 use crate::colormap::Colormap;
 use crate::framing::Placement;
-use crate::labels::ClassId;
 use crate::overlay::{self, Opacity};
 use crate::worker::Shown;
 
 const GAP: f32 = 6.0;
 const HEADER_HEIGHT: f32 = 38.0;
 /// Neutral grey behind the photo, whatever the theme: colours stay true beside it.
-const BEHIND: Color32 = Color32::from_gray(60);
+pub const BEHIND: Color32 = Color32::from_gray(60);
 /// Points of scrolling that double the size.
 const SCROLL_FOR_DOUBLE: f32 = 250.0;
 /// The colour bar of an overlay pane.
@@ -33,7 +33,7 @@ const ROOM_FOR_BAR: Vec2 = vec2(150.0, 150.0);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pane {
     Photo,
-    Overlay(Method),
+    Overlay(Side),
 }
 
 impl View {
@@ -41,11 +41,11 @@ impl View {
         match self {
             Self::SideBySide => &[
                 Pane::Photo,
-                Pane::Overlay(Method::GradCam),
-                Pane::Overlay(Method::GradCamPlusPlus),
+                Pane::Overlay(Side::Left),
+                Pane::Overlay(Side::Right),
             ],
-            Self::Single(Method::GradCam) => &[Pane::Overlay(Method::GradCam)],
-            Self::Single(Method::GradCamPlusPlus) => &[Pane::Overlay(Method::GradCamPlusPlus)],
+            Self::Single(Side::Left) => &[Pane::Overlay(Side::Left)],
+            Self::Single(Side::Right) => &[Pane::Overlay(Side::Right)],
         }
     }
 }
@@ -54,7 +54,6 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
     let Some(shown) = app.state.latest.shown().cloned() else {
         return;
     };
-    let class = app.state.class_in(&shown.analysis);
     let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
     let panes = app.state.settings.view.panes();
     let area = ui.available_rect_before_wrap();
@@ -70,7 +69,7 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
             *pane,
             picture,
             photo_size,
-            &describe(&shown, *pane, class),
+            &describe(&app.state, &shown, *pane),
         );
         if let Some(pointer) = ui
             .ctx()
@@ -100,22 +99,32 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
                 outline_seen(&painter, &shown.analysis.placement, photo_rect);
                 header_ui(ui, header, "Photo", &shown.photo.name);
             }
-            Pane::Overlay(method) => {
-                let heat = app.textures.heat(ui.ctx(), &shown, method, class, look);
-                let (title, detail) = overlay_header(&shown.analysis, method, class, heat);
-                header_ui(ui, header, &title, &detail);
+            Pane::Overlay(side) => {
+                let subject = app.state.subject(side, &shown.analysis);
+                let place = Place::Pane(side);
+                let heat = app
+                    .textures
+                    .heat(ui.ctx(), &app.state, &shown, place, subject);
                 dim_unseen(&painter, &shown.analysis.placement, photo_rect);
-                if let Some((texture, covered)) = &heat.picture {
-                    paint_heat(
-                        &painter,
-                        texture,
-                        within(photo_rect, *covered),
-                        look.opacity,
-                    );
-                    colour_bar(&painter, picture, look.colormap);
-                } else {
-                    no_evidence_ui(ui, picture, shown.analysis.model.labels.name(class));
+                let now = heat.map_or(subject, Heat::subject);
+                let detail = overlay_detail(&app.state, &shown.analysis, now, heat, subject);
+                match heat.map(|heat| &heat.picture) {
+                    Some(Some((texture, covered))) => {
+                        let at = within(photo_rect, *covered);
+                        paint_heat(&painter, texture, at, look.opacity);
+                        colour_bar(&painter, picture, look.colormap);
+                    }
+                    Some(None) => {
+                        let name = shown.analysis.model.labels.name(now.class);
+                        say_ui(ui, picture, format!("No positive evidence for {name}."));
+                    }
+                    None => {
+                        let layer = shown.analysis.model.architecture.layer_name(now.layer);
+                        say_ui(ui, picture, format!("The map at {layer} is being made…"));
+                    }
                 }
+                let title = overlay_title(&shown.analysis, now);
+                pane_menu_ui(app, ui, header, side, &shown.analysis, (&title, &detail));
             }
         }
         if let Some(probe) = app.probe {
@@ -127,7 +136,8 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
     }
 }
 
-const WHOLE: Rect = Rect {
+/// A whole texture.
+pub const WHOLE: Rect = Rect {
     min: pos2(0.0, 0.0),
     max: pos2(1.0, 1.0),
 };
@@ -152,7 +162,8 @@ fn arrange(area: Rect, count: usize, photo: Vec2) -> Vec<Rect> {
 fn camera_ui(ui: &Ui, camera: &mut Camera, pane: Pane, area: Rect, photo: Vec2, name: &str) {
     let id = match pane {
         Pane::Photo => "photo pane",
-        Pane::Overlay(method) => method.id(),
+        Pane::Overlay(Side::Left) => "left pane",
+        Pane::Overlay(Side::Right) => "right pane",
     };
     let response = ui.interact(area, ui.scope_id().with(id), Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, name));
@@ -171,45 +182,122 @@ fn camera_ui(ui: &Ui, camera: &mut Camera, pane: Pane, area: Rect, photo: Vec2, 
     }
 }
 
-fn describe(shown: &Shown, pane: Pane, class: ClassId) -> String {
+fn describe(state: &State, shown: &Shown, pane: Pane) -> String {
     match pane {
         Pane::Photo => format!("Photo {}", shown.photo.name),
-        Pane::Overlay(method) => {
+        Pane::Overlay(side) => {
             let analysis = &shown.analysis;
-            let name = analysis.model.labels.name(class);
+            let subject = state.subject(side, analysis);
+            let name = analysis.model.labels.name(subject.class);
+            let layer = match subject.layer {
+                Layer::Last => String::new(),
+                layer => format!(" at {}", analysis.model.architecture.layer_name(layer)),
+            };
             format!(
-                "{} map of {name}, {}",
-                method.name(),
-                percent(analysis.probability(class))
+                "{} map of {name}, {}{layer}",
+                subject.recipe.method.name(),
+                percent(analysis.probability(subject.class))
             )
         }
     }
 }
 
-fn overlay_header(
-    analysis: &Analysis,
-    method: Method,
-    class: ClassId,
-    heat: &Heat,
-) -> (String, String) {
-    let labels = &analysis.model.labels;
-    let title = format!(
+fn overlay_title(analysis: &Analysis, subject: Subject) -> String {
+    format!(
         "{} · {} {}",
-        method.name(),
-        labels.name(class),
-        percent(analysis.probability(class))
-    );
-    let detail = match heat.likeness {
+        subject.recipe.method.name(),
+        analysis.model.labels.name(subject.class),
+        percent(analysis.probability(subject.class))
+    )
+}
+
+/// What one should know of a map: where it was taken, how it was made if not as usual,
+/// and whether it says anything about the class.
+fn overlay_detail(
+    state: &State,
+    analysis: &Analysis,
+    now: Subject,
+    heat: Option<&Heat>,
+    wanted: Subject,
+) -> String {
+    let mut parts = vec![analysis.model.architecture.layer_name(now.layer).to_owned()];
+    if now != wanted && state.layers.is_pending(wanted.class) {
+        parts.push("the next one is being made…".into());
+    }
+    if now.recipe.variant != Variant::Eq19 {
+        parts.push(format!("formula: {}", now.recipe.variant.id()));
+    }
+    match heat.and_then(|heat| heat.likeness) {
         // Grad-CAM++ hardly depends on the class: whoever asks about another
         // class must see that.
-        Some(likeness) => format!(
+        Some(likeness) => parts.push(format!(
             "correlation {likeness:.2} with the map of the top class, {}",
-            labels.name(analysis.top())
-        ),
-        None if class == analysis.top() => "the most probable class".into(),
-        None => String::new(),
-    };
-    (title, detail)
+            analysis.model.labels.name(analysis.top())
+        )),
+        None if now.class == analysis.top() => parts.push("the most probable class".into()),
+        None => {}
+    }
+    parts.join(" · ")
+}
+
+/// The header of a map pane: its title opens a menu of methods, layers and classes.
+fn pane_menu_ui(
+    app: &mut App,
+    ui: &mut Ui,
+    rect: Rect,
+    side: Side,
+    analysis: &Analysis,
+    (title, detail): (&str, &str),
+) {
+    let architecture = analysis.model.architecture;
+    let labels = &analysis.model.labels;
+    let chosen_for_all = app.state.layer_in(analysis);
+    let class = app.state.class_in(analysis);
+    let settings = &mut app.state.settings;
+    let held = &mut app.state.held[side.index()];
+    ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        ui.spacing_mut().button_padding = vec2(2.0, 0.0);
+        let button = egui::Button::new(RichText::new(title).strong())
+            .frame_when_inactive(false)
+            .truncate();
+        let (response, _) = MenuButton::from_button(button).ui(ui, |ui| {
+            let pane = &mut settings.panes[side.index()];
+            ui.label(RichText::new("Method").small().strong());
+            for method in Method::ALL {
+                ui.radio_value(&mut pane.method, method, method.name())
+                    .on_hover_text(method.summary());
+            }
+            if architecture.layers().len() > 1 {
+                ui.separator();
+                ui.label(RichText::new("Target layer").small().strong());
+                let all = format!("As for all ({})", architecture.layer_name(chosen_for_all));
+                ui.radio_value(&mut pane.layer, None, all);
+                for &layer in architecture.layers() {
+                    ui.radio_value(&mut pane.layer, Some(layer), architecture.layer_name(layer));
+                }
+            }
+            ui.separator();
+            ui.label(RichText::new("Class").small().strong());
+            ui.radio_value(held, None, format!("As for all ({})", labels.name(class)));
+            let hold = held.unwrap_or(class);
+            ui.radio_value(held, Some(hold), format!("Hold {} here", labels.name(hold)))
+                .on_hover_text("Choose another class on the left, and compare");
+        });
+        let place = match side {
+            Side::Left => "left",
+            Side::Right => "right",
+        };
+        response.widget_info(|| {
+            WidgetInfo::labeled(
+                egui::Role::Button,
+                true,
+                format!("What the {place} map shows"),
+            )
+        });
+        response.on_hover_text("Choose the method, layer and class of this map");
+        ui.add(egui::Label::new(RichText::new(detail).small().weak()).truncate());
+    });
 }
 
 fn header_ui(ui: &mut Ui, rect: Rect, title: &str, detail: &str) {
@@ -222,13 +310,13 @@ fn header_ui(ui: &mut Ui, rect: Rect, title: &str, detail: &str) {
 
 /// `out = (1−a)·photo + a·colour`: egui blends the stored values linearly.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=255
-fn paint_heat(painter: &Painter, texture: &TextureHandle, at: Rect, opacity: Opacity) {
+pub fn paint_heat(painter: &Painter, texture: &TextureHandle, at: Rect, opacity: Opacity) {
     let tint = Color32::from_white_alpha((255.0 * opacity.share()).round() as u8);
     painter.image(texture.id(), at, WHOLE, tint);
 }
 
 /// A part of the photo (0..1) on screen.
-fn within(photo: Rect, part: Rect) -> Rect {
+pub fn within(photo: Rect, part: Rect) -> Rect {
     let at = |corner: Pos2| photo.min + corner.to_vec2() * photo.size();
     Rect::from_min_max(at(part.min), at(part.max))
 }
@@ -282,8 +370,8 @@ fn outline_seen(painter: &Painter, placement: &Placement, photo: Rect) {
     }
 }
 
-fn no_evidence_ui(ui: &mut Ui, pane: Rect, class: &str) {
-    let text = format!("No positive evidence for {class}.");
+/// A line of text at the bottom of a pane.
+fn say_ui(ui: &mut Ui, pane: Rect, text: String) {
     let font = TextStyle::Body.resolve(ui.style());
     let size = ui
         .painter()

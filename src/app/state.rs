@@ -1,59 +1,118 @@
 //! What the window knows, without egui: settings, photos, and the latest answer.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
+use super::layer_book::LayerBook;
 use super::start_screen::SAMPLES;
-use crate::analysis::Analysis;
-use crate::cam::Method;
+use crate::analysis::{Analysis, Layer};
+use crate::cam::{self, Map, Method, Recipe, Variant};
 use crate::export::Look;
 use crate::framing::Framing;
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
+use crate::model::preprocessing::{PreprocessChoice, Preset};
 use crate::photo::Picture;
-use crate::worker::{Fault, Job, News, PhotoSource, Plan, RunningModel, Shown, Step};
+use crate::worker::{Fault, Job, LayerJob, News, PhotoSource, Plan, RunningModel, Shown, Step};
+
+/// One of the two map panes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Side {
+    /// The left one.
+    Left,
+    /// The right one.
+    Right,
+}
+
+impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
+
+    /// 0 or 1.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Left => 0,
+            Self::Right => 1,
+        }
+    }
+}
 
 /// Which panes are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum View {
-    /// The photo and both overlays.
+    /// The photo and both maps.
     #[default]
     SideBySide,
-    /// One overlay.
-    Single(Method),
+    /// One map.
+    Single(Side),
 }
 
 impl View {
-    /// The view after a flip: the other method, in place.
+    /// The view after a flip: the other map, in place.
     #[must_use]
     pub fn flipped(self) -> Self {
         match self {
-            Self::Single(Method::GradCam) => Self::Single(Method::GradCamPlusPlus),
-            _ => Self::Single(Method::GradCam),
+            Self::Single(Side::Left) => Self::Single(Side::Right),
+            _ => Self::Single(Side::Left),
         }
     }
 
-    /// The methods whose overlays are shown.
+    /// The maps that are shown.
     #[must_use]
-    pub fn methods(self) -> &'static [Method] {
+    pub fn sides(self) -> &'static [Side] {
         match self {
-            Self::SideBySide => &Method::ALL,
-            Self::Single(Method::GradCam) => &[Method::GradCam],
-            Self::Single(Method::GradCamPlusPlus) => &[Method::GradCamPlusPlus],
+            Self::SideBySide => &Side::BOTH,
+            Self::Single(Side::Left) => &[Side::Left],
+            Self::Single(Side::Right) => &[Side::Right],
         }
     }
 }
 
+/// What a map pane holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaneSettings {
+    /// Its method.
+    pub method: Method,
+    /// Its own target layer; none for the one chosen for all.
+    pub layer: Option<Layer>,
+}
+
+/// What a map pane shows of an analysis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The method and its variant.
+    pub recipe: Recipe,
+    /// The layer.
+    pub layer: Layer,
+    /// The class.
+    pub class: ClassId,
+}
+
 /// What survives a restart.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// The model asked for.
     pub model: ModelChoice,
+    /// A file with the names of its classes, given by hand.
+    pub labels: Option<PathBuf>,
+    /// Models used lately, the last first.
+    pub recent: Vec<ModelChoice>,
     /// The device asked for.
     pub device: DeviceChoice,
     /// How photos become input.
     pub framing: Framing,
+    /// What is done to pixels before the network sees them.
+    pub preprocess: PreprocessChoice,
+    /// The target layer.
+    pub layer: Layer,
+    /// Which formula of Grad-CAM++.
+    pub variant: Variant,
+    /// What the two map panes hold.
+    pub panes: [PaneSettings; 2],
     /// Which panes are shown.
     pub view: View,
     /// How maps are drawn.
@@ -61,6 +120,31 @@ pub struct Settings {
     /// The order of the class table.
     pub order: ClassOrder,
 }
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model: ModelChoice::default(),
+            labels: None,
+            recent: Vec::new(),
+            device: DeviceChoice::default(),
+            framing: Framing::default(),
+            preprocess: PreprocessChoice::default(),
+            layer: Layer::default(),
+            variant: Variant::default(),
+            panes: Method::DEFAULT.map(|method| PaneSettings {
+                method,
+                layer: None,
+            }),
+            view: View::default(),
+            look: Look::default(),
+            order: ClassOrder::default(),
+        }
+    }
+}
+
+/// How many models are remembered.
+const RECENT: usize = 8;
 
 /// The order of the class table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,8 +247,14 @@ pub struct State {
     pub latest: Latest,
     /// The model that runs.
     pub model: Option<RunningModel>,
+    /// How many bytes of how many of its weights are read, while it is loaded.
+    pub loading: Option<(u64, u64)>,
     /// Which class is explained.
     pub class: ClassChoice,
+    /// Classes that a map pane holds for itself.
+    pub held: [Option<ClassId>; 2],
+    /// Maps at all layers.
+    pub layers: LayerBook,
     /// The text in the class search field.
     pub search: String,
     /// What went wrong last, in words for the user.
@@ -234,6 +324,8 @@ impl State {
         let plan = Plan {
             photo: self.current,
             model: self.settings.model.clone(),
+            labels: self.settings.labels.clone(),
+            preprocess: self.settings.preprocess,
             device: self.settings.device,
             framing: self.settings.framing,
         };
@@ -242,13 +334,16 @@ impl State {
         }
         // A photo, once chosen, follows the framing; without one there is only a
         // model to load.
-        let only_framing = plan.photo.is_none()
-            && matches!(&self.requested, Some(old) if old.model == plan.model && old.device == plan.device);
+        let same_model = |old: &Plan| {
+            old.model == plan.model && old.labels == plan.labels && old.device == plan.device
+        };
+        let only_framing = plan.photo.is_none() && self.requested.as_ref().is_some_and(same_model);
         self.requested = Some(plan.clone());
         if only_framing {
             return None;
         }
         let id = self.next_number();
+        self.loading = None;
         let previous = self.latest.take_shown();
         self.latest = Latest::Working {
             job: id,
@@ -270,11 +365,23 @@ impl State {
         match news {
             News::Model(model) => self.change_model(model),
             News::Step(id, now) if Some(id) == current_job => {
+                self.loading = None;
                 if let Latest::Working { step, .. } = &mut self.latest {
                     *step = Some(now);
                 }
             }
+            News::Loading(id, done, total) if Some(id) == current_job => {
+                self.loading = Some((done, total));
+            }
+            News::Layers(of, class, maps) => {
+                if let Some(message) = self.layers.hear(of, class, maps) {
+                    self.error = Some(message);
+                }
+            }
             News::Done(id, shown) if Some(id) == current_job => {
+                if let Some(shown) = &shown {
+                    self.layers.begin(shown.job);
+                }
                 let previous = self.latest.take_shown();
                 self.latest = match shown.map(Box::new).or(previous) {
                     Some(shown) => Latest::Ready(shown),
@@ -284,7 +391,7 @@ impl State {
             News::Failed(id, fault, message) if Some(id) == current_job => {
                 self.fail(fault, message);
             }
-            News::Step(..) | News::Done(..) | News::Failed(..) => {}
+            News::Step(..) | News::Loading(..) | News::Done(..) | News::Failed(..) => {}
         }
     }
 
@@ -296,8 +403,83 @@ impl State {
             .is_some_and(|old| old.info.labels.len() != classes);
         if other_classes {
             self.class = ClassChoice::Top;
+            self.held = [None; 2];
+        }
+        if matches!(model.choice, ModelChoice::File(_) | ModelChoice::Hub(_)) {
+            let recent = &mut self.settings.recent;
+            recent.retain(|choice| *choice != model.choice);
+            recent.insert(0, model.choice.clone());
+            recent.truncate(RECENT);
         }
         self.model = Some(model);
+    }
+
+    /// Asks for a model, with its own class names and preprocessing.
+    pub fn use_model(&mut self, choice: ModelChoice) {
+        self.error = None;
+        if choice != self.settings.model {
+            self.settings.labels = None;
+            self.settings.preprocess = PreprocessChoice::Model;
+        }
+        self.settings.model = choice;
+    }
+
+    /// What a map pane shows of an analysis. A layer that the network does not have
+    /// counts as its last.
+    #[must_use]
+    pub fn subject(&self, side: Side, analysis: &Analysis) -> Subject {
+        let pane = self.settings.panes[side.index()];
+        let held = self.held[side.index()];
+        let held = held.filter(|class| class.index() < analysis.logits.len());
+        Subject {
+            recipe: Recipe::new(pane.method, self.settings.variant),
+            layer: available(pane.layer.unwrap_or(self.settings.layer), analysis),
+            class: held.unwrap_or_else(|| self.class_in(analysis)),
+        }
+    }
+
+    /// The layer chosen for all, as far as the network has it.
+    #[must_use]
+    pub fn layer_in(&self, analysis: &Analysis) -> Layer {
+        available(self.settings.layer, analysis)
+    }
+
+    /// A map, once it can be had: at the last layer always, at the others when the
+    /// worker has made it.
+    #[must_use]
+    pub fn map(&self, analysis: &Analysis, subject: Subject) -> Option<Map> {
+        match subject.layer {
+            Layer::Last => Some(cam::explain(
+                subject.recipe,
+                &analysis.evidence(subject.class),
+            )),
+            layer => self
+                .layers
+                .get(subject.class)?
+                .get(layer, subject.recipe)
+                .cloned(),
+        }
+    }
+
+    /// The maps at other layers that are needed now.
+    pub fn next_layer_job(&mut self) -> Option<LayerJob> {
+        let Latest::Ready(shown) = &self.latest else {
+            return None; // another answer is on its way
+        };
+        let analysis = &shown.analysis;
+        if analysis.model.architecture.layers().len() < 2 {
+            return None;
+        }
+        // The small multiples show the class chosen for all.
+        let mut wanted = vec![self.class_in(analysis)];
+        for &side in self.settings.view.sides() {
+            let subject = self.subject(side, analysis);
+            if subject.layer != Layer::Last {
+                // The top class, too, to say how alike the two maps are.
+                wanted.extend([subject.class, analysis.top()]);
+            }
+        }
+        self.layers.next_job(&wanted)
     }
 
     /// What was there stays: the model that runs, the photo on screen.
@@ -313,10 +495,14 @@ impl State {
             Fault::Model => match &self.model {
                 Some(running) => {
                     self.settings.model = running.choice.clone();
+                    self.settings.labels.clone_from(&running.asked_labels);
                     self.settings.device = running.asked_device;
                 }
-                None if self.settings.model != ModelChoice::Auto => {
+                None if self.settings.model != ModelChoice::Auto
+                    || self.settings.labels.is_some() =>
+                {
                     self.settings.model = ModelChoice::Auto;
+                    self.settings.labels = None;
                 }
                 // Nothing else to try: do not ask for the same again.
                 None => self.requested = asked,
@@ -371,6 +557,30 @@ impl State {
         classes
     }
 
+    /// Sets all that the tutorial's figures were made with.
+    pub fn as_in_the_tutorial(&mut self) {
+        let settings = &mut self.settings;
+        settings.framing = Framing::Squash;
+        settings.preprocess = PreprocessChoice::Preset(Preset::Tutorial);
+        settings.layer = Layer::LastConv;
+        settings.variant = Variant::TutorialSum;
+        for pane in &mut settings.panes {
+            pane.layer = None;
+        }
+    }
+
+    /// Chooses an earlier or later layer for all.
+    pub fn step_layer(&mut self, by: isize) {
+        let Some(shown) = self.latest.shown() else {
+            return;
+        };
+        let now = self.layer_in(&shown.analysis);
+        let layers = shown.analysis.model.architecture.layers();
+        let here = layers.iter().position(|layer| *layer == now).unwrap_or(0);
+        let there = here.saturating_add_signed(by).min(layers.len() - 1);
+        self.settings.layer = layers[there];
+    }
+
     /// Moves the choice up or down in the table; from outside it, to its start.
     pub fn step_class(&mut self, by: isize) {
         let Some(shown) = self.latest.shown() else {
@@ -388,6 +598,16 @@ impl State {
         if let Some(&class) = classes.get(there) {
             self.class = ClassChoice::Fixed(class);
         }
+    }
+}
+
+/// A layer, if the network has it, else its last.
+fn available(layer: Layer, analysis: &Analysis) -> Layer {
+    let layers = analysis.model.architecture.layers();
+    if layers.contains(&layer) {
+        layer
+    } else {
+        Layer::Last
     }
 }
 

@@ -4,8 +4,9 @@
 use eframe::egui::{self, Color32, Frame, Panel, Pos2, RichText, Ui};
 
 use super::App;
-use super::state::Latest;
-use crate::cam::Method;
+use super::state::{Latest, Side};
+use super::textures::Place;
+use crate::analysis::Layer;
 use crate::report::milliseconds;
 use crate::worker::Shown;
 
@@ -17,6 +18,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 let words = step.map_or("Waiting…", |step| step.words());
                 ui.add(egui::Spinner::new().size(14.0));
                 ui.label(words);
+                if let Some((done, total)) = app.state.loading {
+                    loading_ui(ui, done, total);
+                }
                 ui.separator();
             }
             if let Some(shown) = app.state.latest.shown() {
@@ -29,6 +33,18 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             }
         });
     });
+}
+
+/// How much of the weights is read.
+fn loading_ui(ui: &mut Ui, done: u64, total: u64) {
+    let share = done as f32 / total.max(1) as f32;
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let text = format!("{} of {} MB", megabytes(done), megabytes(total));
+    ui.add(
+        egui::ProgressBar::new(share)
+            .desired_width(160.0)
+            .text(text),
+    );
 }
 
 fn summary(shown: &Shown) -> String {
@@ -45,19 +61,19 @@ fn summary(shown: &Shown) -> String {
         ""
     };
     format!(
-        "{} {}×{}{alpha} · {verb} {width}×{height} · {:.0} ms · {}, {}×{} cells · {}",
+        "{} {}×{}{alpha} · {verb} {width}×{height} · {:.0} ms · last layer {}, {}×{} cells · {}",
         photo.name,
         photo.width,
         photo.height,
         milliseconds(analysis.timings.frame + analysis.timings.forward),
-        analysis.model.architecture.target_layer(),
+        analysis.model.architecture.layer_name(Layer::Last),
         analysis.features.height,
         analysis.features.width,
         analysis.device,
     )
 }
 
-/// Both maps' cells under the pointer.
+/// The maps' cells under the pointer.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // on the photo
 fn probe_text(app: &App, shown: &Shown, probe: Pos2) -> String {
     let analysis = &shown.analysis;
@@ -70,20 +86,32 @@ fn probe_text(app: &App, shown: &Shown, probe: Pos2) -> String {
     if !inside {
         return format!("{position} · not seen by the network");
     }
-    let features = &analysis.features;
-    let row = (row * features.height as f64 / height as f64) as usize;
-    let column = (column * features.width as f64 / width as f64) as usize;
-    let value = |method: Method| {
-        app.textures
-            .cells(method)
-            .and_then(|map| map.cells.get(row * map.width + column))
-            .map_or(String::new(), |cell| match method {
-                Method::GradCam => format!(" · Grad-CAM {cell:+.3} logit"),
-                Method::GradCamPlusPlus => format!(" · Grad-CAM++ {cell:.4}"),
-            })
+    let value = |&side: &Side| {
+        let map = app.textures.cells(Place::Pane(side))?;
+        let row = (row * map.height as f64 / height as f64) as usize;
+        let column = (column * map.width as f64 / width as f64) as usize;
+        let cell = map.cells.get(row * map.width + column)?;
+        let method = map.recipe.method;
+        let unit = if method.is_in_logits(map.layer) {
+            " logit"
+        } else {
+            ""
+        };
+        let layer = analysis.model.architecture.layer_name(map.layer);
+        Some(format!(
+            " · {} {cell:+.4}{unit} ({layer} cell {row}, {column})",
+            method.name()
+        ))
     };
-    let values: String = Method::ALL.into_iter().map(value).collect();
-    format!("{position} · cell {row}, {column}{values}")
+    let values: String = app
+        .state
+        .settings
+        .view
+        .sides()
+        .iter()
+        .filter_map(value)
+        .collect();
+    format!("{position}{values}")
 }
 
 /// The last error or message, until it is dismissed or something else is opened.

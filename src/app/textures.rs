@@ -1,4 +1,4 @@
-//! What is on the graphics card: the photo, the heat of both maps, thumbnails.
+//! What is on the graphics card: the photo, the heat of the maps, thumbnails.
 //! Everything is made when it is first drawn and kept until what it was made of
 //! changes; opacity and zoom need nothing new.
 
@@ -9,12 +9,11 @@ use eframe::egui::{
     ColorImage, Context, Pos2, Rect, TextureFilter, TextureHandle, TextureOptions, pos2,
 };
 
-use crate::analysis::Analysis;
-use crate::cam::{self, Map, Method};
+use super::state::{Side, State, Subject};
+use crate::analysis::{Analysis, Layer};
+use crate::cam::Map;
 use crate::colormap::Colormap;
-use crate::export::Look;
 use crate::heatmap::{Heatmap, Scaling};
-use crate::labels::ClassId;
 use crate::overlay;
 use crate::photo::{Photo, Picture};
 use crate::worker::Shown;
@@ -25,39 +24,61 @@ const PHOTO_OPTIONS: TextureOptions = TextureOptions {
     ..TextureOptions::LINEAR
 };
 
-/// One map of the chosen class, ready to be drawn.
+/// One map, ready to be drawn.
 pub struct Heat {
     made_of: Ingredients,
     /// The cells.
     pub map: Map,
-    /// Correlation with the map of the top class, where another one is chosen.
+    /// Correlation with the map of the top class, where another one is shown.
     pub likeness: Option<f32>,
     /// The colours, and the part of the photo (0..1) that they cover; nothing
     /// where there is no positive evidence.
     pub picture: Option<(TextureHandle, Rect)>,
 }
 
+impl Heat {
+    /// What it shows.
+    pub fn subject(&self) -> Subject {
+        self.made_of.subject
+    }
+}
+
 struct Ingredients {
     analysis: Arc<Analysis>,
-    class: ClassId,
+    subject: Subject,
     scaling: Scaling,
     colormap: Colormap,
+    /// Whether the map of the top class was there to compare with.
+    compared: bool,
 }
 
 impl Ingredients {
     fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.analysis, &other.analysis)
-            && self.class == other.class
+            && self.subject == other.subject
             && self.scaling == other.scaling
             && self.colormap == other.colormap
+            && self.compared == other.compared
     }
 }
+
+/// Where a map is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A map pane.
+    Pane(Side),
+    /// A small multiple.
+    Small(Layer),
+}
+
+/// Longest side of a small multiple's heat in texels.
+const SMALL_GRID: usize = 160;
 
 /// Textures by what they show.
 #[derive(Default)]
 pub struct Textures {
     photo: Option<(Arc<Photo>, TextureHandle)>,
-    heat: HashMap<Method, Heat>,
+    heat: HashMap<Place, Heat>,
     thumbnails: HashMap<u64, TextureHandle>,
 }
 
@@ -85,32 +106,50 @@ impl Textures {
         texture
     }
 
-    /// The heat of a method for the chosen class.
+    /// The heat of a map. While the worker makes it, what was there of the same
+    /// analysis stays.
     pub fn heat(
         &mut self,
         ctx: &Context,
+        state: &State,
         shown: &Shown,
-        method: Method,
-        class: ClassId,
-        look: Look,
-    ) -> &Heat {
+        place: Place,
+        subject: Subject,
+    ) -> Option<&Heat> {
+        let look = state.settings.look;
+        let analysis = &shown.analysis;
+        let top = Subject {
+            class: analysis.top(),
+            ..subject
+        };
+        let kept = self.heat.remove(&place);
+        let kept = kept.filter(|heat| Arc::ptr_eq(&heat.made_of.analysis, analysis));
+        let reference = (subject != top && matches!(place, Place::Pane(_)))
+            .then(|| state.map(analysis, top))
+            .flatten();
         let made_of = Ingredients {
-            analysis: shown.analysis.clone(),
-            class,
+            analysis: analysis.clone(),
+            subject,
             scaling: look.scaling,
             colormap: look.colormap,
+            compared: reference.is_some(),
         };
-        let kept = self
-            .heat
-            .remove(&method)
-            .filter(|heat| heat.made_of.same(&made_of));
-        let heat = kept.unwrap_or_else(|| make_heat(ctx, method, made_of));
-        self.heat.entry(method).or_insert(heat)
+        let heat = match kept {
+            Some(heat) if heat.made_of.same(&made_of) => Some(heat),
+            kept => match state.map(analysis, subject) {
+                Some(map) => Some(make_heat(ctx, place, made_of, map, reference.as_ref())),
+                None => kept,
+            },
+        };
+        if let Some(heat) = heat {
+            self.heat.insert(place, heat);
+        }
+        self.heat.get(&place)
     }
 
-    /// The cells last drawn for a method.
-    pub fn cells(&self, method: Method) -> Option<&Map> {
-        self.heat.get(&method).map(|heat| &heat.map)
+    /// The cells last drawn in a place.
+    pub fn cells(&self, place: Place) -> Option<&Map> {
+        self.heat.get(&place).map(|heat| &heat.map)
     }
 
     /// A thumbnail, by the number of its photo.
@@ -126,26 +165,29 @@ impl Textures {
     }
 }
 
-fn make_heat(ctx: &Context, method: Method, made_of: Ingredients) -> Heat {
-    let Ingredients {
-        analysis,
-        class,
-        scaling,
-        colormap,
-    } = &made_of;
-    let map_of = |class| cam::explain(method, &analysis.features, &analysis.head, class);
-    let map = map_of(*class);
-    let likeness = (*class != analysis.top()).then(|| map.correlation(&map_of(analysis.top())));
-    let grid = overlay::screen_grid(&analysis.placement);
-    let heat = Heatmap::new(&map, *scaling, &analysis.placement, grid);
+fn make_heat(
+    ctx: &Context,
+    place: Place,
+    made_of: Ingredients,
+    map: Map,
+    reference: Option<&Map>,
+) -> Heat {
+    let placement = &made_of.analysis.placement;
+    let mut grid = overlay::screen_grid(placement);
+    if let Place::Small(_) = place {
+        let longest = grid.0.max(grid.1).max(SMALL_GRID);
+        let shrunk = |side: usize| (side * SMALL_GRID / longest).max(1);
+        grid = (shrunk(grid.0), shrunk(grid.1));
+    }
+    let heat = Heatmap::new(&map, made_of.scaling, placement, grid);
     let picture = heat.filter(|heat| !heat.values.is_empty()).map(|heat| {
-        let image = color_image(&overlay::colours(&heat, *colormap));
-        let texture = ctx.load_texture(method.id(), image, TextureOptions::LINEAR);
+        let image = color_image(&overlay::colours(&heat, made_of.colormap));
+        let texture = ctx.load_texture(format!("{place:?}"), image, TextureOptions::LINEAR);
         (texture, covered(&heat))
     });
     Heat {
+        likeness: reference.and_then(|reference| map.correlation(reference)),
         map,
-        likeness: likeness.flatten(),
         picture,
         made_of,
     }

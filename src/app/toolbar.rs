@@ -4,8 +4,7 @@ use eframe::egui::{self, Align, Layout, Panel, ThemePreference, Ui};
 
 use super::App;
 use super::command::Command;
-use super::state::View;
-use crate::cam::Method;
+use super::state::{Side, View};
 
 /// Points that Export and Fit need; where there are fewer, their keys must do.
 const ROOM_FOR_MORE: f32 = 120.0;
@@ -14,16 +13,15 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     Panel::top("toolbar").show(ui, |ui| {
         ui.add_space(2.0);
         ui.horizontal(|ui| {
-            let commands = &mut app.commands;
             if ui
                 .button("Open…")
                 .on_hover_text("Open photos (Ctrl+O)")
                 .clicked()
             {
-                commands.push(Command::AskForPhotos);
+                app.commands.push(Command::AskForPhotos);
             }
             ui.separator();
-            view_ui(ui, &mut app.state.settings.view);
+            view_ui(ui, app);
             let has_photo = app.state.latest.shown().is_some();
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("?").on_hover_text("Keys (F1)").clicked() {
@@ -41,14 +39,14 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     )
                     .clicked()
                 {
-                    commands.push(Command::AskForExport);
+                    app.commands.push(Command::AskForExport);
                 }
                 let fit = ui.add_enabled(has_photo, egui::Button::new("Fit"));
                 if fit
                     .on_hover_text("Show the whole photo (F, or double-click)")
                     .clicked()
                 {
-                    commands.push(Command::Fit);
+                    app.commands.push(Command::Fit);
                 }
             });
         });
@@ -56,16 +54,17 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     });
 }
 
-fn view_ui(ui: &mut Ui, view: &mut View) {
+fn view_ui(ui: &mut Ui, app: &mut App) {
+    let [left, right] = app.state.settings.panes.map(|pane| pane.method.name());
+    let alike = if left == right { ", right" } else { "" };
+    let view = &mut app.state.settings.view;
     for (wanted, name, key) in [
-        (View::SideBySide, "Side by side", "1"),
-        (View::Single(Method::GradCam), "Grad-CAM", "2"),
-        (View::Single(Method::GradCamPlusPlus), "Grad-CAM++", "3"),
+        (View::SideBySide, "Side by side".to_owned(), "1"),
+        (View::Single(Side::Left), left.to_owned(), "2"),
+        (View::Single(Side::Right), format!("{right}{alike}"), "3"),
     ] {
-        ui.selectable_value(view, wanted, name)
-            .on_hover_text(format!(
-                "{name} (key {key}; Space flips between the methods)"
-            ));
+        ui.selectable_value(view, wanted, &name)
+            .on_hover_text(format!("{name} (key {key}; Space flips between the maps)"));
     }
 }
 

@@ -6,6 +6,7 @@ use eframe::egui::{ViewportBuilder, vec2};
 use super::errands::system_picker;
 use super::{App, Launch};
 use crate::cli::WindowArgs;
+use crate::model::hub::Hub;
 
 /// Opens the window and stays until it is closed.
 ///
@@ -16,6 +17,7 @@ pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
         overrides,
         picker: system_picker(),
         remember: true,
+        hub: Hub::from_env(),
     };
     let options = eframe::NativeOptions {
         renderer: eframe::Renderer::Glow,

@@ -6,20 +6,41 @@
 //! for a piecewise linear network they are `exp(y) g²` and `exp(y) g³`, and the
 //! common factor cancels.
 
-use crate::analysis::{FeatureMaps, Head};
-use crate::labels::ClassId;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::{FeatureMaps, Gradients};
 
 /// The formulas in use under this name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 pub enum Variant {
-    /// Eq. 19 of the paper, in its stable form: no powers and no epsilon.
+    /// Eq. 19 of the paper, in its stable form: no powers and no epsilon
     #[default]
+    #[value(name = "eq19")]
     Eq19,
-    /// Eq. 19 with `+1e-6` in the denominator, as the grad-cam package has it.
+    /// Eq. 19 with `+1e-6` in the denominator, as the grad-cam package has it
+    #[value(name = "pytorch-grad-cam")]
     PytorchGradCam,
     /// `2g² + Σ_ab A_ab g_ab³ + 1e-8`, as in common tutorials. The same as eq. 19
-    /// only where `g` is constant over the cells.
+    /// only where `g` is constant over the cells
+    #[value(name = "tutorial")]
     TutorialSum,
+}
+
+impl Variant {
+    /// All of them, in the order of menus.
+    pub const ALL: [Self; 3] = [Self::Eq19, Self::PytorchGradCam, Self::TutorialSum];
+
+    /// The name on the command line and in JSON.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Eq19 => "eq19",
+            Self::PytorchGradCam => "pytorch-grad-cam",
+            Self::TutorialSum => "tutorial",
+        }
+    }
 }
 
 /// The grad-cam package's epsilon (1.5.7, `grad_cam_plusplus.py`).
@@ -27,52 +48,46 @@ const PYTORCH_GRAD_CAM_EPS: f32 = 1e-6;
 /// The tutorials' epsilon.
 const TUTORIAL_EPS: f32 = 1e-8;
 
-/// Channel weights for gradients `g` of one logit, `[channels, height, width]`
-/// like the activations.
+/// Channel weights `w_k = Σ_ij α_k(i,j) ReLU(g_k(i,j))`, `[channels]`.
 #[must_use]
-pub fn weights(features: &FeatureMaps, gradients: &[f32], variant: Variant) -> Vec<f32> {
-    features
-        .planes()
-        .zip(gradients.chunks_exact(features.cells()))
-        .map(|(plane, gradients)| {
-            let sum = plane.iter().sum::<f32>();
-            let own: f32 = plane
-                .iter()
-                .zip(gradients)
-                .map(|(a, g)| a * g.powi(3))
-                .sum();
-            gradients
-                .iter()
-                .filter(|g| **g > 0.0) // ReLU(g) leaves only these
-                .map(|&g| match variant {
-                    Variant::Eq19 => stable_term(g, sum),
-                    Variant::PytorchGradCam => {
-                        g * g * g / (2.0 * g * g + sum * g.powi(3) + PYTORCH_GRAD_CAM_EPS)
-                    }
-                    Variant::TutorialSum => g * g * g / (2.0 * g * g + own + TUTORIAL_EPS),
-                })
-                .sum()
-        })
-        .collect()
+pub fn weights(features: &FeatureMaps, gradients: &Gradients, variant: Variant) -> Vec<f32> {
+    let cells = features.cells();
+    match gradients {
+        // At every cell the same, so one term stands for all of them.
+        Gradients::PerChannel(gradients) => features
+            .planes()
+            .zip(gradients)
+            .map(|(plane, &g)| {
+                let sum = plane.iter().sum::<f32>();
+                cells as f32 * term(g, sum, sum * g.powi(3), variant)
+            })
+            .collect(),
+        Gradients::PerCell(gradients) => features
+            .planes()
+            .zip(gradients.chunks_exact(cells))
+            .map(|(plane, gradients)| {
+                let sum = plane.iter().sum::<f32>();
+                let pairs = plane.iter().zip(gradients);
+                let own: f32 = pairs.map(|(a, g)| a * g.powi(3)).sum();
+                let terms = gradients.iter().map(|&g| term(g, sum, own, variant));
+                terms.sum()
+            })
+            .collect(),
+    }
 }
 
-/// The same at the last layer, where `g = W_ck / N` at each of the `N` cells:
-/// `w_k = N · g / (2 + S_k g)` for `g > 0`, else 0.
-#[must_use]
-pub fn last_layer_weights(features: &FeatureMaps, head: &Head, class: ClassId) -> Vec<f32> {
-    let cells = features.cells() as f32;
-    features
-        .planes()
-        .zip(head.row(class))
-        .map(|(plane, weight)| {
-            let g = weight / cells;
-            if g > 0.0 {
-                cells * stable_term(g, plane.iter().sum())
-            } else {
-                0.0
-            }
-        })
-        .collect()
+/// `α · ReLU(g)` at one cell; `sum` is `Σ A`, `own` is `Σ A g³`.
+fn term(g: f32, sum: f32, own: f32, variant: Variant) -> f32 {
+    if g <= 0.0 {
+        return 0.0;
+    }
+    match variant {
+        Variant::Eq19 => stable_term(g, sum),
+        Variant::PytorchGradCam => {
+            g * g * g / (2.0 * g * g + sum * g.powi(3) + PYTORCH_GRAD_CAM_EPS)
+        }
+        Variant::TutorialSum => g * g * g / (2.0 * g * g + own + TUTORIAL_EPS),
+    }
 }
 
 /// `α · g` of eq. 19 for `g > 0`: `g / (2 + S g)`, g² cancelled.
@@ -106,7 +121,7 @@ mod tests {
             ),
             (Variant::TutorialSum, [0.0, 0.207_792, 1.294_6, 1.288_448]),
         ] {
-            let weights = weights(&features, &fixture::GRADIENTS, variant);
+            let weights = weights(&features, &fixture::gradients(), variant);
             fixture::assert_close(&weighted_sum(&features, &weights), expected);
         }
     }
@@ -116,7 +131,7 @@ mod tests {
     #[test]
     fn the_packages_epsilon_shows_at_small_gradients() {
         let features = fixture::features();
-        let small = fixture::GRADIENTS.map(|g| g * 1e-3);
+        let small = Gradients::PerCell(fixture::GRADIENTS.map(|g| g * 1e-3).to_vec());
         let package = weights(&features, &small, Variant::PytorchGradCam)[0];
         let paper = weights(&features, &small, Variant::Eq19)[0];
         assert!((package - 4e-3 * 1e-6 / 3.075e-6).abs() < 1e-8, "{package}");
@@ -132,7 +147,8 @@ mod tests {
             values: vec![-1.0, -1.0],
         };
         for g in [0.5, 1.0, 2.0] {
-            let weight = weights(&features, &[g, g], Variant::Eq19)[0];
+            let gradients = Gradients::PerCell(vec![g, g]);
+            let weight = weights(&features, &gradients, Variant::Eq19)[0];
             assert!(weight.is_finite() && weight >= 0.0);
         }
     }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
+use super::hub;
+
 /// The built-in model's weights: EfficientNet-Lite0, ImageNet-1k, f16.
 pub const BUILT_IN_WEIGHTS: &[u8] =
     include_bytes!("../../weights/efficientnet-lite0-imagenet1k.safetensors");
@@ -47,8 +49,8 @@ const KNOWN: [Known; 4] = [
 #[must_use]
 pub fn how_to_get_resnet18() -> String {
     format!(
-        "ResNet-18 is not on this computer. Download torchvision's resnet18-f37072fd.pth (45 MB, BSD-3) from \
-         https://download.pytorch.org/models/resnet18-f37072fd.pth and put it in {}, or open it from the model menu.",
+        "ResNet-18 is not on this computer. Fetch it from the model menu or with camlens fetch {RESNET18} (47 MB, BSD-3), \
+         or put torchvision's resnet18-f37072fd.pth (https://download.pytorch.org/models/resnet18-f37072fd.pth) in {}.",
         user_folder().map_or_else(
             || "a folder called weights".into(),
             |folder| folder.display().to_string()
@@ -58,22 +60,26 @@ pub fn how_to_get_resnet18() -> String {
 
 /// What is known about the accuracy of a weight file.
 #[must_use]
-pub fn accuracy(sha256: &str) -> &'static str {
-    KNOWN
-        .iter()
-        .find(|known| sha256.starts_with(known.sha256))
-        .map_or(
-            "accuracy unknown: this file is not one that camlens knows",
-            |known| known.accuracy,
-        )
+pub fn accuracy(sha256: &str, path: Option<&Path>) -> String {
+    let known = KNOWN.iter().find(|known| sha256.starts_with(known.sha256));
+    match (known, path.and_then(hub::of_file)) {
+        (Some(known), _) => known.accuracy.into(),
+        (None, Some(known)) => format!("{} on ImageNet (reported by timm)", known.accuracy),
+        (None, None) => "accuracy unknown: this file is not one that camlens knows".into(),
+    }
 }
 
-/// The first `resnet18*.safetensors` or `.pth` in the folders looked in.
+/// The catalogue's ResNet-18 that is the usual one: torchvision's weights.
+pub const RESNET18: &str = "timm/resnet18.tv_in1k";
+
+/// The first `resnet18*.safetensors` or `.pth` in the folders looked in, else the one
+/// fetched from the hub.
 #[must_use]
 pub fn find_resnet18() -> Option<PathBuf> {
-    search_folders()
-        .iter()
-        .find_map(|folder| resnet18_in(folder))
+    let mut found = search_folders()
+        .into_iter()
+        .filter_map(|folder| resnet18_in(&folder));
+    found.next().or_else(|| hub::find(RESNET18)?.cached())
 }
 
 /// `weights` beside the program, in the working directory, and in the user's
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn accuracy_is_stated_only_for_known_files() {
-        assert!(accuracy("f37072fd0000").starts_with("69.8 %"));
-        assert!(accuracy("00").starts_with("accuracy unknown"));
+        assert!(accuracy("f37072fd0000", None).starts_with("69.8 %"));
+        assert!(accuracy("00", None).starts_with("accuracy unknown"));
     }
 }

@@ -6,12 +6,14 @@
 //! channels]`), so that a convolution is a product of contiguous pixel runs, and
 //! bias, residual and activation are applied while a tile is in cache.
 
+mod backward;
 mod dense;
 mod depthwise;
 mod matmul;
 mod pool;
 
-pub use dense::dense;
+pub use backward::{dense_backward, relu_backward};
+pub use dense::{Precision, dense, dense_in_double};
 pub use depthwise::depthwise;
 pub use pool::max_pool_3x3;
 
@@ -63,6 +65,14 @@ impl Window {
             self.span(oy, self.before.0, self.input.0),
             self.span(ox, self.before.1, self.input.1),
         )
+    }
+
+    /// The output position whose kernel has its place `tap` on an input position.
+    #[inline(always)]
+    fn output_of(&self, input: usize, tap: usize, before: usize, side: usize) -> Option<usize> {
+        let padded = (input + before).checked_sub(tap)?;
+        let output = padded / self.stride;
+        (padded % self.stride == 0 && output < side).then_some(output)
     }
 
     #[inline(always)]

@@ -3,13 +3,15 @@
 
 use candle_core::{Result, Tensor};
 
+use super::architecture::LiteNames;
 use super::cpu::Activation::{self, Linear, Relu6};
+use super::cpu::Precision::Single;
 use super::layers::{Backend, Conv, ConvSpec, Padding};
 use super::weights::Checkpoint;
 use super::{ConvNames, folded_conv};
 
-/// TensorFlow's batch-norm constant for this family.
-const BATCH_NORM_EPS: f32 = 1e-3;
+/// TensorFlow's batch-norm constant for this family, and PyTorch's own.
+const BATCH_NORM_EPS: (f32, f32) = (1e-3, 1e-5);
 /// Output channels of the stem.
 const STEM: usize = 32;
 /// Output channels of the last convolution: the target layer's channels.
@@ -42,32 +44,56 @@ struct InvertedResidual {
 }
 
 impl EfficientNetLite0 {
-    /// Reads all tensors of the convolutional part from a checkpoint.
-    pub fn load(checkpoint: &mut Checkpoint, backend: &Backend) -> Result<Self> {
-        let mut conv = |conv: String, batch_norm: String, spec: ConvSpec| {
-            let names = ConvNames { conv, batch_norm };
-            folded_conv(checkpoint, &names, BATCH_NORM_EPS, spec, backend)
+    /// Reads all tensors of the convolutional part from a checkpoint. Gives the name of
+    /// the linear layer, too.
+    pub fn load(
+        checkpoint: &mut Checkpoint,
+        names: LiteNames,
+        backend: &Backend,
+    ) -> Result<(Self, &'static str)> {
+        let (eps, symmetric) = match names {
+            LiteNames::Timm => (BATCH_NORM_EPS.1, true),
+            LiteNames::Source | LiteNames::TimmFromTensorFlow => (BATCH_NORM_EPS.0, false),
+        };
+        let from_source = names == LiteNames::Source;
+        let mut conv = |conv: String, batch_norm: String, mut spec: ConvSpec| {
+            if symmetric {
+                spec.padding = Padding::Each(spec.kernel / 2);
+            }
+            let names = ConvNames {
+                conv: format!("{conv}.weight"),
+                batch_norm,
+            };
+            folded_conv(checkpoint, &names, eps, spec, backend)
         };
         let stem_spec = spec(3, STEM, 3, 2, Relu6);
-        let stem = conv("_conv_stem.weight".into(), "_bn0".into(), stem_spec)?;
+        let (stem, norm) = if from_source {
+            ("_conv_stem", "_bn0")
+        } else {
+            ("conv_stem", "bn1")
+        };
+        let stem = conv(stem.into(), norm.into(), stem_spec)?;
         let mut blocks = Vec::new();
         let mut cin = STEM;
-        for (repeats, kernel, first_stride, expansion, cout) in STAGES {
+        for (stage, (repeats, kernel, first_stride, expansion, cout)) in
+            STAGES.into_iter().enumerate()
+        {
             for repeat in 0..repeats {
                 let stride = if repeat == 0 { first_stride } else { 1 };
                 let middle = cin * expansion;
-                let at = format!("_blocks.{}", blocks.len());
-                let mut part = |name: &str, n: usize, spec| {
-                    conv(
-                        format!("{at}._{name}_conv.weight"),
-                        format!("{at}._bn{n}"),
-                        spec,
-                    )
+                let at = if from_source {
+                    format!("_blocks.{}", blocks.len())
+                } else {
+                    format!("blocks.{stage}.{repeat}")
+                };
+                let mut part = |step: Step, spec| {
+                    let (name, norm) = step.names(from_source, expansion == 1);
+                    conv(format!("{at}.{name}"), format!("{at}.{norm}"), spec)
                 };
                 let expand = if expansion == 1 {
                     None
                 } else {
-                    Some(part("expand", 0, spec(cin, middle, 1, 1, Relu6))?)
+                    Some(part(Step::Expand, spec(cin, middle, 1, 1, Relu6))?)
                 };
                 let each = ConvSpec {
                     depthwise: true,
@@ -75,33 +101,65 @@ impl EfficientNetLite0 {
                 };
                 blocks.push(InvertedResidual {
                     expand,
-                    depthwise: part("depthwise", 1, each)?,
-                    project: part("project", 2, spec(middle, cout, 1, 1, Linear))?,
+                    depthwise: part(Step::Depthwise, each)?,
+                    project: part(Step::Project, spec(middle, cout, 1, 1, Linear))?,
                     shortcut: cin == cout && stride == 1,
                 });
                 cin = cout;
             }
         }
         let head_spec = spec(cin, FEATURES, 1, 1, Relu6);
-        let head = conv("_conv_head.weight".into(), "_bn1".into(), head_spec)?;
-        Ok(Self { stem, blocks, head })
+        let (head, norm, linear) = if from_source {
+            ("_conv_head", "_bn1", "_fc")
+        } else {
+            ("conv_head", "bn2", "classifier")
+        };
+        let head = conv(head.into(), norm.into(), head_spec)?;
+        Ok((Self { stem, blocks, head }, linear))
     }
 
     /// The output of the head convolution, after `ReLU6`: 1280 channels, stride 32.
     pub fn features(&self, image: &Tensor) -> Result<Tensor> {
-        let mut x = self.stem.forward(image)?;
+        let mut x = self.stem.forward(image, Single)?;
         for block in &self.blocks {
             let inner = match &block.expand {
-                Some(expand) => block.depthwise.forward(&expand.forward(&x)?)?,
-                None => block.depthwise.forward(&x)?,
+                Some(expand) => block
+                    .depthwise
+                    .forward(&expand.forward(&x, Single)?, Single)?,
+                None => block.depthwise.forward(&x, Single)?,
             };
             x = if block.shortcut {
-                block.project.forward_add(&inner, &x)?
+                block.project.forward_add(&inner, &x, Single)?
             } else {
-                block.project.forward(&inner)?
+                block.project.forward(&inner, Single)?
             };
         }
-        self.head.forward(&x)
+        self.head.forward(&x, Single)
+    }
+}
+
+/// The convolutions of a block.
+#[derive(Clone, Copy)]
+enum Step {
+    Expand,
+    Depthwise,
+    Project,
+}
+
+impl Step {
+    /// The names of the convolution and its batch-norm: in the source, else in timm,
+    /// which numbers what a block has.
+    fn names(self, from_source: bool, without_expansion: bool) -> (&'static str, &'static str) {
+        match (self, from_source, without_expansion) {
+            (Self::Expand, true, _) => ("_expand_conv", "_bn0"),
+            (Self::Depthwise, true, _) => ("_depthwise_conv", "_bn1"),
+            (Self::Project, true, _) => ("_project_conv", "_bn2"),
+            (Self::Expand, false, _) => ("conv_pw", "bn1"),
+            (Self::Depthwise, false, false) => ("conv_dw", "bn2"),
+            (Self::Project, false, false) => ("conv_pwl", "bn3"),
+            (Self::Depthwise, false, true) => ("conv_dw", "bn1"),
+            (Self::Project, false, true) => ("conv_pw", "bn2"),
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
 
-use super::cpu::{self, Activation, Window};
+use super::cpu::{self, Activation, Precision, Window};
 use crate::analysis::FeatureMaps;
 
 /// Which implementation runs.
@@ -65,6 +65,37 @@ impl Backend {
             width,
             values: planes.contiguous()?.flatten_all()?.to_vec1()?,
         })
+    }
+
+    /// Height and width of an image tensor.
+    ///
+    /// # Errors
+    /// candle's, where an image has another layout.
+    pub fn size(&self, image: &Tensor) -> Result<(usize, usize)> {
+        match self {
+            Self::Fused => image.dims3().map(|(height, width, _)| (height, width)),
+            Self::Candle(_) => image.dims4().map(|(_, _, height, width)| (height, width)),
+        }
+    }
+
+    /// An image of `height`×`width` pixels that are all the same, from one value for each
+    /// channel.
+    ///
+    /// # Errors
+    /// candle's, where the device fails.
+    pub fn uniform(&self, pixel: &[f32], height: usize, width: usize) -> Result<Tensor> {
+        self.image(pixel.repeat(height * width), height, width)
+    }
+
+    /// The gradient before a ReLU, from the one after it and the ReLU's output.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
+    pub fn relu_backward(&self, gradient: &Tensor, output: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Fused => gradient.apply_op2_no_bwd(output, &ReluBackward),
+            Self::Candle(_) => gradient * passed(output)?,
+        }
     }
 
     /// ResNet's 3×3 max pooling with stride 2 and padding 1, of values ≥ 0.
@@ -155,6 +186,8 @@ impl ConvSpec {
 pub struct Conv {
     spec: ConvSpec,
     kernel: Kernel,
+    /// What the batch-norm multiplied the output channels by.
+    scale: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -168,13 +201,15 @@ enum Kernel {
 }
 
 impl Conv {
-    /// From a weight `[cout, cin per group, kernel, kernel]` and a bias `[cout]`.
+    /// From a weight `[cout, cin per group, kernel, kernel]` and a bias `[cout]`, in
+    /// which a batch-norm with this `scale` `[cout]` is folded already.
     ///
     /// # Errors
     /// candle's, where the device fails or an image has another layout.
     pub fn new(
         weight: Vec<f32>,
         bias: Vec<f32>,
+        scale: Vec<f32>,
         spec: ConvSpec,
         backend: &Backend,
     ) -> Result<Self> {
@@ -193,16 +228,20 @@ impl Conv {
                 },
             )),
         };
-        Ok(Self { spec, kernel })
+        Ok(Self {
+            spec,
+            kernel,
+            scale,
+        })
     }
 
-    /// `activation(conv(image) + bias)`.
+    /// `activation(conv(image) + bias)`. The precision is that of the fused kernels.
     ///
     /// # Errors
     /// candle's, where the device fails or an image has another layout.
-    pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, image: &Tensor, precision: Precision) -> Result<Tensor> {
         match &self.kernel {
-            Kernel::Fused { .. } => image.apply_op1_no_bwd(self),
+            Kernel::Fused { .. } => image.apply_op1_no_bwd(&Forward(self, precision)),
             Kernel::Candle(conv) => self.activate(&self.convolve(conv, image)?),
         }
     }
@@ -211,11 +250,58 @@ impl Conv {
     ///
     /// # Errors
     /// candle's, where the device fails or an image has another layout.
-    pub fn forward_add(&self, image: &Tensor, residual: &Tensor) -> Result<Tensor> {
+    pub fn forward_add(
+        &self,
+        image: &Tensor,
+        residual: &Tensor,
+        precision: Precision,
+    ) -> Result<Tensor> {
         match &self.kernel {
-            Kernel::Fused { .. } => image.apply_op2_no_bwd(residual, self),
+            Kernel::Fused { .. } => image.apply_op2_no_bwd(residual, &Forward(self, precision)),
             Kernel::Candle(conv) => self.activate(&(self.convolve(conv, image)? + residual)?),
         }
+    }
+
+    /// The gradient at the input, from the one before the activation (fused only).
+    ///
+    /// # Errors
+    /// candle's, where an image has another layout.
+    pub fn backward(&self, gradient: &Tensor, input: &Tensor) -> Result<Tensor> {
+        let (height, width, _) = input.dims3()?;
+        let back = Backward {
+            conv: self,
+            window: self.spec.window(height, width),
+        };
+        gradient.apply_op1_no_bwd(&back)
+    }
+
+    /// The output before the batch-norm, and the gradient there from the one after it.
+    ///
+    /// A channel that the batch-norm multiplies by 0 has gradient 0 and no part in
+    /// any map; its output cannot be known from the folded weight and is given as 0.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image has another layout.
+    pub fn before_batch_norm(
+        &self,
+        image: &Tensor,
+        gradient: &Tensor,
+        backend: &Backend,
+    ) -> Result<(Tensor, Tensor)> {
+        let plain = match &self.kernel {
+            Kernel::Fused { .. } => image.apply_op1_no_bwd(&Bare(self))?,
+            Kernel::Candle(conv) => {
+                let bare = Conv2d::new(conv.weight().clone(), None, *conv.config());
+                self.convolve(&bare, image)?
+            }
+        };
+        let reciprocal = |scale: &f32| if *scale == 0.0 { 0.0 } else { 1.0 / scale };
+        let unscale: Vec<f32> = self.scale.iter().map(reciprocal).collect();
+        let broadcast = |values: &[f32]| backend.uniform(values, 1, 1);
+        Ok((
+            plain.broadcast_mul(&broadcast(&unscale)?)?,
+            gradient.broadcast_mul(&broadcast(&self.scale)?)?,
+        ))
     }
 
     fn convolve(&self, conv: &Conv2d, image: &Tensor) -> Result<Tensor> {
@@ -235,6 +321,9 @@ impl Conv {
     fn activate(&self, image: &Tensor) -> Result<Tensor> {
         match self.spec.activation {
             Activation::Linear => Ok(image.clone()),
+            // candle's own ReLU passes gradients where its input is exactly 0, as
+            // channels with a batch-norm weight of 0 have it; PyTorch's does not.
+            Activation::Relu if image.track_op() => image * passed(image)?,
             Activation::Relu => image.relu(),
             Activation::Relu6 => image.clamp(0f32, 6f32),
         }
@@ -245,6 +334,7 @@ impl Conv {
         x: &[f32],
         shape: &Shape,
         residual: Option<&[f32]>,
+        precision: Precision,
     ) -> Result<(CpuStorage, Shape)> {
         let (height, width, _) = shape.dims3()?;
         let window = self.spec.window(height, width);
@@ -255,24 +345,32 @@ impl Conv {
         let out = if self.spec.depthwise {
             cpu::depthwise(x, weight, bias, window, activation)
         } else {
-            cpu::dense(x, weight, bias, residual, window, activation)
+            let dense = match precision {
+                Precision::Single => cpu::dense,
+                Precision::Double => cpu::dense_in_double,
+            };
+            dense(x, weight, bias, residual, window, activation)
         };
         let shape = Shape::from((window.output.0, window.output.1, self.spec.cout));
         Ok((CpuStorage::F32(out), shape))
     }
 }
 
-impl CustomOp1 for Conv {
+/// A convolution as an operation.
+struct Forward<'a>(&'a Conv, Precision);
+
+impl CustomOp1 for Forward<'_> {
     fn name(&self) -> &'static str {
         "fused convolution"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.run_fused(values(storage, layout)?, layout.shape(), None)
+        let Self(conv, precision) = self;
+        conv.run_fused(values(storage, layout)?, layout.shape(), None, *precision)
     }
 }
 
-impl CustomOp2 for Conv {
+impl CustomOp2 for Forward<'_> {
     fn name(&self) -> &'static str {
         "fused convolution with a residual"
     }
@@ -285,7 +383,78 @@ impl CustomOp2 for Conv {
         residual_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let residual = values(residual, residual_layout)?;
-        self.run_fused(values(storage, layout)?, layout.shape(), Some(residual))
+        let Self(conv, precision) = self;
+        let x = values(storage, layout)?;
+        conv.run_fused(x, layout.shape(), Some(residual), *precision)
+    }
+}
+
+/// 1 where a value is positive, else 0.
+fn passed(image: &Tensor) -> Result<Tensor> {
+    image.gt(0f32)?.to_dtype(image.dtype())
+}
+
+/// A convolution without its bias and activation.
+struct Bare<'a>(&'a Conv);
+
+impl CustomOp1 for Bare<'_> {
+    fn name(&self) -> &'static str {
+        "convolution alone"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let Kernel::Fused { weight, .. } = &self.0.kernel else {
+            candle_core::bail!("this convolution was built for candle's operations");
+        };
+        let spec = self.0.spec;
+        let (height, width, _) = layout.shape().dims3()?;
+        let window = spec.window(height, width);
+        let x = values(storage, layout)?;
+        let nothing = vec![0.0; spec.cout];
+        let out = cpu::dense_in_double(x, weight, &nothing, None, window, Activation::Linear);
+        let shape = Shape::from((window.output.0, window.output.1, spec.cout));
+        Ok((CpuStorage::F32(out), shape))
+    }
+}
+
+struct Backward<'a> {
+    conv: &'a Conv,
+    window: Window,
+}
+
+impl CustomOp1 for Backward<'_> {
+    fn name(&self) -> &'static str {
+        "gradient of a convolution"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let Kernel::Fused { weight, .. } = &self.conv.kernel else {
+            candle_core::bail!("this convolution was built for candle's operations");
+        };
+        let cin = self.conv.spec.cin;
+        let gradient = values(storage, layout)?;
+        let out = cpu::dense_backward(gradient, weight, cin, self.window);
+        let (height, width) = self.window.input;
+        Ok((CpuStorage::F32(out), Shape::from((height, width, cin))))
+    }
+}
+
+struct ReluBackward;
+
+impl CustomOp2 for ReluBackward {
+    fn name(&self) -> &'static str {
+        "gradient of a ReLU"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+        output: &CpuStorage,
+        output_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let out = cpu::relu_backward(values(storage, layout)?, values(output, output_layout)?);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }
 

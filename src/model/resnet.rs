@@ -1,81 +1,264 @@
-//! ResNet-18 (He et al. 2015, arXiv 1512.03385) with torchvision's tensor names.
+//! `ResNets` (He et al. 2015, arXiv 1512.03385) with torchvision's tensor names, and
+//! the gradients of a logit at the outputs of their stages.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, Var};
 
+use super::architecture::BlockKind;
 use super::cpu::Activation::{self, Linear, Relu};
+use super::cpu::Precision;
 use super::layers::{Backend, Conv, ConvSpec, Padding};
 use super::weights::Checkpoint;
 use super::{ConvNames, folded_conv};
 
-/// torchvision's `BatchNorm2d` default.
+/// torchvision's and timm's `BatchNorm2d` default.
 const BATCH_NORM_EPS: f32 = 1e-5;
-/// Output channels of the four stages.
-const STAGES: [usize; 4] = [64, 128, 256, 512];
+/// Width of the blocks in the four stages.
+const WIDTHS: [usize; 4] = [64, 128, 256, 512];
+/// A bottleneck's output has so many times its width.
+const EXPANSION: usize = 4;
 
-/// The convolutional part of ResNet-18, up to `layer4`.
+/// The convolutional part of a ResNet, up to `layer4`.
 #[derive(Debug)]
-pub struct ResNet18 {
+pub struct ResNet {
     conv1: Conv,
-    blocks: Vec<BasicBlock>,
+    stages: Vec<Vec<Block>>,
+    /// Channels of `layer4`.
+    pub channels: usize,
 }
 
+/// Convolutions one after the other, and what is added before the last ReLU.
 #[derive(Debug)]
-struct BasicBlock {
-    conv1: Conv,
-    conv2: Conv,
+struct Block {
+    convs: Vec<Conv>,
     downsample: Option<Conv>,
 }
 
-impl ResNet18 {
+/// What a block computed: the outputs of its convolutions, all after their ReLU; the
+/// last one, after the residual, is the block's own.
+type BlockTrace = Vec<Tensor>;
+
+/// Everything between the stages that gradients need.
+#[derive(Debug)]
+pub struct Trace {
+    /// For each stage, for each of its blocks. `layer1` keeps its output only.
+    stages: Vec<Vec<BlockTrace>>,
+}
+
+impl Trace {
+    /// The output of a stage, 0 to 3.
+    pub fn stage(&self, stage: usize) -> Option<&Tensor> {
+        self.stages.get(stage)?.last()?.last()
+    }
+}
+
+impl ResNet {
     /// Reads all tensors of the convolutional part from a checkpoint.
-    pub fn load(checkpoint: &mut Checkpoint, backend: &Backend) -> Result<Self> {
+    pub fn load(
+        checkpoint: &mut Checkpoint,
+        (counts, kind): ([usize; 4], BlockKind),
+        backend: &Backend,
+    ) -> Result<Self> {
         let mut conv = |conv: String, batch_norm: String, spec: ConvSpec| {
             let names = ConvNames { conv, batch_norm };
             folded_conv(checkpoint, &names, BATCH_NORM_EPS, spec, backend)
         };
         let conv1 = conv("conv1.weight".into(), "bn1".into(), spec(3, 64, 7, 2, Relu))?;
-        let mut blocks = Vec::new();
-        let mut cin = STAGES[0];
-        for (stage, cout) in STAGES.into_iter().enumerate() {
-            for block in 0..2 {
+        let mut stages = Vec::new();
+        let mut cin = WIDTHS[0];
+        for (stage, (width, count)) in WIDTHS.into_iter().zip(counts).enumerate() {
+            let mut blocks = Vec::new();
+            for block in 0..count {
                 let at = format!("layer{}.{block}", stage + 1);
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                let mut part = |n: usize, spec| {
-                    conv(format!("{at}.conv{n}.weight"), format!("{at}.bn{n}"), spec)
+                let (specs, cout) = match kind {
+                    BlockKind::Basic => {
+                        let first = spec(cin, width, 3, stride, Relu);
+                        (vec![first, spec(width, width, 3, 1, Relu)], width)
+                    }
+                    BlockKind::Bottleneck => {
+                        let cout = EXPANSION * width;
+                        // The stride is the 3×3 convolution's ("v1.5").
+                        let inner = spec(width, width, 3, stride, Relu);
+                        let ends = [spec(cin, width, 1, 1, Relu), spec(width, cout, 1, 1, Relu)];
+                        (vec![ends[0], inner, ends[1]], cout)
+                    }
                 };
-                let conv1 = part(1, spec(cin, cout, 3, stride, Relu))?;
-                // The block's last ReLU, after the residual is added.
-                let conv2 = part(2, spec(cout, cout, 3, 1, Relu))?;
-                let downsample = if stride == 2 {
+                let mut convs = Vec::new();
+                for (index, spec) in specs.into_iter().enumerate() {
+                    let n = index + 1;
+                    convs.push(conv(
+                        format!("{at}.conv{n}.weight"),
+                        format!("{at}.bn{n}"),
+                        spec,
+                    )?);
+                }
+                let downsample = if stride == 2 || cin != cout {
                     let weight = format!("{at}.downsample.0.weight");
                     let spec = spec(cin, cout, 1, stride, Linear);
                     Some(conv(weight, format!("{at}.downsample.1"), spec)?)
                 } else {
                     None
                 };
-                blocks.push(BasicBlock {
-                    conv1,
-                    conv2,
-                    downsample,
-                });
+                blocks.push(Block { convs, downsample });
                 cin = cout;
             }
+            stages.push(blocks);
         }
-        Ok(Self { conv1, blocks })
+        Ok(Self {
+            conv1,
+            stages,
+            channels: cin,
+        })
     }
 
-    /// The output of `layer4`, after its last ReLU: 512 channels, stride 32.
-    pub fn features(&self, image: &Tensor, backend: &Backend) -> Result<Tensor> {
-        let mut x = backend.max_pool(&self.conv1.forward(image)?)?;
-        for block in &self.blocks {
-            let inner = block.conv1.forward(&x)?;
-            x = match &block.downsample {
-                Some(shortcut) => block.conv2.forward_add(&inner, &shortcut.forward(&x)?)?,
-                None => block.conv2.forward_add(&inner, &x)?,
-            };
+    /// Runs up to the output of `layer4`, after its last ReLU, stride 32.
+    pub fn forward(
+        &self,
+        image: &Tensor,
+        backend: &Backend,
+        precision: Precision,
+    ) -> Result<Trace> {
+        let mut x = backend.max_pool(&self.conv1.forward(image, precision)?)?;
+        let mut stages = Vec::new();
+        for (index, stage) in self.stages.iter().enumerate() {
+            let mut traces = Vec::new();
+            for block in stage {
+                let trace = block.forward(&x, precision)?;
+                x = last(&trace)?.clone();
+                traces.push(trace);
+            }
+            if index == 0 {
+                traces = vec![vec![x.clone()]];
+            }
+            stages.push(traces);
         }
-        Ok(x)
+        Ok(Trace { stages })
     }
+
+    /// Gradients at the outputs of the stages `first..3` (counted from 0), from the one
+    /// at `layer4`, in the layout of the images. The last stage's comes first.
+    pub fn gradients(
+        &self,
+        trace: &Trace,
+        at_layer4: Tensor,
+        first: usize,
+        backend: &Backend,
+    ) -> Result<Vec<Tensor>> {
+        let mut gradient = at_layer4;
+        let mut gradients = Vec::new();
+        for stage in (first + 1..self.stages.len()).rev() {
+            let input = trace.stage(stage - 1).ok_or_else(no_trace)?;
+            gradient = match backend {
+                Backend::Fused => {
+                    self.stage_backward(stage, input, &trace.stages[stage], gradient)?
+                }
+                Backend::Candle(_) => self.stage_autograd(stage, input, &gradient)?,
+            };
+            gradients.push(gradient.clone());
+        }
+        Ok(gradients)
+    }
+
+    /// Backpropagation by hand, with our kernels: only what is needed, no gradients of
+    /// weights.
+    fn stage_backward(
+        &self,
+        stage: usize,
+        input: &Tensor,
+        traces: &[BlockTrace],
+        mut gradient: Tensor,
+    ) -> Result<Tensor> {
+        let blocks = self.stages[stage].iter().zip(traces).enumerate().rev();
+        for (index, (block, trace)) in blocks {
+            let x = match index {
+                0 => input,
+                _ => last(&traces[index - 1])?,
+            };
+            gradient = block.backward(x, trace, &gradient)?;
+        }
+        Ok(gradient)
+    }
+
+    /// candle's autograd: the stage's input becomes a variable and the stage runs once
+    /// more; what is differentiated is its output times the gradient there.
+    fn stage_autograd(&self, stage: usize, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let variable = Var::from_tensor(&input.detach())?;
+        let mut x = variable.as_tensor().clone();
+        for block in &self.stages[stage] {
+            x = last(&block.forward(&x, Precision::Single)?)?.clone();
+        }
+        let store = (x * gradient.detach())?.sum_all()?.backward()?;
+        store.get(&variable).cloned().ok_or_else(no_trace)
+    }
+
+    /// The last block's last convolution before its batch-norm: its activations and the
+    /// gradient there, both with the layout of images. `at_layer4` is the gradient at
+    /// the block's output.
+    pub fn before_last_batch_norm(
+        &self,
+        trace: &Trace,
+        at_layer4: &Tensor,
+        backend: &Backend,
+    ) -> Result<(Tensor, Tensor)> {
+        let block = self.stages.last().and_then(|stage| stage.last());
+        let traces = trace.stages.last().and_then(|stage| stage.last());
+        let (Some(block), Some(traces)) = (block, traces) else {
+            return Err(no_trace());
+        };
+        let ([.., conv], [.., inner, out]) = (&block.convs[..], &traces[..]) else {
+            return Err(no_trace());
+        };
+        let masked = backend.relu_backward(at_layer4, out)?;
+        conv.before_batch_norm(inner, &masked, backend)
+    }
+}
+
+impl Block {
+    fn forward(&self, x: &Tensor, precision: Precision) -> Result<BlockTrace> {
+        let Some((conv, inner)) = self.convs.split_last() else {
+            return Err(no_trace());
+        };
+        let mut outputs: BlockTrace = Vec::with_capacity(self.convs.len());
+        for conv in inner {
+            let y = conv.forward(outputs.last().unwrap_or(x), precision)?;
+            outputs.push(y);
+        }
+        let before = outputs.last().unwrap_or(x);
+        let y = match &self.downsample {
+            Some(shortcut) => {
+                let residual = shortcut.forward(x, precision)?;
+                conv.forward_add(before, &residual, precision)?
+            }
+            None => conv.forward_add(before, x, precision)?,
+        };
+        outputs.push(y);
+        Ok(outputs)
+    }
+
+    /// The gradient at the block's input, from the one at its output.
+    fn backward(&self, x: &Tensor, outputs: &BlockTrace, gradient: &Tensor) -> Result<Tensor> {
+        let at_sum = Backend::Fused.relu_backward(gradient, last(outputs)?)?;
+        let mut gradient = at_sum.clone();
+        for (index, conv) in self.convs.iter().enumerate().rev() {
+            let inner = index.checked_sub(1).map(|before| &outputs[before]);
+            gradient = conv.backward(&gradient, inner.unwrap_or(x))?;
+            if let Some(inner) = inner {
+                gradient = Backend::Fused.relu_backward(&gradient, inner)?;
+            }
+        }
+        match &self.downsample {
+            Some(shortcut) => gradient + shortcut.backward(&at_sum, x)?,
+            None => gradient + at_sum,
+        }
+    }
+}
+
+fn last(trace: &BlockTrace) -> Result<&Tensor> {
+    trace.last().ok_or_else(no_trace)
+}
+
+fn no_trace() -> candle_core::Error {
+    candle_core::Error::Msg("the network kept no trace of its run".into())
 }
 
 fn spec(cin: usize, cout: usize, kernel: usize, stride: usize, activation: Activation) -> ConvSpec {

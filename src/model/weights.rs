@@ -1,20 +1,25 @@
-//! Weight files: safetensors and PyTorch's zip format, checked before use.
+//! Weight files: safetensors and PyTorch's `.pth`, checked before use.
 //!
-//! A pickle is read as data by candle's reader; nothing in it is executed.
-//! Problems are collected while a network asks for its tensors, so that one
-//! message can name the first few and say how many there are.
+//! A file is not held in memory: its list of tensors is read first, and each tensor
+//! when a network asks for it. Problems are collected meanwhile, so that one message
+//! can name the first few and say how many there are.
+
+mod pickle;
+mod pth;
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
-use candle_core::DType;
-use candle_core::pickle::PthTensors;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use safetensors::Dtype;
 use safetensors::tensor::Metadata;
-use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 /// How many problems a message names.
@@ -45,7 +50,7 @@ pub enum WeightsError {
     },
     /// A weight file of some other network.
     #[error(
-        "{name} holds {what}, which is not supported. Give weights of ResNet-18 (torchvision's names) or EfficientNet-Lite0."
+        "{name} holds {what}, which is not supported. Give weights of a ResNet-18, 34, 50, 101 or 152 (names as in torchvision or timm) or of EfficientNet-Lite0."
     )]
     Architecture {
         /// The file's name.
@@ -74,51 +79,187 @@ fn list(problems: &[String]) -> String {
     text
 }
 
-/// An open weight file. Tensors are converted to `f32` as they are asked for, so
-/// that no second copy of the file is held.
-pub struct Checkpoint {
-    name: String,
-    sha256: String,
-    tensors: Tensors,
-    problems: Vec<String>,
+/// Told how many of how many bytes of tensors have been read.
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// The type of a tensor's numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Element {
+    F64,
+    F32,
+    F16,
+    Bf16,
+    /// No floating-point number that is known; its name.
+    Other(String),
 }
 
-enum Tensors {
-    Safetensors {
-        metadata: Metadata,
-        /// Where the tensors' bytes start in the file.
-        start: usize,
-        bytes: Cow<'static, [u8]>,
-    },
-    Pth(PthTensors),
+impl Element {
+    /// Bytes.
+    fn size(&self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Other(_) => 1,
+        }
+    }
+}
+
+/// Where a tensor's numbers lie in the file.
+#[derive(Clone, Debug)]
+struct Entry {
+    element: Element,
+    shape: Vec<usize>,
+    /// In elements; none if row-major.
+    strides: Option<Vec<usize>>,
+    /// The first element within the storage.
+    first: usize,
+    /// The storage: first byte in the file, and bytes.
+    start: u64,
+    length: u64,
+}
+
+impl Entry {
+    fn count(&self) -> Option<usize> {
+        self.shape
+            .iter()
+            .try_fold(1usize, |n, side| n.checked_mul(*side))
+    }
+
+    /// Elements from the first to the last, both included.
+    fn span(&self) -> Option<usize> {
+        let Some(strides) = &self.strides else {
+            return self.count();
+        };
+        if self.shape.contains(&0) {
+            return Some(0);
+        }
+        let mut last = 0usize;
+        for (side, stride) in self.shape.iter().zip(strides) {
+            last = last.checked_add((side - 1).checked_mul(*stride)?)?;
+        }
+        last.checked_add(1)
+    }
+
+    /// Whether all elements lie within the storage, and no more are claimed than it
+    /// has (a stride of 0 can't make many out of one).
+    fn fits(&self) -> bool {
+        if matches!(self.element, Element::Other(_)) {
+            return true; // never read
+        }
+        let elements = self.length / self.element.size() as u64;
+        let end = self.span().and_then(|span| span.checked_add(self.first));
+        let within = |count: usize| count as u64 <= elements;
+        end.is_some_and(within) && self.count().is_some_and(within)
+    }
+}
+
+/// What a file holds.
+struct Listing {
+    entries: Vec<(String, Entry)>,
+    /// Names of classes, if the file has them.
+    labels: Option<Vec<String>>,
+}
+
+/// Where the bytes are.
+enum Source {
+    Memory(Cow<'static, [u8]>),
+    File(File),
+}
+
+impl Source {
+    fn read(&self, start: u64, count: usize) -> io::Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Memory(bytes) => {
+                let start = usize::try_from(start).map_err(io::Error::other)?;
+                let part = bytes.get(start..start + count);
+                part.map(Cow::Borrowed)
+                    .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            }
+            Self::File(file) => {
+                let mut bytes = vec![0; count];
+                let mut file = file;
+                file.seek(SeekFrom::Start(start))?;
+                file.read_exact(&mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+}
+
+/// An open weight file. Tensors are converted to `f32` as they are asked for.
+pub struct Checkpoint {
+    name: String,
+    source: Source,
+    entries: BTreeMap<String, Entry>,
+    /// Class names that were saved along.
+    labels: Option<Vec<String>>,
+    /// What stands before every name of the network ("module.").
+    prefix: String,
+    used: BTreeSet<String>,
+    problems: Vec<String>,
+    /// Computed meanwhile: it takes as long as reading.
+    sha256: JoinHandle<io::Result<String>>,
+    progress: Option<Progress>,
+    read: u64,
+    total: u64,
+}
+
+/// What is known of a file after all its tensors were read.
+pub struct Finished {
+    /// SHA-256 of the whole file, in hexadecimal.
+    pub sha256: String,
+    /// Tensors outside the network, which nothing used.
+    pub unused: Vec<String>,
 }
 
 impl Checkpoint {
-    /// Opens a `.safetensors`, `.pth` or `.pt` file.
+    /// Opens a `.safetensors` or `.pth` file; the contents decide which it is.
     ///
     /// # Errors
-    /// [`WeightsError::Io`] and [`WeightsError::Format`].
-    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+    /// [`WeightsError::Io`] or [`WeightsError::Format`].
+    pub fn open(path: &Path, progress: Option<Progress>) -> Result<Self, WeightsError> {
         let name = crate::photo::display_name(path);
-        let bytes = fs::read(path).map_err(|cause| WeightsError::Io {
+        let io = |cause| WeightsError::Io {
             path: path.to_owned(),
             cause,
-        })?;
-        if bytes.starts_with(b"PK") {
-            let sha256 = hex_sha256(&bytes);
-            drop(bytes); // candle reads tensor by tensor from the file
-            let tensors = PthTensors::new(path, None).map_err(|error| WeightsError::Format {
-                name: name.clone(),
-                cause: error.to_string(),
-            })?;
-            return Ok(Self {
-                name,
-                sha256,
-                tensors: Tensors::Pth(tensors),
-                problems: Vec::new(),
-            });
+        };
+        let kind = std::fs::metadata(path).map_err(io)?.file_type();
+        if !kind.is_file() {
+            let kind = if kind.is_dir() {
+                "a folder"
+            } else {
+                "not a file"
+            };
+            return Err(io(io::Error::other(format!("it is {kind}"))));
         }
-        Self::from_bytes(&name, Cow::Owned(bytes))
+        let mut file = File::open(path).map_err(io)?;
+        let mut start = Vec::new();
+        (&file).take(8).read_to_end(&mut start).map_err(io)?;
+        let listing = if start.starts_with(b"PK\x03\x04") {
+            pth::list(&file)
+        } else if start.starts_with(b"\x80\x02") {
+            // A pickle without a zip around it.
+            Err("it is in PyTorch's format from before 1.6".into())
+        } else {
+            let size = file.metadata().map_err(io)?.len();
+            list_safetensors(&mut file, size)
+        };
+        let listing = listing.map_err(|cause| WeightsError::Format {
+            name: name.clone(),
+            cause,
+        })?;
+        let mut to_hash = File::open(path).map_err(io)?;
+        let hash = move || {
+            let mut sha256 = Sha256::new();
+            hash_all(&mut to_hash, &mut sha256)?;
+            Ok(hexadecimal(&sha256.finalize()))
+        };
+        let hash = thread::Builder::new()
+            .name("camlens-sha256".into())
+            .spawn(hash);
+        let sha256 = hash.map_err(io)?;
+        Self::from_listing(name, Source::File(file), listing, sha256, progress)
     }
 
     /// Reads the bytes of a safetensors file.
@@ -130,25 +271,48 @@ impl Checkpoint {
             name: name.to_owned(),
             cause,
         };
-        // A pickle without a zip around it: PyTorch before 1.6.
-        if bytes.starts_with(b"\x80\x02") {
-            return Err(format("it is in PyTorch's format from before 1.6".into()));
-        }
-        let (header, metadata) =
-            SafeTensors::read_metadata(&bytes).map_err(|e| format(e.to_string()))?;
-        let start = header + 8; // the header's length comes first, as a u64
-        if bytes.len() != start + metadata.data_len() {
-            return Err(format("it is cut short".into()));
+        let listing = list_safetensors(&mut io::Cursor::new(&bytes), bytes.len() as u64);
+        let listing = listing.map_err(format)?;
+        let to_hash = bytes.clone();
+        let sha256 = thread::Builder::new()
+            .name("camlens-sha256".into())
+            .spawn(move || Ok(hexadecimal(&Sha256::digest(&to_hash))))
+            .map_err(|error| format(error.to_string()))?;
+        Self::from_listing(
+            name.to_owned(),
+            Source::Memory(bytes),
+            listing,
+            sha256,
+            None,
+        )
+    }
+
+    fn from_listing(
+        name: String,
+        source: Source,
+        listing: Listing,
+        sha256: JoinHandle<io::Result<String>>,
+        progress: Option<Progress>,
+    ) -> Result<Self, WeightsError> {
+        let mut entries = BTreeMap::new();
+        for (tensor, entry) in listing.entries {
+            if entries.insert(tensor.clone(), entry).is_some() {
+                let cause = format!("it has {tensor} twice");
+                return Err(WeightsError::Format { name, cause });
+            }
         }
         Ok(Self {
-            name: name.to_owned(),
-            sha256: hex_sha256(&bytes),
-            tensors: Tensors::Safetensors {
-                metadata,
-                start,
-                bytes,
-            },
+            name,
+            source,
+            entries,
+            labels: listing.labels,
+            prefix: String::new(),
+            used: BTreeSet::new(),
             problems: Vec::new(),
+            sha256,
+            progress,
+            read: 0,
+            total: 0,
         })
     }
 
@@ -158,61 +322,95 @@ impl Checkpoint {
         &self.name
     }
 
-    /// SHA-256 of the whole file, in hexadecimal.
+    /// Class names that the training script saved along.
     #[must_use]
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    pub fn labels(&self) -> Option<&[String]> {
+        self.labels.as_deref()
+    }
+
+    /// Every tensor's name, with all prefixes.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// From now on tensors are asked for without what stands before their names.
+    pub fn enter(&mut self, prefix: &str) {
+        prefix.clone_into(&mut self.prefix);
+        let inside = self
+            .entries
+            .iter()
+            .filter(|(name, _)| name.starts_with(prefix));
+        let bytes = |entry: &Entry| entry.count().unwrap_or(0) as u64 * entry.element.size() as u64;
+        self.total = inside.map(|(_, entry)| bytes(entry)).sum();
+    }
+
+    /// The prefix entered.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn whole(&self, tensor: &str) -> String {
+        // An absolute name starts with a slash.
+        match tensor.strip_prefix('/') {
+            Some(absolute) => absolute.to_owned(),
+            None => format!("{}{tensor}", self.prefix),
+        }
     }
 
     /// The shape of a tensor, if it is there.
     #[must_use]
-    pub fn shape(&self, tensor: &str) -> Option<Vec<usize>> {
-        match &self.tensors {
-            Tensors::Safetensors { metadata, .. } => Some(metadata.info(tensor)?.shape.clone()),
-            Tensors::Pth(pth) => Some(pth.tensor_infos().get(tensor)?.layout.dims().to_vec()),
-        }
+    pub fn shape(&self, tensor: &str) -> Option<&[usize]> {
+        let entry = self.entries.get(&self.whole(tensor))?;
+        Some(&entry.shape)
     }
 
     /// A tensor of a given shape as `f32`, row-major. If it can't be had, the
     /// problem is noted, zeros are returned, and [`Checkpoint::finish`] fails.
     pub fn tensor(&mut self, tensor: &str, shape: &[usize]) -> Vec<f32> {
-        self.read(tensor, shape).unwrap_or_else(|problem| {
+        let name = self.whole(tensor);
+        let values = self.values(&name, shape);
+        if let Some(entry) = self.entries.get(&name) {
+            let bytes = entry.count().unwrap_or(0) as u64 * entry.element.size() as u64;
+            self.read = self.total.min(self.read + bytes);
+            if let Some(progress) = &self.progress {
+                progress(self.read, self.total);
+            }
+        }
+        self.used.insert(name);
+        values.unwrap_or_else(|problem| {
             self.problems.push(problem);
             vec![0.0; shape.iter().product()]
         })
     }
 
-    fn read(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
-        match self.shape(tensor) {
-            None => return Err(format!("{tensor} is missing")),
-            Some(found) if found != shape => {
-                return Err(format!("{tensor} has shape {found:?} instead of {shape:?}"));
-            }
-            Some(_) => {}
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
+        let entry = self
+            .entries
+            .get(name)
+            .ok_or_else(|| format!("{name} is missing"))?;
+        if entry.shape != shape {
+            return Err(format!(
+                "{name} has shape {:?} instead of {shape:?}",
+                entry.shape
+            ));
         }
-        let values = match &self.tensors {
-            Tensors::Safetensors {
-                metadata,
-                start,
-                bytes,
-            } => {
-                let info = metadata.info(tensor).ok_or("vanished")?;
-                let (from, to) = info.data_offsets;
-                to_f32(info.dtype, &bytes[start + from..start + to])
-                    .ok_or_else(|| format!("{tensor} has the type {:?}", info.dtype))?
-            }
-            Tensors::Pth(pth) => pth
-                .get(tensor)
-                .and_then(|found| {
-                    let found = found.ok_or_else(|| candle_core::Error::msg("vanished"))?;
-                    found.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
-                })
-                .map_err(|error| format!("{tensor} can't be read ({error})"))?,
+        let span = entry.span().ok_or_else(|| format!("{name} is too large"))?;
+        let size = entry.element.size();
+        let start = entry.start + (entry.first * size) as u64;
+        let bytes = self.source.read(start, span * size);
+        let bytes = bytes.map_err(|error| format!("{name} can't be read ({error})"))?;
+        let values = to_f32(&entry.element, &bytes).map_err(|element| {
+            format!("{name} holds {element} instead of floating-point numbers")
+        })?;
+        let values = match &entry.strides {
+            Some(strides) => row_major(values, shape, strides),
+            None => values,
         };
         if values.iter().all(|value| value.is_finite()) {
             Ok(values)
         } else {
-            Err(format!("{tensor} has values that are not finite"))
+            Err(format!("{name} has values that are not finite"))
         }
     }
 
@@ -221,118 +419,171 @@ impl Checkpoint {
         self.problems.push(problem);
     }
 
-    /// Says whether everything asked for was there.
+    /// Says whether everything asked for was there, and nothing else: tensors that
+    /// nothing asked for under one of the `parts` (prefixes) of the network mean that
+    /// it is another network.
     ///
     /// # Errors
-    /// [`WeightsError::Tensors`] with every problem.
-    pub fn finish(self, architecture: &'static str) -> Result<(), WeightsError> {
-        if self.problems.is_empty() {
-            return Ok(());
+    /// [`WeightsError::Tensors`] with every problem, [`WeightsError::Io`] if the file
+    /// could not be read to its end.
+    pub fn finish(
+        mut self,
+        architecture: &'static str,
+        parts: &[String],
+    ) -> Result<Finished, WeightsError> {
+        let counters = |name: &&String| !name.ends_with(".num_batches_tracked");
+        let unused = self
+            .entries
+            .keys()
+            .filter(|name| !self.used.contains(*name));
+        let parts: Vec<String> = parts.iter().map(|part| self.whole(part)).collect();
+        let (foreign, unused): (Vec<String>, Vec<String>) = unused
+            .filter(counters)
+            .cloned()
+            .partition(|name| parts.iter().any(|part| name.starts_with(part)));
+        let unknown = |name| format!("{name} is not a tensor of {architecture}");
+        self.problems.extend(foreign.into_iter().map(unknown));
+        if !self.problems.is_empty() {
+            return Err(WeightsError::Tensors {
+                name: self.name,
+                architecture,
+                problems: self.problems,
+            });
         }
-        Err(WeightsError::Tensors {
-            name: self.name,
-            architecture,
-            problems: self.problems,
-        })
+        let sha256 = self.sha256.join();
+        let sha256 =
+            sha256.unwrap_or_else(|_| Err(io::Error::other("the thread that read it stopped")));
+        let sha256 = sha256.map_err(|cause| WeightsError::Io {
+            path: self.name.into(),
+            cause,
+        })?;
+        Ok(Finished { sha256, unused })
     }
 }
 
-/// Little-endian floating-point bytes as `f32`; `None` for other types.
-fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+/// The largest header that is read: a ResNet-152 has 100 kB of it.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// Reads the header of a safetensors file of `size` bytes.
+fn list_safetensors(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String> {
+    let io = |error: io::Error| error.to_string();
+    let mut length = [0; 8];
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    if size < 8 {
+        return Err("it is too short".into());
+    }
+    file.read_exact(&mut length).map_err(io)?;
+    let length = u64::from_le_bytes(length);
+    if length > size - 8 || length > MAX_HEADER {
+        return Err("it is neither safetensors nor a zip archive, or it is cut short".into());
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(io)?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|error| format!("its safetensors header: {error}"))?;
+    let start = 8 + length;
+    if size != start + metadata.data_len() as u64 {
+        return Err("it is cut short".into());
+    }
+    let entry = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+        let (from, to) = info.data_offsets;
+        let element = match info.dtype {
+            Dtype::F64 => Element::F64,
+            Dtype::F32 => Element::F32,
+            Dtype::F16 => Element::F16,
+            Dtype::BF16 => Element::Bf16,
+            other => Element::Other(format!("{other:?}").to_lowercase()),
+        };
+        let entry = Entry {
+            element,
+            shape: info.shape.clone(),
+            strides: None,
+            first: 0,
+            start: start + from as u64,
+            length: (to - from) as u64,
+        };
+        (name, entry)
+    };
+    Ok(Listing {
+        entries: metadata.tensors().into_iter().map(entry).collect(),
+        labels: None,
+    })
+}
+
+/// Little-endian floating-point bytes as `f32`; the type's name if it is another.
+#[allow(clippy::cast_possible_truncation)] // f64 weights lose digits that f32 has not
+fn to_f32<'a>(element: &'a Element, bytes: &[u8]) -> Result<Vec<f32>, &'a str> {
     let pairs = || bytes.as_chunks::<2>().0.iter();
-    match dtype {
-        Dtype::F32 => Some(
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b))
-                .collect(),
-        ),
-        Dtype::F16 => {
+    Ok(match element {
+        Element::F64 => {
+            let eights = bytes.as_chunks().0.iter();
+            eights.map(|b| f64::from_le_bytes(*b) as f32).collect()
+        }
+        Element::F32 => {
+            let fours = bytes.as_chunks().0.iter();
+            fours.map(|b| f32::from_le_bytes(*b)).collect()
+        }
+        Element::F16 => {
             let halves: Vec<f16> = pairs().map(|b| f16::from_le_bytes(*b)).collect();
             let mut values = vec![0.0; halves.len()];
             halves.convert_to_f32_slice(&mut values);
-            Some(values)
+            values
         }
-        Dtype::BF16 => Some(pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()),
-        _ => None,
+        Element::Bf16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        Element::Other(name) => return Err(name),
+    })
+}
+
+/// Values in row-major order, from a layout with strides (channels last, views).
+fn row_major(values: Vec<f32>, shape: &[usize], strides: &[usize]) -> Vec<f32> {
+    let mut expected = 1;
+    let is_row_major = shape.iter().zip(strides).rev().all(|(side, stride)| {
+        let fits = *side == 1 || *stride == expected;
+        expected *= side;
+        fits
+    });
+    if is_row_major {
+        return values;
+    }
+    let mut places = vec![0];
+    for (side, stride) in shape.iter().zip(strides) {
+        let steps = |place: usize| (0..*side).map(move |index| place + index * stride);
+        places = places.into_iter().flat_map(steps).collect();
+    }
+    places.into_iter().map(|place| values[place]).collect()
+}
+
+/// Adds all that a reader has to a hash. Gives the number of bytes.
+pub(super) fn hash_all(reader: &mut impl Read, hash: &mut Sha256) -> io::Result<u64> {
+    let mut buffer = vec![0; 256 << 10];
+    let mut total = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(count) => {
+                hash.update(&buffer[..count]);
+                total += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
-/// SHA-256 in hexadecimal.
-pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
+    for byte in bytes {
         let _ = write!(text, "{byte:02x}");
     }
     text
 }
 
+/// SHA-256 in hexadecimal.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use safetensors::tensor::TensorView;
-
-    fn file(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
-        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
-            (
-                *name,
-                TensorView::new(*dtype, shape.to_vec(), bytes).unwrap(),
-            )
-        });
-        safetensors::serialize(views, None).unwrap()
-    }
-
-    #[test]
-    fn half_precision_becomes_single() {
-        let f16s = [0x00, 0x3c, 0x00, 0xc0]; // 1, −2
-        let bf16s = [0x80, 0x3f, 0x00, 0xc0]; // 1, −2
-        let bytes = file(&[
-            ("a", Dtype::F16, &[2], &f16s),
-            ("b", Dtype::BF16, &[2], &bf16s),
-        ]);
-        let mut checkpoint = Checkpoint::from_bytes("x", bytes.into()).unwrap();
-        assert_eq!(checkpoint.tensor("a", &[2]), [1.0, -2.0]);
-        assert_eq!(checkpoint.tensor("b", &[2]), [1.0, -2.0]);
-        checkpoint.finish("a test").unwrap();
-    }
-
-    #[test]
-    fn every_problem_is_counted_and_the_first_are_named() {
-        let nan = f32::NAN.to_le_bytes();
-        let bytes = file(&[
-            ("nan", Dtype::F32, &[1], &nan),
-            ("int", Dtype::I32, &[1], &[0; 4]),
-        ]);
-        let mut checkpoint = Checkpoint::from_bytes("w.safetensors", bytes.into()).unwrap();
-        checkpoint.tensor("gone", &[1]);
-        checkpoint.tensor("nan", &[2]);
-        checkpoint.tensor("nan", &[1]);
-        checkpoint.tensor("int", &[1]);
-        let message = checkpoint.finish("ResNet-18").unwrap_err().to_string();
-        for words in [
-            "gone is missing",
-            "[1] instead of [2]",
-            "not finite",
-            "1 more",
-            "ResNet-18",
-        ] {
-            assert!(message.contains(words), "{message}");
-        }
-    }
-
-    #[test]
-    fn files_that_are_no_weights_are_refused() {
-        let whole = file(&[("a", Dtype::F32, &[2], &[0; 8])]);
-        for bytes in [
-            &b"hello"[..],
-            b"",
-            &whole[..whole.len() - 1],
-            b"\x80\x02old pickle",
-        ] {
-            let result = Checkpoint::from_bytes("x.pth", bytes.to_vec().into());
-            assert!(matches!(result, Err(WeightsError::Format { .. })));
-        }
-    }
+pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
         plan: Plan {
             photo,
             model: ModelChoice::BuiltIn,
+            labels: None,
+            preprocess: PreprocessChoice::Model,
             device: DeviceChoice::Cpu,
             framing: Framing::Whole,
         },

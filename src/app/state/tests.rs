@@ -11,6 +11,7 @@ fn running(engine: &Engine) -> RunningModel {
     RunningModel {
         info: engine.model().clone(),
         choice: ModelChoice::BuiltIn,
+        asked_labels: None,
         asked_device: DeviceChoice::Cpu,
         device: engine.device(),
         notices: Vec::new(),
@@ -22,6 +23,7 @@ fn answer(engine: &mut Engine, job: &Job) -> News {
     let photo = Photo::from_rgb("grey", 64, 64, vec![128; 3 * 64 * 64]);
     let analysis = engine.analyse(&photo, job.plan.framing).unwrap();
     let shown = Shown {
+        job: job.id,
         plan: job.plan.clone(),
         photo: Arc::new(photo),
         display: None,

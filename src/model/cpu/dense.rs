@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::matmul::matmul;
+use super::matmul::{Number, Rhs, matmul};
 use super::{Activation, Window};
 
 /// Fewest and most pixels in a tile: enough rows to keep the product busy, few
@@ -12,6 +12,18 @@ const TILE: (usize, usize) = (64, 196);
 /// Below this many pixels tiles would be too few to share out; the output
 /// channels are shared out instead.
 const FEW_PIXELS: usize = 200;
+
+/// How products are added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// In f32: fast, and off by some 1e-6 of an activation's usual size.
+    #[default]
+    Single,
+    /// In f64, rounded to f32 once for each layer, at about twice the time. A gradient
+    /// changes where a ReLU's input has the wrong sign, so for gradients the few inputs
+    /// that are almost 0 matter.
+    Double,
+}
 
 /// `activation(conv(x) + bias + residual)`.
 ///
@@ -30,6 +42,49 @@ pub fn dense(
     window: Window,
     activation: Activation,
 ) -> Vec<f32> {
+    let finish = |rows: &mut [f32], first: usize| {
+        let residual = residual.map(|r| &r[first..first + rows.len()]);
+        epilogue(rows, bias, residual, activation);
+    };
+    let pixels = window.output.0 * window.output.1;
+    check(x, weight, bias, residual, window);
+    let mut out = vec![0.0; pixels * bias.len()];
+    products(&mut out, x, weight, bias.len(), window, finish);
+    out
+}
+
+/// As [`dense`], with products added up in f64.
+///
+/// # Panics
+/// If a slice does not have that length.
+#[must_use]
+#[allow(clippy::cast_possible_truncation)] // rounded once
+pub fn dense_in_double(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    residual: Option<&[f32]>,
+    window: Window,
+    activation: Activation,
+) -> Vec<f32> {
+    let cout = bias.len();
+    let pixels = window.output.0 * window.output.1;
+    check(x, weight, bias, residual, window);
+    let weight: Vec<f64> = weight.par_iter().map(|w| f64::from(*w)).collect();
+    let mut sums = vec![0.0f64; pixels * cout];
+    products(&mut sums, x, &weight, cout, window, |_, _| ());
+    let finish = |(index, sum): (usize, f64)| {
+        let rest = residual.map_or(0.0, |r| f64::from(r[index]));
+        activation.apply((sum + f64::from(bias[index % cout]) + rest) as f32)
+    };
+    sums.into_par_iter()
+        .with_min_len(4096)
+        .enumerate()
+        .map(finish)
+        .collect()
+}
+
+fn check(x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>, window: Window) {
     let cout = bias.len();
     let cin = x.len() / (window.input.0 * window.input.1);
     let depth = window.kernel * window.kernel * cin;
@@ -39,48 +94,55 @@ pub fn dense(
         residual.is_none_or(|r| r.len() == pixels * cout),
         "residual is [h, w, cout]"
     );
+}
 
-    let finish = |rows: &mut [f32], first: usize| {
-        let residual = residual.map(|r| &r[first * cout..first * cout + rows.len()]);
-        epilogue(rows, bias, residual, activation);
-    };
-    let pointwise = window.kernel == 1 && window.stride == 1;
-    let mut out = vec![0.0; pixels * cout];
-
-    if pixels < FEW_PIXELS {
-        let mut gathered = Vec::new();
-        let rows = if pointwise {
-            x
-        } else {
-            gathered.resize(pixels * depth, 0.0);
-            gather(&mut gathered, x, cin, window, 0);
-            &gathered
-        };
-        let parallelism = gemm::Parallelism::Rayon(rayon::current_num_threads());
-        matmul(&mut out, rows, weight, (pixels, cout, depth), parallelism);
-        finish(&mut out, 0);
-        return out;
-    }
-
+/// Fills `out` `[pixels, cout]` with pixel tiles × `weight`; `finish` gets each finished
+/// part while it is in cache, and the index of its first value.
+fn products<T: Number>(
+    out: &mut [T],
+    x: &[f32],
+    weight: &[T],
+    cout: usize,
+    window: Window,
+    finish: impl Fn(&mut [T], usize) + Sync,
+) {
+    let pixels = window.output.0 * window.output.1;
+    let cin = x.len() / (window.input.0 * window.input.1);
+    let depth = window.kernel * window.kernel * cin;
+    let few = pixels < FEW_PIXELS;
     let share = pixels.div_ceil(2 * rayon::current_num_threads());
-    let tile = share.clamp(TILE.0, TILE.1);
+    let tile = if few {
+        pixels
+    } else {
+        share.clamp(TILE.0, TILE.1)
+    };
+    let parallelism = if few {
+        gemm::Parallelism::Rayon(rayon::current_num_threads())
+    } else {
+        gemm::Parallelism::None
+    };
     out.par_chunks_mut(tile * cout).enumerate().for_each_init(
-        Vec::new,
-        |gathered: &mut Vec<f32>, (index, chunk)| {
+        || (Vec::new(), Vec::new()),
+        |(gathered, converted): &mut (Vec<f32>, Vec<T>), (index, chunk)| {
             let (first, count) = (index * tile, chunk.len() / cout);
-            let rows = if pointwise {
+            let rows = if window.kernel == 1 && window.stride == 1 {
                 &x[first * cin..(first + count) * cin]
             } else {
                 gathered.resize(count * depth, 0.0);
                 gather(gathered, x, cin, window, first);
                 gathered
             };
-            let sizes = (count, cout, depth);
-            matmul(chunk, rows, weight, sizes, gemm::Parallelism::None);
-            finish(chunk, first);
+            let rows = T::of(rows, converted);
+            matmul(
+                chunk,
+                rows,
+                Rhs::Plain(weight),
+                (count, cout, depth),
+                parallelism,
+            );
+            finish(chunk, first * cout);
         },
     );
-    out
 }
 
 /// Copies what the kernel covers at consecutive output pixels from `first` on,

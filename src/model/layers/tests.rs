@@ -11,19 +11,32 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
     .collect()
 }
 
-fn both(spec: ConvSpec, (height, width): (usize, usize), residual: bool) -> [Vec<f32>; 2] {
+fn each(spec: ConvSpec, (height, width): (usize, usize), residual: bool) -> [Vec<f32>; 3] {
     let weight = noise(spec.weight_shape().iter().product(), 1);
-    [Backend::Fused, Backend::Candle(Device::Cpu)].map(|backend| {
-        let conv = Conv::new(weight.clone(), noise(spec.cout, 2), spec, &backend).unwrap();
+    let cases = [
+        (Backend::Fused, Precision::Single),
+        (Backend::Fused, Precision::Double),
+        (Backend::Candle(Device::Cpu), Precision::Single),
+    ];
+    cases.map(|(backend, precision)| {
+        let conv = Conv::new(
+            weight.clone(),
+            noise(spec.cout, 2),
+            vec![1.0; spec.cout],
+            spec,
+            &backend,
+        )
+        .unwrap();
         let image = backend
             .image(noise(height * width * spec.cin, 3), height, width)
             .unwrap();
         let out = if residual {
             let out = spec.window(height, width).output;
             let rest = noise(out.0 * out.1 * spec.cout, 4);
-            conv.forward_add(&image, &backend.image(rest, out.0, out.1).unwrap())
+            let rest = backend.image(rest, out.0, out.1).unwrap();
+            conv.forward_add(&image, &rest, precision)
         } else {
-            conv.forward(&image)
+            conv.forward(&image, precision)
         };
         backend.feature_maps(&out.unwrap()).unwrap().values
     })
@@ -60,10 +73,12 @@ fn fused_convolutions_agree_with_candle() {
             if residual && depthwise {
                 continue; // no network has one there
             }
-            let [fused, candle] = both(spec, size, residual);
-            assert_eq!(fused.len(), candle.len());
-            for (a, b) in fused.iter().zip(&candle) {
-                assert!((a - b).abs() < 1e-4, "{spec:?}: {a} and {b}");
+            let [single, double, candle] = each(spec, size, residual);
+            for fused in [single, double] {
+                assert_eq!(fused.len(), candle.len());
+                for (a, b) in fused.iter().zip(&candle) {
+                    assert!((a - b).abs() < 1e-4, "{spec:?}: {a} and {b}");
+                }
             }
         }
     }

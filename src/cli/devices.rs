@@ -1,0 +1,86 @@
+//! `camlens devices`.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use crate::cam::{self, Map, Recipe};
+use crate::engine::Engine;
+use crate::framing::Framing;
+use crate::model::ModelChoice;
+use crate::model::device;
+use crate::photo::Photo;
+use crate::report::milliseconds;
+
+/// Which devices there are.
+pub fn list() -> String {
+    device::list()
+        .iter()
+        .map(|status| match &status.unusable {
+            None => format!("{}: usable\n", status.choice),
+            Some(reason) => format!("{}: not usable: {reason}\n", status.choice),
+        })
+        .collect()
+}
+
+/// Runs a photo on every usable device; the CPU's maps are what the others are
+/// compared with.
+/// # Errors
+/// Where the photo or the model can't be used.
+pub fn check(model: &ModelChoice) -> anyhow::Result<String> {
+    const PHOTO: &[u8] = include_bytes!("../../assets/samples/cat.png");
+    let photo = Photo::decode("cat.png", PHOTO)?;
+    let mut text = String::new();
+    let mut reference: Option<Vec<Map>> = None;
+    for status in device::list() {
+        let device = status.choice;
+        if let Some(reason) = status.unusable {
+            let _ = writeln!(text, "{device}: not usable: {reason}");
+            continue;
+        }
+        let mut engine = Engine::open(model, device)?;
+        if engine.device() != device {
+            let _ = writeln!(text, "{device}: failed: {}", engine.notices().join(" "));
+            continue;
+        }
+        // The first run of a process is slower than the others.
+        engine.analyse(&photo, Framing::Crop)?;
+        let analysis = engine.analyse(&photo, Framing::Crop)?;
+        let layers = analysis.model.architecture.layers();
+        let started = Instant::now();
+        let evidence = engine.evidence(analysis.top(), layers)?;
+        let back = milliseconds(started.elapsed());
+        let maps = evidence
+            .iter()
+            .flat_map(|evidence| Recipe::all().map(move |recipe| cam::explain(recipe, evidence)));
+        let maps: Vec<Map> = maps.collect();
+        let difference = match &reference {
+            None => "the reference".into(),
+            Some(reference) => format!(
+                "maps differ by at most {:.1e} of their largest cell",
+                largest_difference(reference, &maps)
+            ),
+        };
+        let _ = writeln!(
+            text,
+            "{device}: {} forward {:.1} ms, {} layers back {back:.1} ms; {difference}",
+            analysis.model.architecture.name(),
+            milliseconds(analysis.timings.forward),
+            layers.len(),
+        );
+        reference.get_or_insert(maps);
+    }
+    Ok(text)
+}
+
+/// The largest difference of two cells, as a share of the largest cell of its map.
+fn largest_difference(reference: &[Map], maps: &[Map]) -> f32 {
+    let of_map = |(a, b): (&Map, &Map)| {
+        let largest = a
+            .cells
+            .iter()
+            .fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
+        let pairs = a.cells.iter().zip(&b.cells);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+    };
+    reference.iter().zip(maps).map(of_map).fold(0.0, f32::max)
+}

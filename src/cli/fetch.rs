@@ -1,0 +1,81 @@
+//! `camlens fetch`.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::FetchArgs;
+use crate::model::hub::{self, Hub};
+
+/// Without progress for so long a download is given up.
+const STALLED: Duration = Duration::from_mins(1);
+
+/// Fetches weights, or lists what can be fetched.
+///
+/// # Errors
+/// Whatever stands in its way, in words for the user.
+pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<()> {
+    let mut out = io::stdout();
+    let Some(name) = &arguments.name else {
+        for known in &hub::CATALOGUE {
+            let here = if known.cached().is_some() { "here" } else { "" };
+            writeln!(
+                out,
+                "{:<24} {:<11} {:>4} MB  {:<13} {:<24} {here}",
+                known.name, known.network, known.megabytes, known.licence, known.accuracy
+            )?;
+        }
+        return Ok(());
+    };
+    let known = hub::find(name)
+        .with_context(|| format!("There is no {name} in the catalogue; camlens fetch lists it."))?;
+    let mut fetch = Hub::from_env()
+        .fetch(known, Arc::new(|| ()))
+        .context("The system has no thread to give")?;
+    let terminal = io::stderr().is_terminal();
+    let mut told = u64::MAX;
+    loop {
+        let result = fetch.wait(Duration::from_millis(200));
+        if let Some(progress) = fetch.progress() {
+            let percent = 100 * progress.done / progress.total.max(1);
+            // A line for each tenth where nobody watches.
+            let step = if terminal { percent } else { percent / 10 };
+            if step != told {
+                told = step;
+                let speed = fetch
+                    .speed()
+                    .map_or(String::new(), |speed| format!(", {:.1} MB/s", speed / 1e6));
+                let line = format!(
+                    "{}: {percent} % of {:.1} MB{speed}",
+                    known.name,
+                    progress.total as f64 / 1e6
+                );
+                if terminal {
+                    eprint!("\r\x1b[K{line}");
+                } else {
+                    eprintln!("{line}");
+                }
+            }
+        }
+        if let Some(result) = result {
+            if terminal {
+                eprintln!();
+            }
+            let fetched = result?;
+            if !fetched.checked {
+                eprintln!("camlens: the hub announced no SHA-256: only the size was checked.");
+            }
+            writeln!(out, "{}", fetched.path.display())?;
+            return Ok(());
+        }
+        if fetch.silence() > STALLED {
+            bail!(
+                "{} could not be fetched: nothing has come for {} seconds. What is there is kept: fetch it again to go on.",
+                known.name,
+                STALLED.as_secs()
+            );
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The networks that are known, and how they are recognised: by the names and
+//! shapes of their tensors.
+
+use super::weights::{Checkpoint, WeightsError};
+use crate::analysis::Layer;
+
+/// The networks that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    /// ResNets as torchvision and timm build them, stride in the 3×3 convolution ("v1.5").
+    ResNet18,
+    /// As `ResNet18`, with more basic blocks.
+    ResNet34,
+    /// With bottleneck blocks.
+    ResNet50,
+    /// As `ResNet50`, with more blocks.
+    ResNet101,
+    /// As `ResNet101`, with more blocks.
+    ResNet152,
+    /// EfficientNet-Lite0.
+    EfficientNetLite0,
+}
+
+/// Three stages of a ResNet and the last, and the convolution before its last batch-norm.
+const RESNET_LAYERS: [Layer; 5] = [
+    Layer::Layer1,
+    Layer::Layer2,
+    Layer::Layer3,
+    Layer::Last,
+    Layer::LastConv,
+];
+
+impl Architecture {
+    /// Every one of them.
+    pub const ALL: [Self; 6] = [
+        Self::ResNet18,
+        Self::ResNet34,
+        Self::ResNet50,
+        Self::ResNet101,
+        Self::ResNet152,
+        Self::EfficientNetLite0,
+    ];
+
+    /// The name in the field.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ResNet18 => "ResNet-18",
+            Self::ResNet34 => "ResNet-34",
+            Self::ResNet50 => "ResNet-50",
+            Self::ResNet101 => "ResNet-101",
+            Self::ResNet152 => "ResNet-152",
+            Self::EfficientNetLite0 => "EfficientNet-Lite0",
+        }
+    }
+
+    /// Blocks in each stage, and whether they are bottlenecks; none if it is no ResNet
+    /// (He et al. 2015, arXiv 1512.03385, table 1).
+    #[must_use]
+    pub(super) fn blocks(self) -> Option<([usize; 4], BlockKind)> {
+        match self {
+            Self::ResNet18 => Some(([2, 2, 2, 2], BlockKind::Basic)),
+            Self::ResNet34 => Some(([3, 4, 6, 3], BlockKind::Basic)),
+            Self::ResNet50 => Some(([3, 4, 6, 3], BlockKind::Bottleneck)),
+            Self::ResNet101 => Some(([3, 4, 23, 3], BlockKind::Bottleneck)),
+            Self::ResNet152 => Some(([3, 8, 36, 3], BlockKind::Bottleneck)),
+            Self::EfficientNetLite0 => None,
+        }
+    }
+
+    /// The target layers that can be explained, from the first to the last.
+    #[must_use]
+    pub fn layers(self) -> &'static [Layer] {
+        match self {
+            Self::EfficientNetLite0 => &[Layer::Last],
+            _ => &RESNET_LAYERS,
+        }
+    }
+
+    /// What a layer is called in this network.
+    #[must_use]
+    pub fn layer_name(self, layer: Layer) -> &'static str {
+        match (layer, self) {
+            (Layer::Layer1, _) => "layer1",
+            (Layer::Layer2, _) => "layer2",
+            (Layer::Layer3, _) => "layer3",
+            (Layer::Last, Self::EfficientNetLite0) => "last",
+            (Layer::Last, _) => "layer4",
+            (Layer::LastConv, Self::ResNet18) => "layer4.1.conv2",
+            (Layer::LastConv, Self::ResNet34) => "layer4.2.conv2",
+            (Layer::LastConv, _) => "layer4.2.conv3",
+        }
+    }
+
+    /// The layer of a name; `last` is known everywhere.
+    ///
+    /// # Errors
+    /// Which layers there are.
+    pub fn find_layer(self, name: &str) -> Result<Layer, String> {
+        if name == "last" {
+            return Ok(Layer::Last);
+        }
+        let layers = self.layers().iter().copied();
+        let mut found = layers
+            .clone()
+            .filter(|layer| self.layer_name(*layer) == name);
+        found.next().ok_or_else(|| {
+            let names: Vec<&str> = layers.map(|layer| self.layer_name(layer)).collect();
+            format!(
+                "{} has no layer {name:?} that can be explained. Give last or one of {}.",
+                self.name(),
+                names.join(", ")
+            )
+        })
+    }
+}
+
+/// The two kinds of residual blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Two 3×3 convolutions.
+    Basic,
+    /// 1×1, 3×3, 1×1, the last to four times as many channels.
+    Bottleneck,
+}
+
+/// How an EfficientNet-Lite0's tensors are named, which also tells how it pads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiteNames {
+    /// `_blocks.0._depthwise_conv.weight`: padding as TensorFlow.
+    Source,
+    /// `blocks.0.0.conv_dw.weight`: timm's own training, symmetric padding.
+    Timm,
+    /// The same names for TensorFlow's weights (`tf_efficientnet_lite0`).
+    TimmFromTensorFlow,
+}
+
+/// What a checkpoint holds.
+pub struct Recognised {
+    /// The network.
+    pub architecture: Architecture,
+    /// How its tensors are named, where there is a choice.
+    pub names: LiteNames,
+}
+
+/// Recognises a network and enters its prefix. `declared` is what a `config.json`
+/// or the file's name says of it (timm's name).
+///
+/// # Errors
+/// [`WeightsError::Architecture`] with what the file seems to hold.
+pub fn recognise(checkpoint: &mut Checkpoint, declared: &str) -> Result<Recognised, WeightsError> {
+    let refuse = |checkpoint: &Checkpoint, what: String| {
+        Err(WeightsError::Architecture {
+            name: checkpoint.name().to_owned(),
+            what,
+        })
+    };
+    let lite = [
+        ("_conv_stem.weight", LiteNames::Source),
+        (
+            "blocks.0.0.conv_dw.weight",
+            if declared.starts_with("tf_") {
+                LiteNames::TimmFromTensorFlow
+            } else {
+                LiteNames::Timm
+            },
+        ),
+    ];
+    for (marker, names) in lite {
+        let prefixes = prefixes(checkpoint, |name| name.strip_suffix(marker));
+        if let Some(prefix) = one_of(checkpoint, prefixes)? {
+            checkpoint.enter(&prefix);
+            return Ok(Recognised {
+                architecture: Architecture::EfficientNetLite0,
+                names,
+            });
+        }
+    }
+    let prefixes = prefixes(checkpoint, |name| {
+        let name = name.strip_suffix(".conv1.weight")?;
+        let (rest, block) = name.rsplit_once('.')?;
+        block.parse::<usize>().ok()?;
+        rest.strip_suffix(['1', '2', '3', '4'])?
+            .strip_suffix("layer")
+    });
+    let Some(prefix) = one_of(checkpoint, prefixes)? else {
+        let first: Vec<&str> = checkpoint.names().take(3).collect();
+        let what = if first.is_empty() {
+            "no tensors".into()
+        } else {
+            format!(
+                "no network that camlens knows (its tensors are called {}, …)",
+                first.join(", ")
+            )
+        };
+        return refuse(checkpoint, what);
+    };
+    checkpoint.enter(&prefix);
+    resnet(checkpoint).map_or_else(
+        |what| refuse(checkpoint, what),
+        |architecture| {
+            Ok(Recognised {
+                architecture,
+                names: LiteNames::Source,
+            })
+        },
+    )
+}
+
+/// What stands before the network's names, wherever `strip` finds one.
+fn prefixes<'a>(
+    checkpoint: &'a Checkpoint,
+    strip: impl Fn(&'a str) -> Option<&'a str>,
+) -> Vec<String> {
+    let mut prefixes: Vec<String> = checkpoint
+        .names()
+        .filter_map(strip)
+        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+        .map(str::to_owned)
+        .collect();
+    prefixes.dedup();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    prefixes
+}
+
+fn one_of(checkpoint: &Checkpoint, prefixes: Vec<String>) -> Result<Option<String>, WeightsError> {
+    match <[String; 1]>::try_from(prefixes) {
+        Ok([prefix]) => Ok(Some(prefix)),
+        Err(none) if none.is_empty() => Ok(None),
+        Err(several) => Err(WeightsError::Architecture {
+            name: checkpoint.name().to_owned(),
+            what: format!(
+                "{} networks ({}); save the one you mean on its own",
+                several.len(),
+                several.join(", ")
+            ),
+        }),
+    }
+}
+
+/// Which ResNet it is. One that lacks blocks counts as the smallest that has all
+/// those found, so that loading can name what is missing.
+fn resnet(checkpoint: &Checkpoint) -> Result<Architecture, String> {
+    let has = |name: &str| checkpoint.shape(name).is_some();
+    let count = |stage: usize| {
+        let blocks = (0..100).filter(|block| has(&format!("layer{stage}.{block}.conv1.weight")));
+        blocks.max().map_or(0, |last| last + 1)
+    };
+    let found: [usize; 4] = std::array::from_fn(|stage| count(stage + 1));
+    let has_conv3 = |block| (1..5).any(|stage| has(&format!("layer{stage}.{block}.conv3.weight")));
+    let kind = if has_conv3(0) || has_conv3(1) {
+        BlockKind::Bottleneck
+    } else {
+        BlockKind::Basic
+    };
+    let width = checkpoint.shape("layer1.0.conv2.weight");
+    if kind == BlockKind::Bottleneck && width.is_some_and(|shape| shape != [64, 64, 3, 3]) {
+        return Err("a ResNet with other widths or groups (Wide ResNet or ResNeXt)".into());
+    }
+    if has("conv1.0.weight") {
+        return Err("a ResNet with a deep stem (timm's ResNet-C or -D)".into());
+    }
+    if has("layer1.0.se.fc1.weight") || has("layer1.0.se.conv.weight") {
+        return Err("a ResNet with squeeze-and-excitation".into());
+    }
+    let covers = |architecture: &Architecture| {
+        architecture.blocks().is_some_and(|(blocks, its_kind)| {
+            its_kind == kind
+                && blocks
+                    .iter()
+                    .zip(found)
+                    .all(|(blocks, found)| *blocks >= found)
+        })
+    };
+    let known = Architecture::ALL.into_iter().find(covers);
+    known.ok_or_else(|| {
+        let kind = match kind {
+            BlockKind::Basic => "basic",
+            BlockKind::Bottleneck => "bottleneck",
+        };
+        let [a, b, c, d] = found;
+        format!("a ResNet with {a}, {b}, {c} and {d} {kind} blocks")
+    })
+}
+
+/// The linear layer at the end: the name of its tensors without `.weight`, or what
+/// stands in the way.
+pub fn find_head(checkpoint: &Checkpoint, own: &str) -> Result<String, String> {
+    // `fc` in torchvision and timm; the others where people put their own.
+    let names = [
+        own,
+        "fc",
+        "classifier",
+        "head.fc",
+        "head",
+        "linear",
+        "last_linear",
+    ];
+    let mut prefixes = vec![checkpoint.prefix()];
+    while let Some(shorter) = prefixes.last().and_then(|last| last.strip_suffix('.')) {
+        prefixes.push(shorter.rfind('.').map_or("", |dot| &shorter[..=dot]));
+    }
+    for prefix in prefixes {
+        for name in names {
+            let whole = format!("/{prefix}{name}");
+            let is_matrix = |tensor: &str| {
+                checkpoint
+                    .shape(&format!("/{tensor}"))
+                    .is_some_and(|shape| shape.len() == 2)
+            };
+            if is_matrix(&format!("{prefix}{name}.weight")) {
+                return Ok(whole);
+            }
+            // nn.Sequential(Dropout, Linear), as people build for fine-tuning.
+            let start = format!("{prefix}{name}.");
+            let inner: Vec<&str> = checkpoint
+                .names()
+                .filter(|tensor| {
+                    tensor.starts_with(&start) && tensor.ends_with(".weight") && is_matrix(tensor)
+                })
+                .collect();
+            match inner[..] {
+                [] => {}
+                [only] => return Ok(format!("/{}", only.trim_end_matches(".weight"))),
+                _ => {
+                    return Err(format!(
+                        "its classifier has {} linear layers ({}); camlens needs one after global average pooling",
+                        inner.len(),
+                        inner.join(", ")
+                    ));
+                }
+            }
+        }
+    }
+    Err(format!("{}{own}.weight is missing", checkpoint.prefix()))
+}

@@ -1,0 +1,307 @@
+//! What is done to pixels before the network sees them, and how large its input is.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::architecture::{Architecture, LiteNames};
+use crate::framing::InputSize;
+
+/// Mean and standard deviation for each channel, of values in 0..=1, and the size of
+/// the input: `x = (byte / 255 − mean) / std`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Red, green, blue.
+    pub mean: [f32; 3],
+    /// Red, green, blue; never 0.
+    pub std: [f32; 3],
+    /// The size of the input.
+    pub size: InputSize,
+}
+
+/// Means and standard deviations with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// ImageNet's statistics, as torchvision and most of timm use them.
+    Imagenet,
+    /// 0..=1 as it is, without mean and standard deviation.
+    Tutorial,
+    /// Mean 0.5 and standard deviation 0.5: −1..=1.
+    Half,
+}
+
+impl Preset {
+    /// Every preset, in the order of menus.
+    pub const ALL: [Self; 3] = [Self::Imagenet, Self::Tutorial, Self::Half];
+
+    /// The name in menus.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imagenet => "ImageNet",
+            Self::Tutorial => "Tutorial (no normalisation)",
+            Self::Half => "0.5 / 0.5",
+        }
+    }
+
+    /// Mean and standard deviation.
+    #[must_use]
+    pub fn statistics(self) -> ([f32; 3], [f32; 3]) {
+        match self {
+            // torchvision's ImageNet statistics.
+            Self::Imagenet => ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            Self::Tutorial => ([0.0; 3], [1.0; 3]),
+            Self::Half => ([0.5; 3], [0.5; 3]),
+        }
+    }
+}
+
+/// The preprocessing as the user asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum PreprocessChoice {
+    /// From a `config.json` beside the weights, else what the network is usually
+    /// trained with.
+    #[default]
+    Model,
+    /// A preset's mean and standard deviation, the model's input size.
+    Preset(Preset),
+    /// All by hand.
+    Custom(Preprocessing),
+}
+
+impl PreprocessChoice {
+    /// What is used, given the model's own.
+    #[must_use]
+    pub fn over(self, own: Preprocessing) -> Preprocessing {
+        match self {
+            Self::Model => own,
+            Self::Preset(preset) => {
+                let (mean, std) = preset.statistics();
+                Preprocessing { mean, std, ..own }
+            }
+            Self::Custom(custom) => custom,
+        }
+    }
+}
+
+impl Preprocessing {
+    /// What a network is usually trained with.
+    #[must_use]
+    pub fn usual(architecture: Architecture, names: LiteNames) -> Self {
+        let (mean, std) = match (architecture, names) {
+            // TensorFlow's constants for the Lite models: (byte − 127) / 128.
+            (Architecture::EfficientNetLite0, LiteNames::Source) => {
+                ([127.0 / 255.0; 3], [128.0 / 255.0; 3])
+            }
+            // timm's for the same weights.
+            (Architecture::EfficientNetLite0, LiteNames::TimmFromTensorFlow) => {
+                Preset::Half.statistics()
+            }
+            _ => Preset::Imagenet.statistics(),
+        };
+        Self {
+            mean,
+            std,
+            size: InputSize::default(),
+        }
+    }
+
+    /// Whether a network can be given such an input.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { mean, std, size } = *self;
+        InputSize::new(size.crop, size.short)?;
+        if mean.iter().any(|value| !value.is_finite()) {
+            return Err("The mean must be a number for each channel.".into());
+        }
+        if std.iter().any(|value| !value.is_finite() || *value < 1e-4) {
+            return Err("The standard deviation must be above 0 for each channel.".into());
+        }
+        Ok(())
+    }
+
+    /// What becomes of every byte of a channel.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
+    pub fn table(&self, channel: usize) -> [f32; 256] {
+        let (mean, std) = (f64::from(self.mean[channel]), f64::from(self.std[channel]));
+        std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32)
+    }
+}
+
+impl fmt::Display for Preprocessing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: [f32; 3]| values.map(|value| format!("{value:.3}")).join(", ");
+        write!(
+            f,
+            "mean {}; std {}; input {}",
+            list(self.mean),
+            list(self.std),
+            self.size.crop
+        )
+    }
+}
+
+/// Three numbers, or one for all channels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Channels(pub [f32; 3]);
+
+impl FromStr for Channels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Result<Vec<f32>, _> =
+            text.split(',').map(|part| part.trim().parse()).collect();
+        match numbers.as_deref() {
+            Ok([r, g, b]) => Ok(Self([*r, *g, *b])),
+            Ok([all]) => Ok(Self([*all; 3])),
+            _ => Err("give one number, or three with commas between them".into()),
+        }
+    }
+}
+
+/// What a timm `config.json` says of a model.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// timm's name of the network, or nothing.
+    pub architecture: String,
+    /// Mean, standard deviation, input size.
+    pub preprocessing: Option<Preprocessing>,
+    /// Names of the classes.
+    pub labels: Option<Vec<String>>,
+    /// What it asks for that camlens does otherwise.
+    pub notices: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct TimmConfig {
+    #[serde(default)]
+    architecture: String,
+    pretrained_cfg: Option<TimmInput>,
+    label_names: Option<Vec<String>>,
+    // Older files have these at the top.
+    #[serde(flatten)]
+    input: TimmInput,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct TimmInput {
+    mean: Option<[f32; 3]>,
+    std: Option<[f32; 3]>,
+    input_size: Option<[usize; 3]>,
+    crop_pct: Option<f64>,
+    interpolation: Option<String>,
+}
+
+/// timm's default where a configuration does not say.
+const USUAL_CROP: f64 = 0.875;
+
+impl Config {
+    /// Reads the `config.json` beside a weight file, if it is timm's.
+    #[must_use]
+    pub fn beside(weights: &Path) -> Self {
+        let path = weights.with_file_name("config.json");
+        let Ok(text) = fs::read_to_string(&path) else {
+            return Self::default();
+        };
+        match Self::parse(&text) {
+            Ok(config) => config,
+            Err(problem) => Self {
+                notices: vec![format!(
+                    "config.json beside the weights was not used: {problem}."
+                )],
+                ..Self::default()
+            },
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked below
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: TimmConfig = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let input = config.pretrained_cfg.unwrap_or(config.input);
+        let mut notices = Vec::new();
+        let preprocessing = match (input.mean, input.std) {
+            (Some(mean), Some(std)) => {
+                let crop = input
+                    .input_size
+                    .map_or(InputSize::default().crop, |[_, side, _]| side);
+                let percent = input.crop_pct.unwrap_or(USUAL_CROP);
+                if !(0.1..=1.0).contains(&percent) {
+                    return Err(format!("its crop_pct is {percent}"));
+                }
+                // timm: scale_size = floor(img_size / crop_pct).
+                let short = (crop as f64 / percent).floor() as usize;
+                let size = InputSize::new(crop, short)?;
+                let preprocessing = Preprocessing { mean, std, size };
+                preprocessing.check()?;
+                Some(preprocessing)
+            }
+            _ => None,
+        };
+        if let Some(kind) = input.interpolation.filter(|kind| kind != "bilinear") {
+            notices.push(format!(
+                "config.json asks for {kind} resizing; camlens resizes bilinearly, which changes scores a little."
+            ));
+        }
+        Ok(Self {
+            architecture: config.architecture,
+            preprocessing,
+            labels: config.label_names,
+            notices,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_presets_do_what_their_names_say() {
+        let own = Preprocessing::usual(Architecture::ResNet18, LiteNames::Source);
+        for (preset, black, white) in [
+            (Preset::Imagenet, -0.485 / 0.229, (1.0 - 0.485) / 0.229),
+            (Preset::Tutorial, 0.0, 1.0),
+            (Preset::Half, -1.0, 1.0),
+        ] {
+            let table = PreprocessChoice::Preset(preset).over(own).table(0);
+            assert!((table[0] - black).abs() < 1e-6 && (table[255] - white).abs() < 1e-6);
+        }
+        let lite = Preprocessing::usual(Architecture::EfficientNetLite0, LiteNames::Source);
+        assert!((lite.table(2)[255] - 1.0).abs() < 1e-6 && lite.table(1)[127].abs() < 1e-6);
+    }
+
+    #[test]
+    fn timms_config_is_read() {
+        let config = Config::parse(
+            r#"{"architecture": "resnet50", "num_classes": 2, "label_names": ["a", "b"],
+                "pretrained_cfg": {"input_size": [3, 288, 288], "crop_pct": 0.95, "interpolation": "bicubic",
+                                   "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2], "first_conv": "conv1"}}"#,
+        )
+        .unwrap();
+        let preprocessing = config.preprocessing.unwrap();
+        assert_eq!(
+            (preprocessing.size.crop, preprocessing.size.short),
+            (288, 303)
+        );
+        assert!((preprocessing.mean[1] - 0.4).abs() < 1e-6);
+        assert_eq!(config.labels.unwrap(), ["a", "b"]);
+        assert!(config.notices[0].contains("bicubic"));
+        // Some other program's.
+        assert!(
+            Config::parse(r#"{"model_type": "bert"}"#)
+                .unwrap()
+                .preprocessing
+                .is_none()
+        );
+        for broken in ["[]", "{", r#"{"mean": [0, 0, 0], "std": [0, 1, 1]}"#] {
+            assert!(Config::parse(broken).is_err(), "{broken}");
+        }
+    }
+}
