@@ -396,3 +396,73 @@ fn the_command_line_fetches_and_lists() {
         "{message}"
     );
 }
+
+#[test]
+fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
+    use camlens::app::{App, Latest, Launch};
+    use camlens::cli::WindowArgs;
+    use camlens::model::ModelChoice;
+    use camlens::model::device::DeviceChoice;
+    use eframe::egui::accesskit::Role;
+    use egui_kittest::kittest::Queryable;
+
+    // What it serves is no network at all.
+    let server = Server::start(Manner::Slow);
+    let cache = tempfile::tempdir().unwrap();
+    let launch = Launch {
+        overrides: WindowArgs {
+            photos: vec!["assets/samples/cat.png".into()],
+            model: Some(ModelChoice::BuiltIn),
+            device: Some(DeviceChoice::Cpu),
+            ..WindowArgs::default()
+        },
+        picker: Arc::new(|_| Box::pin(async { None })),
+        remember: false,
+        hub: server.hub(cache.path()),
+    };
+    let mut harness = egui_kittest::Harness::builder()
+        .with_size([1100.0, 750.0])
+        .build_eframe(|cc| App::new(cc, launch).unwrap());
+    let until = |harness: &mut egui_kittest::Harness<App>, so: &dyn Fn(&App) -> bool| {
+        let started = Instant::now();
+        while !so(harness.state()) {
+            assert!(started.elapsed() < Duration::from_mins(1), "waited in vain");
+            thread::sleep(Duration::from_millis(5));
+            harness.run_steps(1);
+        }
+        harness.run_steps(2);
+    };
+    until(&mut harness, &|app| {
+        matches!(app.state().latest, Latest::Ready(_))
+    });
+    assert_eq!(
+        server.requests.load(Ordering::SeqCst),
+        0,
+        "nothing is fetched unasked"
+    );
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Model")
+        .click();
+    harness.run_steps(2);
+    harness.get_by_label("Get weights…").click();
+    harness.run_steps(3);
+    let fetch = format!("Fetch {}", weights().name);
+    harness.get_by_label(&fetch).click();
+    harness.run_steps(3);
+    thread::sleep(Duration::from_millis(400));
+    harness.run_steps(2);
+    harness.get_by_label("Stop").click();
+    harness.run_steps(2);
+    until(&mut harness, &|app| app.state().info.is_some());
+    harness.get_by_label_contains("was stopped. What is there is kept");
+    let kept = parts(cache.path())[0];
+    assert!(kept > 0 && kept < 1_000_000);
+
+    server.set(Manner::Whole);
+    harness.get_by_label(&fetch).click();
+    harness.run_steps(2);
+    until(&mut harness, &|app| app.state().error.is_some());
+    harness.get_by_label_contains("is not a weight file that can be read");
+    assert_eq!(harness.state().state().settings.model, ModelChoice::BuiltIn);
+    harness.get_by_label(&format!("Use {}", weights().name));
+}

@@ -220,7 +220,11 @@ fn overlay_detail(
     heat: Option<&Heat>,
     wanted: Subject,
 ) -> String {
-    let mut parts = vec![analysis.model.architecture.layer_name(now.layer).to_owned()];
+    let layer = analysis.model.architecture.layer_name(now.layer);
+    let mut parts = vec![match heat {
+        Some(heat) => format!("{layer}, {}×{} cells", heat.map.height, heat.map.width),
+        None => layer.to_owned(),
+    }];
     if now != wanted && state.layers.is_pending(wanted.class) {
         parts.push("the next one is being made…".into());
     }
@@ -255,6 +259,8 @@ fn pane_menu_ui(
     let class = app.state.class_in(analysis);
     let settings = &mut app.state.settings;
     let held = &mut app.state.held[side.index()];
+    // Room for the triangle.
+    let rect = rect.with_max_x(rect.right() - 16.0);
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().button_padding = vec2(2.0, 0.0);
@@ -295,6 +301,7 @@ fn pane_menu_ui(
                 format!("What the {place} map shows"),
             )
         });
+        triangle(ui.painter(), response.rect, ui.visuals().weak_text_color());
         response.on_hover_text("Choose the method, layer and class of this map");
         ui.add(egui::Label::new(RichText::new(detail).small().weak()).truncate());
     });
@@ -368,6 +375,14 @@ fn outline_seen(painter: &Painter, placement: &Placement, photo: Rect) {
             StrokeKind::Middle,
         );
     }
+}
+
+/// What says that a title opens a menu.
+fn triangle(painter: &Painter, title: Rect, colour: Color32) {
+    let centre = title.right_center() + vec2(9.0, 1.0);
+    let corners = [vec2(-4.0, -2.5), vec2(4.0, -2.5), vec2(0.0, 2.5)];
+    let corners = corners.map(|corner| centre + corner).to_vec();
+    painter.add(egui::Shape::convex_polygon(corners, colour, Stroke::NONE));
 }
 
 /// A line of text at the bottom of a pane.

@@ -15,10 +15,10 @@ pub fn show(app: &mut App, ctx: &Context) {
     egui::Window::new("Weights from the Hugging Face hub")
         .open(&mut open)
         .collapsible(false)
-        .default_width(560.0)
+        .default_width(640.0)
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ctx, |ui| {
-            ui.label("ImageNet classifiers with 1000 classes, trained and published by others. They are kept in the hub's shared cache.");
+            ui.label("ImageNet classifiers with 1000 classes, trained and published by others. What is fetched is kept in the hub's shared cache and becomes the model.");
             ui.add_space(6.0);
             egui::ScrollArea::both().max_height(360.0).show(ui, |ui| catalogue_ui(app, ui));
             if let Some(fetch) = &app.fetch {
@@ -54,8 +54,7 @@ fn catalogue_ui(app: &mut App, ui: &mut Ui) {
                             .push(Command::UseModel(ModelChoice::File(path)));
                     }
                 } else {
-                    let button =
-                        ui.add_enabled(app.fetch.is_none(), egui::Button::new("Fetch and use"));
+                    let button = ui.add_enabled(app.fetch.is_none(), egui::Button::new("Fetch"));
                     button.widget_info(|| named(&format!("Fetch {}", known.name)));
                     if button.clicked() {
                         app.commands.push(Command::Fetch(known));

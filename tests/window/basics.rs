@@ -1,132 +1,6 @@
-//! The window, clicked through without a display: every control by its name.
+//! Photos, classes, looks, keys, sizes.
 
-// A test that can't go on should stop where it is.
-#![allow(clippy::unwrap_used)]
-
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-use camlens::analysis::Analysis;
-use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Side, Thumbnail, View};
-use camlens::cam::Method;
-use camlens::cli::WindowArgs;
-use camlens::colormap::Colormap;
-use camlens::framing::Framing;
-use camlens::heatmap::Scaling;
-use camlens::model::ModelChoice;
-use camlens::model::device::DeviceChoice;
-use camlens::model::hub::Hub;
-use eframe::egui::{self, Event, Key, accesskit::Role};
-use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
-
-const CAT: &str = "assets/samples/cat.png";
-const COFFEE: &str = "assets/samples/coffee.png";
-
-/// A picker that answers with these paths, as often as it is asked.
-fn picker(paths: Option<Vec<PathBuf>>) -> Picker {
-    Arc::new(move |_| {
-        let paths = paths.clone();
-        Box::pin(async move { paths })
-    })
-}
-
-fn window_with(photos: &[&str], picker: Picker) -> Harness<'static, App> {
-    let launch = Launch {
-        overrides: WindowArgs {
-            photos: photos.iter().map(PathBuf::from).collect(),
-            model: Some(ModelChoice::BuiltIn),
-            device: Some(DeviceChoice::Cpu),
-            ..WindowArgs::default()
-        },
-        picker,
-        remember: false,
-        hub: Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
-    };
-    let mut harness = Harness::builder()
-        .with_size([1100.0, 750.0])
-        .build_eframe(|cc| App::new(cc, launch).unwrap());
-    harness.run_steps(2);
-    harness
-}
-
-fn window(photos: &[&str]) -> Harness<'static, App> {
-    window_with(photos, picker(None))
-}
-
-/// Draws frames until something is so.
-fn wait(harness: &mut Harness<App>, what: &str, so: impl Fn(&App) -> bool) {
-    let started = Instant::now();
-    while !so(harness.state()) {
-        assert!(
-            started.elapsed() < Duration::from_mins(1),
-            "waited in vain: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-        harness.run_steps(1);
-    }
-    harness.run_steps(2);
-}
-
-fn ready(app: &App) -> bool {
-    matches!(app.state().latest, Latest::Ready(_))
-}
-
-/// A window that shows the cat and its maps.
-fn cat() -> Harness<'static, App> {
-    let mut harness = window(&[CAT]);
-    wait(&mut harness, "the cat", ready);
-    harness
-}
-
-fn shows(app: &App, name: &str) -> bool {
-    ready(app)
-        && app
-            .state()
-            .latest
-            .shown()
-            .is_some_and(|shown| shown.photo.name == name)
-}
-
-/// The answer on screen.
-fn analysis(harness: &Harness<App>) -> Arc<Analysis> {
-    let shown = harness.state().state().latest.shown();
-    shown.unwrap().analysis.clone()
-}
-
-/// Chooses the framing `crop` and waits for its maps.
-fn crop(harness: &mut Harness<App>) {
-    harness.get_by_label("crop").click();
-    harness.run_steps(2);
-    wait(harness, "the crop", |app| {
-        let shown = app.state().latest.shown();
-        ready(app) && shown.is_some_and(|shown| shown.analysis.framing == Framing::Crop)
-    });
-}
-
-#[derive(Debug)]
-struct Drop(PathBuf);
-
-impl egui::DroppedFile for Drop {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|error| error.to_string())
-    }
-}
-
-fn drop_files(harness: &mut Harness<App>, paths: &[&str]) {
-    for path in paths {
-        harness
-            .input_mut()
-            .dropped_files
-            .push(Arc::new(Drop(path.into())));
-    }
-    harness.run_steps(1);
-}
+use super::*;
 
 #[test]
 fn the_start_screen_says_what_to_do_and_a_sample_opens() {
@@ -426,7 +300,8 @@ fn the_framing_runs_the_network_once_more() {
     let mut harness = cat();
     crop(&mut harness);
     harness.get_by_label_contains("seen cropped to 224×224");
-    harness.get_by_label_contains("7×7 cells");
+    // The status line and both panes.
+    assert_eq!(harness.query_all_by_label_contains("7×7 cells").count(), 3);
 }
 
 #[test]

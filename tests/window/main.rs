@@ -1,0 +1,232 @@
+//! The window, clicked through without a display: every control by its name.
+
+// A test that can't go on should stop where it is.
+#![allow(clippy::unwrap_used)]
+
+mod basics;
+mod layers;
+mod models;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use camlens::analysis::{Analysis, Layer};
+use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Side, Thumbnail, View};
+use camlens::cam::Method;
+use camlens::cli::WindowArgs;
+use camlens::colormap::Colormap;
+use camlens::framing::Framing;
+use camlens::heatmap::Scaling;
+use camlens::model::ModelChoice;
+use camlens::model::device::DeviceChoice;
+use camlens::model::hub::Hub;
+use eframe::egui::{self, Event, Key, accesskit::Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+
+const CAT: &str = "assets/samples/cat.png";
+const COFFEE: &str = "assets/samples/coffee.png";
+
+/// A picker that answers with these paths, as often as it is asked.
+fn picker(paths: Option<Vec<PathBuf>>) -> Picker {
+    Arc::new(move |_| {
+        let paths = paths.clone();
+        Box::pin(async move { paths })
+    })
+}
+
+fn window_with(photos: &[&str], picker: Picker) -> Harness<'static, App> {
+    let arguments = WindowArgs {
+        model: Some(ModelChoice::BuiltIn),
+        ..WindowArgs::default()
+    };
+    window_of(photos, arguments, picker)
+}
+
+fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<'static, App> {
+    let launch = Launch {
+        overrides: WindowArgs {
+            photos: photos.iter().map(PathBuf::from).collect(),
+            device: Some(DeviceChoice::Cpu),
+            ..arguments
+        },
+        picker,
+        remember: false,
+        hub: Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
+    };
+    let mut harness = Harness::builder()
+        .with_size([1100.0, 750.0])
+        .build_eframe(|cc| App::new(cc, launch).unwrap());
+    harness.run_steps(2);
+    harness
+}
+
+fn window(photos: &[&str]) -> Harness<'static, App> {
+    window_with(photos, picker(None))
+}
+
+/// Draws frames until something is so.
+fn wait(harness: &mut Harness<App>, what: &str, so: impl Fn(&App) -> bool) {
+    let started = Instant::now();
+    while !so(harness.state()) {
+        assert!(
+            started.elapsed() < Duration::from_mins(1),
+            "waited in vain: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+        harness.run_steps(1);
+    }
+    harness.run_steps(2);
+}
+
+fn ready(app: &App) -> bool {
+    matches!(app.state().latest, Latest::Ready(_))
+}
+
+/// A window that shows the cat and its maps.
+fn cat() -> Harness<'static, App> {
+    let mut harness = window(&[CAT]);
+    wait(&mut harness, "the cat", ready);
+    harness
+}
+
+fn shows(app: &App, name: &str) -> bool {
+    ready(app)
+        && app
+            .state()
+            .latest
+            .shown()
+            .is_some_and(|shown| shown.photo.name == name)
+}
+
+/// The answer on screen.
+fn analysis(harness: &Harness<App>) -> Arc<Analysis> {
+    let shown = harness.state().state().latest.shown();
+    shown.unwrap().analysis.clone()
+}
+
+/// Chooses the framing `crop` and waits for its maps.
+fn crop(harness: &mut Harness<App>) {
+    harness.get_by_label("crop").click();
+    harness.run_steps(2);
+    wait(harness, "the crop", |app| {
+        let shown = app.state().latest.shown();
+        ready(app) && shown.is_some_and(|shown| shown.analysis.framing == Framing::Crop)
+    });
+}
+
+#[derive(Debug)]
+struct Drop(PathBuf);
+
+impl egui::DroppedFile for Drop {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+fn drop_files(harness: &mut Harness<App>, paths: &[&str]) {
+    for path in paths {
+        harness
+            .input_mut()
+            .dropped_files
+            .push(Arc::new(Drop(path.into())));
+    }
+    harness.run_steps(1);
+}
+
+/// A ResNet-18 for three classes with made-up weights, and its folder.
+fn made_up_resnet() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pets.safetensors");
+    let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut conv = |conv: String, norm: String, shape: [usize; 4]| {
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            shapes.push((format!("{norm}.{part}"), vec![shape[0]]));
+        }
+        shapes.push((format!("{conv}.weight"), shape.to_vec()));
+    };
+    conv("conv1".into(), "bn1".into(), [64, 3, 7, 7]);
+    for stage in 0..4 {
+        let (width, before) = (64 << stage, 64 << usize::saturating_sub(stage, 1));
+        for block in 0..2 {
+            let at = format!("layer{}.{block}", stage + 1);
+            let cin = if block == 0 { before } else { width };
+            conv(
+                format!("{at}.conv1"),
+                format!("{at}.bn1"),
+                [width, cin, 3, 3],
+            );
+            conv(
+                format!("{at}.conv2"),
+                format!("{at}.bn2"),
+                [width, width, 3, 3],
+            );
+            if cin != width {
+                conv(
+                    format!("{at}.downsample.0"),
+                    format!("{at}.downsample.1"),
+                    [width, cin, 1, 1],
+                );
+            }
+        }
+    }
+    shapes.push(("fc.weight".into(), vec![3, 512]));
+    shapes.push(("fc.bias".into(), vec![3]));
+    let mut seed = 1u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as f32 / (1 << 24) as f32
+    };
+    let bytes: Vec<Vec<u8>> = shapes
+        .iter()
+        .map(|(name, shape)| {
+            let fan_in: usize = shape.iter().skip(1).product();
+            let scale = 2.0 * (3.0 / fan_in as f32).sqrt();
+            let count: usize = shape.iter().product();
+            let value = |u: f32| {
+                if shape.len() == 1 && !name.ends_with("bias") {
+                    0.5 + u
+                } else {
+                    scale * (u - 0.5)
+                }
+            };
+            (0..count)
+                .flat_map(|_| value(noise()).to_le_bytes())
+                .collect()
+        })
+        .collect();
+    let views = shapes.iter().zip(&bytes).map(|((name, shape), bytes)| {
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        (name, view.unwrap())
+    });
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    (folder, path)
+}
+
+/// A window with that network and the cat.
+fn pets() -> (tempfile::TempDir, Harness<'static, App>) {
+    let (folder, path) = made_up_resnet();
+    let arguments = WindowArgs {
+        model: Some(ModelChoice::File(path)),
+        ..WindowArgs::default()
+    };
+    let mut harness = window_of(&[CAT], arguments, picker(None));
+    wait(&mut harness, "the cat", ready);
+    (folder, harness)
+}
+
+fn map_at(side: Side, layer: Layer) -> impl Fn(&App) -> bool {
+    move |app| {
+        let state = app.state();
+        state.latest.shown().is_some_and(|shown| {
+            let subject = state.subject(side, &shown.analysis);
+            subject.layer == layer && state.map(&shown.analysis, subject).is_some()
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Models, class names, preprocessing, weights on demand.
+
+use super::*;
+
+#[test]
+fn models_and_names_are_dropped_remembered_and_refused() {
+    let (folder, path) = made_up_resnet();
+    let mut harness = cat();
+    drop_files(&mut harness, &[path.to_str().unwrap()]);
+    harness.run_steps(1);
+    wait(&mut harness, "the dropped model", |app| {
+        ready(app) && app.state().model.as_ref().unwrap().info.architecture.name() == "ResNet-18"
+    });
+    assert_eq!(
+        harness.state().state().settings.recent,
+        [ModelChoice::File(path.clone())]
+    );
+    let analysis_of = |harness: &Harness<App>| {
+        analysis(harness)
+            .model
+            .labels
+            .full(analysis(harness).top())
+            .to_owned()
+    };
+    assert!(analysis_of(&harness).starts_with("class "));
+
+    // Names for another number of classes change nothing.
+    let names = folder.path().join("names.txt");
+    std::fs::write(&names, "cat\ndog\n").unwrap();
+    drop_files(&mut harness, &[names.to_str().unwrap()]);
+    harness.run_steps(1);
+    wait(&mut harness, "the refusal", |app| {
+        app.state().error.is_some()
+    });
+    harness.get_by_label_contains("2 names and the model 3 classes");
+    assert!(harness.state().state().settings.labels.is_none());
+    std::fs::write(&names, "cat\ndog\nbird\n").unwrap();
+    drop_files(&mut harness, &[names.to_str().unwrap()]);
+    harness.run_steps(1);
+    wait(&mut harness, "the names", |app| {
+        ready(app)
+            && app
+                .state()
+                .latest
+                .shown()
+                .unwrap()
+                .analysis
+                .model
+                .labels_from
+                == "names.txt"
+    });
+    assert!(["cat", "dog", "bird"].contains(&analysis_of(&harness).as_str()));
+
+    // Back to the built-in model by the menu, and to the recent one.
+    for (item, classes) in [
+        ("EfficientNet-Lite0 (built in)", 1000),
+        ("pets.safetensors", 3),
+    ] {
+        harness
+            .get_by_role_and_label(Role::ComboBox, "Model")
+            .click();
+        harness.run_steps(2);
+        harness.get_by_label(item).click();
+        harness.run_steps(2);
+        wait(&mut harness, item, |app| {
+            ready(app) && app.state().latest.shown().unwrap().analysis.logits.len() == classes
+        });
+    }
+    assert!(
+        harness.state().state().settings.labels.is_none(),
+        "names belong to one model"
+    );
+    drop(folder);
+}
+
+#[test]
+fn preprocessing_is_edited_and_runs_the_network_anew() {
+    let (_folder, mut harness) = pets();
+    harness.get_by_label("Class names and input").click();
+    harness.run_steps(8);
+    harness.get_by_label_contains("numbers: no names were found");
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Preprocessing")
+        .click();
+    harness.run_steps(2);
+    harness.get_by_label("0.5 / 0.5").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the preset", |app| {
+        let shown = app.state().latest.shown();
+        let mean = shown.unwrap().analysis.preprocessing.mean;
+        ready(app) && mean.iter().all(|m| (*m - 0.5).abs() < 1e-6)
+    });
+    harness
+        .get_by_role_and_label(Role::SpinButton, "input size")
+        .set_value_accesskit(320.0);
+    harness.run_steps(2);
+    harness.get_by_label("crop").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the input size", |app| {
+        ready(app) && app.state().latest.shown().unwrap().analysis.placement.input == (320, 320)
+    });
+}
+
+#[test]
+fn offline_nothing_is_fetched_and_nothing_else_changes() {
+    let mut harness = cat();
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Model")
+        .click();
+    harness.run_steps(2);
+    harness.get_by_label("Get weights…").click();
+    harness.run_steps(3);
+    harness.get_by_label_contains("becomes the model");
+    harness.get_by_label("Fetch timm/resnet50.a1_in1k").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the message", |app| {
+        app.state().error.is_some()
+    });
+    harness.get_by_label_contains("can't be reached");
+    assert_eq!(harness.state().state().settings.model, ModelChoice::BuiltIn);
+    assert!(shows(harness.state(), "cat.png"));
+}
