@@ -10,7 +10,9 @@ mod keys;
 mod layer_book;
 mod layer_panel;
 mod model_panel;
+mod pane_header;
 mod panes;
+mod settings;
 mod start_screen;
 mod state;
 mod status;
@@ -40,9 +42,8 @@ use textures::Textures;
 use thumbnails::Thumbnails;
 
 pub use errands::{Picker, Picking};
-pub use state::{
-    ClassChoice, ClassOrder, Latest, PaneSettings, Settings, Side, State, Subject, Thumbnail, View,
-};
+pub use settings::{ClassOrder, PaneSettings, Settings, Side, View};
+pub use state::{ClassChoice, Latest, State, Subject, Thumbnail};
 pub use window::open_window;
 
 /// The key under which settings are stored.

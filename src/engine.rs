@@ -31,6 +31,9 @@ pub enum EngineError {
     /// The network failed while running, on the CPU too.
     #[error("The network could not run: {0}. Choose another photo or model.")]
     Run(String),
+    /// Nobody wanted the answer any more.
+    #[error("The work was given up for something newer.")]
+    Unwanted,
     /// A layer was asked for before anything ran, or one that the network does not have.
     #[error("{0}")]
     Layer(String),
@@ -237,6 +240,27 @@ impl Engine {
         class: ClassId,
         layers: &[Layer],
     ) -> Result<Vec<Evidence>, EngineError> {
+        self.evidence_while(class, layers, &|| true)
+    }
+
+    /// As [`Engine::evidence`], but given up between its steps when nobody wants it any
+    /// more.
+    ///
+    /// # Errors
+    /// As [`Engine::evidence`], and [`EngineError::Unwanted`].
+    pub fn evidence_while(
+        &mut self,
+        class: ClassId,
+        layers: &[Layer],
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Vec<Evidence>, EngineError> {
+        let go_on = || {
+            if wanted() {
+                Ok(())
+            } else {
+                Err(EngineError::Unwanted)
+            }
+        };
         let architecture = self.model.info.architecture;
         if let Some(layer) = layers
             .iter()
@@ -268,9 +292,11 @@ impl Engine {
             .min();
         let mut gradients = Vec::new();
         if layers.iter().any(|layer| *layer != Layer::Last) {
+            go_on()?;
             self.make_precise()?;
         }
         if let Some(first) = first {
+            go_on()?;
             gradients = self.on_trace(|model, run| model.gradients(&run.trace, &at_last, first))?;
         }
         let mut evidence = Vec::with_capacity(layers.len());

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cpu;
 pub mod device;
 mod efficientnet_lite;
+mod head;
 pub mod hub;
 pub mod layers;
 pub mod preprocessing;
@@ -138,9 +139,6 @@ pub enum Trace {
     Last(Tensor),
 }
 
-/// More classes than this no classifier has; it bounds what a file can make us do.
-const MAX_CLASSES: usize = 200_000;
-
 impl Model {
     /// The built-in model.
     ///
@@ -203,7 +201,7 @@ impl Model {
             let network = Network::EfficientNetLite0(network);
             (network, efficientnet_lite::FEATURES, head, network_parts())
         };
-        let head = read_head(&mut checkpoint, own_head, channels, &mut parts);
+        let head = head::read(&mut checkpoint, own_head, channels, &mut parts);
         let classes = head.classes();
         let own_labels = checkpoint
             .labels()
@@ -419,45 +417,6 @@ fn network_parts() -> Vec<String> {
     ]
     .map(String::from)
     .to_vec()
-}
-
-/// Reads the linear layer at the end: any number of classes, but two at least.
-fn read_head(
-    checkpoint: &mut Checkpoint,
-    own: &str,
-    channels: usize,
-    parts: &mut Vec<String>,
-) -> Head {
-    let name = match architecture::find_head(checkpoint, own) {
-        Ok(name) => name,
-        Err(problem) => {
-            checkpoint.complain(problem);
-            return Head {
-                weight: vec![0.0; 2 * channels],
-                bias: vec![0.0; 2],
-            };
-        }
-    };
-    // What else is there within the classifier changes what it computes.
-    let end = name
-        .rfind(|c: char| c != '.' && !c.is_ascii_digit())
-        .map_or(name.len(), |end| end + 1);
-    parts.push(format!("{}.", &name[..end]));
-    let weight = format!("{name}.weight");
-    let classes = checkpoint.shape(&weight).map_or(0, |shape| shape[0]);
-    let classes = if (2..=MAX_CLASSES).contains(&classes) {
-        classes
-    } else {
-        let name = weight.trim_start_matches('/').to_owned();
-        checkpoint.complain(format!(
-            "{name} has {classes} classes, and 2 to {MAX_CLASSES} are possible"
-        ));
-        2
-    };
-    Head {
-        weight: checkpoint.tensor(&weight, &[classes, channels]),
-        bias: checkpoint.tensor(&format!("{name}.bias"), &[classes]),
-    }
 }
 
 /// Interleaved bytes as the network wants them, through a table, since there are only

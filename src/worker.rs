@@ -194,6 +194,8 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 /// A handle to the worker's thread. Dropping it ends the thread after its job.
 pub struct Worker {
     requests: Sender<Request>,
+    /// How many jobs were sent, so that work for an older one can be given up.
+    sent: Arc<AtomicU64>,
     news: Receiver<News>,
     thread: JoinHandle<()>,
     wake: Wake,
@@ -208,6 +210,8 @@ impl Worker {
         let (requests, inbox) = mpsc::channel();
         let (outbox, news) = mpsc::channel();
         let notify = wake.clone();
+        let sent: Arc<AtomicU64> = Arc::default();
+        let sent_by_now = sent.clone();
         let thread = thread::Builder::new()
             .name("camlens-inference".into())
             .spawn(move || {
@@ -215,6 +219,8 @@ impl Worker {
                     inbox,
                     outbox,
                     wake: notify,
+                    sent: sent_by_now,
+                    received: 0,
                     waiting: None,
                     explain: None,
                     engine: None,
@@ -230,6 +236,7 @@ impl Worker {
             })?;
         Ok(Self {
             requests,
+            sent,
             news,
             thread,
             wake,
@@ -242,13 +249,18 @@ impl Worker {
     /// # Errors
     /// The system's, if it has no thread to give.
     pub fn submit(&mut self, job: Job) -> std::io::Result<bool> {
-        if !self.thread.is_finished() && self.requests.send(Request::Analyse(job.clone())).is_ok() {
+        if !self.thread.is_finished() && self.send(job.clone()) {
             return Ok(false);
         }
         *self = Self::start(self.wake.clone())?;
         // A thread that has just started takes its first job.
-        let _ = self.requests.send(Request::Analyse(job));
+        self.send(job);
         Ok(true)
+    }
+
+    fn send(&self, job: Job) -> bool {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.requests.send(Request::Analyse(job)).is_ok()
     }
 
     /// Asks for maps at all layers, in place of those asked for before.
@@ -275,6 +287,9 @@ struct Desk {
     inbox: Receiver<Request>,
     outbox: Sender<News>,
     wake: Wake,
+    sent: Arc<AtomicU64>,
+    /// How many jobs came out of the inbox.
+    received: u64,
     /// A newer job, taken out of the inbox while another one ran.
     waiting: Option<Job>,
     /// Maps to be made when no job waits.
@@ -326,7 +341,10 @@ impl Desk {
 
     fn sort(&mut self, request: Request) {
         match request {
-            Request::Analyse(job) => self.waiting = Some(job),
+            Request::Analyse(job) => {
+                self.received += 1;
+                self.waiting = Some(job);
+            }
             Request::Explain(job) => self.explain = Some(job),
         }
     }
@@ -346,12 +364,14 @@ impl Desk {
             };
             let device = engine.device();
             let layers = engine.model().architecture.layers();
+            let wanted = || self.sent.load(Ordering::Relaxed) == self.received;
             let result = panic::catch_unwind(AssertUnwindSafe(|| {
-                let evidence = engine.evidence(class, layers);
+                let evidence = engine.evidence_while(class, layers, &wanted);
                 evidence.map(|evidence| Arc::new(LayerMaps::new(&evidence)))
             }));
             let changed = engine.device() != device;
             let maps = match result {
+                Ok(Err(EngineError::Unwanted)) => return, // a job waits
                 Ok(maps) => maps.map_err(|error| error.to_string()),
                 Err(panic) => {
                     self.engine = None;

@@ -6,7 +6,8 @@ use eframe::egui::{
 use egui_extras::{Column, TableBuilder};
 
 use super::App;
-use super::state::{ClassChoice, ClassOrder, State};
+use super::settings::ClassOrder;
+use super::state::{ClassChoice, State};
 use crate::analysis::Analysis;
 use crate::labels::ClassId;
 

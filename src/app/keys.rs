@@ -4,7 +4,7 @@ use eframe::egui::{self, Context, Key, Modifiers};
 
 use super::App;
 use super::command::Command;
-use super::state::{Side, View};
+use super::settings::{Side, View};
 
 /// Every key and what it does.
 const KEYS: [(&str, &str); 12] = [

@@ -7,7 +7,8 @@ use eframe::egui::{
 
 use super::App;
 use super::panes::{WHOLE, paint_heat, within};
-use super::state::{Side, State, Subject, View};
+use super::settings::{Side, View};
+use super::state::{State, Subject};
 use super::textures::Place;
 use crate::analysis::{Analysis, Layer};
 use crate::cam::{Recipe, Variant};

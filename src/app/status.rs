@@ -4,7 +4,8 @@
 use eframe::egui::{self, Color32, Frame, Panel, Pos2, RichText, Ui};
 
 use super::App;
-use super::state::{Latest, Side};
+use super::settings::Side;
+use super::state::Latest;
 use super::textures::Place;
 use crate::analysis::Layer;
 use crate::report::milliseconds;

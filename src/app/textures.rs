@@ -9,7 +9,8 @@ use eframe::egui::{
     ColorImage, Context, Pos2, Rect, TextureFilter, TextureHandle, TextureOptions, pos2,
 };
 
-use super::state::{Side, State, Subject};
+use super::settings::Side;
+use super::state::{State, Subject};
 use crate::analysis::{Analysis, Layer};
 use crate::cam::Map;
 use crate::colormap::Colormap;

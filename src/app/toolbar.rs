@@ -4,7 +4,7 @@ use eframe::egui::{self, Align, Layout, Panel, ThemePreference, Ui};
 
 use super::App;
 use super::command::Command;
-use super::state::{Side, View};
+use super::settings::{Side, View};
 
 /// Points that Export and Fit need; where there are fewer, their keys must do.
 const ROOM_FOR_MORE: f32 = 120.0;

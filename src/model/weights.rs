@@ -4,8 +4,10 @@
 //! when a network asks for it. Problems are collected meanwhile, so that one message
 //! can name the first few and say how many there are.
 
+mod layout;
 mod pickle;
 mod pth;
+mod safetensors_file;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-use safetensors::Dtype;
-use safetensors::tensor::Metadata;
 use sha2::{Digest, Sha256};
+
+use layout::{Entry, Listing, row_major, to_f32};
 
 /// How many problems a message names.
 const NAMED_PROBLEMS: usize = 3;
@@ -81,85 +81,6 @@ fn list(problems: &[String]) -> String {
 
 /// Told how many of how many bytes of tensors have been read.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
-
-/// The type of a tensor's numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Element {
-    F64,
-    F32,
-    F16,
-    Bf16,
-    /// No floating-point number that is known; its name.
-    Other(String),
-}
-
-impl Element {
-    /// Bytes.
-    fn size(&self) -> usize {
-        match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-            Self::Other(_) => 1,
-        }
-    }
-}
-
-/// Where a tensor's numbers lie in the file.
-#[derive(Clone, Debug)]
-struct Entry {
-    element: Element,
-    shape: Vec<usize>,
-    /// In elements; none if row-major.
-    strides: Option<Vec<usize>>,
-    /// The first element within the storage.
-    first: usize,
-    /// The storage: first byte in the file, and bytes.
-    start: u64,
-    length: u64,
-}
-
-impl Entry {
-    fn count(&self) -> Option<usize> {
-        self.shape
-            .iter()
-            .try_fold(1usize, |n, side| n.checked_mul(*side))
-    }
-
-    /// Elements from the first to the last, both included.
-    fn span(&self) -> Option<usize> {
-        let Some(strides) = &self.strides else {
-            return self.count();
-        };
-        if self.shape.contains(&0) {
-            return Some(0);
-        }
-        let mut last = 0usize;
-        for (side, stride) in self.shape.iter().zip(strides) {
-            last = last.checked_add((side - 1).checked_mul(*stride)?)?;
-        }
-        last.checked_add(1)
-    }
-
-    /// Whether all elements lie within the storage, and no more are claimed than it
-    /// has (a stride of 0 can't make many out of one).
-    fn fits(&self) -> bool {
-        if matches!(self.element, Element::Other(_)) {
-            return true; // never read
-        }
-        let elements = self.length / self.element.size() as u64;
-        let end = self.span().and_then(|span| span.checked_add(self.first));
-        let within = |count: usize| count as u64 <= elements;
-        end.is_some_and(within) && self.count().is_some_and(within)
-    }
-}
-
-/// What a file holds.
-struct Listing {
-    entries: Vec<(String, Entry)>,
-    /// Names of classes, if the file has them.
-    labels: Option<Vec<String>>,
-}
 
 /// Where the bytes are.
 enum Source {
@@ -243,7 +164,7 @@ impl Checkpoint {
             Err("it is in PyTorch's format from before 1.6".into())
         } else {
             let size = file.metadata().map_err(io)?.len();
-            list_safetensors(&mut file, size)
+            safetensors_file::list(&mut file, size)
         };
         let listing = listing.map_err(|cause| WeightsError::Format {
             name: name.clone(),
@@ -271,7 +192,7 @@ impl Checkpoint {
             name: name.to_owned(),
             cause,
         };
-        let listing = list_safetensors(&mut io::Cursor::new(&bytes), bytes.len() as u64);
+        let listing = safetensors_file::list(&mut io::Cursor::new(&bytes), bytes.len() as u64);
         let listing = listing.map_err(format)?;
         let to_hash = bytes.clone();
         let sha256 = thread::Builder::new()
@@ -461,100 +382,8 @@ impl Checkpoint {
     }
 }
 
-/// The largest header that is read: a ResNet-152 has 100 kB of it.
-const MAX_HEADER: u64 = 16 << 20;
-
-/// Reads the header of a safetensors file of `size` bytes.
-fn list_safetensors(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String> {
-    let io = |error: io::Error| error.to_string();
-    let mut length = [0; 8];
-    file.seek(SeekFrom::Start(0)).map_err(io)?;
-    if size < 8 {
-        return Err("it is too short".into());
-    }
-    file.read_exact(&mut length).map_err(io)?;
-    let length = u64::from_le_bytes(length);
-    if length > size - 8 || length > MAX_HEADER {
-        return Err("it is neither safetensors nor a zip archive, or it is cut short".into());
-    }
-    let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header).map_err(io)?;
-    let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|error| format!("its safetensors header: {error}"))?;
-    let start = 8 + length;
-    if size != start + metadata.data_len() as u64 {
-        return Err("it is cut short".into());
-    }
-    let entry = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
-        let (from, to) = info.data_offsets;
-        let element = match info.dtype {
-            Dtype::F64 => Element::F64,
-            Dtype::F32 => Element::F32,
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::Bf16,
-            other => Element::Other(format!("{other:?}").to_lowercase()),
-        };
-        let entry = Entry {
-            element,
-            shape: info.shape.clone(),
-            strides: None,
-            first: 0,
-            start: start + from as u64,
-            length: (to - from) as u64,
-        };
-        (name, entry)
-    };
-    Ok(Listing {
-        entries: metadata.tensors().into_iter().map(entry).collect(),
-        labels: None,
-    })
-}
-
-/// Little-endian floating-point bytes as `f32`; the type's name if it is another.
-#[allow(clippy::cast_possible_truncation)] // f64 weights lose digits that f32 has not
-fn to_f32<'a>(element: &'a Element, bytes: &[u8]) -> Result<Vec<f32>, &'a str> {
-    let pairs = || bytes.as_chunks::<2>().0.iter();
-    Ok(match element {
-        Element::F64 => {
-            let eights = bytes.as_chunks().0.iter();
-            eights.map(|b| f64::from_le_bytes(*b) as f32).collect()
-        }
-        Element::F32 => {
-            let fours = bytes.as_chunks().0.iter();
-            fours.map(|b| f32::from_le_bytes(*b)).collect()
-        }
-        Element::F16 => {
-            let halves: Vec<f16> = pairs().map(|b| f16::from_le_bytes(*b)).collect();
-            let mut values = vec![0.0; halves.len()];
-            halves.convert_to_f32_slice(&mut values);
-            values
-        }
-        Element::Bf16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        Element::Other(name) => return Err(name),
-    })
-}
-
-/// Values in row-major order, from a layout with strides (channels last, views).
-fn row_major(values: Vec<f32>, shape: &[usize], strides: &[usize]) -> Vec<f32> {
-    let mut expected = 1;
-    let is_row_major = shape.iter().zip(strides).rev().all(|(side, stride)| {
-        let fits = *side == 1 || *stride == expected;
-        expected *= side;
-        fits
-    });
-    if is_row_major {
-        return values;
-    }
-    let mut places = vec![0];
-    for (side, stride) in shape.iter().zip(strides) {
-        let steps = |place: usize| (0..*side).map(move |index| place + index * stride);
-        places = places.into_iter().flat_map(steps).collect();
-    }
-    places.into_iter().map(|place| values[place]).collect()
-}
-
 /// Adds all that a reader has to a hash. Gives the number of bytes.
-pub(super) fn hash_all(reader: &mut impl Read, hash: &mut Sha256) -> io::Result<u64> {
+pub(crate) fn hash_all(reader: &mut impl Read, hash: &mut Sha256) -> io::Result<u64> {
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0;
     loop {
@@ -571,7 +400,7 @@ pub(super) fn hash_all(reader: &mut impl Read, hash: &mut Sha256) -> io::Result<
 }
 
 /// Bytes in hexadecimal.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

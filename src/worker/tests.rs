@@ -1,4 +1,6 @@
 use super::*;
+use crate::analysis::Layer;
+use crate::cam::Method;
 use std::time::Duration;
 
 fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
@@ -77,4 +79,42 @@ fn a_photo_that_fails_leaves_the_worker_well() {
         .submit(job(2, Some(2), "assets/samples/cat.png"))
         .unwrap();
     while !matches!(wait(&worker), News::Done(2, Some(_))) {}
+}
+
+/// Maps at all layers are work for idle moments: a job comes first.
+#[test]
+fn a_new_job_comes_before_the_maps_of_the_last() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    let cat = "assets/samples/cat.png";
+    worker.submit(job(1, Some(7), cat)).unwrap();
+    let shown = loop {
+        if let News::Done(1, shown) = wait(&worker) {
+            break shown.unwrap();
+        }
+    };
+    let classes = shown.analysis.ranking[..3].to_vec();
+    worker.explain(LayerJob { of: 1, classes });
+    let News::Layers(1, class, Ok(maps)) = wait(&worker) else {
+        panic!("the maps of the first class");
+    };
+    assert_eq!(class, shown.analysis.top());
+    assert!(maps.get(Layer::Last, Method::LayerCam.into()).is_some());
+
+    // Of an answer that is gone nothing is made.
+    worker
+        .submit(job(2, Some(8), "assets/samples/coffee.png"))
+        .unwrap();
+    worker.explain(LayerJob {
+        of: 1,
+        classes: vec![class],
+    });
+    let mut done = false;
+    while let Ok(news) = worker.news.recv_timeout(Duration::from_secs(2)) {
+        match news {
+            News::Layers(_, late, _) => assert!(!done && late != class, "a stale answer"),
+            News::Done(2, Some(_)) => done = true,
+            _ => {}
+        }
+    }
+    assert!(done);
 }

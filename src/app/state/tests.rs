@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::Engine;
+use crate::model::device::DeviceChoice;
 use crate::photo::Photo;
 use std::sync::Arc;
 

@@ -8,8 +8,8 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::layout::{Element, Entry, Listing};
 use super::pickle::{Id, Node, Pickle};
-use super::{Element, Entry, Listing};
 
 /// Where training scripts put the weights within a checkpoint.
 const WRAPPERS: [&str; 12] = [

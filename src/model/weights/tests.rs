@@ -1,4 +1,6 @@
+use super::layout::Element;
 use super::*;
+use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 fn file(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {

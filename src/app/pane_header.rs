@@ -1,0 +1,129 @@
+//! The header of a map pane: what it shows, what one should know of it, and a menu to
+//! choose its method, layer and class.
+
+use eframe::egui::containers::menu::MenuButton;
+use eframe::egui::{
+    self, Color32, Painter, Rect, RichText, Stroke, Ui, UiBuilder, WidgetInfo, vec2,
+};
+
+use super::App;
+use super::class_picker::percent;
+use super::settings::Side;
+use super::state::{State, Subject};
+use super::textures::Heat;
+use crate::analysis::Analysis;
+use crate::cam::{Method, Variant};
+
+/// Method, class, probability.
+pub fn title(analysis: &Analysis, subject: Subject) -> String {
+    format!(
+        "{} · {} {}",
+        subject.recipe.method.name(),
+        analysis.model.labels.name(subject.class),
+        percent(analysis.probability(subject.class))
+    )
+}
+
+/// What one should know of a map: where it was taken, how it was made if not as usual,
+/// and whether it says anything about the class.
+pub fn detail(
+    state: &State,
+    analysis: &Analysis,
+    now: Subject,
+    heat: Option<&Heat>,
+    wanted: Subject,
+) -> String {
+    let layer = analysis.model.architecture.layer_name(now.layer);
+    let mut parts = vec![match heat {
+        Some(heat) => format!("{layer}, {}×{} cells", heat.map.height, heat.map.width),
+        None => layer.to_owned(),
+    }];
+    if now != wanted && state.layers.is_pending(wanted.class) {
+        parts.push("the next one is being made…".into());
+    }
+    if now.recipe.variant != Variant::Eq19 {
+        parts.push(format!("formula: {}", now.recipe.variant.id()));
+    }
+    match heat.and_then(|heat| heat.likeness) {
+        // Grad-CAM++ hardly depends on the class: whoever asks about another
+        // class must see that.
+        Some(likeness) => parts.push(format!(
+            "correlation {likeness:.2} with the map of the top class, {}",
+            analysis.model.labels.name(analysis.top())
+        )),
+        None if now.class == analysis.top() => parts.push("the most probable class".into()),
+        None => {}
+    }
+    parts.join(" · ")
+}
+
+/// The header of a map pane: its title opens a menu of methods, layers and classes.
+pub fn menu_ui(
+    app: &mut App,
+    ui: &mut Ui,
+    rect: Rect,
+    side: Side,
+    analysis: &Analysis,
+    (title, detail): (&str, &str),
+) {
+    let architecture = analysis.model.architecture;
+    let labels = &analysis.model.labels;
+    let chosen_for_all = app.state.layer_in(analysis);
+    let class = app.state.class_in(analysis);
+    let settings = &mut app.state.settings;
+    let held = &mut app.state.held[side.index()];
+    // Room for the triangle.
+    let rect = rect.with_max_x(rect.right() - 16.0);
+    ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        ui.spacing_mut().button_padding = vec2(2.0, 0.0);
+        let button = egui::Button::new(RichText::new(title).strong())
+            .frame_when_inactive(false)
+            .truncate();
+        let (response, _) = MenuButton::from_button(button).ui(ui, |ui| {
+            let pane = &mut settings.panes[side.index()];
+            ui.label(RichText::new("Method").small().strong());
+            for method in Method::ALL {
+                ui.radio_value(&mut pane.method, method, method.name())
+                    .on_hover_text(method.summary());
+            }
+            if architecture.layers().len() > 1 {
+                ui.separator();
+                ui.label(RichText::new("Target layer").small().strong());
+                let all = format!("As for all ({})", architecture.layer_name(chosen_for_all));
+                ui.radio_value(&mut pane.layer, None, all);
+                for &layer in architecture.layers() {
+                    ui.radio_value(&mut pane.layer, Some(layer), architecture.layer_name(layer));
+                }
+            }
+            ui.separator();
+            ui.label(RichText::new("Class").small().strong());
+            ui.radio_value(held, None, format!("As for all ({})", labels.name(class)));
+            let hold = held.unwrap_or(class);
+            ui.radio_value(held, Some(hold), format!("Hold {} here", labels.name(hold)))
+                .on_hover_text("Choose another class on the left, and compare");
+        });
+        let place = match side {
+            Side::Left => "left",
+            Side::Right => "right",
+        };
+        response.widget_info(|| {
+            WidgetInfo::labeled(
+                egui::Role::Button,
+                true,
+                format!("What the {place} map shows"),
+            )
+        });
+        triangle(ui.painter(), response.rect, ui.visuals().weak_text_color());
+        response.on_hover_text("Choose the method, layer and class of this map");
+        ui.add(egui::Label::new(RichText::new(detail).small().weak()).truncate());
+    });
+}
+
+/// What says that a title opens a menu.
+fn triangle(painter: &Painter, title: Rect, colour: Color32) {
+    let centre = title.right_center() + vec2(9.0, 1.0);
+    let corners = [vec2(-4.0, -2.5), vec2(4.0, -2.5), vec2(0.0, 2.5)];
+    let corners = corners.map(|corner| centre + corner).to_vec();
+    painter.add(egui::Shape::convex_polygon(corners, colour, Stroke::NONE));
+}

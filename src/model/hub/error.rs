@@ -1,0 +1,101 @@
+//! Why weights were not fetched, in words for the user.
+
+use std::path::PathBuf;
+
+/// Why weights were not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No connection.
+    #[error(
+        "{name} could not be fetched: {host} can't be reached ({cause}). Check the network connection, or set HF_ENDPOINT to a mirror or HTTPS_PROXY to your proxy."
+    )]
+    Offline {
+        /// The entry.
+        name: String,
+        /// Where it was to come from.
+        host: String,
+        /// The system's reason.
+        cause: String,
+    },
+    /// The hub refuses.
+    #[error("{name} could not be fetched: {host} answers {status}{}.", meaning(*.status))]
+    Refused {
+        /// The entry.
+        name: String,
+        /// Where it was to come from.
+        host: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The hub answers what it should not.
+    #[error(
+        "{name} could not be fetched: {host} does not answer as a hub does ({cause}). Check HF_ENDPOINT."
+    )]
+    Answer {
+        /// The entry.
+        name: String,
+        /// Where it was to come from.
+        host: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The connection broke.
+    #[error(
+        "The download of {name} broke off at {} of {} MB ({cause}). What is there is kept: fetch it again to go on.",
+        megabytes(*.done), megabytes(*.total)
+    )]
+    Interrupted {
+        /// The entry.
+        name: String,
+        /// Bytes there.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+        /// The system's reason.
+        cause: String,
+    },
+    /// What came is not what was announced.
+    #[error(
+        "{name} was downloaded but its SHA-256 is not the one announced: the download was damaged and has been deleted. Fetch it again."
+    )]
+    Checksum {
+        /// The entry.
+        name: String,
+    },
+    /// The user thought better of it.
+    #[error(
+        "The download of {name} was cancelled. What is there is kept: fetch it again to go on."
+    )]
+    Cancelled {
+        /// The entry.
+        name: String,
+    },
+    /// Another program is at it.
+    #[error("{name} is being fetched by another program already.")]
+    Busy {
+        /// The entry.
+        name: String,
+    },
+    /// The cache can't be written.
+    #[error("Can't write {path} ({cause}). Make room, or set HF_HOME to another folder.")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's reason.
+        cause: String,
+    },
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        401 | 403 => " (no permission; a token can be set up with huggingface-cli login)",
+        404 => " (there is no such file)",
+        429 => " (too many requests; try again later)",
+        500.. => " (its fault; try again later)",
+        _ => "",
+    }
+}

@@ -1,0 +1,126 @@
+//! Where a tensor's numbers lie in a file, and how they become `f32`.
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+/// The type of a tensor's numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Element {
+    F64,
+    F32,
+    F16,
+    Bf16,
+    /// No floating-point number that is known; its name.
+    Other(String),
+}
+
+impl Element {
+    /// Bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Other(_) => 1,
+        }
+    }
+}
+
+/// Where a tensor's numbers lie in the file.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub element: Element,
+    pub shape: Vec<usize>,
+    /// In elements; none if row-major.
+    pub strides: Option<Vec<usize>>,
+    /// The first element within the storage.
+    pub first: usize,
+    /// The storage: first byte in the file, and bytes.
+    pub start: u64,
+    pub length: u64,
+}
+
+impl Entry {
+    pub fn count(&self) -> Option<usize> {
+        self.shape
+            .iter()
+            .try_fold(1usize, |n, side| n.checked_mul(*side))
+    }
+
+    /// Elements from the first to the last, both included.
+    pub fn span(&self) -> Option<usize> {
+        let Some(strides) = &self.strides else {
+            return self.count();
+        };
+        if self.shape.contains(&0) {
+            return Some(0);
+        }
+        let mut last = 0usize;
+        for (side, stride) in self.shape.iter().zip(strides) {
+            last = last.checked_add((side - 1).checked_mul(*stride)?)?;
+        }
+        last.checked_add(1)
+    }
+
+    /// Whether all elements lie within the storage, and no more are claimed than it
+    /// has (a stride of 0 can't make many out of one).
+    pub fn fits(&self) -> bool {
+        if matches!(self.element, Element::Other(_)) {
+            return true; // never read
+        }
+        let elements = self.length / self.element.size() as u64;
+        let end = self.span().and_then(|span| span.checked_add(self.first));
+        let within = |count: usize| count as u64 <= elements;
+        end.is_some_and(within) && self.count().is_some_and(within)
+    }
+}
+
+/// What a file holds.
+pub struct Listing {
+    pub entries: Vec<(String, Entry)>,
+    /// Names of classes, if the file has them.
+    pub labels: Option<Vec<String>>,
+}
+
+/// Little-endian floating-point bytes as `f32`; the type's name if it is another.
+#[allow(clippy::cast_possible_truncation)] // f64 weights lose digits that f32 has not
+pub fn to_f32<'a>(element: &'a Element, bytes: &[u8]) -> Result<Vec<f32>, &'a str> {
+    let pairs = || bytes.as_chunks::<2>().0.iter();
+    Ok(match element {
+        Element::F64 => {
+            let eights = bytes.as_chunks().0.iter();
+            eights.map(|b| f64::from_le_bytes(*b) as f32).collect()
+        }
+        Element::F32 => {
+            let fours = bytes.as_chunks().0.iter();
+            fours.map(|b| f32::from_le_bytes(*b)).collect()
+        }
+        Element::F16 => {
+            let halves: Vec<f16> = pairs().map(|b| f16::from_le_bytes(*b)).collect();
+            let mut values = vec![0.0; halves.len()];
+            halves.convert_to_f32_slice(&mut values);
+            values
+        }
+        Element::Bf16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        Element::Other(name) => return Err(name),
+    })
+}
+
+/// Values in row-major order, from a layout with strides (channels last, views).
+pub fn row_major(values: Vec<f32>, shape: &[usize], strides: &[usize]) -> Vec<f32> {
+    let mut expected = 1;
+    let is_row_major = shape.iter().zip(strides).rev().all(|(side, stride)| {
+        let fits = *side == 1 || *stride == expected;
+        expected *= side;
+        fits
+    });
+    if is_row_major {
+        return values;
+    }
+    let mut places = vec![0];
+    for (side, stride) in shape.iter().zip(strides) {
+        let steps = |place: usize| (0..*side).map(move |index| place + index * stride);
+        places = places.into_iter().flat_map(steps).collect();
+    }
+    places.into_iter().map(|place| values[place]).collect()
+}

@@ -1,0 +1,473 @@
+//! The stack machine that takes a pickle apart.
+
+use std::collections::HashMap;
+
+use super::{Id, Node};
+
+/// Callables that no checkpoint needs and attacks are made of. Nothing is run in any
+/// case; whoever opens such a file should know what it is.
+fn is_hostile(module: &str, name: &str) -> bool {
+    const MODULES: [&str; 26] = [
+        "os",
+        "posix",
+        "nt",
+        "subprocess",
+        "sys",
+        "importlib",
+        "runpy",
+        "shutil",
+        "socket",
+        "ctypes",
+        "pty",
+        "commands",
+        "webbrowser",
+        "pickle",
+        "_pickle",
+        "marshal",
+        "code",
+        "multiprocessing",
+        "asyncio",
+        "urllib",
+        "http",
+        "requests",
+        "pip",
+        "pydoc",
+        "timeit",
+        "bdb",
+    ];
+    const BUILTINS: [&str; 8] = [
+        "eval",
+        "exec",
+        "execfile",
+        "compile",
+        "open",
+        "__import__",
+        "input",
+        "breakpoint",
+    ];
+    let package = module.split('.').next().unwrap_or(module);
+    MODULES.contains(&package)
+        || (matches!(package, "builtins" | "__builtin__") && BUILTINS.contains(&name))
+}
+
+pub struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Every value made so far.
+    pub nodes: Vec<Node>,
+    stack: Vec<Id>,
+    /// Stack heights at which marks were set.
+    marks: Vec<usize>,
+    memo: HashMap<u64, Id>,
+}
+
+impl<'a> Machine<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            nodes: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        }
+    }
+
+    /// Runs to the end and gives the value that the whole pickle stands for.
+    pub fn run(&mut self) -> Result<Id, String> {
+        loop {
+            let at = self.at;
+            let opcode = self.byte()?;
+            if opcode == b'.' {
+                return self.pop();
+            }
+            self.step(opcode).map_err(|problem| match problem {
+                Problem::Text(text) => text,
+                Problem::Opcode => format!(
+                    "its pickle has the opcode {opcode:#04x} at byte {at}, which weights don't need"
+                ),
+            })?;
+        }
+    }
+
+    #[allow(clippy::too_many_lines)] // a table
+    fn step(&mut self, opcode: u8) -> Result<(), Problem> {
+        match opcode {
+            // PROTO, FRAME: only information.
+            0x80 => _ = self.byte()?,
+            0x95 => _ = self.take(8)?,
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => _ = self.pop()?,
+            b'1' => _ = self.pop_mark()?,
+            b'2' => {
+                let top = self.top()?;
+                self.stack.push(top);
+            }
+            // NONE, NEWTRUE, NEWFALSE
+            b'N' | 0x88 | 0x89 => self.push(Node::Other),
+            // BININT, BININT1, BININT2
+            b'J' => {
+                let value = i32::from_le_bytes(self.array()?);
+                self.push(Node::Int(value.into()));
+            }
+            b'K' => {
+                let value = self.byte()?;
+                self.push(Node::Int(value.into()));
+            }
+            b'M' => {
+                let value = u16::from_le_bytes(self.array()?);
+                self.push(Node::Int(value.into()));
+            }
+            // LONG1, LONG4: two's complement of any length
+            0x8a => {
+                let length = self.byte()?.into();
+                self.long(length)?;
+            }
+            0x8b => {
+                let length = self.length(4)?;
+                self.long(length)?;
+            }
+            // BINFLOAT
+            b'G' => {
+                self.take(8)?;
+                self.push(Node::Other);
+            }
+            // Strings: SHORT_BINUNICODE, BINUNICODE, BINUNICODE8, SHORT_BINSTRING, BINSTRING
+            0x8c | b'U' => {
+                let length = self.length(1)?;
+                self.string(length)?;
+            }
+            b'X' | b'T' => {
+                let length = self.length(4)?;
+                self.string(length)?;
+            }
+            0x8d => {
+                let length = self.length(8)?;
+                self.string(length)?;
+            }
+            // Bytes: SHORT_BINBYTES, BINBYTES, BINBYTES8, BYTEARRAY8
+            b'C' => self.skip_bytes(1)?,
+            b'B' => self.skip_bytes(4)?,
+            0x8e | 0x96 => self.skip_bytes(8)?,
+            // Protocol 0: numbers and strings as lines
+            b'I' | b'L' => {
+                let text = self.line()?.trim_end_matches('L');
+                let node = text.parse().map_or(Node::Other, Node::Int);
+                self.push(node);
+            }
+            b'F' => {
+                self.line()?;
+                self.push(Node::Other);
+            }
+            b'S' | b'V' => {
+                let text = self.line()?;
+                let text = text.trim_matches(['\'', '"']).to_owned();
+                self.push(Node::Text(text));
+            }
+            // Lists, tuples, sets
+            b']' | b')' | 0x8f => self.push(Node::Sequence(Vec::new())),
+            b'l' | b't' | 0x91 => {
+                let items = self.pop_mark()?;
+                self.push(Node::Sequence(items));
+            }
+            0x85..=0x87 => {
+                let count = usize::from(opcode - 0x84);
+                let start = self.stack.len().checked_sub(count).ok_or_else(underflow)?;
+                let items = self.stack.split_off(start);
+                self.push(Node::Sequence(items));
+            }
+            b'a' => {
+                let item = self.pop()?;
+                self.extend(vec![item])?;
+            }
+            b'e' | 0x90 => {
+                let items = self.pop_mark()?;
+                self.extend(items)?;
+            }
+            // Dictionaries
+            b'}' => self.push(Node::Dict(Vec::new())),
+            b'd' => {
+                let items = self.pop_mark()?;
+                let entries = pairs(&items)?;
+                self.push(Node::Dict(entries));
+            }
+            b's' => {
+                let value = self.pop()?;
+                let key = self.pop()?;
+                self.set(vec![(key, value)])?;
+            }
+            b'u' => {
+                let items = self.pop_mark()?;
+                let entries = pairs(&items)?;
+                self.set(entries)?;
+            }
+            // Classes and functions: GLOBAL, STACK_GLOBAL
+            b'c' => {
+                let module = self.line()?.to_owned();
+                let name = self.line()?.to_owned();
+                self.global(module, name)?;
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                match (&self.nodes[module], &self.nodes[name]) {
+                    (Node::Text(module), Node::Text(name)) => {
+                        let (module, name) = (module.clone(), name.clone());
+                        self.global(module, name)?;
+                    }
+                    _ => {
+                        return Err(Problem::Text(
+                            "its pickle names a class by something else than text".into(),
+                        ));
+                    }
+                }
+            }
+            // Calls: REDUCE, NEWOBJ, NEWOBJ_EX, INST, OBJ, and BUILD
+            b'R' | 0x81 => {
+                let (arguments, callable) = (self.pop()?, self.pop()?);
+                self.object(callable, arguments);
+            }
+            0x92 => {
+                let (_keywords, arguments, callable) = (self.pop()?, self.pop()?, self.pop()?);
+                self.object(callable, arguments);
+            }
+            b'i' => {
+                let module = self.line()?.to_owned();
+                let name = self.line()?.to_owned();
+                let items = self.pop_mark()?;
+                self.global(module, name)?;
+                let callable = self.pop()?;
+                let arguments = self.add(Node::Sequence(items));
+                self.object(callable, arguments);
+            }
+            b'o' => {
+                let mut items = self.pop_mark()?;
+                if items.is_empty() {
+                    return Err(underflow().into());
+                }
+                let callable = items.remove(0);
+                let arguments = self.add(Node::Sequence(items));
+                self.object(callable, arguments);
+            }
+            b'b' => {
+                let new = self.pop()?;
+                let object = self.top()?;
+                if let Node::Object { state, .. } = &mut self.nodes[object] {
+                    *state = Some(new);
+                }
+            }
+            // What lies outside the pickle: PERSID, BINPERSID
+            b'P' => {
+                let text = self.line()?.to_owned();
+                let id = self.add(Node::Text(text));
+                self.push(Node::Persistent(id));
+            }
+            b'Q' => {
+                let id = self.pop()?;
+                self.push(Node::Persistent(id));
+            }
+            // The memo: PUT, BINPUT, LONG_BINPUT, MEMOIZE, GET, BINGET, LONG_BINGET
+            b'p' => {
+                let key = self.line()?.parse().map_err(|_| Problem::Opcode)?;
+                self.memorise(key)?;
+            }
+            b'q' => {
+                let key = self.byte()?.into();
+                self.memorise(key)?;
+            }
+            b'r' => {
+                let key = u32::from_le_bytes(self.array()?).into();
+                self.memorise(key)?;
+            }
+            0x94 => {
+                let key = self.memo.len() as u64;
+                self.memorise(key)?;
+            }
+            b'g' => {
+                let key = self.line()?.parse().map_err(|_| Problem::Opcode)?;
+                self.recall(key)?;
+            }
+            b'h' => {
+                let key = self.byte()?.into();
+                self.recall(key)?;
+            }
+            b'j' => {
+                let key = u32::from_le_bytes(self.array()?).into();
+                self.recall(key)?;
+            }
+            _ => return Err(Problem::Opcode),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| "its pickle is cut short".to_owned())?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    /// A little-endian length of so many bytes.
+    fn length(&mut self, bytes: usize) -> Result<usize, String> {
+        let mut wide = [0; 8];
+        wide[..bytes].copy_from_slice(self.take(bytes)?);
+        usize::try_from(u64::from_le_bytes(wide)).map_err(|_| "its pickle is cut short".into())
+    }
+
+    fn line(&mut self) -> Result<&'a str, String> {
+        let rest = &self.bytes[self.at..];
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let end = end.ok_or_else(|| "its pickle is cut short".to_owned())?;
+        let line = self.take(end)?;
+        self.at += 1;
+        std::str::from_utf8(line).map_err(|_| "its pickle has a line that is not text".into())
+    }
+
+    fn long(&mut self, length: usize) -> Result<(), String> {
+        let bytes = self.take(length)?;
+        let node = if length <= 8 {
+            let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+            let mut wide = [if negative { 0xff } else { 0 }; 8];
+            wide[..length].copy_from_slice(bytes);
+            Node::Int(i64::from_le_bytes(wide))
+        } else {
+            Node::Other
+        };
+        self.push(node);
+        Ok(())
+    }
+
+    fn string(&mut self, length: usize) -> Result<(), String> {
+        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
+        self.push(Node::Text(text));
+        Ok(())
+    }
+
+    fn skip_bytes(&mut self, length_bytes: usize) -> Result<(), String> {
+        let length = self.length(length_bytes)?;
+        self.take(length)?;
+        self.push(Node::Other);
+        Ok(())
+    }
+
+    fn add(&mut self, node: Node) -> Id {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    fn push(&mut self, node: Node) {
+        let id = self.add(node);
+        self.stack.push(id);
+    }
+
+    /// Marks are floors: nothing below the last one can be popped.
+    fn floor(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
+    fn pop(&mut self) -> Result<Id, String> {
+        if self.stack.len() <= self.floor() {
+            return Err(underflow());
+        }
+        self.stack.pop().ok_or_else(underflow)
+    }
+
+    fn top(&self) -> Result<Id, String> {
+        self.stack.last().copied().ok_or_else(underflow)
+    }
+
+    fn pop_mark(&mut self) -> Result<Vec<Id>, String> {
+        let mark = self.marks.pop().ok_or_else(underflow)?;
+        Ok(self.stack.split_off(mark.min(self.stack.len())))
+    }
+
+    fn extend(&mut self, new: Vec<Id>) -> Result<(), String> {
+        let top = self.top()?;
+        // Lists within objects (a deque) hold no weights.
+        if let Node::Sequence(items) = &mut self.nodes[top] {
+            items.extend(new);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, new: Vec<(Id, Id)>) -> Result<(), String> {
+        let top = self.top()?;
+        match &mut self.nodes[top] {
+            Node::Dict(entries) | Node::Object { entries, .. } => entries.extend(new),
+            _ => return Err("its pickle sets entries of something else than a dictionary".into()),
+        }
+        Ok(())
+    }
+
+    fn global(&mut self, module: String, name: String) -> Result<(), Problem> {
+        if is_hostile(&module, &name) {
+            return Err(Problem::Text(format!(
+                "it would run {module}.{name} when PyTorch loads it, which no weights need; nothing in it was run, and it should not be trusted"
+            )));
+        }
+        self.push(Node::Global(module, name));
+        Ok(())
+    }
+
+    fn object(&mut self, callable: Id, arguments: Id) {
+        self.push(Node::Object {
+            callable,
+            arguments,
+            state: None,
+            entries: Vec::new(),
+        });
+    }
+
+    fn memorise(&mut self, key: u64) -> Result<(), String> {
+        let top = self.top()?;
+        self.memo.insert(key, top);
+        Ok(())
+    }
+
+    fn recall(&mut self, key: u64) -> Result<(), String> {
+        let id = self.memo.get(&key).copied();
+        let id =
+            id.ok_or_else(|| "its pickle refers to a value that it does not have".to_owned())?;
+        self.stack.push(id);
+        Ok(())
+    }
+}
+
+enum Problem {
+    /// In words.
+    Text(String),
+    /// The opcode itself.
+    Opcode,
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+fn underflow() -> String {
+    "its pickle takes a value that is not there".into()
+}
+
+fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, String> {
+    let (pairs, rest) = items.as_chunks::<2>();
+    if rest.is_empty() {
+        Ok(pairs.iter().map(|pair| (pair[0], pair[1])).collect())
+    } else {
+        Err("its pickle has a key without a value".into())
+    }
+}

@@ -1,0 +1,57 @@
+//! The header of a safetensors file.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use super::layout::{Element, Entry, Listing};
+
+/// The largest header that is read: a ResNet-152 has 100 kB of it.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// Reads the header of a safetensors file of `size` bytes.
+pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String> {
+    let io = |error: io::Error| error.to_string();
+    let mut length = [0; 8];
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    if size < 8 {
+        return Err("it is too short".into());
+    }
+    file.read_exact(&mut length).map_err(io)?;
+    let length = u64::from_le_bytes(length);
+    if length > size - 8 || length > MAX_HEADER {
+        return Err("it is neither safetensors nor a zip archive, or it is cut short".into());
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(io)?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|error| format!("its safetensors header: {error}"))?;
+    let start = 8 + length;
+    if size != start + metadata.data_len() as u64 {
+        return Err("it is cut short".into());
+    }
+    let entry = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+        let (from, to) = info.data_offsets;
+        let element = match info.dtype {
+            Dtype::F64 => Element::F64,
+            Dtype::F32 => Element::F32,
+            Dtype::F16 => Element::F16,
+            Dtype::BF16 => Element::Bf16,
+            other => Element::Other(format!("{other:?}").to_lowercase()),
+        };
+        let entry = Entry {
+            element,
+            shape: info.shape.clone(),
+            strides: None,
+            first: 0,
+            start: start + from as u64,
+            length: (to - from) as u64,
+        };
+        (name, entry)
+    };
+    Ok(Listing {
+        entries: metadata.tensors().into_iter().map(entry).collect(),
+        labels: None,
+    })
+}

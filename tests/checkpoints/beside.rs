@@ -1,0 +1,97 @@
+//! What lies beside a checkpoint: names and preprocessing; and when layers can be had.
+
+use super::*;
+
+#[test]
+fn class_names_come_from_beside_the_file_or_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pets.safetensors");
+    write(&path, &state(&resnet18(3)));
+    let names = |engine: &Engine| {
+        let labels = &engine.model().labels;
+        (0..3)
+            .map(|i| labels.full(labels.class(i).unwrap()).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let engine = open(&path).unwrap();
+    assert_eq!(names(&engine), ["class 0", "class 1", "class 2"]);
+
+    let beside = folder.path().join("labels.txt");
+    fs::write(&beside, "cat\ndog\n").unwrap();
+    let engine = open(&path).unwrap();
+    assert_eq!(names(&engine)[0], "class 0");
+    assert!(
+        engine.notices()[0].contains("2 names and the model 3 classes"),
+        "{:?}",
+        engine.notices()
+    );
+    fs::write(&beside, "cat\ndog\nbird\n").unwrap();
+    let mut engine = open(&path).unwrap();
+    assert_eq!(names(&engine), ["cat", "dog", "bird"]);
+    assert_eq!(engine.model().labels_from, "labels.txt");
+    assert!(engine.notices().is_empty());
+
+    let by_hand = folder.path().join("mine.json");
+    fs::write(&by_hand, r#"{"0": "a", "1": "b", "2": "c"}"#).unwrap();
+    engine.name_classes(Some(&by_hand)).unwrap();
+    assert_eq!(names(&engine), ["a", "b", "c"]);
+    fs::write(&by_hand, r#"["a"]"#).unwrap();
+    let message = engine.name_classes(Some(&by_hand)).unwrap_err().to_string();
+    assert!(
+        message.contains("1 names and the model 3 classes"),
+        "{message}"
+    );
+    assert_eq!(names(&engine), ["a", "b", "c"], "the old ones stay");
+    engine.name_classes(None).unwrap();
+    assert_eq!(names(&engine), ["cat", "dog", "bird"]);
+}
+
+#[test]
+fn timms_config_beside_the_file_gives_the_preprocessing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    write(&path, &state(&resnet18(2)));
+    let config = r#"{"architecture": "resnet18", "label_names": ["no", "yes"], "pretrained_cfg":
+        {"input_size": [3, 192, 192], "crop_pct": 1.0, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bilinear"}}"#;
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    let engine = open(&path).unwrap();
+    let Preprocessing { mean, std, size } = engine.preprocessing();
+    assert!((mean[0] - 0.5).abs() < 1e-6 && (std[2] - 0.25).abs() < 1e-6);
+    assert_eq!((size.crop, size.short), (192, 192));
+    assert_eq!(engine.model().preprocessing_from, "config.json");
+    assert_eq!(engine.model().labels.find("yes").unwrap().index(), 1);
+}
+
+#[test]
+fn layers_can_be_asked_for_after_a_run_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    write(&path, &state(&resnet18(2)));
+    let mut engine = open(&path).unwrap();
+    let class = engine.model().labels.class(1).unwrap();
+    assert!(engine.evidence(class, &[Layer::Layer1]).is_err());
+    engine.run(&input(), Framing::Whole).unwrap();
+    let all = engine
+        .evidence(class, &[Layer::Layer3, Layer::Last, Layer::Layer3])
+        .unwrap();
+    assert_eq!(
+        all.iter().map(|e| e.layer).collect::<Vec<_>>(),
+        [Layer::Layer3, Layer::Last, Layer::Layer3]
+    );
+    let maps: Vec<_> = all
+        .iter()
+        .map(|e| cam::explain(Recipe::from(Method::GradCam), e))
+        .collect();
+    assert_eq!(maps[0], maps[2]);
+
+    let mut lite = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+    let analysis = lite.run(&input(), Framing::Whole).unwrap();
+    let message = lite
+        .evidence(analysis.top(), &[Layer::Layer2])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("EfficientNet-Lite0 has no layer"),
+        "{message}"
+    );
+}

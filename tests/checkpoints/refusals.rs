@@ -1,0 +1,218 @@
+//! Files that must be refused, at once and in words.
+
+use super::*;
+
+/// An edit that must be refused, and words that the message must have.
+type Case<'a> = (&'a str, &'a dyn Fn(&mut State), &'a [&'a str]);
+
+#[test]
+#[allow(clippy::too_many_lines)] // a table
+fn broken_checkpoints_are_refused_at_once_and_name_the_tensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.safetensors");
+    let rename = |state: &mut State, from: &str, to: &str| {
+        let value = state.remove(from).unwrap();
+        state.insert(to.into(), value);
+    };
+    let cases: [Case; 13] = [
+        (
+            "a missing layer",
+            &|state| state.retain(|name, _| !name.starts_with("layer3.1.")),
+            &[
+                "layer3.1.conv1.weight is missing",
+                "more problems",
+                "ResNet-18",
+            ],
+        ),
+        (
+            "no head",
+            &|state| state.retain(|name, _| !name.starts_with("fc.")),
+            &["fc.weight is missing"],
+        ),
+        (
+            "no bias",
+            &|state| _ = state.remove("fc.bias"),
+            &["fc.bias is missing"],
+        ),
+        (
+            "NaN",
+            &|state| state.get_mut("layer2.0.conv1.weight").unwrap().1[5] = f32::NAN,
+            &["layer2.0.conv1.weight has values that are not finite"],
+        ),
+        (
+            "infinity",
+            &|state| state.get_mut("bn1.bias").unwrap().1[0] = f32::INFINITY,
+            &["bn1.bias has values that are not finite"],
+        ),
+        (
+            "a negative variance",
+            &|state| state.get_mut("bn1.running_var").unwrap().1[0] = -1.0,
+            &["bn1.running_var has a negative value"],
+        ),
+        (
+            "another shape",
+            &|state| _ = state.insert("conv1.weight".into(), (vec![64, 1, 7, 7], vec![0.0; 3136])),
+            &["conv1.weight has shape [64, 1, 7, 7] instead of [64, 3, 7, 7]"],
+        ),
+        (
+            "one class",
+            &|state| _ = state.insert("fc.weight".into(), (vec![1, 512], vec![0.0; 512])),
+            &["fc.weight has 1 classes"],
+        ),
+        (
+            "squeeze and excitation",
+            &|state| _ = state.insert("layer1.0.se.fc1.weight".into(), (vec![1], vec![0.0])),
+            &["squeeze-and-excitation"],
+        ),
+        (
+            "something more in a block",
+            &|state| _ = state.insert("layer2.1.attention.weight".into(), (vec![1], vec![0.0])),
+            &["layer2.1.attention.weight is not a tensor of ResNet-18"],
+        ),
+        (
+            "two linear layers",
+            &|state| {
+                rename(state, "fc.weight", "fc.0.weight");
+                rename(state, "fc.bias", "fc.0.bias");
+                state.insert("fc.2.weight".into(), (vec![2, 3], vec![0.0; 6]));
+            },
+            &["2 linear layers (fc.0.weight, fc.2.weight)"],
+        ),
+        (
+            "batch-norm in the head",
+            &|state| {
+                rename(state, "fc.weight", "fc.1.weight");
+                rename(state, "fc.bias", "fc.1.bias");
+                state.insert("fc.0.weight".into(), (vec![512], vec![1.0; 512]));
+            },
+            &["fc.0.weight is not a tensor of ResNet-18"],
+        ),
+        (
+            "two networks",
+            &|state| {
+                let twice: Vec<_> = state
+                    .iter()
+                    .map(|(k, v)| (format!("ema.{k}"), v.clone()))
+                    .collect();
+                state.extend(twice);
+            },
+            &["2 networks (, ema.)"],
+        ),
+    ];
+    for (what, edit, words) in cases {
+        let mut state = state(&resnet18(3));
+        edit(&mut state);
+        write(&path, &state);
+        let started = Instant::now();
+        let message = open(&path).err().expect(what);
+        assert!(
+            started.elapsed() < Duration::from_secs(1),
+            "{what} took {:?}",
+            started.elapsed()
+        );
+        for words in words {
+            assert!(message.contains(words), "{what}: {message}");
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_checkpoints_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let write_file = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = folder.path().join("whole.safetensors");
+    write(&whole, &state(&resnet18(2)));
+    let whole = fs::read(whole).unwrap();
+    let cases = [
+        (
+            write_file("text.pth", b"these are no weights"),
+            "neither safetensors nor a zip",
+        ),
+        (write_file("empty.safetensors", b""), "too short"),
+        (
+            write_file("cut.safetensors", &whole[..whole.len() - 1]),
+            "cut short",
+        ),
+        (write_file("header.safetensors", &whole[..100]), "cut short"),
+        (write_file("huge.safetensors", &[0xff; 64]), "cut short"),
+        (
+            write_file("zip.pth", b"PK\x03\x04 and no more"),
+            "zip archive",
+        ),
+        (write_file("old.pt", b"\x80\x02}q\x00."), "before 1.6"),
+        (folder.path().join("nowhere.pth"), "Can't read the weights"),
+        (folder.path().to_owned(), "it is a folder"),
+    ];
+    for (path, words) in cases {
+        let message = open(&path).err().unwrap();
+        assert!(message.contains(words), "{}: {message}", path.display());
+    }
+}
+
+/// A zip archive as PyTorch writes it, with any pickle in it.
+fn archive(path: &Path, pickle: &[u8], method: zip::CompressionMethod) {
+    let mut writer = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    for (name, bytes) in [
+        ("m/data.pkl", pickle),
+        ("m/data/0", &[0; 24]),
+        ("m/version", b"3\n"),
+    ] {
+        writer.start_file(name, options).unwrap();
+        std::io::Write::write_all(&mut writer, bytes).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+#[test]
+fn hostile_pickles_are_named_and_run_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pth");
+    let trace = folder.path().join("was-run");
+    let command = format!("cposix\nsystem\n(S'touch {}'\ntR.", trace.display());
+    for (pickle, words) in [
+        (command.as_bytes(), "posix.system"),
+        (
+            b"\x80\x02c__builtin__\neval\nX\x02\x00\x00\x0011\x85R.",
+            "__builtin__.eval",
+        ),
+        (
+            b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xff\xf1.",
+            "opcode 0xf1",
+        ),
+        (b"\x80\x02\x8b\xff\xff\xff\x7f.", "cut short"),
+        (b"\x80\x02}q\x00h\x00h\x00h\x00s.", "no weights"), // a dictionary within itself
+        (b"\xfe\xed", "opcode 0xfe"),
+    ] {
+        archive(&path, pickle, zip::CompressionMethod::Stored);
+        let message = open(&path).err().unwrap();
+        assert!(message.contains(words), "{message}");
+    }
+    assert!(!trace.exists(), "the pickle was run");
+}
+
+/// Compressed entries are never unpacked, so that a small file can't become a large one.
+#[test]
+fn compressed_archives_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.pth");
+    archive(&path, b"}.", zip::CompressionMethod::Stored);
+    let mut bytes = fs::read(&path).unwrap();
+    // The method stands 8 bytes into a local header, 10 into one of the directory.
+    for (mark, at) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+        let places: Vec<usize> = (0..bytes.len() - 4)
+            .filter(|&i| &bytes[i..i + 4] == mark)
+            .collect();
+        assert_eq!(places.len(), 3);
+        for place in places {
+            bytes[place + at] = 8; // deflate
+        }
+    }
+    fs::write(&path, &bytes).unwrap();
+    let message = open(&path).err().unwrap();
+    assert!(message.contains("compressed or encrypted"), "{message}");
+}
