@@ -197,7 +197,7 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 pub fn run(command: &Command) -> anyhow::Result<()> {
     let text = match command {
         Command::Explain(arguments) => explain::explain(arguments)?,
-        Command::Fetch(arguments) => return fetch::fetch(arguments),
+        Command::Fetch(arguments) => fetch::fetch(arguments)?,
         Command::Devices(DevicesArgs { check: true, model }) => devices::check(model)?,
         Command::Devices(_) => devices::list(),
     };

@@ -79,7 +79,11 @@ impl ModelChoice {
             Self::BuiltIn => format!("{} (built in)", Architecture::EfficientNetLite0.name()),
             Self::ResNet18 => Architecture::ResNet18.name().into(),
             Self::Hub(name) => name.clone(),
-            Self::File(path) => crate::photo::display_name(path),
+            // In the hub's cache every file is called model.safetensors.
+            Self::File(path) => match hub::of_file(path) {
+                Some(known) => known.name.into(),
+                None => crate::photo::display_name(path),
+            },
         }
     }
 }
@@ -105,6 +109,18 @@ pub struct ModelInfo {
     pub preprocessing_from: String,
     /// What the user should know about this file.
     pub notices: Vec<String>,
+}
+
+impl ModelInfo {
+    /// Where the weights came from, in few words: a file's name, or the catalogue's.
+    #[must_use]
+    pub fn short_origin(&self) -> String {
+        let path = Path::new(&self.origin);
+        match hub::of_file(path) {
+            Some(known) => known.name.into(),
+            None => crate::photo::display_name(path),
+        }
+    }
 }
 
 impl fmt::Display for ModelInfo {

@@ -63,7 +63,7 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
         let info = &model.info;
         let origin = ui.small(format!(
             "{}; {} classes; {}",
-            origin(&info.origin),
+            info.short_origin(),
             info.labels.len(),
             info.accuracy
         ));
@@ -284,11 +284,6 @@ fn preprocessing_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo
 fn runs_resnet18(state: &State) -> bool {
     let model = state.model.as_ref();
     model.is_some_and(|model| model.info.architecture == Architecture::ResNet18)
-}
-
-/// A path's last part is enough where there is little room.
-fn origin(origin: &str) -> &str {
-    origin.rsplit(['/', '\\']).next().unwrap_or(origin)
 }
 
 /// Menus have their choice for a text, but need a name as well.

@@ -77,6 +77,7 @@ pub fn menu_ui(
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().button_padding = vec2(2.0, 0.0);
+        ui.spacing_mut().interact_size.y = 0.0; // as high as the other titles
         let button = egui::Button::new(RichText::new(title).strong())
             .frame_when_inactive(false)
             .truncate();

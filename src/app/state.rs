@@ -363,11 +363,10 @@ impl State {
                     self.settings.labels.clone_from(&running.asked_labels);
                     self.settings.device = running.asked_device;
                 }
-                None if self.settings.model != ModelChoice::Auto
-                    || self.settings.labels.is_some() =>
-                {
+                // At the start: without the class names first, then another model.
+                None if self.settings.labels.is_some() => self.settings.labels = None,
+                None if self.settings.model != ModelChoice::Auto => {
                     self.settings.model = ModelChoice::Auto;
-                    self.settings.labels = None;
                 }
                 // Nothing else to try: do not ask for the same again.
                 None => self.requested = asked,

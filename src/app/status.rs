@@ -62,7 +62,7 @@ fn summary(shown: &Shown) -> String {
         ""
     };
     format!(
-        "{} {}×{}{alpha} · {verb} {width}×{height} · {:.0} ms · last layer {}, {}×{} cells · {}",
+        "{} {}×{}{alpha} · {verb} {width}×{height} · {:.0} ms · {}, {}×{} cells · {}",
         photo.name,
         photo.width,
         photo.height,

@@ -1,33 +1,34 @@
 //! `camlens fetch`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use super::FetchArgs;
-use crate::model::hub::{self, Hub};
+use crate::model::hub::{self, Hub, Known};
 
 /// Without progress for so long a download is given up.
 const STALLED: Duration = Duration::from_mins(1);
 
-/// Fetches weights, or lists what can be fetched.
+/// A line of the catalogue.
+fn entry(known: &Known) -> String {
+    let here = if known.cached().is_some() { "here" } else { "" };
+    let line = format!(
+        "{:<24} {:<11} {:>4} MB  {:<13} {:<24} {here}",
+        known.name, known.network, known.megabytes, known.licence, known.accuracy
+    );
+    format!("{}\n", line.trim_end())
+}
+
+/// Fetches weights, or lists what can be fetched; gives what to print.
 ///
 /// # Errors
 /// Whatever stands in its way, in words for the user.
-pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<()> {
-    let mut out = io::stdout();
+pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
     let Some(name) = &arguments.name else {
-        for known in &hub::CATALOGUE {
-            let here = if known.cached().is_some() { "here" } else { "" };
-            writeln!(
-                out,
-                "{:<24} {:<11} {:>4} MB  {:<13} {:<24} {here}",
-                known.name, known.network, known.megabytes, known.licence, known.accuracy
-            )?;
-        }
-        return Ok(());
+        return Ok(hub::CATALOGUE.iter().map(entry).collect());
     };
     let known = hub::find(name)
         .with_context(|| format!("There is no {name} in the catalogue; camlens fetch lists it."))?;
@@ -67,8 +68,7 @@ pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<()> {
             if !fetched.checked {
                 eprintln!("camlens: the hub announced no SHA-256: only the size was checked.");
             }
-            writeln!(out, "{}", fetched.path.display())?;
-            return Ok(());
+            return Ok(format!("{}\n", fetched.path.display()));
         }
         if fetch.silence() > STALLED {
             bail!(

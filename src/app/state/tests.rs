@@ -128,9 +128,16 @@ fn a_model_that_fails_leaves_the_running_one() {
 fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
     let mut state = State::new(Settings {
         model: ModelChoice::File("gone.pth".into()),
+        labels: Some("gone.txt".into()),
         ..Settings::default()
     });
     let job = state.next_job().unwrap();
+    state.hear(News::Failed(job.id, Fault::Model, "no".into()));
+    let job = state.next_job().unwrap();
+    assert_eq!(
+        (&job.plan.model, &job.plan.labels),
+        (&ModelChoice::File("gone.pth".into()), &None)
+    );
     state.hear(News::Failed(job.id, Fault::Model, "no".into()));
     assert_eq!(state.next_job().unwrap().plan.model, ModelChoice::Auto);
     assert!(state.error.is_some());
