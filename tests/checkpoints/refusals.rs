@@ -132,7 +132,7 @@ fn files_that_are_no_checkpoints_are_refused() {
             write_file("text.pth", b"these are no weights"),
             "neither safetensors nor a zip",
         ),
-        (write_file("empty.safetensors", b""), "too short"),
+        (write_file("empty.safetensors", b""), "neither safetensors"),
         (
             write_file("cut.safetensors", &whole[..whole.len() - 1]),
             "cut short",

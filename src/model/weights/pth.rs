@@ -37,19 +37,19 @@ const MAX_PICKLE: u64 = 64 << 20;
 
 /// Reads what a `.pth` file holds.
 pub fn list(file: &File) -> Result<Listing, String> {
-    let mut archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|error| format!("its zip archive: {error}"))?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&error))?;
     let file_length = file.metadata().map_err(|error| error.to_string())?.len();
     let mut storages = HashMap::new();
     let mut pickle = None;
     for index in 0..archive.len() {
         let entry = archive
             .by_index_raw(index)
-            .map_err(|error| format!("its zip archive: {error}"))?;
-        let name = entry
-            .name()
-            .map_err(|error| format!("its zip archive: {error}"))?;
+            .map_err(|error| damaged(&error))?;
+        let name = entry.name().map_err(|error| damaged(&error))?;
         let name = name.into_owned();
+        if name.ends_with("/constants.pkl") {
+            return Err("it is a TorchScript program; save the model's state_dict instead".into());
+        }
         let is_pickle = name == "data.pkl" || name.ends_with("/data.pkl");
         let key = name.rsplit_once("/data/").map(|(_, key)| key.to_owned());
         let key = key.or_else(|| name.strip_prefix("data/").map(str::to_owned));
@@ -86,6 +86,10 @@ pub fn list(file: &File) -> Result<Listing, String> {
         storages,
     };
     reader.list()
+}
+
+fn damaged(error: &zip::result::ZipError) -> String {
+    format!("its zip archive is damaged or cut short: {error}")
 }
 
 fn read(file: &File, (start, size): (u64, u64), limit: u64) -> Result<Vec<u8>, String> {

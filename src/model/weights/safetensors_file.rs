@@ -15,13 +15,14 @@ pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String>
     let io = |error: io::Error| error.to_string();
     let mut length = [0; 8];
     file.seek(SeekFrom::Start(0)).map_err(io)?;
+    let unknown = || "it is neither safetensors nor a zip archive, or it is cut short".to_owned();
     if size < 8 {
-        return Err("it is too short".into());
+        return Err(unknown());
     }
     file.read_exact(&mut length).map_err(io)?;
     let length = u64::from_le_bytes(length);
     if length > size - 8 || length > MAX_HEADER {
-        return Err("it is neither safetensors nor a zip archive, or it is cut short".into());
+        return Err(unknown());
     }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header).map_err(io)?;
