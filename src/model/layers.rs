@@ -6,11 +6,19 @@
 //! Images between layers are `[height, width, channels]` for `Fused` and
 //! `[1, channels, height, width]` for `Candle`.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
+mod operations;
+
+use candle_core::{CpuStorage, Device, Result, Shape, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
 
 use super::cpu::{self, Activation, Precision, Window};
 use crate::analysis::FeatureMaps;
+use operations::{Backward, Bare, Forward, MaxPool, ReluBackward};
+
+/// 1 where a value is positive, else 0.
+fn passed(image: &Tensor) -> Result<Tensor> {
+    image.gt(0f32)?.to_dtype(image.dtype())
+}
 
 /// Which implementation runs.
 #[derive(Clone, Debug)]
@@ -354,130 +362,6 @@ impl Conv {
         let shape = Shape::from((window.output.0, window.output.1, self.spec.cout));
         Ok((CpuStorage::F32(out), shape))
     }
-}
-
-/// A convolution as an operation.
-struct Forward<'a>(&'a Conv, Precision);
-
-impl CustomOp1 for Forward<'_> {
-    fn name(&self) -> &'static str {
-        "fused convolution"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Self(conv, precision) = self;
-        conv.run_fused(values(storage, layout)?, layout.shape(), None, *precision)
-    }
-}
-
-impl CustomOp2 for Forward<'_> {
-    fn name(&self) -> &'static str {
-        "fused convolution with a residual"
-    }
-
-    fn cpu_fwd(
-        &self,
-        storage: &CpuStorage,
-        layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let residual = values(residual, residual_layout)?;
-        let Self(conv, precision) = self;
-        let x = values(storage, layout)?;
-        conv.run_fused(x, layout.shape(), Some(residual), *precision)
-    }
-}
-
-/// 1 where a value is positive, else 0.
-fn passed(image: &Tensor) -> Result<Tensor> {
-    image.gt(0f32)?.to_dtype(image.dtype())
-}
-
-/// A convolution without its bias and activation.
-struct Bare<'a>(&'a Conv);
-
-impl CustomOp1 for Bare<'_> {
-    fn name(&self) -> &'static str {
-        "convolution alone"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Kernel::Fused { weight, .. } = &self.0.kernel else {
-            candle_core::bail!("this convolution was built for candle's operations");
-        };
-        let spec = self.0.spec;
-        let (height, width, _) = layout.shape().dims3()?;
-        let window = spec.window(height, width);
-        let x = values(storage, layout)?;
-        let nothing = vec![0.0; spec.cout];
-        let out = cpu::dense_in_double(x, weight, &nothing, None, window, Activation::Linear);
-        let shape = Shape::from((window.output.0, window.output.1, spec.cout));
-        Ok((CpuStorage::F32(out), shape))
-    }
-}
-
-struct Backward<'a> {
-    conv: &'a Conv,
-    window: Window,
-}
-
-impl CustomOp1 for Backward<'_> {
-    fn name(&self) -> &'static str {
-        "gradient of a convolution"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Kernel::Fused { weight, .. } = &self.conv.kernel else {
-            candle_core::bail!("this convolution was built for candle's operations");
-        };
-        let cin = self.conv.spec.cin;
-        let gradient = values(storage, layout)?;
-        let out = cpu::dense_backward(gradient, weight, cin, self.window);
-        let (height, width) = self.window.input;
-        Ok((CpuStorage::F32(out), Shape::from((height, width, cin))))
-    }
-}
-
-struct ReluBackward;
-
-impl CustomOp2 for ReluBackward {
-    fn name(&self) -> &'static str {
-        "gradient of a ReLU"
-    }
-
-    fn cpu_fwd(
-        &self,
-        storage: &CpuStorage,
-        layout: &Layout,
-        output: &CpuStorage,
-        output_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let out = cpu::relu_backward(values(storage, layout)?, values(output, output_layout)?);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
-    }
-}
-
-struct MaxPool;
-
-impl CustomOp1 for MaxPool {
-    fn name(&self) -> &'static str {
-        "max pooling 3×3"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (height, width, channels) = layout.shape().dims3()?;
-        let x = values(storage, layout)?;
-        let (out, (height, width)) = cpu::max_pool_3x3(x, (height, width), channels);
-        Ok((CpuStorage::F32(out), Shape::from((height, width, channels))))
-    }
-}
-
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let Some((start, end)) = layout.contiguous_offsets() else {
-        candle_core::bail!("the fused kernels need contiguous images");
-    };
-    Ok(&storage.as_slice::<f32>()?[start..end])
 }
 
 /// `[cout, cin, k, k]` to `[k, k, cin, cout]`.

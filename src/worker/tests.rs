@@ -1,6 +1,8 @@
 use super::*;
 use crate::analysis::Layer;
 use crate::cam::Method;
+use crate::framing::Framing;
+use crate::model::preprocessing::PreprocessChoice;
 use std::time::Duration;
 
 fn job(id: u64, photo: Option<u64>, path: &str) -> Job {

@@ -106,7 +106,7 @@ fn broken_checkpoints_are_refused_at_once_and_name_the_tensors() {
         let started = Instant::now();
         let message = open(&path).err().expect(what);
         assert!(
-            started.elapsed() < Duration::from_secs(1),
+            started.elapsed() < Duration::from_secs(10), // some 0.1 s where nothing else runs
             "{what} took {:?}",
             started.elapsed()
         );

@@ -1,0 +1,171 @@
+//! What is asked of the worker and what it has to tell.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::analysis::Analysis;
+use crate::cam::LayerMaps;
+use crate::framing::Framing;
+use crate::labels::ClassId;
+use crate::model::device::DeviceChoice;
+use crate::model::preprocessing::PreprocessChoice;
+use crate::model::{ModelChoice, ModelInfo};
+use crate::photo::{Photo, PhotoError, Picture};
+
+/// Where a photo comes from.
+#[derive(Clone, Debug)]
+pub enum PhotoSource {
+    /// A file.
+    File(PathBuf),
+    /// A file within the program.
+    Embedded {
+        /// Its name.
+        name: &'static str,
+        /// Its contents.
+        bytes: &'static [u8],
+    },
+    /// Pixels, from the clipboard.
+    Pixels(Arc<Photo>),
+}
+
+impl PhotoSource {
+    /// What to call it on screen.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => crate::photo::display_name(path),
+            Self::Embedded { name, .. } => (*name).to_owned(),
+            Self::Pixels(photo) => photo.name.clone(),
+        }
+    }
+
+    /// Reads and decodes it.
+    ///
+    /// # Errors
+    /// [`PhotoError`] by kind of fault.
+    pub fn load(&self) -> Result<Arc<Photo>, PhotoError> {
+        match self {
+            Self::File(path) => Photo::open(path).map(Arc::new),
+            Self::Embedded { name, bytes } => Photo::decode(name, bytes).map(Arc::new),
+            Self::Pixels(photo) => Ok(photo.clone()),
+        }
+    }
+}
+
+/// What decides an analysis: two equal plans give the same answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Which photo, by the number it was opened under; none only loads the model.
+    pub photo: Option<u64>,
+    /// The model.
+    pub model: ModelChoice,
+    /// A file with the names of its classes, given by hand.
+    pub labels: Option<PathBuf>,
+    /// What is done to the pixels.
+    pub preprocess: PreprocessChoice,
+    /// The device.
+    pub device: DeviceChoice,
+    /// The framing.
+    pub framing: Framing,
+}
+
+/// A request to the worker.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its number; answers carry it.
+    pub id: u64,
+    /// What to do.
+    pub plan: Plan,
+    /// Where the plan's photo comes from.
+    pub source: Option<PhotoSource>,
+}
+
+/// A request for the maps of some classes at all layers of an analysis.
+#[derive(Clone, Debug)]
+pub struct LayerJob {
+    /// The job whose answer is explained.
+    pub of: u64,
+    /// The classes, the most urgent first.
+    pub classes: Vec<ClassId>,
+}
+
+/// What the worker is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Reading weights.
+    LoadingModel,
+    /// Reading and decoding the photo.
+    ReadingPhoto,
+    /// Running the network.
+    Running,
+}
+
+impl Step {
+    /// In words for the screen.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::LoadingModel => "Loading the model…",
+            Self::ReadingPhoto => "Reading the photo…",
+            Self::Running => "Running the network…",
+        }
+    }
+}
+
+/// The model that the worker holds now.
+#[derive(Clone, Debug)]
+pub struct RunningModel {
+    /// What the user should know about it.
+    pub info: Arc<ModelInfo>,
+    /// What was asked for.
+    pub choice: ModelChoice,
+    /// The file of class names asked for.
+    pub asked_labels: Option<PathBuf>,
+    /// The device asked for.
+    pub asked_device: DeviceChoice,
+    /// The device that it runs on.
+    pub device: DeviceChoice,
+    /// What fell back.
+    pub notices: Vec<String>,
+}
+
+/// A finished job.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Its number.
+    pub job: u64,
+    /// What was asked for.
+    pub plan: Plan,
+    /// The photo.
+    pub photo: Arc<Photo>,
+    /// A smaller copy for the screen, where the photo is larger than [`DISPLAY_SIDE`].
+    pub display: Option<Arc<Picture>>,
+    /// The answer.
+    pub analysis: Arc<Analysis>,
+}
+
+/// Which part of a job failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The model can't be used.
+    Model,
+    /// The photo can't be read, or the network can't run on it.
+    Photo,
+}
+
+/// Something the worker has to tell.
+#[derive(Debug)]
+pub enum News {
+    /// A job has come to a step.
+    Step(u64, Step),
+    /// So many bytes of so many of the model's weights have been read.
+    Loading(u64, u64, u64),
+    /// The model has changed (or its device has).
+    Model(RunningModel),
+    /// A job is done; without a photo there is nothing to show.
+    Done(u64, Option<Shown>),
+    /// A job has failed, with the message for the user.
+    Failed(u64, Fault, String),
+    /// The maps of a class at all layers of a job's answer, or why there are none.
+    Layers(u64, ClassId, Result<Arc<LayerMaps>, String>),
+}
