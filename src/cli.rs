@@ -160,7 +160,7 @@ pub struct ExplainArgs {
     /// Write the overlay at full size, side by side if there are several methods
     #[arg(long, value_name = "FILE.png")]
     pub out: Option<PathBuf>,
-    /// Write the cells before ReLU and scaling, f32 [h,w], in NumPy's format (one method)
+    /// Write the cells before ReLU and scaling, f32, height by width, in NumPy's format (one method)
     #[arg(long, value_name = "FILE.npy")]
     pub map: Option<PathBuf>,
     /// Print one JSON object instead of a report to read

@@ -133,7 +133,7 @@ impl Model {
         if let [first, ..] = &finished.unused[..] {
             let count = finished.unused.len();
             notices.push(format!(
-                "{count} tensors of the file are not part of {} and were ignored ({first}, …).",
+                "Ignored, since {} has no such tensors: {count} of the file ({first}, …).",
                 architecture.name()
             ));
         }

@@ -106,11 +106,12 @@ impl Architecture {
             .filter(|layer| self.layer_name(*layer) == name);
         found.next().ok_or_else(|| {
             let names: Vec<&str> = layers.map(|layer| self.layer_name(layer)).collect();
-            format!(
-                "{} has no layer {name:?} that can be explained. Give last or one of {}.",
-                self.name(),
-                names.join(", ")
-            )
+            let others = match names[..] {
+                ["last"] => String::new(),
+                _ => format!(" or one of {}", names.join(", ")),
+            };
+            let network = self.name();
+            format!("{network} has no layer {name:?} that can be explained. Give last{others}.")
         })
     }
 }
@@ -282,4 +283,32 @@ fn resnet(checkpoint: &Checkpoint) -> Result<Architecture, String> {
         let [a, b, c, d] = found;
         format!("a ResNet with {a}, {b}, {c} and {d} {kind} blocks")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_have_the_names_of_their_network() {
+        for (architecture, name, layer) in [
+            (Architecture::ResNet18, "layer4.1.conv2", Layer::LastConv),
+            (Architecture::ResNet34, "layer4.2.conv2", Layer::LastConv),
+            (Architecture::ResNet50, "layer4.2.conv3", Layer::LastConv),
+            (Architecture::ResNet152, "layer4", Layer::Last),
+            (Architecture::ResNet101, "layer1", Layer::Layer1),
+            (Architecture::EfficientNetLite0, "last", Layer::Last),
+        ] {
+            assert_eq!(architecture.find_layer(name), Ok(layer));
+            assert_eq!(architecture.find_layer("last"), Ok(Layer::Last));
+        }
+        let problem = Architecture::ResNet50
+            .find_layer("layer4.1.conv2")
+            .unwrap_err();
+        assert!(problem.ends_with("layer4, layer4.2.conv3."), "{problem}");
+        let problem = Architecture::EfficientNetLite0
+            .find_layer("layer2")
+            .unwrap_err();
+        assert!(problem.ends_with("Give last."), "{problem}");
+    }
 }

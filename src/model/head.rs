@@ -35,7 +35,7 @@ pub fn read(
     } else {
         let name = weight.trim_start_matches('/').to_owned();
         checkpoint.complain(format!(
-            "{name} has {classes} classes, and 2 to {MAX_CLASSES} are possible"
+            "the number of classes in {name} is {classes}, and 2 to {MAX_CLASSES} are possible"
         ));
         2
     };

@@ -138,7 +138,7 @@ pub struct Shown {
     pub plan: Plan,
     /// The photo.
     pub photo: Arc<Photo>,
-    /// A smaller copy for the screen, where the photo is larger than [`DISPLAY_SIDE`].
+    /// A smaller copy for the screen, where the photo is larger than [`DISPLAY_SIDE`](super::DISPLAY_SIDE).
     pub display: Option<Arc<Picture>>,
     /// The answer.
     pub analysis: Arc<Analysis>,

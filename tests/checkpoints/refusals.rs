@@ -57,7 +57,7 @@ fn broken_checkpoints_are_refused_at_once_and_name_the_tensors() {
         (
             "one class",
             &|state| _ = state.insert("fc.weight".into(), (vec![1, 512], vec![0.0; 512])),
-            &["fc.weight has 1 classes"],
+            &["the number of classes in fc.weight is 1"],
         ),
         (
             "squeeze and excitation",

@@ -12,7 +12,7 @@ const TILE: usize = 196;
 /// Below this many pixels the product itself is shared out among the threads.
 const FEW_PIXELS: usize = 200;
 
-/// The gradient at the input of [`super::dense`] without its activation.
+/// The gradient at the input of [`super::dense()`] without its activation.
 ///
 /// `gradient` `[out_height, out_width, cout]`, `weight` `[kernel·kernel·cin, cout]`;
 /// the result is `[height, width, cin]`.
