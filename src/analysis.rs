@@ -116,6 +116,17 @@ impl Head {
         &self.weight[class.index() * channels..][..channels]
     }
 
+    /// The gradients of a class's logit at the last layer, one for each channel and the
+    /// same at each of its `cells`: `g_k = W_ck / N`.
+    #[must_use]
+    pub fn gradients(&self, class: ClassId, cells: usize) -> Vec<f32> {
+        let cells = cells as f32;
+        self.row(class)
+            .iter()
+            .map(|weight| weight / cells)
+            .collect()
+    }
+
     /// The logits `y_c = Σ_k W_ck · mean(A_k) + b_c`, `[classes]`.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
@@ -196,12 +207,11 @@ impl Analysis {
     /// The evidence for a class at the last layer, in closed form: `g_k = W_ck / N`.
     #[must_use]
     pub fn evidence(&self, class: ClassId) -> Evidence {
-        let cells = self.features.cells() as f32;
-        let row = self.head.row(class).iter();
+        let gradients = self.head.gradients(class, self.features.cells());
         Evidence {
             layer: Layer::Last,
             features: self.features.clone(),
-            gradients: Gradients::PerChannel(row.map(|weight| weight / cells).collect()),
+            gradients: Gradients::PerChannel(gradients),
         }
     }
 

@@ -31,7 +31,7 @@ use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 use crate::cli::WindowArgs;
 use crate::labels::ClassId;
 use crate::model::device::DeviceStatus;
-use crate::model::hub::{Fetch, FetchError, Fetched, Hub, Known};
+use crate::model::hub::{CATALOGUE, Fetch, FetchError, Fetched, Hub, Known};
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::{ModelChoice, catalog};
 use crate::worker::{Job, PhotoSource, Wake, Worker};
@@ -79,6 +79,9 @@ pub struct App {
     show_keys: bool,
     show_weights: bool,
     hub: Hub,
+    /// Where the catalogue's weights are, as far as they are fetched; looked up when the
+    /// catalogue is shown.
+    cached: Vec<Option<PathBuf>>,
     fetch: Option<Fetch>,
     wake: Wake,
     /// The class the table last scrolled to.
@@ -139,6 +142,7 @@ impl App {
             resnet18: catalog::find_resnet18(),
             show_keys: false,
             show_weights: false,
+            cached: Vec::new(),
             hub: launch.hub,
             fetch: None,
             wake,
@@ -234,6 +238,7 @@ impl App {
         match result {
             Ok(fetched) => {
                 self.resnet18 = catalog::find_resnet18();
+                self.look_into_cache();
                 let checked = if fetched.checked {
                     "its SHA-256 is the one announced"
                 } else {
@@ -250,6 +255,11 @@ impl App {
             }
             Err(error) => self.state.error = Some(error.to_string()),
         }
+    }
+
+    fn look_into_cache(&mut self) {
+        let cached = CATALOGUE.iter().map(|known| self.hub.cached(known));
+        self.cached = cached.collect();
     }
 
     fn start_fetch(&mut self, known: &'static Known) {
@@ -342,6 +352,10 @@ impl App {
             Command::UseLabels(path) => {
                 self.state.error = None;
                 self.state.settings.labels = path;
+            }
+            Command::ShowWeights => {
+                self.show_weights = true;
+                self.look_into_cache();
             }
             Command::Fetch(known) => self.start_fetch(known),
             Command::CancelFetch => {

@@ -278,14 +278,7 @@ impl Engine {
         let [(_, features), ..] = &last.features[..] else {
             return Err(nothing());
         };
-        let cells = features.cells() as f32;
-        let at_last: Vec<f32> = self
-            .model
-            .head
-            .row(class)
-            .iter()
-            .map(|weight| weight / cells)
-            .collect();
+        let at_last = self.model.head.gradients(class, features.cells());
 
         let first = layers
             .iter()

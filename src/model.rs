@@ -106,12 +106,10 @@ impl Model {
         let recognised = architecture::recognise(&mut checkpoint, &declared)?;
         let architecture = recognised.architecture;
         let mut notices = config.notices;
-        let (network, channels, own_head, mut parts) = if let Some(blocks) = architecture.blocks() {
+        let (network, channels, own_head, parts) = if let Some(blocks) = architecture.blocks() {
             let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
             let channels = network.channels;
-            let stages = (1..=4).map(|stage| format!("layer{stage}."));
-            let parts = stages.chain(["conv1.".into(), "bn1.".into()]);
-            (Network::ResNet(network), channels, "fc", parts.collect())
+            (Network::ResNet(network), channels, "fc", &resnet::PARTS[..])
         } else {
             let names = recognised.names;
             if names == architecture::LiteNames::Timm && config.architecture.is_empty() {
@@ -121,15 +119,17 @@ impl Model {
             }
             let (network, head) = EfficientNetLite0::load(&mut checkpoint, names, &backend)?;
             let network = Network::EfficientNetLite0(network);
-            (network, efficientnet_lite::FEATURES, head, network_parts())
+            let parts = &efficientnet_lite::PARTS[..];
+            (network, efficientnet_lite::FEATURES, head, parts)
         };
-        let head = head::read(&mut checkpoint, own_head, channels, &mut parts);
+        let (head, head_part) = head::read(&mut checkpoint, own_head, channels);
         let classes = head.classes();
         let own_labels = checkpoint
             .labels()
             .map(<[String]>::to_vec)
             .or(config.labels);
-        let finished = checkpoint.finish(architecture.name(), &parts)?;
+        let parts = parts.iter().copied().chain(head_part.as_deref());
+        let finished = checkpoint.finish(architecture.name(), parts)?;
         if let [first, ..] = &finished.unused[..] {
             let count = finished.unused.len();
             notices.push(format!(
@@ -321,24 +321,6 @@ const NAMES_NOTICE: &str = "The class names";
 
 fn no_layer(layer: Layer) -> candle_core::Error {
     candle_core::Error::Msg(format!("this network has no layer {layer:?}"))
-}
-
-/// Where EfficientNet-Lite0's tensors are, by both kinds of names.
-fn network_parts() -> Vec<String> {
-    [
-        "_conv_stem.",
-        "_bn0.",
-        "_blocks.",
-        "_conv_head.",
-        "_bn1.",
-        "conv_stem.",
-        "bn1.",
-        "blocks.",
-        "conv_head.",
-        "bn2.",
-    ]
-    .map(String::from)
-    .to_vec()
 }
 
 /// Interleaved bytes as the network wants them, through a table, since there are only

@@ -28,7 +28,17 @@ struct Reference<'a> {
     prefix: String,
 }
 
-impl Reference<'_> {
+impl<'a> Reference<'a> {
+    /// Of all the tensors of a file.
+    fn whole(bytes: &'a [u8]) -> Self {
+        Self::with_prefix(bytes, String::new())
+    }
+
+    fn with_prefix(bytes: &'a [u8], prefix: String) -> Self {
+        let file = SafeTensors::deserialize(bytes).unwrap();
+        Self { file, prefix }
+    }
+
     fn bytes(&self, name: &str) -> &[u8] {
         let name = format!("{}{name}", self.prefix);
         self.file.tensor(&name).unwrap().data()
@@ -139,11 +149,7 @@ fn efficientnet_lite0_agrees_with_pytorch() {
     let bytes = fs::read("tests/golden/efficientnet_lite0.safetensors").unwrap();
     let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     for name in PHOTOS {
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let reference = Reference {
-            file,
-            prefix: format!("{name}/"),
-        };
+        let reference = Reference::with_prefix(&bytes, format!("{name}/"));
         assert_eq!(compare(&mut engine, &reference, name, "last"), 2 * 3 * 2);
     }
 }
@@ -155,10 +161,7 @@ fn resnet18_agrees_with_pytorch() {
     };
     for name in PHOTOS {
         let bytes = shared_reference(name);
-        let reference = Reference {
-            file: SafeTensors::deserialize(&bytes).unwrap(),
-            prefix: String::new(),
-        };
+        let reference = Reference::whole(&bytes);
         assert_eq!(compare(&mut engine, &reference, name, "layer4"), 2 * 3 * 2);
     }
 }
@@ -189,10 +192,7 @@ fn resnet18_agrees_with_pytorch_at_earlier_layers() {
     let mut compared = 0;
     for name in PHOTOS {
         let bytes = shared_reference(name);
-        let reference = Reference {
-            file: SafeTensors::deserialize(&bytes).unwrap(),
-            prefix: String::new(),
-        };
+        let reference = Reference::whole(&bytes);
         let input = input(&reference, "crop", Framing::Crop, &photo(name));
         let analysis = engine.run(&input, Framing::Crop).unwrap();
         for layer in [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::Last] {
@@ -226,13 +226,9 @@ fn the_tutorials_preset_gives_the_tutorials_map() {
     engine.preprocess(PreprocessChoice::Preset(Preset::Tutorial));
     for name in PHOTOS {
         let bytes = shared_reference(name);
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let class = file.tensor("tutorial/class").unwrap();
-        let class = i64::from_le_bytes(class.data().try_into().unwrap());
-        let reference = Reference {
-            file,
-            prefix: String::new(),
-        };
+        let reference = Reference::whole(&bytes);
+        let class = reference.bytes("tutorial/class");
+        let class = i64::from_le_bytes(class.try_into().unwrap());
         let analysis = engine.analyse(&photo(name), Framing::Squash).unwrap();
         assert_close(
             &analysis.logits,
@@ -261,10 +257,7 @@ fn the_packages_variant_gives_the_packages_picture() {
     let mut compared = 0;
     for name in PHOTOS {
         let bytes = shared_reference(name);
-        let reference = Reference {
-            file: SafeTensors::deserialize(&bytes).unwrap(),
-            prefix: String::new(),
-        };
+        let reference = Reference::whole(&bytes);
         let input = input(&reference, "crop", Framing::Crop, &photo(name));
         let photo = Photo::from_rgb(name, 224, 224, input.rgb);
         let analysis = engine.analyse(&photo, Framing::Squash).unwrap();
@@ -315,11 +308,7 @@ fn upsampling_agrees_with_the_grad_cam_package() {
             "../shared/golden/efficientnet_lite0-{name}.safetensors"
         ))
         .unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let reference = Reference {
-            file,
-            prefix: String::new(),
-        };
+        let reference = Reference::whole(&bytes);
         let mut photo = photo(name);
         let input = input(&reference, "squash", Framing::Squash, &photo);
         // On a photo of the input's size a photo pixel is an input pixel.

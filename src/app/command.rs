@@ -27,6 +27,8 @@ pub enum Command {
     AskForLabels,
     /// Name the classes by a file, or as they were without one.
     UseLabels(Option<PathBuf>),
+    /// Show the catalogue of weights.
+    ShowWeights,
     /// Fetch weights of the catalogue.
     Fetch(&'static Known),
     /// Stop fetching.

@@ -71,11 +71,9 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
     }
     if app.resnet18.is_none() && !runs_resnet18(&app.state) {
         let button = ui.small_button("Get ResNet-18…");
-        if button
-            .on_hover_text(catalog::how_to_get_resnet18())
-            .clicked()
-        {
-            app.show_weights = true;
+        let button = button.on_hover_ui(|ui| _ = ui.label(catalog::how_to_get_resnet18()));
+        if button.clicked() {
+            app.commands.push(Command::ShowWeights);
         }
     }
     if let Some(fetch) = app.fetch.as_ref().filter(|_| !app.show_weights)
@@ -146,7 +144,6 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
     let wide = ui.available_width();
     let recent = app.state.settings.recent.clone();
     let commands = &mut app.commands;
-    let mut show_weights = false;
     let menu = ComboBox::from_id_salt("model")
         .selected_text(shown_name)
         .width(wide)
@@ -185,11 +182,10 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
                 ui.close();
             }
             if ui.button("Get weights…").clicked() {
-                show_weights = true;
+                commands.push(Command::ShowWeights);
                 ui.close();
             }
         });
-    app.show_weights |= show_weights;
     name_widget(ui, &menu.response, "Model");
 }
 

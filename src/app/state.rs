@@ -326,6 +326,12 @@ impl State {
         }
     }
 
+    /// Whether [`State::map`] has a map of the analysis on screen.
+    #[must_use]
+    pub fn has_map(&self, subject: Subject) -> bool {
+        subject.layer == Layer::Last || self.layers.get(subject.class).is_some()
+    }
+
     /// The maps at other layers that are needed now.
     pub fn next_layer_job(&mut self) -> Option<LayerJob> {
         let Latest::Ready(shown) = &self.latest else {

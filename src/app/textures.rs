@@ -125,20 +125,21 @@ impl Textures {
         };
         let kept = self.heat.remove(&place);
         let kept = kept.filter(|heat| Arc::ptr_eq(&heat.made_of.analysis, analysis));
-        let reference = (subject != top && matches!(place, Place::Pane(_)))
-            .then(|| state.map(analysis, top))
-            .flatten();
+        let compared = subject != top && matches!(place, Place::Pane(_)) && state.has_map(top);
         let made_of = Ingredients {
             analysis: analysis.clone(),
             subject,
             scaling: look.scaling,
             colormap: look.colormap,
-            compared: reference.is_some(),
+            compared,
         };
         let heat = match kept {
             Some(heat) if heat.made_of.same(&made_of) => Some(heat),
             kept => match state.map(analysis, subject) {
-                Some(map) => Some(make_heat(ctx, place, made_of, map, reference.as_ref())),
+                Some(map) => {
+                    let reference = compared.then(|| state.map(analysis, top)).flatten();
+                    Some(make_heat(ctx, place, made_of, map, reference.as_ref()))
+                }
                 None => kept,
             },
         };

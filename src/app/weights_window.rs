@@ -41,17 +41,17 @@ fn catalogue_ui(app: &mut App, ui: &mut Ui) {
                 ui.label(RichText::new(title).small().strong());
             }
             ui.end_row();
-            for known in &CATALOGUE {
+            for (known, cached) in CATALOGUE.iter().zip(&app.cached) {
                 ui.label(known.name).on_hover_text(known.network);
                 ui.label(format!("{} MB", known.megabytes));
                 ui.label(known.accuracy);
                 ui.label(known.licence);
-                if let Some(path) = app.hub.cached(known) {
+                if let Some(path) = cached {
                     let button = ui.button("Use");
                     button.widget_info(|| named(&format!("Use {}", known.name)));
                     if button.on_hover_text(path.display().to_string()).clicked() {
                         app.commands
-                            .push(Command::UseModel(ModelChoice::File(path)));
+                            .push(Command::UseModel(ModelChoice::File(path.clone())));
                     }
                 } else {
                     let button = ui.add_enabled(app.fetch.is_none(), egui::Button::new("Fetch"));

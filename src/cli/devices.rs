@@ -24,6 +24,7 @@ pub fn list() -> String {
 
 /// Runs a photo on every usable device; the CPU's maps are what the others are
 /// compared with.
+///
 /// # Errors
 /// Where the photo or the model can't be used.
 pub fn check(model: &ModelChoice) -> anyhow::Result<String> {

@@ -57,6 +57,12 @@ pub struct Window {
 }
 
 impl Window {
+    /// Output pixels.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.output.0 * self.output.1
+    }
+
     /// For output pixel (`oy`, `ox`): the kernel rows and columns that lie on
     /// the input, and the input row and column of the first of them.
     #[inline(always)]

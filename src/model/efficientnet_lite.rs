@@ -16,6 +16,20 @@ const BATCH_NORM_EPS: (f32, f32) = (1e-3, 1e-5);
 const STEM: usize = 32;
 /// Output channels of the last convolution: the target layer's channels.
 pub const FEATURES: usize = 1280;
+/// What the names of its tensors begin with by both kinds of names, the linear layer's
+/// apart.
+pub const PARTS: [&str; 10] = [
+    "_conv_stem.",
+    "_bn0.",
+    "_blocks.",
+    "_conv_head.",
+    "_bn1.",
+    "conv_stem.",
+    "bn1.",
+    "blocks.",
+    "conv_head.",
+    "bn2.",
+];
 /// (repeats, kernel, stride of the first, expansion, output channels) of each stage.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 1, 16),

@@ -6,28 +6,25 @@ use crate::analysis::Head;
 /// More classes than this no classifier has; it bounds what a file can make us do.
 const MAX_CLASSES: usize = 200_000;
 
-/// Reads the linear layer at the end: any number of classes, but two at least.
-pub fn read(
-    checkpoint: &mut Checkpoint,
-    own: &str,
-    channels: usize,
-    parts: &mut Vec<String>,
-) -> Head {
+/// Reads the linear layer at the end: any number of classes, but two at least. Gives what
+/// the names of the whole classifier begin with, too: what else is there within it changes
+/// what it computes.
+pub fn read(checkpoint: &mut Checkpoint, own: &str, channels: usize) -> (Head, Option<String>) {
     let name = match find(checkpoint, own) {
         Ok(name) => name,
         Err(problem) => {
             checkpoint.complain(problem);
-            return Head {
+            let head = Head {
                 weight: vec![0.0; 2 * channels],
                 bias: vec![0.0; 2],
             };
+            return (head, None);
         }
     };
-    // What else is there within the classifier changes what it computes.
     let end = name
         .rfind(|c: char| c != '.' && !c.is_ascii_digit())
         .map_or(name.len(), |end| end + 1);
-    parts.push(format!("{}.", &name[..end]));
+    let part = format!("{}.", &name[..end]);
     let weight = format!("{name}.weight");
     let classes = checkpoint.shape(&weight).map_or(0, |shape| shape[0]);
     let classes = if (2..=MAX_CLASSES).contains(&classes) {
@@ -39,10 +36,11 @@ pub fn read(
         ));
         2
     };
-    Head {
+    let head = Head {
         weight: checkpoint.tensor(&weight, &[classes, channels]),
         bias: checkpoint.tensor(&format!("{name}.bias"), &[classes]),
-    }
+    };
+    (head, Some(part))
 }
 
 /// The linear layer at the end: the name of its tensors without `.weight`, or what

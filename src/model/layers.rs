@@ -337,6 +337,16 @@ impl Conv {
         }
     }
 
+    /// Weight and bias of the fused kernel.
+    fn fused(&self) -> Result<(&[f32], &[f32])> {
+        match &self.kernel {
+            Kernel::Fused { weight, bias } => Ok((weight, bias)),
+            Kernel::Candle(_) => {
+                candle_core::bail!("this convolution was built for candle's operations")
+            }
+        }
+    }
+
     fn run_fused(
         &self,
         x: &[f32],
@@ -346,9 +356,7 @@ impl Conv {
     ) -> Result<(CpuStorage, Shape)> {
         let (height, width, _) = shape.dims3()?;
         let window = self.spec.window(height, width);
-        let Kernel::Fused { weight, bias } = &self.kernel else {
-            candle_core::bail!("this convolution was built for candle's operations");
-        };
+        let (weight, bias) = self.fused()?;
         let activation = self.spec.activation;
         let out = if self.spec.depthwise {
             cpu::depthwise(x, weight, bias, window, activation)

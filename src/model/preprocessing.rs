@@ -23,7 +23,7 @@ pub struct Preprocessing {
 }
 
 /// Means and standard deviations with a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// ImageNet's statistics, as torchvision and most of timm use them.

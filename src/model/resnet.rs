@@ -14,6 +14,8 @@ use super::{ConvNames, folded_conv};
 const BATCH_NORM_EPS: f32 = 1e-5;
 /// Width of the blocks in the four stages.
 const WIDTHS: [usize; 4] = [64, 128, 256, 512];
+/// What the names of its tensors begin with, the linear layer's apart.
+pub const PARTS: [&str; 6] = ["conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4."];
 /// A bottleneck's output has so many times its width.
 const EXPANSION: usize = 4;
 

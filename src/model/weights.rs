@@ -170,16 +170,7 @@ impl Checkpoint {
             name: name.clone(),
             cause,
         })?;
-        let mut to_hash = File::open(path).map_err(io)?;
-        let hash = move || {
-            let mut sha256 = Sha256::new();
-            hash_all(&mut to_hash, &mut sha256)?;
-            Ok(hexadecimal(&sha256.finalize()))
-        };
-        let hash = thread::Builder::new()
-            .name("camlens-sha256".into())
-            .spawn(hash);
-        let sha256 = hash.map_err(io)?;
+        let sha256 = File::open(path).and_then(hash_aside).map_err(io)?;
         Self::from_listing(name, Source::File(file), listing, sha256, progress)
     }
 
@@ -194,11 +185,8 @@ impl Checkpoint {
         };
         let listing = safetensors_file::list(&mut io::Cursor::new(&bytes), bytes.len() as u64);
         let listing = listing.map_err(format)?;
-        let to_hash = bytes.clone();
-        let sha256 = thread::Builder::new()
-            .name("camlens-sha256".into())
-            .spawn(move || Ok(hexadecimal(&Sha256::digest(&to_hash))))
-            .map_err(|error| format(error.to_string()))?;
+        let sha256 = hash_aside(io::Cursor::new(bytes.clone()));
+        let sha256 = sha256.map_err(|error| format(error.to_string()))?;
         Self::from_listing(
             name.to_owned(),
             Source::Memory(bytes),
@@ -261,8 +249,7 @@ impl Checkpoint {
             .entries
             .iter()
             .filter(|(name, _)| name.starts_with(prefix));
-        let bytes = |entry: &Entry| entry.count().unwrap_or(0) as u64 * entry.element.size() as u64;
-        self.total = inside.map(|(_, entry)| bytes(entry)).sum();
+        self.total = inside.map(|(_, entry)| entry.bytes()).sum();
     }
 
     /// The prefix entered.
@@ -292,8 +279,7 @@ impl Checkpoint {
         let name = self.whole(tensor);
         let values = self.values(&name, shape);
         if let Some(entry) = self.entries.get(&name) {
-            let bytes = entry.count().unwrap_or(0) as u64 * entry.element.size() as u64;
-            self.read = self.total.min(self.read + bytes);
+            self.read = self.total.min(self.read + entry.bytes());
             if let Some(progress) = &self.progress {
                 progress(self.read, self.total);
             }
@@ -347,17 +333,17 @@ impl Checkpoint {
     /// # Errors
     /// [`WeightsError::Tensors`] with every problem, [`WeightsError::Io`] if the file
     /// could not be read to its end.
-    pub fn finish(
+    pub fn finish<'a>(
         mut self,
         architecture: &'static str,
-        parts: &[String],
+        parts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Finished, WeightsError> {
         let counters = |name: &&String| !name.ends_with(".num_batches_tracked");
         let unused = self
             .entries
             .keys()
             .filter(|name| !self.used.contains(*name));
-        let parts: Vec<String> = parts.iter().map(|part| self.whole(part)).collect();
+        let parts: Vec<String> = parts.into_iter().map(|part| self.whole(part)).collect();
         let (foreign, unused): (Vec<String>, Vec<String>) = unused
             .filter(counters)
             .cloned()
@@ -380,6 +366,20 @@ impl Checkpoint {
         })?;
         Ok(Finished { sha256, unused })
     }
+}
+
+/// Computes SHA-256 in hexadecimal on a thread of its own.
+fn hash_aside(
+    mut reader: impl Read + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<String>>> {
+    let work = move || {
+        let mut sha256 = Sha256::new();
+        hash_all(&mut reader, &mut sha256)?;
+        Ok(hexadecimal(&sha256.finalize()))
+    };
+    thread::Builder::new()
+        .name("camlens-sha256".into())
+        .spawn(work)
 }
 
 /// Adds all that a reader has to a hash. Gives the number of bytes.

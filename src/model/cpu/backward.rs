@@ -21,7 +21,7 @@ const FEW_PIXELS: usize = 200;
 /// If a slice does not have that length.
 #[must_use]
 pub fn dense_backward(gradient: &[f32], weight: &[f32], cin: usize, window: Window) -> Vec<f32> {
-    let pixels = window.output.0 * window.output.1;
+    let pixels = window.pixels();
     let cout = gradient.len() / pixels;
     let depth = window.kernel * window.kernel * cin;
     assert_eq!(weight.len(), depth * cout, "weight is [k·k·cin, cout]");

@@ -42,13 +42,12 @@ pub fn dense(
     window: Window,
     activation: Activation,
 ) -> Vec<f32> {
+    let mut out = vec![0.0; window.pixels() * bias.len()];
+    check_residual(residual, out.len());
     let finish = |rows: &mut [f32], first: usize| {
         let residual = residual.map(|r| &r[first..first + rows.len()]);
         epilogue(rows, bias, residual, activation);
     };
-    let pixels = window.output.0 * window.output.1;
-    check(x, weight, bias, residual, window);
-    let mut out = vec![0.0; pixels * bias.len()];
     products(&mut out, x, weight, bias.len(), window, finish);
     out
 }
@@ -68,10 +67,9 @@ pub fn dense_in_double(
     activation: Activation,
 ) -> Vec<f32> {
     let cout = bias.len();
-    let pixels = window.output.0 * window.output.1;
-    check(x, weight, bias, residual, window);
+    let mut sums = vec![0.0f64; window.pixels() * cout];
+    check_residual(residual, sums.len());
     let weight: Vec<f64> = weight.par_iter().map(|w| f64::from(*w)).collect();
-    let mut sums = vec![0.0f64; pixels * cout];
     products(&mut sums, x, &weight, cout, window, |_, _| ());
     let finish = |(index, sum): (usize, f64)| {
         let rest = residual.map_or(0.0, |r| f64::from(r[index]));
@@ -84,16 +82,9 @@ pub fn dense_in_double(
         .collect()
 }
 
-fn check(x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>, window: Window) {
-    let cout = bias.len();
-    let cin = x.len() / (window.input.0 * window.input.1);
-    let depth = window.kernel * window.kernel * cin;
-    let pixels = window.output.0 * window.output.1;
-    assert_eq!(weight.len(), depth * cout, "weight is [k·k·cin, cout]");
-    assert!(
-        residual.is_none_or(|r| r.len() == pixels * cout),
-        "residual is [h, w, cout]"
-    );
+fn check_residual(residual: Option<&[f32]>, values: usize) {
+    let fits = residual.is_none_or(|r| r.len() == values);
+    assert!(fits, "residual is [h, w, cout]");
 }
 
 /// Fills `out` `[pixels, cout]` with pixel tiles × `weight`; `finish` gets each finished
@@ -106,9 +97,10 @@ fn products<T: Number>(
     window: Window,
     finish: impl Fn(&mut [T], usize) + Sync,
 ) {
-    let pixels = window.output.0 * window.output.1;
+    let pixels = window.pixels();
     let cin = x.len() / (window.input.0 * window.input.1);
     let depth = window.kernel * window.kernel * cin;
+    assert_eq!(weight.len(), depth * cout, "weight is [k·k·cin, cout]");
     let few = pixels < FEW_PIXELS;
     let share = pixels.div_ceil(2 * rayon::current_num_threads());
     let tile = if few {

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape};
 
-use super::{Conv, Kernel};
+use super::Conv;
 use crate::model::cpu::{self, Activation, Precision, Window};
 
 /// A convolution as an operation.
@@ -47,9 +47,7 @@ impl CustomOp1 for Bare<'_> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Kernel::Fused { weight, .. } = &self.0.kernel else {
-            candle_core::bail!("this convolution was built for candle's operations");
-        };
+        let (weight, _) = self.0.fused()?;
         let spec = self.0.spec;
         let (height, width, _) = layout.shape().dims3()?;
         let window = spec.window(height, width);
@@ -73,9 +71,7 @@ impl CustomOp1 for Backward<'_> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Kernel::Fused { weight, .. } = &self.conv.kernel else {
-            candle_core::bail!("this convolution was built for candle's operations");
-        };
+        let (weight, _) = self.conv.fused()?;
         let cin = self.conv.spec.cin;
         let gradient = values(storage, layout)?;
         let out = cpu::dense_backward(gradient, weight, cin, self.window);

@@ -47,6 +47,11 @@ impl Entry {
             .try_fold(1usize, |n, side| n.checked_mul(*side))
     }
 
+    /// Bytes that the elements take.
+    pub fn bytes(&self) -> u64 {
+        self.count().unwrap_or(0) as u64 * self.element.size() as u64
+    }
+
     /// Elements from the first to the last, both included.
     pub fn span(&self) -> Option<usize> {
         let Some(strides) = &self.strides else {

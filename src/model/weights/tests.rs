@@ -24,7 +24,7 @@ fn half_precision_becomes_single() {
     let mut checkpoint = Checkpoint::from_bytes("x", bytes.into()).unwrap();
     assert_eq!(checkpoint.tensor("a", &[2]), [1.0, -2.0]);
     assert_eq!(checkpoint.tensor("b", &[2]), [1.0, -2.0]);
-    checkpoint.finish("a test", &[]).unwrap();
+    checkpoint.finish("a test", []).unwrap();
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn every_problem_is_counted_and_the_first_are_named() {
     checkpoint.tensor("nan", &[1]);
     checkpoint.tensor("int", &[1]);
     let message = checkpoint
-        .finish("ResNet-18", &[])
+        .finish("ResNet-18", [])
         .err()
         .unwrap()
         .to_string();
@@ -95,7 +95,7 @@ fn every_layout_of_a_pth_file_is_read() {
     assert_eq!(file.tensor("last", &[1, 3, 2, 2]), expected);
     assert_eq!(file.shape("count"), Some(&[][..]));
     file.tensor("count", &[]);
-    let problem = file.finish("a test", &[]).err().unwrap().to_string();
+    let problem = file.finish("a test", []).err().unwrap().to_string();
     assert!(
         problem.contains("count holds long instead of floating-point"),
         "{problem}"
@@ -117,7 +117,7 @@ fn weights_are_found_where_training_scripts_put_them() {
             .map(|names| names.iter().map(String::as_str).collect());
         assert_eq!(found, labels.map(|names| names.to_vec()), "{name}");
         assert_eq!(file.tensor("a", &[2, 3]), SIX);
-        let finished = file.finish("a test", &[]).unwrap();
+        let finished = file.finish("a test", []).unwrap();
         assert_eq!(finished.sha256.len(), 64);
     }
 }
@@ -233,11 +233,7 @@ fn tensors_that_the_network_does_not_have_mean_another_network() {
         file.tensor("layer1.weight", &[1]);
         file
     };
-    let message = open()
-        .finish("A", &["layer1.".into()])
-        .err()
-        .unwrap()
-        .to_string();
+    let message = open().finish("A", ["layer1."]).err().unwrap().to_string();
     assert!(
         message.contains("m.layer1.se.weight is not a tensor of A"),
         "{message}"
@@ -245,6 +241,6 @@ fn tensors_that_the_network_does_not_have_mean_another_network() {
     assert!(!message.contains("tracked") && !message.contains("criterion"));
     let mut file = open();
     file.tensor("layer1.se.weight", &[1]);
-    let finished = file.finish("A", &["layer1.".into()]).unwrap();
+    let finished = file.finish("A", ["layer1."]).unwrap();
     assert_eq!(finished.unused, ["criterion.weight"]);
 }
