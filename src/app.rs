@@ -455,9 +455,11 @@ impl eframe::App for App {
         if self.given.model.as_ref() == Some(&settings.model) {
             settings.model = self.stored.model.clone();
         }
-        if self.given.labels.is_some() && self.given.labels == settings.labels
-            || settings.model != self.state.settings.model
-        {
+        if settings.model != self.state.settings.model {
+            // Names and preprocessing belong to the model.
+            settings.labels.clone_from(&self.stored.labels);
+            settings.preprocess = self.stored.preprocess;
+        } else if self.given.labels.is_some() && self.given.labels == settings.labels {
             settings.labels.clone_from(&self.stored.labels);
         }
         if self.given.layer == Some(settings.layer) {

@@ -1,6 +1,7 @@
 //! Photos, classes, looks, keys, sizes.
 
 use super::*;
+use camlens::model::preprocessing::PreprocessChoice;
 
 #[test]
 fn the_start_screen_says_what_to_do_and_a_sample_opens() {
@@ -373,6 +374,14 @@ fn settings_are_stored_and_taken_over() {
         .get_by_role_and_label(Role::Slider, "Opacity")
         .set_value_accesskit(30.0);
     harness.run_steps(2);
+    harness.get_by_label("Class names and input").click();
+    harness.run_steps(8);
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Preprocessing")
+        .click();
+    harness.run_steps(2);
+    harness.get_by_label("0.5 / 0.5").click();
+    harness.run_steps(2);
     let mut memory = Memory::default();
     eframe::App::save(harness.state_mut(), &mut memory);
     let stored: camlens::app::Settings = eframe::get_value(&memory, "settings").unwrap();
@@ -382,5 +391,7 @@ fn settings_are_stored_and_taken_over() {
         (stored.model, stored.device),
         (ModelChoice::Auto, DeviceChoice::Auto)
     );
+    // And preprocessing that was chosen for that model is not the stored one's.
+    assert_eq!(stored.preprocess, PreprocessChoice::Model);
     assert_eq!(stored.view, View::Single(Side::Right));
 }
