@@ -99,7 +99,7 @@ impl Engine {
             Ok((device, used)) => (Backend::for_device(&device), used),
             Err(error) => {
                 fallbacks.push(format!("{error} Running on the CPU instead."));
-                (Backend::Fused, DeviceChoice::Cpu)
+                (Backend::fused(), DeviceChoice::Cpu)
             }
         };
         let loaded = load(choice, labels, backend, progress, &mut fallbacks);
@@ -107,7 +107,7 @@ impl Engine {
             Err(EngineError::Model(ModelError::Device(error))) if used != DeviceChoice::Cpu => {
                 fallbacks.push(device_failed(used, &error));
                 (
-                    load(choice, labels, Backend::Fused, None, &mut fallbacks)?,
+                    load(choice, labels, Backend::fused(), None, &mut fallbacks)?,
                     DeviceChoice::Cpu,
                 )
             }
@@ -404,7 +404,7 @@ impl Engine {
     fn fall_back(&mut self, error: &candle_core::Error) -> Result<(), EngineError> {
         let mut fallbacks = vec![device_failed(self.device, error)];
         let info = self.model.info.clone();
-        self.model = load(&self.choice, None, Backend::Fused, None, &mut fallbacks)?;
+        self.model = load(&self.choice, None, Backend::fused(), None, &mut fallbacks)?;
         // With the class names that it had.
         self.model.info = info;
         self.device = DeviceChoice::Cpu;

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{Result as CandleResult, Tensor};
+use candle_core::Result as CandleResult;
 
 use crate::analysis::{FeatureMaps, Gradients, Head, Layer};
 use crate::framing::Input;
@@ -30,7 +30,7 @@ pub use architecture::Architecture;
 pub use choice::{ModelChoice, ModelInfo};
 use cpu::Precision;
 use efficientnet_lite::EfficientNetLite0;
-use layers::{Backend, Conv, ConvSpec};
+use layers::{Backend, Conv, ConvSpec, Image};
 use preprocessing::{Config, Preprocessing};
 use resnet::ResNet;
 use weights::{Checkpoint, Progress, WeightsError};
@@ -58,7 +58,7 @@ pub enum Trace {
     /// The outputs of all layers that gradients need.
     ResNet(resnet::Trace),
     /// The last layer.
-    Last(Tensor),
+    Last(Image),
 }
 
 impl Model {
@@ -232,7 +232,7 @@ impl Model {
     ) -> CandleResult<Trace> {
         let (width, height) = input.placement.input;
         let values = normalised(&input.rgb, preprocessing);
-        let image = self.backend.image(values, height, width)?;
+        let image = self.backend.image(&values, height, width)?;
         Ok(match &self.network {
             Network::ResNet(network) => {
                 Trace::ResNet(network.forward(&image, &self.backend, precision)?)
@@ -279,7 +279,7 @@ impl Model {
         let at_layer4 = self.spread(trace, at_last)?;
         let gradients = network.gradients(trace, at_layer4, stage, &self.backend)?;
         let layers = STAGES.into_iter().rev();
-        let pair = |(layer, gradient): (Layer, Tensor)| {
+        let pair = |(layer, gradient): (Layer, Image)| {
             let values = self.backend.feature_maps(&gradient)?.values;
             Ok((layer, Gradients::PerCell(values)))
         };
@@ -309,9 +309,9 @@ impl Model {
     }
 
     /// The gradient at the last layer as an image: the same at every cell.
-    fn spread(&self, trace: &resnet::Trace, at_last: &[f32]) -> CandleResult<Tensor> {
+    fn spread(&self, trace: &resnet::Trace, at_last: &[f32]) -> CandleResult<Image> {
         let last = trace.stage(3).ok_or_else(|| no_layer(Layer::Last))?;
-        let (height, width) = self.backend.size(last)?;
+        let (height, width) = last.size()?;
         self.backend.uniform(at_last, height, width)
     }
 }

@@ -1,4 +1,4 @@
-//! The convolutions of the CPU path: plain `f32` slices, no candle.
+//! The kernels of the CPU path: plain `f32` slices, no candle.
 //!
 //! candle's own convolution spends most of its time on copies and runs a
 //! depthwise layer group by group (450 ms for EfficientNet-Lite0, where the
@@ -7,123 +7,162 @@
 //! bias, residual and activation are applied while a tile is in cache.
 
 mod backward;
+mod buffer;
 mod dense;
 mod depthwise;
+mod double;
+mod finish;
 mod matmul;
 mod pool;
+mod prefetch;
+mod product;
+mod simd;
+mod window;
+mod winograd;
 
-pub use backward::{dense_backward, relu_backward};
-pub use dense::{Precision, dense, dense_in_double};
+use std::cell::Cell;
+use std::sync::Arc;
+
+pub use backward::{add, dense_backward, relu_backward, scale};
+pub use buffer::{Buffer, Pool};
+pub use dense::dense;
 pub use depthwise::depthwise;
-pub use pool::max_pool_3x3;
+pub use double::dense_in_double;
+pub use finish::{Activation, Finish};
+pub use pool::{dense_and_pool, max_pool_3x3};
+pub use product::Panels;
+pub use simd::Level;
+pub use window::Window;
+pub use winograd::{Size, Winograd};
 
-/// What follows a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    Linear,
-    /// `max(0, x)`.
-    Relu,
-    /// `min(6, max(0, x))`.
-    Relu6,
+/// How products are added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// In f32: fast, and off by some 1e-6 of an activation's usual size.
+    #[default]
+    Single,
+    /// In f64, rounded to f32 once for each layer, at several times the time. A gradient
+    /// changes where a ReLU's input has the wrong sign, so for gradients the few inputs
+    /// that are almost 0 matter.
+    Double,
 }
 
-impl Activation {
-    /// Applies it to one value.
-    #[inline(always)]
+/// What kernels run with: the processor's vector instructions, and memory.
+#[derive(Clone, Debug)]
+pub struct Cpu {
+    /// The instructions.
+    pub level: Level,
+    /// The memory.
+    pub pool: Pool,
+}
+
+impl Cpu {
+    /// With these instructions.
     #[must_use]
-    pub fn apply(self, value: f32) -> f32 {
-        match self {
-            Self::Linear => value,
-            Self::Relu => value.max(0.0),
-            Self::Relu6 => value.clamp(0.0, 6.0),
+    pub fn new(level: Level) -> Self {
+        Self {
+            level,
+            pool: Pool::default(),
         }
     }
+
+    /// An image whose values are still to be written.
+    fn image(&self, (height, width): (usize, usize), channels: usize) -> (Buffer, Shape) {
+        let shape = Shape {
+            height,
+            width,
+            channels,
+        };
+        (self.pool.take(shape.values()), shape)
+    }
 }
 
-/// A square kernel sliding over an image.
+/// The extent of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Input height and width.
-    pub input: (usize, usize),
-    /// Output height and width.
-    pub output: (usize, usize),
-    /// Side of the kernel.
-    pub kernel: usize,
-    /// Step of the kernel.
-    pub stride: usize,
-    /// Zero rows above and zero columns left of the input.
-    pub before: (usize, usize),
+pub struct Shape {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Values in each pixel.
+    pub channels: usize,
 }
 
-impl Window {
-    /// Output pixels.
+impl Shape {
+    /// Number of values.
     #[must_use]
-    pub fn pixels(&self) -> usize {
-        self.output.0 * self.output.1
+    pub fn values(self) -> usize {
+        self.height * self.width * self.channels
     }
+}
 
-    /// For output pixel (`oy`, `ox`): the kernel rows and columns that lie on
-    /// the input, and the input row and column of the first of them.
-    #[inline(always)]
-    fn on_input(&self, oy: usize, ox: usize) -> (Span, Span) {
-        (
-            self.span(oy, self.before.0, self.input.0),
-            self.span(ox, self.before.1, self.input.1),
-        )
-    }
+/// An image between layers: values `[height, width, channels]`. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Its extent.
+    pub shape: Shape,
+    values: Arc<Buffer>,
+}
 
-    /// The output position whose kernel has its place `tap` on an input position.
-    #[inline(always)]
-    fn output_of(&self, input: usize, tap: usize, before: usize, side: usize) -> Option<usize> {
-        let padded = (input + before).checked_sub(tap)?;
-        let output = padded / self.stride;
-        (padded % self.stride == 0 && output < side).then_some(output)
-    }
-
-    #[inline(always)]
-    fn span(&self, out: usize, before: usize, side: usize) -> Span {
-        let start = out * self.stride; // in padded coordinates
-        let skip = before.saturating_sub(start);
-        let end = self.kernel.min((side + before).saturating_sub(start));
-        Span {
-            first: skip,
-            count: end.saturating_sub(skip),
-            input: start + skip - before,
+impl Image {
+    fn new((values, shape): (Buffer, Shape)) -> Self {
+        Self {
+            shape,
+            values: Arc::new(values),
         }
     }
+
+    /// From its values `[height, width, channels]`.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    #[must_use]
+    pub fn from_values(cpu: &Cpu, values: &[f32], (height, width): (usize, usize)) -> Self {
+        let channels = values.len() / (height * width);
+        let mut image = cpu.image((height, width), channels);
+        image.0.copy_from_slice(values);
+        Self::new(image)
+    }
+
+    /// `[height, width, channels]`.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
 }
 
-/// The part of a kernel axis that lies on the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    /// First kernel position.
-    first: usize,
-    /// How many.
-    count: usize,
-    /// Input position under the first one.
-    input: usize,
+thread_local! {
+    /// Scratch memory of each thread of the pool, for tiles; see [`Scratch`].
+    static SCRATCH: Cell<[Vec<f32>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Two scratch slices of this thread, whose values are whatever they are. (A guard and not
+/// a function that takes a closure: closures are compiled without a kernel's vector
+/// instructions unless they happen to be inlined.)
+struct Scratch {
+    memory: [Vec<f32>; 2],
+    lengths: [usize; 2],
+}
 
-    #[test]
-    fn spans_leave_out_the_padding() {
-        let window = Window {
-            input: (5, 5),
-            output: (3, 3),
-            kernel: 3,
-            stride: 2,
-            before: (1, 1),
-        };
-        let span = |first, count, input| Span {
-            first,
-            count,
-            input,
-        };
-        assert_eq!(window.on_input(0, 1), (span(1, 2, 0), span(0, 3, 1)));
-        assert_eq!(window.on_input(2, 2).0, span(0, 2, 3));
+impl Scratch {
+    fn take(lengths: [usize; 2]) -> Self {
+        let mut memory = SCRATCH.take();
+        for (memory, length) in memory.iter_mut().zip(lengths) {
+            if memory.len() < length {
+                memory.resize(length, 0.0);
+            }
+        }
+        Self { memory, lengths }
+    }
+
+    fn slices(&mut self) -> (&mut [f32], &mut [f32]) {
+        let ([first, second], lengths) = (&mut self.memory, self.lengths);
+        (&mut first[..lengths[0]], &mut second[..lengths[1]])
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        SCRATCH.set(std::mem::take(&mut self.memory));
     }
 }

@@ -1,12 +1,12 @@
 //! EfficientNet-Lite0: EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946) with
 //! `ReLU6` and without squeeze-and-excitation, as TensorFlow released it.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 use super::architecture::LiteNames;
 use super::cpu::Activation::{self, Linear, Relu6};
 use super::cpu::Precision::Single;
-use super::layers::{Backend, Conv, ConvSpec, Padding};
+use super::layers::{Backend, Conv, ConvSpec, Image, Padding};
 use super::weights::Checkpoint;
 use super::{ConvNames, folded_conv};
 
@@ -133,7 +133,7 @@ impl EfficientNetLite0 {
     }
 
     /// The output of the head convolution, after `ReLU6`: 1280 channels, stride 32.
-    pub fn features(&self, image: &Tensor) -> Result<Tensor> {
+    pub fn features(&self, image: &Image) -> Result<Image> {
         let mut x = self.stem.forward(image, Single)?;
         for block in &self.blocks {
             let inner = match &block.expand {

@@ -1,88 +1,134 @@
 //! The building blocks of the networks, each with two implementations behind one
-//! face: [`Backend::Fused`] (our CPU kernels, as candle custom operations) and
-//! [`Backend::Candle`] (candle's own operations: CUDA, Metal, and the reference
-//! that the fused kernels are tested against).
-//!
-//! Images between layers are `[height, width, channels]` for `Fused` and
-//! `[1, channels, height, width]` for `Candle`.
+//! face: [`Backend::Fused`] (our CPU kernels) and [`Backend::Candle`] (candle's own
+//! operations: CUDA, Metal, and the reference that the fused kernels are tested against).
 
-mod operations;
-
-use candle_core::{CpuStorage, Device, Result, Shape, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
 
-use super::cpu::{self, Activation, Precision, Window};
+use super::cpu::{self, Activation, Cpu, Finish, Level, Panels, Precision, Size, Window, Winograd};
 use crate::analysis::FeatureMaps;
-use operations::{Backward, Bare, Forward, MaxPool, ReluBackward};
+
+/// Which implementation runs.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// Our CPU kernels.
+    Fused(Cpu),
+    /// candle's operations, on that device.
+    Candle(Device),
+}
+
+/// An image between layers.
+#[derive(Clone, Debug)]
+pub enum Image {
+    /// `[height, width, channels]`.
+    Fused(cpu::Image),
+    /// `[1, channels, height, width]`.
+    Candle(Tensor),
+}
+
+impl Image {
+    /// candle's tensor.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn tensor(&self) -> Result<&Tensor> {
+        match self {
+            Self::Candle(tensor) => Ok(tensor),
+            Self::Fused(_) => bail!("this image belongs to the fused kernels"),
+        }
+    }
+
+    /// The fused kernels' image.
+    fn fused(&self) -> Result<&cpu::Image> {
+        match self {
+            Self::Fused(image) => Ok(image),
+            Self::Candle(_) => bail!("this image belongs to candle"),
+        }
+    }
+
+    /// Height and width.
+    ///
+    /// # Errors
+    /// candle's, where a tensor is no image.
+    pub fn size(&self) -> Result<(usize, usize)> {
+        match self {
+            Self::Fused(image) => Ok((image.shape.height, image.shape.width)),
+            Self::Candle(tensor) => tensor.dims4().map(|(_, _, height, width)| (height, width)),
+        }
+    }
+}
 
 /// 1 where a value is positive, else 0.
 fn passed(image: &Tensor) -> Result<Tensor> {
     image.gt(0f32)?.to_dtype(image.dtype())
 }
 
-/// Which implementation runs.
-#[derive(Clone, Debug)]
-pub enum Backend {
-    /// Our CPU kernels.
-    Fused,
-    /// candle's operations, on that device.
-    Candle(Device),
-}
-
 impl Backend {
+    /// Our kernels with the best instructions that the processor has (or those that
+    /// `CAMLENS_SIMD` names).
+    #[must_use]
+    pub fn fused() -> Self {
+        Self::Fused(Cpu::new(Level::chosen()))
+    }
+
     /// The fastest one for a device.
     #[must_use]
     pub fn for_device(device: &Device) -> Self {
         if device.is_cpu() {
-            Self::Fused
+            Self::fused()
         } else {
             Self::Candle(device.clone())
         }
     }
 
-    /// An image tensor from interleaved values `[height, width, channels]`.
+    /// An image from interleaved values `[height, width, channels]`.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image has another layout.
-    pub fn image(&self, values: Vec<f32>, height: usize, width: usize) -> Result<Tensor> {
-        let channels = values.len() / (height * width);
-        let tensor = Tensor::from_vec(values, (height, width, channels), &Device::Cpu)?;
-        match self {
-            Self::Fused => Ok(tensor),
-            Self::Candle(device) => tensor
-                .permute((2, 0, 1))?
-                .unsqueeze(0)?
-                .contiguous()?
-                .to_device(device),
-        }
-    }
-
-    /// Plain values, channels first, of an image tensor.
-    ///
-    /// # Errors
-    /// candle's, where the device fails or an image has another layout.
-    pub fn feature_maps(&self, image: &Tensor) -> Result<FeatureMaps> {
-        let planes = match self {
-            Self::Fused => image.permute((2, 0, 1))?,
-            Self::Candle(_) => image.squeeze(0)?,
-        };
-        let (channels, height, width) = planes.dims3()?;
-        Ok(FeatureMaps {
-            channels,
-            height,
-            width,
-            values: planes.contiguous()?.flatten_all()?.to_vec1()?,
+    /// candle's, where the device fails.
+    pub fn image(&self, values: &[f32], height: usize, width: usize) -> Result<Image> {
+        Ok(match self {
+            Self::Fused(cpu) => Image::Fused(cpu::Image::from_values(cpu, values, (height, width))),
+            Self::Candle(device) => {
+                let shape = (height, width, values.len() / (height * width));
+                let tensor = Tensor::from_slice(values, shape, &Device::Cpu)?;
+                let planes = tensor.permute((2, 0, 1))?.unsqueeze(0)?.contiguous()?;
+                Image::Candle(planes.to_device(device)?)
+            }
         })
     }
 
-    /// Height and width of an image tensor.
+    /// Plain values, channels first, of an image.
     ///
     /// # Errors
-    /// candle's, where an image has another layout.
-    pub fn size(&self, image: &Tensor) -> Result<(usize, usize)> {
-        match self {
-            Self::Fused => image.dims3().map(|(height, width, _)| (height, width)),
-            Self::Candle(_) => image.dims4().map(|(_, _, height, width)| (height, width)),
+    /// candle's, where the device fails.
+    pub fn feature_maps(&self, image: &Image) -> Result<FeatureMaps> {
+        match image {
+            Image::Fused(image) => {
+                let shape = image.shape;
+                let cells = shape.height * shape.width;
+                let mut planes = vec![0.0; shape.values()];
+                for (cell, pixel) in image.values().chunks_exact(shape.channels).enumerate() {
+                    for (channel, value) in pixel.iter().enumerate() {
+                        planes[channel * cells + cell] = *value;
+                    }
+                }
+                Ok(FeatureMaps {
+                    channels: shape.channels,
+                    height: shape.height,
+                    width: shape.width,
+                    values: planes,
+                })
+            }
+            Image::Candle(tensor) => {
+                let planes = tensor.squeeze(0)?;
+                let (channels, height, width) = planes.dims3()?;
+                Ok(FeatureMaps {
+                    channels,
+                    height,
+                    width,
+                    values: planes.contiguous()?.flatten_all()?.to_vec1()?,
+                })
+            }
         }
     }
 
@@ -91,34 +137,64 @@ impl Backend {
     ///
     /// # Errors
     /// candle's, where the device fails.
-    pub fn uniform(&self, pixel: &[f32], height: usize, width: usize) -> Result<Tensor> {
-        self.image(pixel.repeat(height * width), height, width)
+    pub fn uniform(&self, pixel: &[f32], height: usize, width: usize) -> Result<Image> {
+        self.image(&pixel.repeat(height * width), height, width)
     }
 
     /// The gradient before a ReLU, from the one after it and the ReLU's output.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image has another layout.
-    pub fn relu_backward(&self, gradient: &Tensor, output: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Fused => gradient.apply_op2_no_bwd(output, &ReluBackward),
-            Self::Candle(_) => gradient * passed(output)?,
-        }
+    /// candle's, where the device fails or an image is not this backend's.
+    pub fn relu_backward(&self, gradient: &Image, output: &Image) -> Result<Image> {
+        Ok(match self {
+            Self::Fused(cpu) => {
+                Image::Fused(cpu::relu_backward(cpu, gradient.fused()?, output.fused()?))
+            }
+            Self::Candle(_) => Image::Candle((gradient.tensor()? * passed(output.tensor()?)?)?),
+        })
+    }
+
+    /// The sum of two images of the same size.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image is not this backend's.
+    pub fn add(&self, one: &Image, other: &Image) -> Result<Image> {
+        Ok(match self {
+            Self::Fused(cpu) => Image::Fused(cpu::add(cpu, one.fused()?, other.fused()?)),
+            Self::Candle(_) => Image::Candle((one.tensor()? + other.tensor()?)?),
+        })
+    }
+
+    /// Each channel times its factor.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or an image is not this backend's.
+    pub fn scale(&self, image: &Image, factors: &[f32]) -> Result<Image> {
+        Ok(match self {
+            Self::Fused(cpu) => Image::Fused(cpu::scale(cpu, image.fused()?, factors)),
+            Self::Candle(_) => {
+                let factors = self.image(factors, 1, 1)?;
+                Image::Candle(image.tensor()?.broadcast_mul(factors.tensor()?)?)
+            }
+        })
     }
 
     /// ResNet's 3×3 max pooling with stride 2 and padding 1, of values ≥ 0.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image has another layout.
-    pub fn max_pool(&self, image: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Fused => image.apply_op1_no_bwd(&MaxPool),
+    /// candle's, where the device fails or an image is not this backend's.
+    pub fn max_pool(&self, image: &Image) -> Result<Image> {
+        Ok(match self {
+            Self::Fused(cpu) => Image::Fused(cpu::max_pool_3x3(cpu, image.fused()?)),
             // Zeros never win over values ≥ 0, so they can stand for the border.
-            Self::Candle(_) => image
-                .pad_with_zeros(2, 1, 1)?
-                .pad_with_zeros(3, 1, 1)?
-                .max_pool2d_with_stride(3, 2),
-        }
+            Self::Candle(_) => Image::Candle(
+                image
+                    .tensor()?
+                    .pad_with_zeros(2, 1, 1)?
+                    .pad_with_zeros(3, 1, 1)?
+                    .max_pool2d_with_stride(3, 2)?,
+            ),
+        })
     }
 }
 
@@ -200,12 +276,24 @@ pub struct Conv {
 
 #[derive(Debug)]
 enum Kernel {
-    /// `weight` `[kernel·kernel·cin, cout]`, or `[kernel·kernel, channels]`.
-    Fused {
-        weight: Vec<f32>,
-        bias: Vec<f32>,
-    },
+    Fused(Fused),
     Candle(Conv2d),
+}
+
+/// What the fused kernels need.
+#[derive(Debug)]
+struct Fused {
+    cpu: Cpu,
+    weight: Weight,
+    bias: Vec<f32>,
+}
+
+#[derive(Debug)]
+enum Weight {
+    /// `[kernel·kernel·cin, cout]`, and the same transformed where that is faster.
+    Dense(Panels, Option<Winograd>),
+    /// `[kernel·kernel, channels]`.
+    Depthwise(Vec<f32>),
 }
 
 impl Conv {
@@ -213,7 +301,7 @@ impl Conv {
     /// which a batch-norm with this `scale` `[cout]` is folded already.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image has another layout.
+    /// candle's, where the device fails.
     pub fn new(
         weight: Vec<f32>,
         bias: Vec<f32>,
@@ -222,10 +310,11 @@ impl Conv {
         backend: &Backend,
     ) -> Result<Self> {
         let kernel = match backend {
-            Backend::Fused => Kernel::Fused {
-                weight: pixels_first(&weight, spec),
+            Backend::Fused(cpu) => Kernel::Fused(Fused {
+                cpu: cpu.clone(),
+                weight: Weight::new(&weight, spec),
                 bias,
-            },
+            }),
             Backend::Candle(device) => Kernel::Candle(Conv2d::new(
                 Tensor::from_vec(weight, &spec.weight_shape(), device)?,
                 Some(Tensor::from_vec(bias, spec.cout, device)?),
@@ -246,41 +335,83 @@ impl Conv {
     /// `activation(conv(image) + bias)`. The precision is that of the fused kernels.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image has another layout.
-    pub fn forward(&self, image: &Tensor, precision: Precision) -> Result<Tensor> {
+    /// candle's, where the device fails or the image is not this backend's.
+    pub fn forward(&self, image: &Image, precision: Precision) -> Result<Image> {
         match &self.kernel {
-            Kernel::Fused { .. } => image.apply_op1_no_bwd(&Forward(self, precision)),
-            Kernel::Candle(conv) => self.activate(&self.convolve(conv, image)?),
+            Kernel::Fused(kernel) => kernel.run(self.spec, image, None, precision),
+            Kernel::Candle(conv) => {
+                let sums = self.convolve(conv, image.tensor()?)?;
+                Ok(Image::Candle(self.activate(&sums)?))
+            }
         }
     }
 
     /// `activation(conv(image) + bias + residual)`.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image has another layout.
+    /// candle's, where the device fails or an image is not this backend's.
     pub fn forward_add(
         &self,
-        image: &Tensor,
-        residual: &Tensor,
+        image: &Image,
+        residual: &Image,
         precision: Precision,
-    ) -> Result<Tensor> {
+    ) -> Result<Image> {
         match &self.kernel {
-            Kernel::Fused { .. } => image.apply_op2_no_bwd(residual, &Forward(self, precision)),
-            Kernel::Candle(conv) => self.activate(&(self.convolve(conv, image)? + residual)?),
+            Kernel::Fused(kernel) => {
+                kernel.run(self.spec, image, Some(residual.fused()?), precision)
+            }
+            Kernel::Candle(conv) => {
+                let sums = (self.convolve(conv, image.tensor()?)? + residual.tensor()?)?;
+                Ok(Image::Candle(self.activate(&sums)?))
+            }
+        }
+    }
+
+    /// [`Conv::forward`] and ResNet's max pooling after it.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or the image is not this backend's.
+    pub fn forward_and_pool(
+        &self,
+        image: &Image,
+        backend: &Backend,
+        precision: Precision,
+    ) -> Result<Image> {
+        match (&self.kernel, precision) {
+            (
+                Kernel::Fused(Fused {
+                    cpu,
+                    weight: Weight::Dense(panels, _),
+                    bias,
+                }),
+                Precision::Single,
+            ) => {
+                let (height, width) = image.size()?;
+                let window = self.spec.window(height, width);
+                let finish = Finish {
+                    bias,
+                    residual: None,
+                    activation: self.spec.activation,
+                };
+                let image = image.fused()?;
+                Ok(Image::Fused(cpu::dense_and_pool(
+                    cpu, image, panels, window, finish,
+                )))
+            }
+            _ => backend.max_pool(&self.forward(image, precision)?),
         }
     }
 
     /// The gradient at the input, from the one before the activation (fused only).
     ///
     /// # Errors
-    /// candle's, where an image has another layout.
-    pub fn backward(&self, gradient: &Tensor, input: &Tensor) -> Result<Tensor> {
-        let (height, width, _) = input.dims3()?;
-        let back = Backward {
-            conv: self,
-            window: self.spec.window(height, width),
-        };
-        gradient.apply_op1_no_bwd(&back)
+    /// If the image or the kernel is candle's.
+    pub fn backward(&self, gradient: &Image, input: &Image) -> Result<Image> {
+        let (cpu, panels) = self.dense()?;
+        let (height, width) = input.size()?;
+        let window = self.spec.window(height, width);
+        let out = cpu::dense_backward(cpu, gradient.fused()?, panels, window);
+        Ok(Image::Fused(out))
     }
 
     /// The output before the batch-norm, and the gradient there from the one after it.
@@ -289,27 +420,49 @@ impl Conv {
     /// any map; its output cannot be known from the folded weight and is given as 0.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image has another layout.
+    /// candle's, where the device fails or an image is not this backend's.
     pub fn before_batch_norm(
         &self,
-        image: &Tensor,
-        gradient: &Tensor,
+        image: &Image,
+        gradient: &Image,
         backend: &Backend,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<(Image, Image)> {
         let plain = match &self.kernel {
-            Kernel::Fused { .. } => image.apply_op1_no_bwd(&Bare(self))?,
+            Kernel::Fused(_) => {
+                let (cpu, panels) = self.dense()?;
+                let (height, width) = image.size()?;
+                let finish = Finish {
+                    bias: &vec![0.0; self.spec.cout],
+                    residual: None,
+                    activation: Activation::Linear,
+                };
+                let window = self.spec.window(height, width);
+                let image = image.fused()?;
+                Image::Fused(cpu::dense_in_double(cpu, image, panels, window, finish))
+            }
             Kernel::Candle(conv) => {
                 let bare = Conv2d::new(conv.weight().clone(), None, *conv.config());
-                self.convolve(&bare, image)?
+                Image::Candle(self.convolve(&bare, image.tensor()?)?)
             }
         };
         let reciprocal = |scale: &f32| if *scale == 0.0 { 0.0 } else { 1.0 / scale };
         let unscale: Vec<f32> = self.scale.iter().map(reciprocal).collect();
-        let broadcast = |values: &[f32]| backend.uniform(values, 1, 1);
         Ok((
-            plain.broadcast_mul(&broadcast(&unscale)?)?,
-            gradient.broadcast_mul(&broadcast(&self.scale)?)?,
+            backend.scale(&plain, &unscale)?,
+            backend.scale(gradient, &self.scale)?,
         ))
+    }
+
+    /// The fused kernel of an ordinary convolution.
+    fn dense(&self) -> Result<(&Cpu, &Panels)> {
+        match &self.kernel {
+            Kernel::Fused(Fused {
+                cpu,
+                weight: Weight::Dense(panels, _),
+                ..
+            }) => Ok((cpu, panels)),
+            _ => bail!("this convolution was built for something else"),
+        }
     }
 
     fn convolve(&self, conv: &Conv2d, image: &Tensor) -> Result<Tensor> {
@@ -336,55 +489,68 @@ impl Conv {
             Activation::Relu6 => image.clamp(0f32, 6f32),
         }
     }
+}
 
-    /// Weight and bias of the fused kernel.
-    fn fused(&self) -> Result<(&[f32], &[f32])> {
-        match &self.kernel {
-            Kernel::Fused { weight, bias } => Ok((weight, bias)),
-            Kernel::Candle(_) => {
-                candle_core::bail!("this convolution was built for candle's operations")
-            }
-        }
-    }
-
-    fn run_fused(
+impl Fused {
+    fn run(
         &self,
-        x: &[f32],
-        shape: &Shape,
-        residual: Option<&[f32]>,
+        spec: ConvSpec,
+        image: &Image,
+        residual: Option<&cpu::Image>,
         precision: Precision,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (height, width, _) = shape.dims3()?;
-        let window = self.spec.window(height, width);
-        let (weight, bias) = self.fused()?;
-        let activation = self.spec.activation;
-        let out = if self.spec.depthwise {
-            cpu::depthwise(x, weight, bias, window, activation)
-        } else {
-            let dense = match precision {
-                Precision::Single => cpu::dense,
-                Precision::Double => cpu::dense_in_double,
-            };
-            dense(x, weight, bias, residual, window, activation)
+    ) -> Result<Image> {
+        let (height, width) = image.size()?;
+        let window = spec.window(height, width);
+        let finish = Finish {
+            bias: &self.bias,
+            residual: residual.map(cpu::Image::values),
+            activation: spec.activation,
         };
-        let shape = Shape::from((window.output.0, window.output.1, self.spec.cout));
-        Ok((CpuStorage::F32(out), shape))
+        let (cpu, image) = (&self.cpu, image.fused()?);
+        Ok(Image::Fused(match (&self.weight, precision) {
+            (Weight::Depthwise(weight), _) => cpu::depthwise(cpu, image, weight, window, finish),
+            (Weight::Dense(panels, _), Precision::Double) => {
+                cpu::dense_in_double(cpu, image, panels, window, finish)
+            }
+            (Weight::Dense(_, Some(winograd)), Precision::Single) => {
+                winograd.convolve(cpu, image, window, finish)
+            }
+            (Weight::Dense(panels, None), Precision::Single) => {
+                cpu::dense(cpu, image, panels, window, finish)
+            }
+        }))
     }
 }
 
-/// `[cout, cin, k, k]` to `[k, k, cin, cout]`.
-fn pixels_first(weight: &[f32], spec: ConvSpec) -> Vec<f32> {
-    let [cout, cin, kernel, _] = spec.weight_shape();
-    let taps = kernel * kernel;
-    let mut turned = vec![0.0; weight.len()];
-    for (tap, slab) in turned.chunks_exact_mut(cin * cout).enumerate() {
-        for (input, row) in slab.chunks_exact_mut(cout).enumerate() {
-            for (output, value) in row.iter_mut().enumerate() {
-                *value = weight[(output * cin + input) * taps + tap];
-            }
+impl Weight {
+    /// From `[cout, cin per group, kernel, kernel]`.
+    fn new(weight: &[f32], spec: ConvSpec) -> Self {
+        let ConvSpec {
+            cin, cout, kernel, ..
+        } = spec;
+        let taps = kernel * kernel;
+        if spec.depthwise {
+            let at = |n: usize| weight[n % cout * taps + n / cout];
+            return Self::Depthwise((0..weight.len()).map(at).collect());
         }
+        let at = |row: usize, output: usize| weight[(output * cin + row % cin) * taps + row / cin];
+        let winograd = (kernel == 3 && spec.stride == 1)
+            .then(|| winograd_size(cin * cout))
+            .flatten()
+            .and_then(|size| Winograd::new(size, cin, cout, weight));
+        Self::Dense(Panels::pack(taps * cin, cout, at), winograd)
     }
-    turned
+}
+
+/// How to convolve with a 3×3 kernel of stride 1, by its input × output channels. The more
+/// channels, the smaller the image: transformed weights (4 or 16/9 of the others) must pay
+/// for their way from memory (measured at 224×224, 2 cores).
+fn winograd_size(channels: usize) -> Option<Size> {
+    match channels {
+        0..=16_384 => Some(Size::F4),
+        16_385..=65_536 => Some(Size::F2),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

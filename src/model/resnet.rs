@@ -1,12 +1,12 @@
 //! `ResNets` (He et al. 2015, arXiv 1512.03385) with torchvision's tensor names, and
 //! the gradients of a logit at the outputs of their stages.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Var};
 
 use super::architecture::BlockKind;
 use super::cpu::Activation::{self, Linear, Relu};
 use super::cpu::Precision;
-use super::layers::{Backend, Conv, ConvSpec, Padding};
+use super::layers::{Backend, Conv, ConvSpec, Image, Padding};
 use super::weights::Checkpoint;
 use super::{ConvNames, folded_conv};
 
@@ -37,7 +37,7 @@ struct Block {
 
 /// What a block computed: the outputs of its convolutions, all after their ReLU; the
 /// last one, after the residual, is the block's own.
-type BlockTrace = Vec<Tensor>;
+type BlockTrace = Vec<Image>;
 
 /// Everything between the stages that gradients need.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Trace {
 
 impl Trace {
     /// The output of a stage, 0 to 3.
-    pub fn stage(&self, stage: usize) -> Option<&Tensor> {
+    pub fn stage(&self, stage: usize) -> Option<&Image> {
         self.stages.get(stage)?.last()?.last()
     }
 }
@@ -114,13 +114,8 @@ impl ResNet {
     }
 
     /// Runs up to the output of `layer4`, after its last ReLU, stride 32.
-    pub fn forward(
-        &self,
-        image: &Tensor,
-        backend: &Backend,
-        precision: Precision,
-    ) -> Result<Trace> {
-        let mut x = backend.max_pool(&self.conv1.forward(image, precision)?)?;
+    pub fn forward(&self, image: &Image, backend: &Backend, precision: Precision) -> Result<Trace> {
+        let mut x = self.conv1.forward_and_pool(image, backend, precision)?;
         let mut stages = Vec::new();
         for (index, stage) in self.stages.iter().enumerate() {
             let mut traces = Vec::new();
@@ -142,17 +137,17 @@ impl ResNet {
     pub fn gradients(
         &self,
         trace: &Trace,
-        at_layer4: Tensor,
+        at_layer4: Image,
         first: usize,
         backend: &Backend,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Image>> {
         let mut gradient = at_layer4;
         let mut gradients = Vec::new();
         for stage in (first + 1..self.stages.len()).rev() {
             let input = trace.stage(stage - 1).ok_or_else(no_trace)?;
             gradient = match backend {
-                Backend::Fused => {
-                    self.stage_backward(stage, input, &trace.stages[stage], gradient)?
+                Backend::Fused(_) => {
+                    self.stage_backward(stage, input, &trace.stages[stage], gradient, backend)?
                 }
                 Backend::Candle(_) => self.stage_autograd(stage, input, &gradient)?,
             };
@@ -166,31 +161,34 @@ impl ResNet {
     fn stage_backward(
         &self,
         stage: usize,
-        input: &Tensor,
+        input: &Image,
         traces: &[BlockTrace],
-        mut gradient: Tensor,
-    ) -> Result<Tensor> {
+        mut gradient: Image,
+        backend: &Backend,
+    ) -> Result<Image> {
         let blocks = self.stages[stage].iter().zip(traces).enumerate().rev();
         for (index, (block, trace)) in blocks {
             let x = match index {
                 0 => input,
                 _ => last(&traces[index - 1])?,
             };
-            gradient = block.backward(x, trace, &gradient)?;
+            gradient = block.backward(x, trace, &gradient, backend)?;
         }
         Ok(gradient)
     }
 
     /// candle's autograd: the stage's input becomes a variable and the stage runs once
     /// more; what is differentiated is its output times the gradient there.
-    fn stage_autograd(&self, stage: usize, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        let variable = Var::from_tensor(&input.detach())?;
-        let mut x = variable.as_tensor().clone();
+    fn stage_autograd(&self, stage: usize, input: &Image, gradient: &Image) -> Result<Image> {
+        let variable = Var::from_tensor(&input.tensor()?.detach())?;
+        let mut x = Image::Candle(variable.as_tensor().clone());
         for block in &self.stages[stage] {
             x = last(&block.forward(&x, Precision::Single)?)?.clone();
         }
-        let store = (x * gradient.detach())?.sum_all()?.backward()?;
-        store.get(&variable).cloned().ok_or_else(no_trace)
+        let output = (x.tensor()? * gradient.tensor()?.detach())?;
+        let store = output.sum_all()?.backward()?;
+        let found = store.get(&variable).cloned().ok_or_else(no_trace)?;
+        Ok(Image::Candle(found))
     }
 
     /// The last block's last convolution before its batch-norm: its activations and the
@@ -199,9 +197,9 @@ impl ResNet {
     pub fn before_last_batch_norm(
         &self,
         trace: &Trace,
-        at_layer4: &Tensor,
+        at_layer4: &Image,
         backend: &Backend,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<(Image, Image)> {
         let block = self.stages.last().and_then(|stage| stage.last());
         let traces = trace.stages.last().and_then(|stage| stage.last());
         let (Some(block), Some(traces)) = (block, traces) else {
@@ -216,7 +214,7 @@ impl ResNet {
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, precision: Precision) -> Result<BlockTrace> {
+    fn forward(&self, x: &Image, precision: Precision) -> Result<BlockTrace> {
         let Some((conv, inner)) = self.convs.split_last() else {
             return Err(no_trace());
         };
@@ -238,24 +236,30 @@ impl Block {
     }
 
     /// The gradient at the block's input, from the one at its output.
-    fn backward(&self, x: &Tensor, outputs: &BlockTrace, gradient: &Tensor) -> Result<Tensor> {
-        let at_sum = Backend::Fused.relu_backward(gradient, last(outputs)?)?;
+    fn backward(
+        &self,
+        x: &Image,
+        outputs: &BlockTrace,
+        gradient: &Image,
+        backend: &Backend,
+    ) -> Result<Image> {
+        let at_sum = backend.relu_backward(gradient, last(outputs)?)?;
         let mut gradient = at_sum.clone();
         for (index, conv) in self.convs.iter().enumerate().rev() {
             let inner = index.checked_sub(1).map(|before| &outputs[before]);
             gradient = conv.backward(&gradient, inner.unwrap_or(x))?;
             if let Some(inner) = inner {
-                gradient = Backend::Fused.relu_backward(&gradient, inner)?;
+                gradient = backend.relu_backward(&gradient, inner)?;
             }
         }
         match &self.downsample {
-            Some(shortcut) => gradient + shortcut.backward(&at_sum, x)?,
-            None => gradient + at_sum,
+            Some(shortcut) => backend.add(&gradient, &shortcut.backward(&at_sum, x)?),
+            None => backend.add(&gradient, &at_sum),
         }
     }
 }
 
-fn last(trace: &BlockTrace) -> Result<&Tensor> {
+fn last(trace: &BlockTrace) -> Result<&Image> {
     trace.last().ok_or_else(no_trace)
 }
 

@@ -63,7 +63,7 @@ fn both_backends_agree_on_every_gradient() {
     write(&path, &state);
     #[allow(clippy::cast_possible_truncation)] // any numbers will do
     let at_last: Vec<f32> = noise("gradient", 2048).map(|u| u as f32 - 0.5).collect();
-    let [ours, candles] = [Backend::Fused, Backend::Candle(Device::Cpu)].map(|backend| {
+    let [ours, candles] = [Backend::fused(), Backend::Candle(Device::Cpu)].map(|backend| {
         let model = Model::open(&path, None, backend, None).unwrap();
         let trace = model
             .forward(&input(), &model.info.preprocessing, Precision::Double)

@@ -1,29 +1,22 @@
-//! Ordinary (ungrouped) convolution: pixel tiles × weight matrix.
+//! Ordinary (ungrouped) convolution: pixel tiles × weight panels.
 
-use multiversion::multiversion;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::matmul::{Number, Rhs, matmul};
-use super::{Activation, Window};
+use super::finish::Finish;
+use super::product::{Panel, Panels, Rows, multiply};
+use super::{Cpu, Image, Scratch, Window};
 
-/// Fewest and most pixels in a tile: enough rows to keep the product busy, few
-/// enough that tile and result stay in a core's cache (measured, 2 cores).
-const TILE: (usize, usize) = (64, 196);
-/// Below this many pixels tiles would be too few to share out; the output
-/// channels are shared out instead.
-const FEW_PIXELS: usize = 200;
-
-/// How products are added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// In f32: fast, and off by some 1e-6 of an activation's usual size.
-    #[default]
-    Single,
-    /// In f64, rounded to f32 once for each layer, at about twice the time. A gradient
-    /// changes where a ReLU's input has the wrong sign, so for gradients the few inputs
-    /// that are almost 0 matter.
-    Double,
-}
+/// Most pixels in a tile, and most values gathered for one (512 KB): result and gathered
+/// rows stay in a core's second-level cache.
+const TILE: (usize, usize) = (96, 128 << 10);
+/// Fewest pixels in a tile: below this the weights are read too often.
+const LEAST: usize = 24;
+/// Widest panel of weights.
+const PANEL: usize = 64;
+/// Up to so many input channels (a network's first layer) whole lines are padded instead
+/// of gathering pixels: their runs would be too short to copy.
+const FEW_CHANNELS: usize = 8;
 
 /// `activation(conv(x) + bias + residual)`.
 ///
@@ -32,115 +25,254 @@ pub enum Precision {
 /// result `[out_height, out_width, cout]`.
 ///
 /// # Panics
-/// If a slice does not have that length.
+/// If something does not have that size.
 #[must_use]
-pub fn dense(
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    residual: Option<&[f32]>,
-    window: Window,
-    activation: Activation,
-) -> Vec<f32> {
-    let mut out = vec![0.0; window.pixels() * bias.len()];
-    check_residual(residual, out.len());
-    let finish = |rows: &mut [f32], first: usize| {
-        let residual = residual.map(|r| &r[first..first + rows.len()]);
-        epilogue(rows, bias, residual, activation);
-    };
-    products(&mut out, x, weight, bias.len(), window, finish);
-    out
-}
-
-/// As [`dense`], with products added up in f64.
-///
-/// # Panics
-/// If a slice does not have that length.
-#[must_use]
-#[allow(clippy::cast_possible_truncation)] // rounded once
-pub fn dense_in_double(
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    residual: Option<&[f32]>,
-    window: Window,
-    activation: Activation,
-) -> Vec<f32> {
-    let cout = bias.len();
-    let mut sums = vec![0.0f64; window.pixels() * cout];
-    check_residual(residual, sums.len());
-    let weight: Vec<f64> = weight.par_iter().map(|w| f64::from(*w)).collect();
-    products(&mut sums, x, &weight, cout, window, |_, _| ());
-    let finish = |(index, sum): (usize, f64)| {
-        let rest = residual.map_or(0.0, |r| f64::from(r[index]));
-        activation.apply((sum + f64::from(bias[index % cout]) + rest) as f32)
-    };
-    sums.into_par_iter()
-        .with_min_len(4096)
-        .enumerate()
-        .map(finish)
-        .collect()
-}
-
-fn check_residual(residual: Option<&[f32]>, values: usize) {
-    let fits = residual.is_none_or(|r| r.len() == values);
-    assert!(fits, "residual is [h, w, cout]");
-}
-
-/// Fills `out` `[pixels, cout]` with pixel tiles × `weight`; `finish` gets each finished
-/// part while it is in cache, and the index of its first value.
-fn products<T: Number>(
-    out: &mut [T],
-    x: &[f32],
-    weight: &[T],
-    cout: usize,
-    window: Window,
-    finish: impl Fn(&mut [T], usize) + Sync,
-) {
+pub fn dense(cpu: &Cpu, x: &Image, weight: &Panels, window: Window, finish: Finish) -> Image {
+    let cout = finish.bias.len();
+    let mut out = cpu.image(window.output, cout);
+    finish.check(out.0.len());
+    let job = Job::new(x, weight, window, finish);
+    let threads = rayon::current_num_threads();
     let pixels = window.pixels();
-    let cin = x.len() / (window.input.0 * window.input.1);
-    let depth = window.kernel * window.kernel * cin;
-    assert_eq!(weight.len(), depth * cout, "weight is [k·k·cin, cout]");
-    let few = pixels < FEW_PIXELS;
-    let share = pixels.div_ceil(2 * rayon::current_num_threads());
-    let tile = if few {
-        pixels
+    if window.kernel > 1 && job.cin <= FEW_CHANNELS {
+        let lines = out.0.par_chunks_exact_mut(window.output.1 * cout);
+        lines
+            .enumerate()
+            .for_each(|(down, line)| cpu.level.run(Line { job, line, down }));
+        return Image::new(out);
+    }
+    let most = (TILE.1 / job.depth()).clamp(LEAST, TILE.0);
+    if pixels.div_ceil(most.min(2 * LEAST)) >= 2 * threads {
+        let tiles = pixels.div_ceil(most).next_multiple_of(threads);
+        let tile = pixels.div_ceil(tiles);
+        let parts = out.0.par_chunks_mut(tile * cout);
+        parts.enumerate().for_each(|(index, out)| {
+            let first = index * tile;
+            cpu.level.run(Tile { job, out, first });
+        });
     } else {
-        share.clamp(TILE.0, TILE.1)
-    };
-    let parallelism = if few {
-        gemm::Parallelism::Rayon(rayon::current_num_threads())
-    } else {
-        gemm::Parallelism::None
-    };
-    out.par_chunks_mut(tile * cout).enumerate().for_each_init(
-        || (Vec::new(), Vec::new()),
-        |(gathered, converted): &mut (Vec<f32>, Vec<T>), (index, chunk)| {
-            let (first, count) = (index * tile, chunk.len() / cout);
-            let rows = if window.kernel == 1 && window.stride == 1 {
-                &x[first * cin..(first + count) * cin]
-            } else {
-                gathered.resize(count * depth, 0.0);
-                gather(gathered, x, cin, window, first);
-                gathered
-            };
-            let rows = T::of(rows, converted);
-            matmul(
-                chunk,
+        in_columns(cpu, job, &mut out.0, threads);
+    }
+    Image::new(out)
+}
+
+/// For few pixels, where tiles would not keep all threads busy: the output channels are
+/// shared out, too.
+fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
+    let pixels = job.window.pixels();
+    let depth = job.depth();
+    let mut gathered = cpu
+        .pool
+        .take(if job.in_place() { 0 } else { pixels * depth });
+    if !job.in_place() {
+        let rows = pixels.div_ceil(threads);
+        let parts = gathered.par_chunks_mut(rows * depth);
+        parts
+            .enumerate()
+            .for_each(|(index, part)| job.gather(part, index * rows));
+    }
+    let values = if job.in_place() { job.x } else { &gathered };
+    let rows = Rows::whole(values, depth, depth);
+    // Parts of the panels' columns that keep the threads busy.
+    let panels: Vec<Panel> = job.weight.panels().collect();
+    let slice = pixels.div_ceil((2 * threads).div_ceil(panels.len()));
+    let mut columns = job.weight.cut(out);
+    let parts = columns.par_iter_mut().zip(panels);
+    parts
+        .flat_map(|(pixels, panel)| {
+            let parts = pixels.par_chunks_mut(slice);
+            parts.enumerate().map(move |part| (panel, part))
+        })
+        .for_each(|(panel, (index, out))| {
+            let first = index * slice;
+            cpu.level.run(Column {
+                job,
                 rows,
-                Rhs::Plain(weight),
-                (count, cout, depth),
-                parallelism,
-            );
-            finish(chunk, first * cout);
-        },
-    );
+                panel,
+                first,
+                out,
+            });
+        });
+}
+
+/// What all parts of a convolution share.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    x: &'a [f32],
+    cin: usize,
+    weight: &'a Panels,
+    window: Window,
+    finish: Finish<'a>,
+}
+
+impl<'a> Job<'a> {
+    /// # Panics
+    /// If something does not have its size.
+    pub fn new(x: &'a Image, weight: &'a Panels, window: Window, finish: Finish<'a>) -> Self {
+        let job = Self {
+            x: x.values(),
+            cin: x.shape.channels,
+            weight,
+            window,
+            finish,
+        };
+        assert_eq!((x.shape.height, x.shape.width), window.input);
+        assert_eq!(weight.depth(), job.depth(), "weight is [k·k·cin, cout]");
+        assert_eq!(weight.columns(), finish.bias.len(), "bias is [cout]");
+        job
+    }
+
+    fn depth(&self) -> usize {
+        self.window.kernel * self.window.kernel * self.cin
+    }
+
+    /// Whether the pixels already are the rows of the product.
+    fn in_place(&self) -> bool {
+        self.window.kernel == 1 && self.window.stride == 1
+    }
+
+    fn gather(&self, rows: &mut [f32], first: usize) {
+        gather(rows, self.x, self.cin, self.window, first);
+    }
+
+    /// Multiplies pixels from `first` on with all panels and finishes them.
+    #[inline(always)]
+    fn products<S: Simd>(self, simd: S, rows: Rows, out: &mut [f32], sums: &mut [f32], at: usize) {
+        let cout = self.finish.bias.len();
+        let count = out.len() / cout;
+        for panel in self.weight.panels() {
+            let weight = (panel.values, panel.width);
+            multiply(simd, rows, count, weight, sums, panel.width);
+            let pixels = out.chunks_exact_mut(cout).zip(sums.chunks(panel.width));
+            for (index, (pixel, sums)) in pixels.enumerate() {
+                let part = &mut pixel[panel.first..][..panel.columns];
+                let at = at + index * cout + panel.first;
+                self.finish.write(simd, part, sums, (at, panel.first));
+            }
+        }
+    }
+}
+
+/// Consecutive output pixels.
+struct Tile<'a> {
+    job: Job<'a>,
+    out: &'a mut [f32],
+    first: usize,
+}
+
+impl WithSimd for Tile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { job, out, first } = self;
+        let (depth, cout) = (job.depth(), job.finish.bias.len());
+        let count = out.len() / cout;
+        let gathered = if job.in_place() { 0 } else { count * depth };
+        let mut scratch = Scratch::take([gathered, count * PANEL]);
+        let (gathered, sums) = scratch.slices();
+        let values = if job.in_place() {
+            &job.x[first * depth..]
+        } else {
+            job.gather(gathered, first);
+            gathered
+        };
+        let rows = Rows::whole(values, depth, depth);
+        job.products(simd, rows, out, sums, first * cout);
+    }
+}
+
+/// One line of output pixels, where the input has few channels.
+pub struct Line<'a> {
+    pub job: Job<'a>,
+    pub line: &'a mut [f32],
+    pub down: usize,
+}
+
+impl WithSimd for Line<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { job, line, down } = self;
+        let Window {
+            kernel,
+            stride,
+            before,
+            input,
+            output,
+        } = job.window;
+        let cin = job.cin;
+        // The input lines under the kernel, with zeros around them.
+        let across = ((output.1 - 1) * stride + kernel).max(before.1 + input.1);
+        let step = across * cin;
+        let mut scratch = Scratch::take([kernel * step, output.1 * PANEL]);
+        let (padded, sums) = scratch.slices();
+        for (tap, to) in padded.chunks_exact_mut(step).enumerate() {
+            let (left, right) = (before.1 * cin, (before.1 + input.1) * cin);
+            match (down * stride + tap).checked_sub(before.0) {
+                Some(y) if y < input.0 => {
+                    to[..left].fill(0.0);
+                    to[left..right].copy_from_slice(&job.x[y * input.1 * cin..][..right - left]);
+                    to[right..].fill(0.0);
+                }
+                _ => to.fill(0.0),
+            }
+        }
+        let rows = Rows {
+            values: padded,
+            stride: stride * cin,
+            segments: kernel,
+            step,
+            length: kernel * cin,
+        };
+        let at = down * output.1 * job.finish.bias.len();
+        job.products(simd, rows, line, sums, at);
+    }
+}
+
+/// Some pixels, the channels of one panel.
+struct Column<'a, 'b> {
+    job: Job<'a>,
+    /// All pixels.
+    rows: Rows<'a>,
+    panel: Panel<'a>,
+    first: usize,
+    /// The pixels' parts.
+    out: &'a mut [&'b mut [f32]],
+}
+
+impl WithSimd for Column<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            job,
+            rows,
+            panel,
+            first,
+            out,
+        } = self;
+        let values = &rows.values[first * rows.stride..];
+        let rows = Rows { values, ..rows };
+        let weight = (panel.values, panel.width);
+        let mut scratch = Scratch::take([0, out.len() * panel.width]);
+        let (_, sums) = scratch.slices();
+        multiply(simd, rows, out.len(), weight, sums, panel.width);
+        let cout = job.finish.bias.len();
+        let pixels = out.iter_mut().zip(sums.chunks_exact(panel.width));
+        for (index, (part, sums)) in pixels.enumerate() {
+            let at = (first + index) * cout + panel.first;
+            job.finish.write(simd, part, sums, (at, panel.first));
+        }
+    }
 }
 
 /// Copies what the kernel covers at consecutive output pixels from `first` on,
 /// one row of `kernel·kernel·cin` values for each ("im2col"), zeros where the
 /// kernel hangs over the border.
-fn gather(rows: &mut [f32], x: &[f32], cin: usize, window: Window, first: usize) {
+pub fn gather(rows: &mut [f32], x: &[f32], cin: usize, window: Window, first: usize) {
     let run = window.kernel * cin;
     for (index, row) in rows.chunks_exact_mut(window.kernel * run).enumerate() {
         let pixel = first + index;
@@ -155,40 +287,6 @@ fn gather(rows: &mut [f32], x: &[f32], cin: usize, window: Window, first: usize)
             let to = (vertical.first + line) * run + horizontal.first * cin;
             let length = horizontal.count * cin;
             row[to..to + length].copy_from_slice(&x[from..from + length]);
-        }
-    }
-}
-
-/// Bias, residual and activation, in place.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
-    "x86_64+avx2+fma",
-))]
-fn epilogue(rows: &mut [f32], bias: &[f32], residual: Option<&[f32]>, activation: Activation) {
-    match activation {
-        Activation::Linear => add_and(rows, bias, residual, |v| Activation::Linear.apply(v)),
-        Activation::Relu => add_and(rows, bias, residual, |v| Activation::Relu.apply(v)),
-        Activation::Relu6 => add_and(rows, bias, residual, |v| Activation::Relu6.apply(v)),
-    }
-}
-
-#[inline(always)]
-fn add_and(rows: &mut [f32], bias: &[f32], residual: Option<&[f32]>, f: impl Fn(f32) -> f32) {
-    let cout = bias.len();
-    match residual {
-        None => {
-            for row in rows.chunks_exact_mut(cout) {
-                for (value, b) in row.iter_mut().zip(bias) {
-                    *value = f(*value + b);
-                }
-            }
-        }
-        Some(residual) => {
-            for (row, rest) in rows.chunks_exact_mut(cout).zip(residual.chunks_exact(cout)) {
-                for ((value, b), r) in row.iter_mut().zip(bias).zip(rest) {
-                    *value = f(*value + b + r);
-                }
-            }
         }
     }
 }

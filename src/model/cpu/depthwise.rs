@@ -1,103 +1,126 @@
 //! Depthwise convolution: one kernel for each channel.
 
-use multiversion::multiversion;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Activation, Window};
+use super::finish::Finish;
+use super::simd::{load, store};
+use super::{Cpu, Image, Window};
 
-/// Channels summed side by side in registers. EfficientNet-Lite0's channel
-/// counts are all multiples of 16.
-const BLOCK: usize = 16;
+/// Output pixels side by side whose sums are kept in registers, so that each weight is
+/// loaded once for all of them.
+const SIDE: usize = 4;
 
 /// `activation(depthwise(x) + bias)`.
 ///
 /// `x` `[height, width, channels]`, `weight` `[kernel·kernel, channels]`, `bias`
-/// `[channels]`, the result `[out_height, out_width, channels]`.
+/// `[channels]`, the result `[out_height, out_width, channels]`. A residual is not added.
 ///
 /// # Panics
-/// If a slice does not have that length.
+/// If something does not have that size.
 #[must_use]
-pub fn depthwise(
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    window: Window,
-    activation: Activation,
-) -> Vec<f32> {
-    let channels = bias.len();
-    assert_eq!(
-        x.len(),
-        window.input.0 * window.input.1 * channels,
-        "x is [h, w, channels]"
-    );
-    assert_eq!(
-        weight.len(),
-        window.kernel * window.kernel * channels,
-        "weight is [k·k, channels]"
-    );
-    let mut out = vec![0.0; window.output.0 * window.output.1 * channels];
-    out.par_chunks_exact_mut(window.output.1 * channels)
+pub fn depthwise(cpu: &Cpu, x: &Image, weight: &[f32], window: Window, finish: Finish) -> Image {
+    let channels = finish.bias.len();
+    assert_eq!((x.shape.height, x.shape.width), window.input);
+    assert_eq!(x.shape.channels, channels, "x is [h, w, channels]");
+    let taps = window.kernel * window.kernel;
+    assert_eq!(weight.len(), taps * channels, "weight is [k·k, channels]");
+    let mut out = cpu.image(window.output, channels);
+    let job = Job {
+        x: x.values(),
+        weight,
+        window,
+        finish,
+    };
+    let lines = out.0.par_chunks_exact_mut(window.output.1 * channels);
+    lines
         .enumerate()
-        .for_each(|(down, line)| convolve_line(line, x, weight, bias, window, activation, down));
-    out
+        .for_each(|(down, out)| cpu.level.run(Line { job, out, down }));
+    Image::new(out)
+}
+
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    window: Window,
+    finish: Finish<'a>,
 }
 
 /// One line of output pixels.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
-    "x86_64+avx2+fma",
-))]
-fn convolve_line(
-    line: &mut [f32],
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    window: Window,
-    activation: Activation,
+struct Line<'a> {
+    job: Job<'a>,
+    out: &'a mut [f32],
     down: usize,
-) {
-    for (across, pixel) in line.chunks_exact_mut(bias.len()).enumerate() {
-        convolve_pixel(pixel, x, weight, bias, window, (down, across));
-        for value in pixel {
-            *value = activation.apply(*value);
+}
+
+impl WithSimd for Line<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { job, out, down } = self;
+        let width = job.window.output.1;
+        let mut x = 0;
+        while x < width {
+            // Pixels whose kernels all lie on the input lie side by side.
+            let ends = [x, width.min(x + SIDE) - 1].map(|x| job.window.on_input(down, x).1);
+            let whole = ends.iter().all(|span| span.count == job.window.kernel);
+            if x + SIDE <= width && whole {
+                job.pixels::<S, SIDE>(simd, out, (down, x));
+                x += SIDE;
+            } else {
+                job.pixels::<S, 1>(simd, out, (down, x));
+                x += 1;
+            }
         }
     }
 }
 
-/// One output pixel, all its channels, block by block.
-#[inline(always)]
-fn convolve_pixel(
-    pixel: &mut [f32],
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    window: Window,
-    (down, across): (usize, usize),
-) {
-    let channels = bias.len();
-    let (vertical, horizontal) = window.on_input(down, across);
-    for start in (0..channels).step_by(BLOCK) {
-        let width = BLOCK.min(channels - start);
-        let mut sums = [0.0f32; BLOCK];
-        sums[..width].copy_from_slice(&bias[start..start + width]);
-        for line in 0..vertical.count {
-            let row = (vertical.input + line) * window.input.1 + horizontal.input;
-            let tap = (vertical.first + line) * window.kernel + horizontal.first;
-            for column in 0..horizontal.count {
-                let values = &x[(row + column) * channels + start..][..width];
-                let weights = &weight[(tap + column) * channels + start..][..width];
-                if width == BLOCK {
-                    // Constant length: one or two vector registers.
-                    for lane in 0..BLOCK {
-                        sums[lane] += values[lane] * weights[lane];
-                    }
-                } else {
-                    for ((sum, value), weight) in sums.iter_mut().zip(values).zip(weights) {
-                        *sum += value * weight;
+impl Job<'_> {
+    /// `N` output pixels of a line from `x` on. If there are several, no kernel may hang
+    /// over the left or right border.
+    #[inline(always)]
+    fn pixels<S: Simd, const N: usize>(&self, simd: S, out: &mut [f32], (down, x): (usize, usize)) {
+        let channels = self.finish.bias.len();
+        let lanes = S::F32_LANES;
+        let vectors = channels / lanes * lanes;
+        let (vertical, horizontal) = self.window.on_input(down, x);
+        // Values of the input and the weight under the first tap.
+        let input = (vertical.input * self.window.input.1 + horizontal.input) * channels;
+        let tap = (vertical.first * self.window.kernel + horizontal.first) * channels;
+        let step = self.window.stride * channels;
+        for channel in (0..vectors).step_by(lanes) {
+            let mut sums = [load::<S>(self.finish.bias, channel); N];
+            for line in 0..vertical.count {
+                let input = input + line * self.window.input.1 * channels + channel;
+                let tap = tap + line * self.window.kernel * channels + channel;
+                for column in 0..horizontal.count {
+                    let weight = load::<S>(self.weight, tap + column * channels);
+                    for (pixel, sum) in sums.iter_mut().enumerate() {
+                        let value = load::<S>(self.x, input + column * channels + pixel * step);
+                        *sum = simd.mul_add_e_f32s(weight, value, *sum);
                     }
                 }
             }
+            for (pixel, sum) in sums.iter().enumerate() {
+                let value = self.finish.activation.vector(simd, *sum);
+                store::<S>(out, (x + pixel) * channels + channel, value);
+            }
         }
-        pixel[start..start + width].copy_from_slice(&sums[..width]);
+        for channel in vectors..channels {
+            for pixel in 0..N {
+                let mut sum = self.finish.bias[channel];
+                for line in 0..vertical.count {
+                    for column in 0..horizontal.count {
+                        let from = (line * self.window.input.1 + column) * channels;
+                        let tap = tap + (line * self.window.kernel + column) * channels;
+                        sum += self.x[input + from + pixel * step + channel]
+                            * self.weight[tap + channel];
+                    }
+                }
+                out[(x + pixel) * channels + channel] = self.finish.activation.apply(sum);
+            }
+        }
     }
 }

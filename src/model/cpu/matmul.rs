@@ -6,29 +6,16 @@ pub trait Number: Copy + Send + Sync + 'static {
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-
-    /// These values, if need be copied into the buffer.
-    fn of<'a>(values: &'a [f32], buffer: &'a mut Vec<Self>) -> &'a [Self];
 }
 
 impl Number for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-
-    fn of<'a>(values: &'a [f32], _buffer: &'a mut Vec<f32>) -> &'a [f32] {
-        values
-    }
 }
 
 impl Number for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-
-    fn of<'a>(values: &'a [f32], buffer: &'a mut Vec<f64>) -> &'a [f64] {
-        buffer.clear();
-        buffer.extend(values.iter().map(|value| f64::from(*value)));
-        buffer
-    }
 }
 
 /// The right-hand matrix of a product.

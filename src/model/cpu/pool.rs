@@ -1,41 +1,124 @@
-//! ResNet's max pooling.
+//! ResNet's max pooling, alone and together with the convolution before it.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Window;
+use super::dense::{Job, Line};
+use super::finish::Finish;
+use super::{Cpu, Image, Panels, Window};
 
-/// 3×3 max pooling with stride 2 and one pixel of padding (which never wins).
-///
-/// `x` `[height, width, channels]`; gives the result and its height and width.
-#[must_use]
-pub fn max_pool_3x3(
-    x: &[f32],
-    (height, width): (usize, usize),
-    channels: usize,
-) -> (Vec<f32>, (usize, usize)) {
+/// Parts of the pooled image for each thread. Each computes one line of the image between
+/// that its neighbour computes, too.
+const PARTS: usize = 2;
+
+/// 3×3 with stride 2 and one pixel of padding (which never wins).
+fn pooling(input: (usize, usize)) -> Window {
     let half = |side: usize| (side + 2 - 3) / 2 + 1;
-    let window = Window {
-        input: (height, width),
-        output: (half(height), half(width)),
+    Window {
+        input,
+        output: (half(input.0), half(input.1)),
         kernel: 3,
         stride: 2,
         before: (1, 1),
-    };
-    let mut out = vec![f32::NEG_INFINITY; window.output.0 * window.output.1 * channels];
-    out.par_chunks_exact_mut(window.output.1 * channels)
-        .enumerate()
-        .for_each(|(down, line)| {
-            for (across, pixel) in line.chunks_exact_mut(channels).enumerate() {
-                let (vertical, horizontal) = window.on_input(down, across);
-                for row in vertical.input..vertical.input + vertical.count {
-                    for column in horizontal.input..horizontal.input + horizontal.count {
-                        let values = &x[(row * width + column) * channels..][..channels];
-                        for (best, value) in pixel.iter_mut().zip(values) {
-                            *best = best.max(*value);
-                        }
+    }
+}
+
+/// 3×3 max pooling with stride 2 and one pixel of padding (which never wins).
+#[must_use]
+pub fn max_pool_3x3(cpu: &Cpu, x: &Image) -> Image {
+    let channels = x.shape.channels;
+    let window = pooling((x.shape.height, x.shape.width));
+    let mut out = cpu.image(window.output, channels);
+    let lines = out.0.par_chunks_exact_mut(window.output.1 * channels);
+    lines.enumerate().for_each(|(down, out)| {
+        cpu.level.run(PoolLine {
+            x: x.values(),
+            out,
+            channels,
+            window,
+            down,
+            ring: window.input.0,
+        });
+    });
+    Image::new(out)
+}
+
+/// `max_pool_3x3(dense(x, …))` for an image with few channels, without the large image
+/// between the two.
+///
+/// # Panics
+/// If something does not have its size.
+#[must_use]
+pub fn dense_and_pool(
+    cpu: &Cpu,
+    x: &Image,
+    weight: &Panels,
+    window: Window,
+    finish: Finish,
+) -> Image {
+    let channels = finish.bias.len();
+    let job = Job::new(x, weight, window, finish);
+    let pool = pooling(window.output);
+    let mut out = cpu.image(pool.output, channels);
+    let line = window.output.1 * channels;
+    let bands = PARTS * rayon::current_num_threads();
+    let high = pool.output.0.div_ceil(bands);
+    let bands = out.0.par_chunks_mut(high * pool.output.1 * channels);
+    bands.enumerate().for_each(|(band, out)| {
+        // The last three lines of the image between the two; line y is at y % 3.
+        let mut between = cpu.pool.take(3 * line);
+        let mut next = pool.on_input(band * high, 0).0.input;
+        let lines = out.chunks_exact_mut(pool.output.1 * channels);
+        for (index, out) in lines.enumerate() {
+            let down = band * high + index;
+            let (under, _) = pool.on_input(down, 0);
+            for down in next..under.input + under.count {
+                let line = &mut between[down % 3 * line..][..line];
+                cpu.level.run(Line { job, line, down });
+            }
+            next = under.input + under.count;
+            cpu.level.run(PoolLine {
+                x: &between,
+                out,
+                channels,
+                window: pool,
+                down,
+                ring: 3,
+            });
+        }
+    });
+    Image::new(out)
+}
+
+/// One line of the pooled image.
+struct PoolLine<'a> {
+    x: &'a [f32],
+    out: &'a mut [f32],
+    channels: usize,
+    window: Window,
+    down: usize,
+    /// Lines of the image in memory: line y is at y modulo this.
+    ring: usize,
+}
+
+impl WithSimd for PoolLine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let channels = self.channels;
+        for (across, pixel) in self.out.chunks_exact_mut(channels).enumerate() {
+            let (vertical, horizontal) = self.window.on_input(self.down, across);
+            pixel.fill(f32::NEG_INFINITY);
+            for line in vertical.input..vertical.input + vertical.count {
+                for column in horizontal.input..horizontal.input + horizontal.count {
+                    let at = line % self.ring * self.window.input.1 + column;
+                    let values = &self.x[at * channels..][..channels];
+                    for (best, value) in pixel.iter_mut().zip(values) {
+                        *best = best.max(*value);
                     }
                 }
             }
-        });
-    (out, window.output)
+        }
+    }
 }

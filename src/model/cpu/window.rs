@@ -1,0 +1,88 @@
+//! Where a kernel lies over its input.
+
+/// A square kernel sliding over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Input height and width.
+    pub input: (usize, usize),
+    /// Output height and width.
+    pub output: (usize, usize),
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step of the kernel.
+    pub stride: usize,
+    /// Zero rows above and zero columns left of the input.
+    pub before: (usize, usize),
+}
+
+impl Window {
+    /// Output pixels.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.output.0 * self.output.1
+    }
+
+    /// For output pixel (`oy`, `ox`): the kernel rows and columns that lie on
+    /// the input, and the input row and column of the first of them.
+    #[inline(always)]
+    pub fn on_input(&self, oy: usize, ox: usize) -> (Span, Span) {
+        (
+            self.span(oy, self.before.0, self.input.0),
+            self.span(ox, self.before.1, self.input.1),
+        )
+    }
+
+    /// The output position whose kernel has its place `tap` on an input position.
+    #[inline(always)]
+    pub fn output_of(&self, input: usize, tap: usize, before: usize, side: usize) -> Option<usize> {
+        let padded = (input + before).checked_sub(tap)?;
+        let output = padded / self.stride;
+        (padded % self.stride == 0 && output < side).then_some(output)
+    }
+
+    #[inline(always)]
+    fn span(&self, out: usize, before: usize, side: usize) -> Span {
+        let start = out * self.stride; // in padded coordinates
+        let skip = before.saturating_sub(start);
+        let end = self.kernel.min((side + before).saturating_sub(start));
+        Span {
+            first: skip,
+            count: end.saturating_sub(skip),
+            input: start + skip - before,
+        }
+    }
+}
+
+/// The part of a kernel axis that lies on the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First kernel position.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+    /// Input position under the first one.
+    pub input: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_leave_out_the_padding() {
+        let window = Window {
+            input: (5, 5),
+            output: (3, 3),
+            kernel: 3,
+            stride: 2,
+            before: (1, 1),
+        };
+        let span = |first, count, input| Span {
+            first,
+            count,
+            input,
+        };
+        assert_eq!(window.on_input(0, 1), (span(1, 2, 0), span(0, 3, 1)));
+        assert_eq!(window.on_input(2, 2).0, span(0, 2, 3));
+    }
+}
