@@ -55,6 +55,27 @@ fn engine(name: &str) -> Engine {
     Engine::open(&choice, DeviceChoice::Cpu).expect("a usable model")
 }
 
+/// A photo of 12 megapixels as JPEG, in memory.
+fn jpeg() -> Vec<u8> {
+    let photo = cat();
+    let (width, height) = (4000, 3000);
+    let rgb = (0..width * height).flat_map(|n| {
+        let (x, y) = (
+            n % width * photo.width / width,
+            n / width * photo.height / height,
+        );
+        let at = 3 * (y * photo.width + x);
+        // Some grain, as a camera's.
+        let grain = (n.wrapping_mul(2_654_435_761) >> 28) as u8 & 7;
+        [0, 1, 2].map(|channel| photo.rgb[at + channel].saturating_add(grain))
+    });
+    let picture = image::RgbImage::from_raw(4000, 3000, rgb.collect()).expect("12 megapixels");
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 90);
+    picture.write_with_encoder(encoder).expect("memory");
+    bytes
+}
+
 fn names() -> Vec<&'static str> {
     choices().into_iter().map(|(name, _)| name).collect()
 }
@@ -83,6 +104,14 @@ fn forward_224_by_candle(bencher: Bencher, name: &str) {
     let input = Framing::Crop.frame(&cat(), InputSize::default());
     let preprocessing = model.info.preprocessing;
     bencher.bench_local(|| model.forward(&input, &preprocessing, Precision::Single));
+}
+
+#[divan::bench(args = names())]
+fn forward_448(bencher: Bencher, name: &str) {
+    let mut engine = engine(name);
+    let size = InputSize::of_side(448).expect("a size");
+    let input = Framing::Crop.frame(&cat(), size);
+    bencher.bench_local(|| engine.run(&input, Framing::Crop));
 }
 
 #[divan::bench(args = names())]
@@ -125,13 +154,14 @@ fn class_change(bencher: Bencher, name: &str) {
     let analysis = analysis(name);
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
     let size = overlay::screen_grid(&analysis.placement);
+    let table = Colormap::Turbo.table();
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
         let evidence = analysis.evidence(class);
         Method::DEFAULT.map(|method| {
             let map = cam::explain(method, &evidence);
             let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
-            heat.map(|heat| overlay::colours(&heat, Colormap::Turbo))
+            heat.map(|heat| overlay::colours(&heat, &table))
         })
     });
 }
@@ -153,6 +183,45 @@ fn layer_224(bencher: Bencher, layer: Layer) {
         let class = classes.next().expect("a cycle does not end");
         let evidence = engine.evidence(class, &[layer]).expect("gradients");
         LayerMaps::new(&evidence)
+    });
+}
+
+/// What comes before the network for a JPEG of 12 megapixels, and the same file by the
+/// image crate's own decoder.
+#[divan::bench(sample_count = 20)]
+fn decode_12_megapixels(bencher: Bencher) {
+    let bytes = jpeg();
+    bencher.bench(|| Photo::decode("12 MP", &bytes));
+}
+
+#[divan::bench(sample_count = 20)]
+fn decode_12_megapixels_by_image(bencher: Bencher) {
+    let bytes = jpeg();
+    bencher.bench(|| image::load_from_memory(&bytes));
+}
+
+/// From a JPEG of 12 megapixels to both maps.
+#[divan::bench(args = names(), sample_count = 20)]
+fn end_to_end_12_megapixels(bencher: Bencher, name: &str) {
+    let bytes = jpeg();
+    let mut engine = engine(name);
+    bencher.bench_local(|| {
+        let photo = Photo::decode("12 MP", &bytes).expect("a photo");
+        let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
+        let evidence = analysis.evidence(analysis.top());
+        Method::DEFAULT.map(|method| cam::explain(method, &evidence))
+    });
+}
+
+/// From a decoded photo to both maps.
+#[divan::bench(args = names())]
+fn end_to_end_451x300(bencher: Bencher, name: &str) {
+    let photo = cat();
+    let mut engine = engine(name);
+    bencher.bench_local(|| {
+        let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
+        let evidence = analysis.evidence(analysis.top());
+        Method::DEFAULT.map(|method| cam::explain(method, &evidence))
     });
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::framing::{Framing, Placement};
@@ -136,23 +137,29 @@ impl Head {
             .planes()
             .map(|plane| (plane.iter().map(|&a| f64::from(a)).sum::<f64>() / cells) as f32)
             .collect();
-        self.weight
-            .chunks_exact(pooled.len())
+        let classes = self.weight.par_chunks_exact(pooled.len());
+        classes
+            .with_min_len(CLASSES_TOGETHER)
             .zip(&self.bias)
             .map(|(row, bias)| dot(row, &pooled) + bias)
             .collect()
     }
 }
 
-/// A dot product in eight running sums, so that it is fast and rounds little.
+/// Classes that a thread takes at once: fewer are done sooner than handed over.
+const CLASSES_TOGETHER: usize = 128;
+
+/// A dot product in sixteen running sums, so that it is fast and rounds little.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut sums = [0.0f32; 16];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..16 {
+            sums[lane] += a[lane] * b[lane];
         }
     }
-    sums.iter().sum()
+    let rest = a_rest.iter().zip(b_rest).map(|(a, b)| a * b);
+    sums.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
 /// How long each step took.

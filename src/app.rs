@@ -25,6 +25,7 @@ mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
@@ -62,6 +63,8 @@ pub struct Launch {
     pub remember: bool,
     /// Where weights are fetched from.
     pub hub: Hub,
+    /// When the program began.
+    pub started: Instant,
 }
 
 /// The window's contents.
@@ -79,6 +82,8 @@ pub struct App {
     show_keys: bool,
     show_weights: bool,
     hub: Hub,
+    /// When the program began, until the first frame is drawn.
+    started: Option<Instant>,
     /// Where the catalogue's weights are, as far as they are fetched; looked up when the
     /// catalogue is shown.
     cached: Vec<Option<PathBuf>>,
@@ -144,6 +149,7 @@ impl App {
             show_weights: false,
             cached: Vec::new(),
             hub: launch.hub,
+            started: Some(launch.started),
             fetch: None,
             wake,
             listed: None,
@@ -448,6 +454,9 @@ impl eframe::App for App {
             }
         }
         self.submit();
+        if let Some(started) = self.started.take() {
+            log::debug!("the first frame is drawn after {:?}", started.elapsed());
+        }
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {

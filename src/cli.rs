@@ -163,6 +163,9 @@ pub struct ExplainArgs {
     /// Write the cells before ReLU and scaling, f32, height by width, in NumPy's format (one method)
     #[arg(long, value_name = "FILE.npy")]
     pub map: Option<PathBuf>,
+    /// Run so many times more and report the medians of the times: resizing, network, maps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: Option<u32>,
     /// Print one JSON object instead of a report to read
     #[arg(long)]
     pub json: bool,

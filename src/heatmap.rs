@@ -5,7 +5,6 @@
 //! PyTorch's `align_corners=False`) and drawn where the framing says the input
 //! lies on the photo. Outside the part that the network saw there is no heat.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::cam::Map;
@@ -48,8 +47,12 @@ pub struct Heatmap {
     pub offset: (usize, usize),
     /// Width and height of the part with heat.
     pub extent: (usize, usize),
-    /// 0..=1, row-major, `extent.0 · extent.1` values.
-    pub values: Vec<f32>,
+    /// Each row of cells spread over the columns, `[cells, extent.0]`. Rows of heat are
+    /// mixed from two of them when they are asked for: at a photo's full size the whole
+    /// would be larger than the photo.
+    spread: Vec<f32>,
+    /// Between which two.
+    rows: Vec<Tap>,
 }
 
 impl Heatmap {
@@ -88,24 +91,67 @@ impl Heatmap {
                     .map(|tap| tap.mix(row[tap.low], row[tap.high]))
             })
             .collect();
-        let mut values = vec![0.0; width * rows.taps.len()];
-        values
-            .par_chunks_mut(width.max(1))
-            .zip(&rows.taps)
-            .with_min_len(32)
-            .for_each(|(out, tap)| {
-                let low = &spread[tap.low * width..][..width];
-                let high = &spread[tap.high * width..][..width];
-                for ((value, low), high) in out.iter_mut().zip(low).zip(high) {
-                    *value = tap.mix(*low, *high);
-                }
-            });
         Some(Self {
             size,
             offset: (columns.first, rows.first),
             extent: (width, rows.taps.len()),
-            values,
+            spread,
+            rows: rows.taps,
         })
+    }
+
+    /// The heat, 0..=1, of a row of the part with heat.
+    ///
+    /// # Panics
+    /// If there is no such row, or `out` is not as long as the part is wide.
+    #[inline]
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        let (tap, width) = (self.rows[row], self.extent.0);
+        let low = &self.spread[tap.low * width..][..width];
+        let high = &self.spread[tap.high * width..][..width];
+        assert_eq!(out.len(), width, "a value for each column");
+        for ((value, low), high) in out.iter_mut().zip(low).zip(high) {
+            *value = tap.mix(*low, *high);
+        }
+    }
+
+    /// All of it, row-major, `extent.0 · extent.1` values.
+    #[must_use]
+    pub fn values(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.extent.0 * self.extent.1];
+        let rows = values.chunks_exact_mut(self.extent.0.max(1));
+        for (row, out) in rows.enumerate() {
+            self.row(row, out);
+        }
+        values
+    }
+
+    /// The same heat everywhere.
+    #[cfg(test)]
+    pub(crate) fn flat(
+        value: f32,
+        size: (usize, usize),
+        offset: (usize, usize),
+        extent: (usize, usize),
+    ) -> Self {
+        let tap = Tap {
+            low: 0,
+            high: 0,
+            fraction: 0.0,
+        };
+        Self {
+            size,
+            offset,
+            extent,
+            spread: vec![value; extent.0],
+            rows: vec![tap; extent.1],
+        }
+    }
+
+    /// Whether the network saw nothing of the photo on this grid.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.extent.0 == 0 || self.extent.1 == 0
     }
 }
 
@@ -130,7 +176,7 @@ fn scaled(map: &Map, scaling: Scaling) -> Option<Vec<f32>> {
 }
 
 /// Between which two cells a grid line lies, and how far.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Tap {
     low: usize,
     high: usize,
@@ -225,10 +271,11 @@ mod tests {
             let pairs = top.iter().zip(bottom);
             pairs.map(|(a, b)| a + (b - a) * t).collect()
         };
-        assert_eq!(heat.values[..4], top);
-        assert_eq!(heat.values[4..8], between(0.25));
-        assert_eq!(heat.values[8..12], between(0.75));
-        assert_eq!(heat.values[12..], bottom);
+        let values = heat.values();
+        assert_eq!(values[..4], top);
+        assert_eq!(values[4..8], between(0.25));
+        assert_eq!(values[8..12], between(0.75));
+        assert_eq!(values[12..], bottom);
     }
 
     #[test]
@@ -261,7 +308,11 @@ mod tests {
         let cells = vec![1.0; 49];
         let heat = Heatmap::new(&map(7, 7, &cells), Scaling::Max, &placement, (1024, 512)).unwrap();
         assert_eq!((heat.offset, heat.extent), ((288, 32), (448, 448)));
-        assert!(heat.values.iter().all(|&value| (value - 1.0).abs() < 1e-6));
+        assert!(
+            heat.values()
+                .iter()
+                .all(|&value| (value - 1.0).abs() < 1e-6)
+        );
     }
 
     /// The hottest cell comes out hottest at its centre, at any grid size.
@@ -278,8 +329,9 @@ mod tests {
                 (width, height),
             )
             .unwrap();
-            let hottest = (0..heat.values.len())
-                .max_by(|&a, &b| heat.values[a].total_cmp(&heat.values[b]))
+            let values = heat.values();
+            let hottest = (0..values.len())
+                .max_by(|&a, &b| values[a].total_cmp(&values[b]))
                 .unwrap();
             let (x, y) = (hottest % width, hottest / width);
             let centre = (7.5 / 12.0 * width as f64, 3.5 / 8.0 * height as f64);

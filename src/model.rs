@@ -231,14 +231,21 @@ impl Model {
         precision: Precision,
     ) -> CandleResult<Trace> {
         let (width, height) = input.placement.input;
-        let values = normalised(&input.rgb, preprocessing);
-        let image = self.backend.image(&values, height, width)?;
-        Ok(match &self.network {
-            Network::ResNet(network) => {
-                Trace::ResNet(network.forward(&image, &self.backend, precision)?)
-            }
-            Network::EfficientNetLite0(network) => Trace::Last(network.features(&image)?),
-        })
+        let run = || {
+            let values = normalised(&input.rgb, preprocessing);
+            let image = self.backend.image(&values, height, width)?;
+            Ok(match &self.network {
+                Network::ResNet(network) => {
+                    Trace::ResNet(network.forward(&image, &self.backend, precision)?)
+                }
+                Network::EfficientNetLite0(network) => Trace::Last(network.features(&image)?),
+            })
+        };
+        match &self.backend {
+            // As one of rayon's threads: from outside every layer would be handed over.
+            Backend::Fused(_) => rayon::scope(|_| run()),
+            Backend::Candle(_) => run(),
+        }
     }
 
     /// The activations of one of the layers that a run keeps (not [`Layer::LastConv`]).
@@ -327,9 +334,14 @@ fn no_layer(layer: Layer) -> candle_core::Error {
 /// 256 values for each channel.
 fn normalised(rgb: &[u8], preprocessing: &Preprocessing) -> Vec<f32> {
     let table: [[f32; 256]; 3] = std::array::from_fn(|channel| preprocessing.table(channel));
-    rgb.chunks_exact(3)
-        .flat_map(|pixel| [0, 1, 2].map(|channel| table[channel][usize::from(pixel[channel])]))
-        .collect()
+    let mut values = vec![0.0; rgb.len()];
+    let pixels = rgb.as_chunks::<3>().0;
+    for (value, pixel) in values.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+        for channel in 0..3 {
+            value[channel] = table[channel][usize::from(pixel[channel])];
+        }
+    }
+    values
 }
 
 /// Why a model can't be used.
@@ -371,7 +383,7 @@ fn folded_conv(
     spec: ConvSpec,
     backend: &Backend,
 ) -> CandleResult<Conv> {
-    let mut weight = checkpoint.tensor(&names.conv, &spec.weight_shape());
+    let weight = checkpoint.tensor(&names.conv, &spec.weight_shape());
     let mut vector =
         |part: &str| checkpoint.tensor(&format!("{}.{part}", names.batch_norm), &[spec.cout]);
     let (gamma, beta) = (vector("weight"), vector("bias"));
@@ -382,15 +394,13 @@ fn folded_conv(
             "{prefix}.running_var has a negative value ({negative})"
         ));
     }
-    let per_output = weight.len() / spec.cout;
     let mut bias = beta;
     let scales = gamma.iter().zip(&variance);
     let scales: Vec<f32> = scales.map(|(gamma, v)| gamma / (v + eps).sqrt()).collect();
-    for (channel, kernel) in weight.chunks_exact_mut(per_output).enumerate() {
-        for value in kernel {
-            *value *= scales[channel];
-        }
-        bias[channel] -= mean[channel] * scales[channel];
+    for ((bias, mean), scale) in bias.iter_mut().zip(&mean).zip(&scales) {
+        *bias -= mean * scale;
     }
-    Conv::new(weight, bias, scales, spec, backend)
+    let conv = Conv::new(&weight, bias, scales, spec, backend);
+    checkpoint.reuse(weight);
+    conv
 }

@@ -65,15 +65,20 @@ pub fn blend(
         let (left, top) = heat.offset;
         rgb.par_chunks_exact_mut(row_bytes)
             .skip(top)
-            .zip(heat.values.par_chunks_exact(heat.extent.0.max(1)))
-            .for_each(|(row, values)| {
-                for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(values) {
-                    let colour = table[usize::from(colormap::entry(value))];
-                    for channel in 0..3 {
-                        pixel[channel] = mix(pixel[channel], colour[channel], opacity.0);
+            .take(heat.extent.1)
+            .enumerate()
+            .for_each_init(
+                || vec![0.0; heat.extent.0],
+                |values, (index, row)| {
+                    heat.row(index, values);
+                    for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(&*values) {
+                        let colour = table[usize::from(colormap::entry(value))];
+                        for channel in 0..3 {
+                            pixel[channel] = mix(pixel[channel], colour[channel], opacity.0);
+                        }
                     }
-                }
-            });
+                },
+            );
     }
     Picture { width, height, rgb }
 }
@@ -94,19 +99,31 @@ pub fn screen_grid(placement: &Placement) -> (usize, usize) {
     (side(width), side(height))
 }
 
-/// The heat's own colours, RGB8, for the part that has heat: what the screen
-/// lays over the photo at the chosen opacity.
+/// The heat's own colours for the part that has heat, row-major: what the screen lays
+/// over the photo at the chosen opacity. `table` has the colour map's colours
+/// ([`Colormap::table`]) as the screen wants them.
 #[must_use]
-pub fn colours(heat: &Heatmap, colormap: Colormap) -> Picture {
-    let table = colormap.table();
-    let rgb = heat
-        .values
-        .iter()
-        .flat_map(|&value| table[usize::from(colormap::entry(value))])
-        .collect();
-    let (width, height) = heat.extent;
-    Picture { width, height, rgb }
+pub fn colours<T: Copy + Send + Sync>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
+    let width = heat.extent.0;
+    let mut pixels = vec![table[0]; width * heat.extent.1];
+    pixels
+        .par_chunks_exact_mut(width.max(1))
+        .with_min_len(ROWS_TOGETHER)
+        .enumerate()
+        .for_each_init(
+            || vec![0.0; width],
+            |values, (row, pixels)| {
+                heat.row(row, values);
+                for (pixel, value) in pixels.iter_mut().zip(&*values) {
+                    *pixel = table[usize::from(colormap::entry(*value))];
+                }
+            },
+        );
+    pixels
 }
+
+/// Rows that a thread takes at once: fewer are done sooner than handed over.
+const ROWS_TOGETHER: usize = 64;
 
 /// `(1−share)·under + share·over`, rounded.
 #[inline(always)]
@@ -154,12 +171,7 @@ mod tests {
     use crate::framing::{Framing, InputSize};
 
     fn flat(width: usize, height: usize, value: f32) -> Heatmap {
-        Heatmap {
-            size: (width, height),
-            offset: (0, 0),
-            extent: (width, height),
-            values: vec![value; width * height],
-        }
+        Heatmap::flat(value, (width, height), (0, 0), (width, height))
     }
 
     #[test]
@@ -195,12 +207,7 @@ mod tests {
     fn outside_a_crop_the_photo_is_dimmed_and_not_painted() {
         let photo = Photo::from_rgb("x", 512, 256, vec![100; 3 * 512 * 256]);
         let placement = Framing::Crop.place(512, 256, InputSize::default());
-        let heat = Heatmap {
-            size: (512, 256),
-            offset: (144, 16),
-            extent: (224, 224),
-            values: vec![1.0; 224 * 224],
-        };
+        let heat = Heatmap::flat(1.0, (512, 256), (144, 16), (224, 224));
         let opacity = Opacity::new(1.0).unwrap();
         let picture = blend(&photo, &placement, Some(&heat), Colormap::Grey, opacity);
         let at = |x: usize, y: usize| picture.rgb[3 * (y * 512 + x)];

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fast_image_resize as fir;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use libjpeg_turbo_rs::{PixelFormat, ScalingFactor, StreamingDecoder};
 
 /// Largest side accepted, in pixels.
 pub const MAX_SIDE: u32 = 32_768;
@@ -127,6 +128,16 @@ impl Photo {
     /// # Errors
     /// [`PhotoError`] by kind of fault.
     pub fn open(path: &Path) -> Result<Self, PhotoError> {
+        Self::open_at_least(path, usize::MAX)
+    }
+
+    /// As [`Photo::open`], and smaller where that saves work: at least `side` pixels on its
+    /// longer side, or whole if it has fewer. A JPEG is decoded at an eighth, a quarter or
+    /// half its size.
+    ///
+    /// # Errors
+    /// [`PhotoError`] by kind of fault.
+    pub fn open_at_least(path: &Path, side: usize) -> Result<Self, PhotoError> {
         let name = display_name(path);
         let io = |cause| PhotoError::Io {
             name: name.clone(),
@@ -145,7 +156,7 @@ impl Photo {
             return Err(PhotoError::TooLarge { name, size });
         }
         let bytes = fs::read(path).map_err(io)?;
-        let mut photo = Self::decode(&name, &bytes)?;
+        let mut photo = Self::decode_at_least(&name, &bytes, side)?;
         photo.path = Some(path.to_owned());
         Ok(photo)
     }
@@ -155,6 +166,10 @@ impl Photo {
     /// # Errors
     /// [`PhotoError`] by kind of fault.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, PhotoError> {
+        Self::decode_at_least(name, bytes, usize::MAX)
+    }
+
+    fn decode_at_least(name: &str, bytes: &[u8], side: usize) -> Result<Self, PhotoError> {
         let name = name.to_owned();
         if bytes.is_empty() {
             return Err(PhotoError::Empty { name });
@@ -206,7 +221,8 @@ impl Photo {
             .orientation()
             .unwrap_or(image::metadata::Orientation::NoTransforms);
         let mut picture = if is_jpeg {
-            decode_jpeg(bytes).map_err(|cause| PhotoError::Damaged {
+            let eighths = jpeg_eighths(width.max(height) as usize, side);
+            decode_jpeg(bytes, eighths).map_err(|cause| PhotoError::Damaged {
                 name: name.clone(),
                 cause,
             })?
@@ -294,11 +310,25 @@ impl Photo {
     }
 }
 
+/// The smallest share of a JPEG's size, in eighths, that leaves `side` pixels.
+fn jpeg_eighths(longest: usize, side: usize) -> u32 {
+    let enough = |eighths: &u32| longest * *eighths as usize / 8 >= side;
+    [1, 2, 4].into_iter().find(enough).unwrap_or(8)
+}
+
 /// Decodes a JPEG as libjpeg-turbo does, which Pillow and torchvision use. Its size
 /// has been checked.
-fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let decoded = libjpeg_turbo_rs::decompress_to(bytes, libjpeg_turbo_rs::PixelFormat::Rgb)
-        .map_err(|error| error.to_string())?;
+fn decode_jpeg(bytes: &[u8], eighths: u32) -> Result<DynamicImage, String> {
+    let decode = || {
+        if eighths == 8 {
+            return libjpeg_turbo_rs::decompress_to(bytes, PixelFormat::Rgb);
+        }
+        let mut decoder = StreamingDecoder::new(bytes)?;
+        decoder.set_output_format(PixelFormat::Rgb);
+        decoder.set_scale(ScalingFactor::try_new(eighths, 8)?);
+        decoder.decode()
+    };
+    let decoded = decode().map_err(|error| error.to_string())?;
     let side = |length: usize| u32::try_from(length).ok();
     side(decoded.width)
         .zip(side(decoded.height))

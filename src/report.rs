@@ -119,6 +119,10 @@ pub struct TimingsReport {
     pub explain: f64,
     /// Heat, colours and blending at full size; 0 without `--out`.
     pub render: f64,
+    /// Of how many runs after the first `frame`, `forward` and `explain` are medians, with
+    /// `--repeat`; else they are the first run's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u32>,
 }
 
 /// A duration in milliseconds.

@@ -88,6 +88,19 @@ fn json_holds_what_the_readme_says() {
             "{step}"
         );
     }
+    assert!(report["timings_ms"].get("repeats").is_none());
+}
+
+#[test]
+fn repeated_runs_give_the_same_answer_and_their_median_times() {
+    let once: Value = serde_json::from_str(&explain(&[CAT, "--json"])).unwrap();
+    let often: Value = serde_json::from_str(&explain(&[CAT, "--json", "--repeat", "3"])).unwrap();
+    assert_eq!(often["timings_ms"]["repeats"], 3);
+    assert!(often["timings_ms"]["forward"].as_f64().unwrap() > 0.0);
+    assert_eq!(
+        (&often["top"], &often["maps"]),
+        (&once["top"], &once["maps"])
+    );
 }
 
 #[test]

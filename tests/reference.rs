@@ -283,11 +283,11 @@ fn the_packages_variant_gives_the_packages_picture() {
 /// Min-max, bilinear to 224×224, min-max again.
 fn as_the_package(map: &Map, analysis: &Analysis) -> Option<Vec<f32>> {
     let heat = Heatmap::new(map, Scaling::MinMax, &analysis.placement, (224, 224))?;
-    let (low, high) = heat
-        .values
+    let values = heat.values();
+    let (low, high) = values
         .iter()
         .fold((1.0f32, 0.0f32), |(l, h), &v| (l.min(v), h.max(v)));
-    let stretched = heat.values.iter().map(|v| (v - low) / (high - low));
+    let stretched = values.iter().map(|v| (v - low) / (high - low));
     Some(stretched.collect())
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use eframe::egui::{
-    ColorImage, Context, Pos2, Rect, TextureFilter, TextureHandle, TextureOptions, pos2,
+    Color32, ColorImage, Context, Pos2, Rect, TextureFilter, TextureHandle, TextureOptions, pos2,
 };
 
 use super::settings::Side;
@@ -182,8 +182,11 @@ fn make_heat(
         grid = (shrunk(grid.0), shrunk(grid.1));
     }
     let heat = Heatmap::new(&map, made_of.scaling, placement, grid);
-    let picture = heat.filter(|heat| !heat.values.is_empty()).map(|heat| {
-        let image = color_image(&overlay::colours(&heat, made_of.colormap));
+    let picture = heat.filter(|heat| !heat.is_empty()).map(|heat| {
+        let table = made_of.colormap.table();
+        let table = table.map(|[r, g, b]| Color32::from_rgb(r, g, b));
+        let pixels = overlay::colours(&heat, &table);
+        let image = ColorImage::new([heat.extent.0, heat.extent.1], pixels);
         let texture = ctx.load_texture(format!("{place:?}"), image, TextureOptions::LINEAR);
         (texture, covered(&heat))
     });

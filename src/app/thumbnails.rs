@@ -53,6 +53,5 @@ impl Thumbnails {
 }
 
 fn make(source: &PhotoSource) -> Result<Picture, String> {
-    let photo = source.load().map_err(|error| error.to_string())?;
-    Ok(photo.scaled_down(SIDE))
+    source.thumbnail(SIDE).map_err(|error| error.to_string())
 }

@@ -1,5 +1,7 @@
 //! Opening the window on this system.
 
+use std::time::Instant;
+
 use anyhow::anyhow;
 use eframe::egui::{ViewportBuilder, vec2};
 
@@ -13,11 +15,13 @@ use crate::model::hub::Hub;
 /// # Errors
 /// Where no window can be opened, with what works without one.
 pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
+    let started = Instant::now();
     let launch = Launch {
         overrides,
         picker: system_picker(),
         remember: true,
         hub: Hub::from_env(),
+        started,
     };
     let options = eframe::NativeOptions {
         renderer: eframe::Renderer::Glow,
@@ -31,6 +35,7 @@ pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
         ..eframe::NativeOptions::default()
     };
     let start = |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
+        log::debug!("the window is there after {:?}", started.elapsed());
         Ok(Box::new(App::new(cc, launch)?))
     };
     eframe::run_native("camlens", options, Box::new(start)).map_err(|error| {

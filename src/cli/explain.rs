@@ -108,16 +108,31 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     if chosen.layer != Layer::Last {
         engine.run_in(Precision::Double); // as gradients need it
     }
-    let analysis = engine.analyse(&photo, chosen.framing)?;
-
-    let class = class.unwrap_or_else(|| analysis.top());
-    let started = Instant::now();
-    let evidence = engine.evidence(class, &[chosen.layer])?;
-    let maps: Vec<Map> = methods
-        .iter()
-        .map(|&method| cam::explain(Recipe::new(method, chosen.variant), &evidence[0]))
-        .collect();
-    let explained = started.elapsed();
+    let mut run = || -> anyhow::Result<_> {
+        let analysis = engine.analyse(&photo, chosen.framing)?;
+        let class = class.unwrap_or_else(|| analysis.top());
+        let started = Instant::now();
+        let evidence = engine.evidence(class, &[chosen.layer])?;
+        let explain = |&method: &Method| {
+            let recipe = Recipe::new(method, chosen.variant);
+            cam::explain(recipe, &evidence[0])
+        };
+        let maps: Vec<Map> = methods.iter().map(explain).collect();
+        let times = [
+            analysis.timings.frame,
+            analysis.timings.forward,
+            started.elapsed(),
+        ];
+        Ok((analysis, class, maps, times.map(milliseconds)))
+    };
+    let (analysis, class, maps, mut times) = run()?;
+    if let Some(repeat) = arguments.repeat {
+        let mut all = Vec::new();
+        for _ in 0..repeat {
+            all.push(run()?.3);
+        }
+        times = std::array::from_fn(|step| median(all.iter().map(|times| times[step])));
+    }
     for notice in engine.notices() {
         eprintln!("camlens: {notice}");
     }
@@ -126,9 +141,12 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     let mut report = Report::new(path, &photo, &analysis, class, &maps);
     report.notices = engine.notices();
     report.timings_ms.decode = milliseconds(decode);
-    report.timings_ms.frame = milliseconds(analysis.timings.frame);
-    report.timings_ms.forward = milliseconds(analysis.timings.forward);
-    report.timings_ms.explain = milliseconds(explained);
+    [
+        report.timings_ms.frame,
+        report.timings_ms.forward,
+        report.timings_ms.explain,
+    ] = times;
+    report.timings_ms.repeats = arguments.repeat;
     if let Some(out) = &arguments.out {
         let started = Instant::now();
         let look = Look {
@@ -152,6 +170,16 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
     Ok(report.text())
+}
+
+/// The one in the middle, or between the two there; 0 of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    match sorted[..] {
+        [] => 0.0,
+        _ => f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]),
+    }
 }
 
 /// The cells as a little-endian f32 array `[height, width]`.

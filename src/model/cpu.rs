@@ -77,6 +77,23 @@ impl Cpu {
     }
 }
 
+/// Sets rayon to as many threads as there are physical cores for us, once for the whole
+/// program: two threads on one core share its multipliers and only wait for each other.
+/// `RAYON_NUM_THREADS` comes first.
+pub fn use_physical_cores() {
+    if std::env::var_os("RAYON_NUM_THREADS").is_some() {
+        return; // rayon reads it itself
+    }
+    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = allowed.min(num_cpus::get_physical().max(1));
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("camlens-cpu-{index}"));
+    if pool.build_global().is_err() {
+        log::debug!("rayon has its threads already");
+    }
+}
+
 /// The extent of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {

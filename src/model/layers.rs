@@ -297,13 +297,13 @@ enum Weight {
 }
 
 impl Conv {
-    /// From a weight `[cout, cin per group, kernel, kernel]` and a bias `[cout]`, in
-    /// which a batch-norm with this `scale` `[cout]` is folded already.
+    /// From a weight `[cout, cin per group, kernel, kernel]` that a batch-norm multiplies by
+    /// `scale` `[cout]`, and a bias `[cout]` in which that batch-norm is folded already.
     ///
     /// # Errors
     /// candle's, where the device fails.
     pub fn new(
-        weight: Vec<f32>,
+        weight: &[f32],
         bias: Vec<f32>,
         scale: Vec<f32>,
         spec: ConvSpec,
@@ -312,18 +312,23 @@ impl Conv {
         let kernel = match backend {
             Backend::Fused(cpu) => Kernel::Fused(Fused {
                 cpu: cpu.clone(),
-                weight: Weight::new(&weight, spec),
+                weight: Weight::new(weight, &scale, spec),
                 bias,
             }),
-            Backend::Candle(device) => Kernel::Candle(Conv2d::new(
-                Tensor::from_vec(weight, &spec.weight_shape(), device)?,
-                Some(Tensor::from_vec(bias, spec.cout, device)?),
-                Conv2dConfig {
-                    stride: spec.stride,
-                    groups: if spec.depthwise { spec.cin } else { 1 },
-                    ..Conv2dConfig::default()
-                },
-            )),
+            Backend::Candle(device) => {
+                let kernels = weight.chunks_exact(weight.len() / spec.cout).zip(&scale);
+                let scaled = kernels.flat_map(|(kernel, s)| kernel.iter().map(move |v| v * s));
+                let weight = scaled.collect();
+                Kernel::Candle(Conv2d::new(
+                    Tensor::from_vec::<_, f32>(weight, &spec.weight_shape(), device)?,
+                    Some(Tensor::from_vec(bias, spec.cout, device)?),
+                    Conv2dConfig {
+                        stride: spec.stride,
+                        groups: if spec.depthwise { spec.cin } else { 1 },
+                        ..Conv2dConfig::default()
+                    },
+                ))
+            }
         };
         Ok(Self {
             spec,
@@ -523,22 +528,23 @@ impl Fused {
 }
 
 impl Weight {
-    /// From `[cout, cin per group, kernel, kernel]`.
-    fn new(weight: &[f32], spec: ConvSpec) -> Self {
+    /// From `[cout, cin per group, kernel, kernel]`, of which each output channel is
+    /// multiplied by its scale.
+    fn new(weight: &[f32], scale: &[f32], spec: ConvSpec) -> Self {
         let ConvSpec {
             cin, cout, kernel, ..
         } = spec;
         let taps = kernel * kernel;
         if spec.depthwise {
-            let at = |n: usize| weight[n % cout * taps + n / cout];
+            let at = |n: usize| weight[n % cout * taps + n / cout] * scale[n % cout];
             return Self::Depthwise((0..weight.len()).map(at).collect());
         }
-        let at = |row: usize, output: usize| weight[(output * cin + row % cin) * taps + row / cin];
+        let panels = Panels::of_kernel(weight, scale, cin, taps);
         let winograd = (kernel == 3 && spec.stride == 1)
             .then(|| winograd_size(cin * cout))
             .flatten()
-            .and_then(|size| Winograd::new(size, cin, cout, weight));
-        Self::Dense(Panels::pack(taps * cin, cout, at), winograd)
+            .and_then(|size| Winograd::new(size, &panels));
+        Self::Dense(panels, winograd)
     }
 }
 

@@ -20,7 +20,7 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
-use layout::{Entry, Listing, row_major, to_f32};
+use layout::{Element, Entry, Listing, row_major, to_f32};
 
 /// How many problems a message names.
 const NAMED_PROBLEMS: usize = 3;
@@ -89,23 +89,56 @@ enum Source {
 }
 
 impl Source {
-    fn read(&self, start: u64, count: usize) -> io::Result<Cow<'_, [u8]>> {
+    /// Some bytes; the buffer is used for those of a file.
+    fn read<'a>(
+        &'a self,
+        start: u64,
+        count: usize,
+        buffer: &'a mut Vec<u8>,
+    ) -> io::Result<&'a [u8]> {
         match self {
             Self::Memory(bytes) => {
                 let start = usize::try_from(start).map_err(io::Error::other)?;
                 let part = bytes.get(start..start + count);
-                part.map(Cow::Borrowed)
-                    .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+                part.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
             }
             Self::File(file) => {
-                let mut bytes = vec![0; count];
-                let mut file = file;
-                file.seek(SeekFrom::Start(start))?;
-                file.read_exact(&mut bytes)?;
-                Ok(Cow::Owned(bytes))
+                buffer.resize(count, 0);
+                read_at(file, start, buffer)?;
+                Ok(buffer)
             }
         }
     }
+
+    /// Little-endian `f32` values, read straight into their place.
+    fn read_f32(&self, start: u64, values: &mut [f32]) -> io::Result<()> {
+        let bytes = bytemuck::cast_slice_mut(values);
+        match self {
+            Self::Memory(_) => {
+                bytes.copy_from_slice(self.read(start, bytes.len(), &mut Vec::new())?);
+            }
+            Self::File(file) => read_at(file, start, bytes)?,
+        }
+        if cfg!(target_endian = "big") {
+            for value in values {
+                *value = f32::from_bits(value.to_bits().swap_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_at(mut file: &File, start: u64, bytes: &mut [u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(start))?;
+    file.read_exact(bytes)
+}
+
+/// Whether no value is infinite or no number. Without an early end in each chunk, so that
+/// it is done by vectors.
+fn all_finite(values: &[f32]) -> bool {
+    values
+        .chunks(4096)
+        .all(|chunk| chunk.iter().fold(true, |fine, v| fine & v.is_finite()))
 }
 
 /// An open weight file. Tensors are converted to `f32` as they are asked for.
@@ -124,6 +157,9 @@ pub struct Checkpoint {
     progress: Option<Progress>,
     read: u64,
     total: u64,
+    /// Memory for a tensor, and for its bytes.
+    spare: Vec<f32>,
+    bytes: Vec<u8>,
 }
 
 /// What is known of a file after all its tensors were read.
@@ -222,6 +258,8 @@ impl Checkpoint {
             progress,
             read: 0,
             total: 0,
+            spare: Vec::new(),
+            bytes: Vec::new(),
         })
     }
 
@@ -291,7 +329,15 @@ impl Checkpoint {
         })
     }
 
-    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
+    /// Takes the memory of a tensor that is not needed any more, for one of the next. Every
+    /// megabyte that is new costs 256 page faults.
+    pub fn reuse(&mut self, memory: Vec<f32>) {
+        if memory.capacity() > self.spare.capacity() {
+            self.spare = memory;
+        }
+    }
+
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
         let entry = self
             .entries
             .get(name)
@@ -305,16 +351,30 @@ impl Checkpoint {
         let span = entry.span().ok_or_else(|| format!("{name} is too large"))?;
         let size = entry.element.size();
         let start = entry.start + (entry.first * size) as u64;
-        let bytes = self.source.read(start, span * size);
-        let bytes = bytes.map_err(|error| format!("{name} can't be read ({error})"))?;
-        let values = to_f32(&entry.element, &bytes).map_err(|element| {
-            format!("{name} holds {element} instead of floating-point numbers")
-        })?;
+        // The memory of the last large tensor; not for a small one, which would keep it all.
+        let fits = span >= self.spare.capacity() / 2;
+        let mut values = if fits {
+            std::mem::take(&mut self.spare)
+        } else {
+            Vec::new()
+        };
+        values.resize(span, 0.0);
+        let unreadable = |error: io::Error| format!("{name} can't be read ({error})");
+        if entry.element == Element::F32 {
+            let read = self.source.read_f32(start, &mut values);
+            read.map_err(unreadable)?;
+        } else {
+            let bytes = self.source.read(start, span * size, &mut self.bytes);
+            let bytes = bytes.map_err(unreadable)?;
+            to_f32(&entry.element, bytes, &mut values).map_err(|element| {
+                format!("{name} holds {element} instead of floating-point numbers")
+            })?;
+        }
         let values = match &entry.strides {
             Some(strides) => row_major(values, shape, strides),
             None => values,
         };
-        if values.iter().all(|value| value.is_finite()) {
+        if all_finite(&values) {
             Ok(values)
         } else {
             Err(format!("{name} has values that are not finite"))

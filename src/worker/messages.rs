@@ -39,6 +39,18 @@ impl PhotoSource {
         }
     }
 
+    /// The photo at most `side` pixels on its longer side.
+    ///
+    /// # Errors
+    /// [`PhotoError`] by kind of fault.
+    pub fn thumbnail(&self, side: usize) -> Result<Picture, PhotoError> {
+        let photo = match self {
+            Self::File(path) => Arc::new(Photo::open_at_least(path, side)?),
+            Self::Embedded { .. } | Self::Pixels(_) => self.load()?,
+        };
+        Ok(photo.scaled_down(side))
+    }
+
     /// Reads and decodes it.
     ///
     /// # Errors

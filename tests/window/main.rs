@@ -54,6 +54,7 @@ fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<
         picker,
         remember: false,
         hub: Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
+        started: std::time::Instant::now(),
     };
     let mut harness = Harness::builder()
         .with_size([1100.0, 750.0])

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::product::{Panel, Panels, Rows, multiply};
+use super::product::{Out, Panel, Panels, Rows, multiply};
 use super::{Cpu, Image, Scratch, Window};
 
 /// Most pixels in a tile, and most values gathered for one (512 KB): result and gathered
@@ -142,7 +142,18 @@ impl<'a> Job<'a> {
         let count = out.len() / cout;
         for panel in self.weight.panels() {
             let weight = (panel.values, panel.width);
-            multiply(simd, rows, count, weight, sums, panel.width);
+            if panel.columns == panel.width {
+                let finish = (self.finish, at + panel.first, panel.first);
+                let out = Out {
+                    values: &mut out[panel.first..],
+                    stride: cout,
+                    finish: Some(finish),
+                };
+                multiply(simd, rows, count, weight, out);
+                continue;
+            }
+            // Its last columns are zeros, for which the output has no place.
+            multiply(simd, rows, count, weight, Out::sums(sums, panel.width));
             let pixels = out.chunks_exact_mut(cout).zip(sums.chunks(panel.width));
             for (index, (pixel, sums)) in pixels.enumerate() {
                 let part = &mut pixel[panel.first..][..panel.columns];
@@ -259,7 +270,8 @@ impl WithSimd for Column<'_, '_> {
         let weight = (panel.values, panel.width);
         let mut scratch = Scratch::take([0, out.len() * panel.width]);
         let (_, sums) = scratch.slices();
-        multiply(simd, rows, out.len(), weight, sums, panel.width);
+        let products = Out::sums(sums, panel.width);
+        multiply(simd, rows, out.len(), weight, products);
         let cout = job.finish.bias.len();
         let pixels = out.iter_mut().zip(sums.chunks_exact(panel.width));
         for (index, (part, sums)) in pixels.enumerate() {

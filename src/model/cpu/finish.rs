@@ -2,6 +2,8 @@
 
 use pulp::Simd;
 
+use super::simd::{load, store};
+
 /// What follows a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -56,6 +58,31 @@ impl Finish<'_> {
         assert!(fits, "residual is [h, w, cout]");
     }
 
+    /// Finishes a vector of sums: the output's values from `at` on, whose first channel is
+    /// `channel`.
+    #[inline(always)]
+    pub fn vector<S: Simd>(
+        &self,
+        simd: S,
+        sums: S::f32s,
+        (at, channel): (usize, usize),
+    ) -> S::f32s {
+        let mut value = simd.add_f32s(sums, load::<S>(self.bias, channel));
+        if let Some(residual) = self.residual {
+            value = simd.add_f32s(value, load::<S>(residual, at));
+        }
+        self.activation.vector(simd, value)
+    }
+
+    /// Finishes consecutive channels of one pixel in place; they fill whole vectors.
+    #[inline(always)]
+    pub fn apply<S: Simd>(&self, simd: S, sums: &mut [f32], (at, channel): (usize, usize)) {
+        for index in (0..sums.len()).step_by(S::F32_LANES) {
+            let value = self.vector(simd, load::<S>(sums, index), (at + index, channel + index));
+            store::<S>(sums, index, value);
+        }
+    }
+
     /// Finishes consecutive channels of one pixel: `sums` belong to the output's values
     /// from `at` on, whose first channel is `channel`.
     #[inline(always)]
@@ -66,28 +93,15 @@ impl Finish<'_> {
         sums: &[f32],
         (at, channel): (usize, usize),
     ) {
-        let count = out.len();
-        let (sums, sums_tail) = S::as_simd_f32s(&sums[..count]);
-        let (bias, bias_tail) = S::as_simd_f32s(&self.bias[channel..channel + count]);
-        let (out, out_tail) = S::as_mut_simd_f32s(out);
-        let activation = self.activation;
-        if let Some(residual) = self.residual {
-            let (rest, rest_tail) = S::as_simd_f32s(&residual[at..at + count]);
-            for (((out, sum), bias), rest) in out.iter_mut().zip(sums).zip(bias).zip(rest) {
-                let value = simd.add_f32s(simd.add_f32s(*sum, *bias), *rest);
-                *out = activation.vector(simd, value);
-            }
-            let tail = out_tail.iter_mut().zip(sums_tail);
-            for (((out, sum), bias), rest) in tail.zip(bias_tail).zip(rest_tail) {
-                *out = activation.apply(sum + bias + rest);
-            }
-        } else {
-            for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
-                *out = activation.vector(simd, simd.add_f32s(*sum, *bias));
-            }
-            for ((out, sum), bias) in out_tail.iter_mut().zip(sums_tail).zip(bias_tail) {
-                *out = activation.apply(sum + bias);
-            }
+        let whole = out.len() / S::F32_LANES * S::F32_LANES;
+        for index in (0..whole).step_by(S::F32_LANES) {
+            let value = self.vector(simd, load::<S>(sums, index), (at + index, channel + index));
+            store::<S>(out, index, value);
+        }
+        for index in whole..out.len() {
+            let rest = self.residual.map_or(0.0, |rest| rest[at + index]);
+            let sum = sums[index] + self.bias[channel + index] + rest;
+            out[index] = self.activation.apply(sum);
         }
     }
 }

@@ -9,6 +9,7 @@
 use pulp::Simd;
 use rayon::prelude::*;
 
+use super::finish::Finish;
 use super::prefetch::prefetch;
 
 /// Columns are handled by so many: a vector of AVX-512, two of AVX2, four of NEON.
@@ -46,9 +47,14 @@ pub struct Panel<'a> {
 }
 
 impl Panels {
-    /// Packs a matrix given by its elements (row, column).
+    /// Packs a matrix; `fill` writes the columns of a panel from the first one given,
+    /// into `[depth, width]`.
     #[must_use]
-    pub fn pack(depth: usize, columns: usize, at: impl Fn(usize, usize) -> f32 + Sync) -> Self {
+    pub fn new(
+        depth: usize,
+        columns: usize,
+        fill: impl Fn(usize, usize, &mut [f32]) + Sync,
+    ) -> Self {
         let widths = widths(columns);
         let total: usize = widths.iter().sum();
         let mut values = vec![0.0; depth * total];
@@ -61,20 +67,42 @@ impl Panels {
             rest = after;
             first += width;
         }
-        parts.into_par_iter().for_each(|(first, width, panel)| {
-            let filled = width.min(columns - first);
-            for (row, line) in panel.chunks_exact_mut(width).enumerate() {
-                for (column, value) in line[..filled].iter_mut().enumerate() {
-                    *value = at(row, first + column);
-                }
-            }
-        });
+        parts
+            .into_par_iter()
+            .for_each(|(first, width, panel)| fill(first, width, panel));
         Self {
             depth,
             columns,
             widths,
             values,
         }
+    }
+
+    /// Packs the weight of a convolution, `[cout, cin, taps]` times `scale` `[cout]`, as
+    /// the matrix `[taps·cin, cout]`.
+    ///
+    /// # Panics
+    /// If the weight does not have that length.
+    #[must_use]
+    pub fn of_kernel(weight: &[f32], scale: &[f32], cin: usize, taps: usize) -> Self {
+        let cout = scale.len();
+        assert_eq!(
+            weight.len(),
+            cout * cin * taps,
+            "weight is [cout, cin, taps]"
+        );
+        Self::new(taps * cin, cout, |first, width, panel| {
+            let kernels = &weight[first * cin * taps..];
+            let scales = &scale[first..cout.min(first + width)];
+            for input in 0..cin {
+                for (column, scale) in scales.iter().enumerate() {
+                    let kernel = &kernels[(column * cin + input) * taps..][..taps];
+                    for (tap, value) in kernel.iter().enumerate() {
+                        panel[(tap * cin + input) * width + column] = value * scale;
+                    }
+                }
+            }
+        })
     }
 
     /// Rows of the matrix.
@@ -185,9 +213,31 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// `out[i·out_stride + j] = Σ_k rows[i, k] · weights[k, j]` for the first `count` rows and
-/// all `width` columns of `weights` `[depth, width]`. What follows the weights is taken to
-/// be needed next.
+/// Where products go: row `i`, column `j` to `values[i·stride + j]`.
+pub struct Out<'a> {
+    /// The memory.
+    pub values: &'a mut [f32],
+    /// From one row to the next.
+    pub stride: usize,
+    /// What is done to the sums, if they are the output's own values: its channels from
+    /// the second number on, the first of which is the output's value number one.
+    pub finish: Option<(Finish<'a>, usize, usize)>,
+}
+
+impl<'a> Out<'a> {
+    /// Sums as they are.
+    #[inline(always)]
+    pub fn sums(values: &'a mut [f32], stride: usize) -> Self {
+        Self {
+            values,
+            stride,
+            finish: None,
+        }
+    }
+}
+
+/// `Σ_k rows[i, k] · weights[k, j]` for the first `count` rows and all `width` columns of
+/// `weights` `[depth, width]`. What follows the weights is taken to be needed next.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -197,13 +247,13 @@ pub fn multiply<S: Simd>(
     rows: Rows,
     count: usize,
     (weights, width): (&[f32], usize),
-    out: &mut [f32],
-    out_stride: usize,
+    mut out: Out,
 ) {
     if rows.segments > 1 {
         let weights = (weights, width, &[][..]);
-        return multiply_chunk(simd, rows, count, weights, (out, out_stride), true);
+        return multiply_chunk(simd, rows, count, weights, &mut out, true);
     }
+    let finish = out.finish;
     let mut done = 0;
     while done < rows.length {
         let length = DEPTH.min(rows.length - done);
@@ -214,9 +264,9 @@ pub fn multiply<S: Simd>(
         };
         let (weights, next) = weights[done * width..].split_at(length * width);
         let next = &next[..next.len().min(DEPTH * width)];
+        out.finish = finish.filter(|_| done + length == rows.length);
         let weights = (weights, width, next);
-        let out = (&mut *out, out_stride);
-        multiply_chunk(simd, chunk, count, weights, out, done == 0);
+        multiply_chunk(simd, chunk, count, weights, &mut out, done == 0);
         done += length;
     }
 }
@@ -227,7 +277,7 @@ fn multiply_chunk<S: Simd>(
     rows: Rows,
     count: usize,
     (weights, width, next): (&[f32], usize, &[f32]),
-    (out, out_stride): (&mut [f32], usize),
+    out: &mut Out,
     new: bool,
 ) {
     let groups = count.div_ceil(ROWS);
@@ -242,14 +292,22 @@ fn multiply_chunk<S: Simd>(
         };
         let next = next.get(group * share..).unwrap_or_default();
         let weights = (weights, width, &next[..next.len().min(share)]);
-        let out = (&mut out[first * out_stride..], out_stride);
+        let stride = out.stride;
+        let values = &mut out.values[first * stride..];
+        let to = (&mut *values, stride);
         match height {
-            1 => columns::<S, 1>(simd, rows, weights, out, new),
-            2 => columns::<S, 2>(simd, rows, weights, out, new),
-            3 => columns::<S, 3>(simd, rows, weights, out, new),
-            4 => columns::<S, 4>(simd, rows, weights, out, new),
-            5 => columns::<S, 5>(simd, rows, weights, out, new),
-            _ => columns::<S, ROWS>(simd, rows, weights, out, new),
+            1 => columns::<S, 1>(simd, rows, weights, to, new),
+            2 => columns::<S, 2>(simd, rows, weights, to, new),
+            3 => columns::<S, 3>(simd, rows, weights, to, new),
+            4 => columns::<S, 4>(simd, rows, weights, to, new),
+            5 => columns::<S, 5>(simd, rows, weights, to, new),
+            _ => columns::<S, ROWS>(simd, rows, weights, to, new),
+        }
+        if let Some((finish, at, channel)) = out.finish {
+            for row in 0..height {
+                let line = &mut values[row * stride..][..width];
+                finish.apply(simd, line, (at + (first + row) * stride, channel));
+            }
         }
         first += height;
     }
@@ -261,20 +319,20 @@ fn columns<S: Simd, const M: usize>(
     simd: S,
     rows: Rows,
     (weights, width, next): (&[f32], usize, &[f32]),
-    (out, out_stride): (&mut [f32], usize),
+    (out, stride): (&mut [f32], usize),
     new: bool,
 ) {
     match (S::F32_LANES, width / UNIT) {
-        (16, 4) => block::<S, M, 4>(simd, rows, (weights, width, next), (out, out_stride), new),
-        (16, 3) => block::<S, M, 3>(simd, rows, (weights, width, next), (out, out_stride), new),
-        (16, 2) => block::<S, M, 2>(simd, rows, (weights, width, next), (out, out_stride), new),
+        (16, 4) => block::<S, M, 4>(simd, rows, (weights, width, next), (out, stride), new),
+        (16, 3) => block::<S, M, 3>(simd, rows, (weights, width, next), (out, stride), new),
+        (16, 2) => block::<S, M, 2>(simd, rows, (weights, width, next), (out, stride), new),
         (lanes, units) => {
             for unit in 0..units {
                 let at = unit * UNIT;
                 // Each unit would ask for the same.
                 let next = if unit == 0 { next } else { &[] };
                 let weights = (&weights[at..], width, next);
-                let out = (&mut out[at..], out_stride);
+                let out = (&mut out[at..], stride);
                 match lanes {
                     16 => block::<S, M, 1>(simd, rows, weights, out, new),
                     8 => block::<S, M, 2>(simd, rows, weights, out, new),
@@ -292,7 +350,7 @@ fn block<S: Simd, const M: usize, const N: usize>(
     simd: S,
     rows: Rows,
     (weights, width, next): (&[f32], usize, &[f32]),
-    (out, out_stride): (&mut [f32], usize),
+    (out, stride): (&mut [f32], usize),
     new: bool,
 ) {
     let lanes = S::F32_LANES;
@@ -316,8 +374,9 @@ fn block<S: Simd, const M: usize, const N: usize>(
             }
         }
     }
+    // Nothing but this: with more the compiler keeps the sums in memory.
     for (row, sums) in sums.iter().enumerate() {
-        let (line, _) = S::as_mut_simd_f32s(&mut out[row * out_stride..][..N * lanes]);
+        let (line, _) = S::as_mut_simd_f32s(&mut out[row * stride..][..N * lanes]);
         for column in 0..N {
             line[column] = if new {
                 sums[column]
@@ -335,6 +394,16 @@ mod tests {
     use super::*;
     use crate::model::cpu::simd::Level;
 
+    fn pack(depth: usize, columns: usize, at: impl Fn(usize, usize) -> f32 + Sync) -> Panels {
+        Panels::new(depth, columns, |first, width, panel| {
+            for (row, line) in panel.chunks_exact_mut(width).enumerate() {
+                for column in first..columns.min(first + width) {
+                    line[column - first] = at(row, column);
+                }
+            }
+        })
+    }
+
     struct Multiply<'a>(Rows<'a>, usize, &'a Panels);
 
     impl WithSimd for Multiply<'_> {
@@ -347,7 +416,13 @@ mod tests {
             for panel in panels.panels() {
                 let mut block = vec![f32::NAN; count * panel.width];
                 let weights = (panel.values, panel.width);
-                multiply(simd, rows, count, weights, &mut block, panel.width);
+                multiply(
+                    simd,
+                    rows,
+                    count,
+                    weights,
+                    Out::sums(&mut block, panel.width),
+                );
                 for (row, line) in block.chunks_exact(panel.width).enumerate() {
                     let to = row * panels.columns() + panel.first;
                     out[to..to + panel.columns].copy_from_slice(&line[..panel.columns]);
@@ -363,7 +438,7 @@ mod tests {
         let whole = |n: usize, m: usize| ((n * 7 + m * 13) % 9) as f32 - 4.0;
         for (count, depth, columns) in [(1, 1, 1), (7, 150, 40), (13, 27, 64), (6, 300, 80)] {
             let a: Vec<f32> = (0..count * depth).map(|n| whole(n, 1)).collect();
-            let panels = Panels::pack(depth, columns, whole);
+            let panels = pack(depth, columns, whole);
             let mut expected = Vec::new();
             for row in a.chunks_exact(depth) {
                 for column in 0..columns {
@@ -397,7 +472,7 @@ mod tests {
             step: 4,
             length: 3,
         };
-        let ones = Panels::pack(6, 1, |_, _| 1.0);
+        let ones = pack(6, 1, |_, _| 1.0);
         for level in Level::available() {
             let sums = level.run(Multiply(rows, 2, &ones));
             assert_eq!(sums, [1.0 + 2.0 + 3.0 + 5.0 + 6.0 + 7.0, 9.0 + 21.0]);

@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::product::{Panel, Panels, Rows, UNIT, multiply};
+use super::product::{Out, Panel, Panels, Rows, UNIT, multiply};
 use super::simd::{load, store};
 use super::{Cpu, Image, Scratch, Window};
 
@@ -54,21 +54,41 @@ pub struct Winograd {
 }
 
 impl Winograd {
-    /// From a weight `[cout, cin, 3, 3]`; `None` if the channels do not fill vectors.
+    /// From the weight of a 3×3 convolution, `[9·cin, cout]`; `None` if the channels do not
+    /// fill vectors.
     #[must_use]
-    pub fn new(size: Size, cin: usize, cout: usize, weight: &[f32]) -> Option<Self> {
+    pub fn new(size: Size, weight: &Panels) -> Option<Self> {
+        let (cin, cout) = (weight.depth() / 9, weight.columns());
         if !cin.is_multiple_of(UNIT) || !cout.is_multiple_of(UNIT) {
             return None;
         }
         let factors = filter::weights(size);
-        let at = |row: usize, output: usize| {
-            let (spot, input) = (row / cin, row % cin);
-            let taps = &weight[(output * cin + input) * 9..][..9];
-            taps.iter().zip(&factors[spot]).map(|(w, f)| w * f).sum()
+        let panels: Vec<Panel> = weight.panels().collect();
+        let fill = |first: usize, width: usize, out: &mut [f32]| {
+            let panel = panels.iter().find(|panel| panel.first == first);
+            let taps = panel.map_or(&[][..], |panel| panel.values);
+            for (spot, out) in out.chunks_exact_mut(cin * width).enumerate() {
+                let factors = factors[spot].iter().enumerate();
+                let factors = factors.filter(|(_, factor)| **factor != 0.0);
+                for (index, (tap, factor)) in factors.enumerate() {
+                    let values = &taps[tap * cin * width..][..cin * width];
+                    // Memory fresh from the system must not be read first: that costs
+                    // two page faults in place of one.
+                    if index == 0 {
+                        for (sum, value) in out.iter_mut().zip(values) {
+                            *sum = factor * value;
+                        }
+                    } else {
+                        for (sum, value) in out.iter_mut().zip(values) {
+                            *sum += factor * value;
+                        }
+                    }
+                }
+            }
         };
         Some(Self {
             size,
-            weight: Panels::pack(size.spots() * cin, cout, at),
+            weight: Panels::new(size.spots() * cin, cout, fill),
             cin,
         })
     }
@@ -235,7 +255,7 @@ impl Job<'_> {
             let rows = Rows::whole(&input[spot * cin..], self.tile(), cin);
             let weight = (&panel.values[spot * cin * panel.width..], panel.width);
             let out = &mut out[spot * PANEL..];
-            multiply(simd, rows, count, weight, out, self.sums());
+            multiply(simd, rows, count, weight, Out::sums(out, self.sums()));
         }
     }
 
@@ -285,17 +305,12 @@ impl Job<'_> {
                     }
                 }
                 let channel = panel.first + column;
-                let bias = load::<S>(finish.bias, channel);
                 for (row, m) in half.into_iter().enumerate().take(lines) {
                     let y: [S::f32s; M] = filter::output(simd, m);
                     for (x, sum) in (M * across..width).zip(y) {
                         let pixel = row * width + x;
-                        let mut value = simd.add_f32s(sum, bias);
-                        if let Some(residual) = finish.residual {
-                            let at = (first + pixel) * cout + channel;
-                            value = simd.add_f32s(value, load::<S>(residual, at));
-                        }
-                        let value = finish.activation.vector(simd, value);
+                        let at = (first + pixel) * cout + channel;
+                        let value = finish.vector(simd, sum, (at, channel));
                         store::<S>(out[pixel], column, value);
                     }
                 }

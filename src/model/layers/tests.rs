@@ -22,7 +22,7 @@ fn each(spec: ConvSpec, (height, width): (usize, usize), residual: bool) -> Vec<
     cases.push((Backend::fused(), Precision::Double));
     let run = |(backend, precision): (Backend, Precision)| {
         let conv = Conv::new(
-            weight.clone(),
+            &weight,
             noise(spec.cout, 2),
             vec![1.0; spec.cout],
             spec,
@@ -133,7 +133,7 @@ fn a_first_layer_and_its_pooling_in_one_agree_with_candle() {
     for (height, width) in [(64, 64), (37, 50), (5, 90), (2, 1)] {
         let [fused, candle] = [Backend::fused(), Backend::Candle(Device::Cpu)].map(|backend| {
             let weight = noise(24 * 3 * 49, 1);
-            let conv = Conv::new(weight, noise(24, 2), vec![1.0; 24], spec, &backend).unwrap();
+            let conv = Conv::new(&weight, noise(24, 2), vec![1.0; 24], spec, &backend).unwrap();
             let image = noise(height * width * 3, 3);
             let image = backend.image(&image, height, width).unwrap();
             let out = conv.forward_and_pool(&image, &backend, Precision::Single);

@@ -87,28 +87,41 @@ pub struct Listing {
     pub labels: Option<Vec<String>>,
 }
 
-/// Little-endian floating-point bytes as `f32`; the type's name if it is another.
+/// Little-endian floating-point bytes as `f32`, into as many values; the type's name if it
+/// is another.
 #[allow(clippy::cast_possible_truncation)] // f64 weights lose digits that f32 has not
-pub fn to_f32<'a>(element: &'a Element, bytes: &[u8]) -> Result<Vec<f32>, &'a str> {
-    let pairs = || bytes.as_chunks::<2>().0.iter();
-    Ok(match element {
+pub fn to_f32<'a>(element: &'a Element, bytes: &[u8], values: &mut [f32]) -> Result<(), &'a str> {
+    let pairs = bytes.as_chunks::<2>().0;
+    match element {
         Element::F64 => {
-            let eights = bytes.as_chunks().0.iter();
-            eights.map(|b| f64::from_le_bytes(*b) as f32).collect()
+            for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                *value = f64::from_le_bytes(*bytes) as f32;
+            }
         }
         Element::F32 => {
-            let fours = bytes.as_chunks().0.iter();
-            fours.map(|b| f32::from_le_bytes(*b)).collect()
+            for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                *value = f32::from_le_bytes(*bytes);
+            }
         }
         Element::F16 => {
-            let halves: Vec<f16> = pairs().map(|b| f16::from_le_bytes(*b)).collect();
-            let mut values = vec![0.0; halves.len()];
-            halves.convert_to_f32_slice(&mut values);
-            values
+            // In parts that the processor converts by vectors.
+            let mut halves = [f16::ZERO; 1024];
+            for (values, pairs) in values.chunks_mut(1024).zip(pairs.chunks(1024)) {
+                let halves = &mut halves[..values.len()];
+                for (half, bytes) in halves.iter_mut().zip(pairs) {
+                    *half = f16::from_le_bytes(*bytes);
+                }
+                halves.convert_to_f32_slice(values);
+            }
         }
-        Element::Bf16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        Element::Bf16 => {
+            for (value, bytes) in values.iter_mut().zip(pairs) {
+                *value = bf16::from_le_bytes(*bytes).to_f32();
+            }
+        }
         Element::Other(name) => return Err(name),
-    })
+    }
+    Ok(())
 }
 
 /// Values in row-major order, from a layout with strides (channels last, views).
