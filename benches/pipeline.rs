@@ -66,7 +66,7 @@ fn jpeg() -> Vec<u8> {
         );
         let at = 3 * (y * photo.width + x);
         // Some grain, as a camera's.
-        let grain = (n.wrapping_mul(2_654_435_761) >> 28) as u8 & 7;
+        let grain = (n.wrapping_mul(2_654_435_761) >> 28).to_le_bytes()[0] & 7;
         [0, 1, 2].map(|channel| photo.rgb[at + channel].saturating_add(grain))
     });
     let picture = image::RgbImage::from_raw(4000, 3000, rgb.collect()).expect("12 megapixels");
@@ -153,7 +153,8 @@ fn both_maps(bencher: Bencher, name: &str) {
 fn class_change(bencher: Bencher, name: &str) {
     let analysis = analysis(name);
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
-    let size = overlay::screen_grid(&analysis.placement);
+    let cells = (analysis.features.width, analysis.features.height);
+    let size = overlay::screen_grid(&analysis.placement, cells);
     let table = Colormap::Turbo.table();
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");

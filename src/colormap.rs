@@ -1,5 +1,6 @@
 //! Colour maps: 256 entries each.
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 /// How heat is coloured. The tables are matplotlib's, rounded
@@ -71,6 +72,21 @@ impl Colormap {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
 pub fn entry(heat: f32) -> u8 {
     (heat * 256.0) as u8
+}
+
+/// [`entry`] of many heats.
+///
+/// # Panics
+/// If there are not as many entries as heats.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
+    "x86_64+avx2+fma",
+))]
+pub fn entries(heats: &[f32], out: &mut [u8]) {
+    assert_eq!(heats.len(), out.len(), "an entry for each heat");
+    for (out, heat) in out.iter_mut().zip(heats) {
+        *out = entry(*heat);
+    }
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ pub struct Model {
 }
 
 enum Network {
-    ResNet(ResNet),
-    EfficientNetLite0(EfficientNetLite0),
+    ResNet(Box<ResNet>),
+    EfficientNetLite0(Box<EfficientNetLite0>),
 }
 
 /// What a run of the network left behind: what maps and gradients are made of.
@@ -109,7 +109,8 @@ impl Model {
         let (network, channels, own_head, parts) = if let Some(blocks) = architecture.blocks() {
             let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
             let channels = network.channels;
-            (Network::ResNet(network), channels, "fc", &resnet::PARTS[..])
+            let network = Network::ResNet(Box::new(network));
+            (network, channels, "fc", &resnet::PARTS[..])
         } else {
             let names = recognised.names;
             if names == architecture::LiteNames::Timm && config.architecture.is_empty() {
@@ -118,7 +119,7 @@ impl Model {
                     );
             }
             let (network, head) = EfficientNetLite0::load(&mut checkpoint, names, &backend)?;
-            let network = Network::EfficientNetLite0(network);
+            let network = Network::EfficientNetLite0(Box::new(network));
             let parts = &efficientnet_lite::PARTS[..];
             (network, efficientnet_lite::FEATURES, head, parts)
         };

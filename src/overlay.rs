@@ -83,19 +83,21 @@ pub fn blend(
     Picture { width, height, rgb }
 }
 
-/// Longer side of the grid on which heat is drawn on screen. Even at 24 cells a
-/// cell has 32 steps, so that what the graphics card mixes between two steps lies
-/// within a few entries of the colour map.
-const SCREEN_SIDE: usize = 768;
+/// Steps of the grid in a cell, so that what the graphics card mixes between two steps
+/// lies within a few entries of the colour map.
+const STEPS: usize = 32;
+/// Shortest and longest side of the grid: a class change colours it anew.
+const SCREEN_SIDE: (usize, usize) = (512, 768);
 
-/// The grid (width, height) on which heat is drawn on screen: the photo's
-/// proportions at a fixed size, larger than a small photo and smaller than a large
-/// one.
+/// The grid (width, height) on which a map of `cells` (width, height) is drawn on screen:
+/// the photo's proportions, fine enough for the cells, whatever the photo's size.
 #[must_use]
-pub fn screen_grid(placement: &Placement) -> (usize, usize) {
+pub fn screen_grid(placement: &Placement, cells: (usize, usize)) -> (usize, usize) {
     let (width, height) = placement.photo;
+    let (shortest, most) = SCREEN_SIDE;
+    let grid = (STEPS * cells.0.max(cells.1)).clamp(shortest, most);
     let longest = width.max(height);
-    let side = |length: usize| (length * SCREEN_SIDE).div_ceil(longest);
+    let side = |length: usize| (length * grid).div_ceil(longest);
     (side(width), side(height))
 }
 
@@ -111,11 +113,12 @@ pub fn colours<T: Copy + Send + Sync>(heat: &Heatmap, table: &[T; 256]) -> Vec<T
         .with_min_len(ROWS_TOGETHER)
         .enumerate()
         .for_each_init(
-            || vec![0.0; width],
-            |values, (row, pixels)| {
+            || (vec![0.0; width], vec![0; width]),
+            |(values, entries), (row, pixels)| {
                 heat.row(row, values);
-                for (pixel, value) in pixels.iter_mut().zip(&*values) {
-                    *pixel = table[usize::from(colormap::entry(*value))];
+                colormap::entries(values, entries);
+                for (pixel, entry) in pixels.iter_mut().zip(&*entries) {
+                    *pixel = table[usize::from(*entry)];
                 }
             },
         );

@@ -5,10 +5,13 @@
 //! belong to a compiler and to the test profile: with another compiler write them anew by
 //! `CAMLENS_COUNT=write cargo test --test instructions`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::process::Command;
+use std::thread;
 
 use camlens::analysis::Analysis;
 use camlens::cam::{self, Method};
@@ -48,21 +51,28 @@ fn instructions_stay_as_few_as_they_are() {
         eprintln!("skipped: instructions are counted with valgrind on x86-64");
         return;
     }
-    let mut counts = BTreeMap::new();
-    for (case, runs) in CASES {
-        // What comes before the first run is in both.
-        let [more, less] = [runs + 1, 1].map(|runs| count(case, runs));
-        counts.insert(case, (more - less) / runs);
-    }
+    let counts: BTreeMap<&str, u64> = thread::scope(|scope| {
+        let started = CASES.map(|(case, runs)| {
+            // What comes before the first run is in both.
+            let [more, less] = [runs + 1, 1].map(|n| scope.spawn(move || count(case, n)));
+            (case, runs, more, less)
+        });
+        let difference = |(case, runs, more, less): (_, u64, Counting, Counting)| {
+            (case, (more.join().unwrap() - less.join().unwrap()) / runs)
+        };
+        started.map(difference).into_iter().collect()
+    });
     let compiler = Command::new("rustc").arg("--version").output();
     let compiler = compiler.map(|output| String::from_utf8(output.stdout).unwrap());
     let compiler = compiler.unwrap_or_default().trim().to_owned();
     if env::var("CAMLENS_COUNT").is_ok_and(|wish| wish == "write") {
-        let mut text = format!("{compiler}\n");
-        for (case, count) in &counts {
-            text += &format!("{case}: {count}\n");
-        }
-        fs::write(COUNTS, text).unwrap();
+        let mut lines = vec![compiler];
+        lines.extend(
+            counts
+                .iter()
+                .map(|(case, count)| format!("{case}: {count}")),
+        );
+        fs::write(COUNTS, lines.join("\n") + "\n").unwrap();
         return;
     }
     let written = fs::read_to_string(COUNTS).unwrap();
@@ -89,6 +99,8 @@ fn instructions_stay_as_few_as_they_are() {
     }
     assert!(worse.is_empty(), "more instructions than before: {worse:?}");
 }
+
+type Counting<'a> = thread::ScopedJoinHandle<'a, u64>;
 
 /// Instructions of this program when it does something so often.
 fn count(case: &str, runs: u64) -> u64 {
@@ -146,7 +158,8 @@ fn built_in() -> Engine {
 /// Both maps of a class as pixels for the screen; how many there are.
 fn show(analysis: &Analysis, class: ClassId) -> usize {
     let evidence = analysis.evidence(class);
-    let size = overlay::screen_grid(&analysis.placement);
+    let cells = (analysis.features.width, analysis.features.height);
+    let size = overlay::screen_grid(&analysis.placement, cells);
     let table = Colormap::Turbo.table();
     let pixels = Method::DEFAULT.map(|method| {
         let map = cam::explain(method, &evidence);

@@ -175,7 +175,7 @@ fn make_heat(
     reference: Option<&Map>,
 ) -> Heat {
     let placement = &made_of.analysis.placement;
-    let mut grid = overlay::screen_grid(placement);
+    let mut grid = overlay::screen_grid(placement, (map.width, map.height));
     if let Place::Small(_) = place {
         let longest = grid.0.max(grid.1).max(SMALL_GRID);
         let shrunk = |side: usize| (side * SMALL_GRID / longest).max(1);

@@ -38,7 +38,7 @@ pub fn dense(cpu: &Cpu, x: &Image, weight: &Panels, window: Window, finish: Fini
         let lines = out.0.par_chunks_exact_mut(window.output.1 * cout);
         lines
             .enumerate()
-            .for_each(|(down, line)| cpu.level.run(Line { job, line, down }));
+            .for_each(|(down, out)| cpu.level.run(Line { job, out, down }));
         return Image::new(out);
     }
     let most = (TILE.1 / job.depth()).clamp(LEAST, TILE.0);
@@ -196,7 +196,7 @@ impl WithSimd for Tile<'_> {
 /// One line of output pixels, where the input has few channels.
 pub struct Line<'a> {
     pub job: Job<'a>,
-    pub line: &'a mut [f32],
+    pub out: &'a mut [f32],
     pub down: usize,
 }
 
@@ -205,7 +205,7 @@ impl WithSimd for Line<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { job, line, down } = self;
+        let Self { job, out, down } = self;
         let Window {
             kernel,
             stride,
@@ -238,7 +238,7 @@ impl WithSimd for Line<'_> {
             length: kernel * cin,
         };
         let at = down * output.1 * job.finish.bias.len();
-        job.products(simd, rows, line, sums, at);
+        job.products(simd, rows, out, sums, at);
     }
 }
 

@@ -6,11 +6,8 @@ use super::dense::gather;
 use super::matmul::{Rhs, matmul};
 use super::{Cpu, Finish, Image, Panels, Window};
 
-/// Pixels in a tile (measured, 2 cores).
-const TILE: (usize, usize) = (64, 196);
-/// Below this many pixels tiles would be too few to share out; the product itself is
-/// shared out instead.
-const FEW_PIXELS: usize = 200;
+/// Most pixels in a tile (measured, 2 cores).
+const TILE: usize = 98;
 
 /// As [`super::dense()`], with products added up in f64 and rounded once.
 ///
@@ -30,36 +27,41 @@ pub fn dense_in_double(
     assert_eq!((x.shape.height, x.shape.width), window.input);
     assert_eq!(depth, window.kernel * window.kernel * cin);
     assert_eq!(weight.columns(), cout, "bias is [cout]");
-    let weight: Vec<f64> = weight.unpack();
     let mut out = cpu.image(window.output, cout);
     finish.check(out.0.len());
     let threads = rayon::current_num_threads();
     let pixels = window.pixels();
-    let (tile, parallelism) = if pixels < FEW_PIXELS {
-        (pixels, gemm::Parallelism::Rayon(threads))
-    } else {
-        let share = pixels.div_ceil(2 * threads);
-        (share.clamp(TILE.0, TILE.1), gemm::Parallelism::None)
-    };
-    let parts = out.0.par_chunks_mut(tile * cout).enumerate();
-    parts.for_each_init(
-        || (Vec::new(), Vec::new(), Vec::new()),
-        |(gathered, rows, sums), (index, part)| {
-            let (first, count) = (index * tile, part.len() / cout);
-            gathered.resize(count * depth, 0.0);
-            gather(gathered, x.values(), cin, window, first);
-            rows.clear();
-            rows.extend(gathered.iter().map(|value| f64::from(*value)));
-            sums.resize(count * cout, 0.0);
-            let sizes = (count, cout, depth);
-            matmul(sums, rows, Rhs::Plain(&weight), sizes, parallelism);
-            for (index, (value, sum)) in part.iter_mut().zip(&*sums).enumerate() {
-                let at = first * cout + index;
-                let rest = finish.residual.map_or(0.0, |rest| f64::from(rest[at]));
-                let sum = sum + f64::from(finish.bias[index % cout]) + rest;
-                *value = finish.activation.apply(sum as f32);
-            }
-        },
-    );
+    let tile = pixels.div_ceil(2 * threads).clamp(1, TILE);
+    // Panel by panel: in f64 a large layer's weights would take 38 MB.
+    let mut columns = weight.cut(&mut out.0);
+    for (panel, column) in weight.panels().zip(&mut columns) {
+        let values = panel.values[..depth * panel.width].par_iter();
+        let values: Vec<f64> = values.map(|value| f64::from(*value)).collect();
+        let parts = column.par_chunks_mut(tile).enumerate();
+        parts.for_each_init(
+            || (Vec::new(), Vec::new(), Vec::new()),
+            |(gathered, rows, sums), (index, part)| {
+                let (first, count) = (index * tile, part.len());
+                gathered.resize(count * depth, 0.0);
+                gather(gathered, x.values(), cin, window, first);
+                rows.clear();
+                rows.extend(gathered.iter().map(|value| f64::from(*value)));
+                sums.resize(count * panel.width, 0.0);
+                let sizes = (count, panel.width, depth);
+                let rhs = Rhs::Plain(&values);
+                matmul(sums, rows, rhs, sizes, gemm::Parallelism::None);
+                let pixels = part.iter_mut().zip(sums.chunks_exact(panel.width));
+                for (index, (pixel, sums)) in pixels.enumerate() {
+                    let at = (first + index) * cout + panel.first;
+                    for (channel, (value, sum)) in pixel.iter_mut().zip(sums).enumerate() {
+                        let rest = finish.residual.map_or(0.0, |r| f64::from(r[at + channel]));
+                        let bias = f64::from(finish.bias[panel.first + channel]);
+                        *value = finish.activation.apply((sum + bias + rest) as f32);
+                    }
+                }
+            },
+        );
+    }
+    drop(columns);
     Image::new(out)
 }

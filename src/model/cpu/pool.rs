@@ -73,8 +73,8 @@ pub fn dense_and_pool(
             let down = band * high + index;
             let (under, _) = pool.on_input(down, 0);
             for down in next..under.input + under.count {
-                let line = &mut between[down % 3 * line..][..line];
-                cpu.level.run(Line { job, line, down });
+                let out = &mut between[down % 3 * line..][..line];
+                cpu.level.run(Line { job, out, down });
             }
             next = under.input + under.count;
             cpu.level.run(PoolLine {

@@ -457,7 +457,10 @@ mod tests {
                 );
             }
             let matrix: Vec<f32> = panels.unpack();
-            assert_eq!(matrix[(depth - 1) * columns], whole(depth - 1, 0));
+            let last: Vec<f32> = (0..columns)
+                .map(|column| whole(depth - 1, column))
+                .collect();
+            assert_eq!(matrix[(depth - 1) * columns..], last);
         }
     }
 

@@ -25,6 +25,7 @@ impl Window {
     /// For output pixel (`oy`, `ox`): the kernel rows and columns that lie on
     /// the input, and the input row and column of the first of them.
     #[inline(always)]
+    #[must_use]
     pub fn on_input(&self, oy: usize, ox: usize) -> (Span, Span) {
         (
             self.span(oy, self.before.0, self.input.0),
@@ -34,6 +35,7 @@ impl Window {
 
     /// The output position whose kernel has its place `tap` on an input position.
     #[inline(always)]
+    #[must_use]
     pub fn output_of(&self, input: usize, tap: usize, before: usize, side: usize) -> Option<usize> {
         let padded = (input + before).checked_sub(tap)?;
         let output = padded / self.stride;
