@@ -45,7 +45,7 @@ impl Level {
                 return *level;
             }
             let names: Vec<_> = levels.iter().map(|level| level.name()).collect();
-            log::warn!("CAMLENS_SIMD={wanted}: this processor has {names:?} only");
+            log::error!("CAMLENS_SIMD={wanted}: this processor has {names:?} only");
         }
         levels[0]
     }
