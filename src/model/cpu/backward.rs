@@ -27,7 +27,7 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Wind
     let shape = gradient.shape;
     assert_eq!((shape.height, shape.width), window.output);
     assert_eq!(shape.channels, cout, "gradient is [h, w, cout]");
-    let weight: Vec<f32> = weight.unpack();
+    let weight = weight.unpack();
     // What each output pixel sends back to all the places that its kernel covers.
     let mut sent = cpu.pool.take(pixels * depth);
     let (share, parallelism) = if pixels < FEW_PIXELS {

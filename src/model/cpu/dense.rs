@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::product::{Out, Panel, Panels, Rows, multiply};
+use super::product::{Out, PANEL, Panel, Panels, Rows, multiply};
 use super::{Cpu, Image, Scratch, Window};
 
 /// Most pixels in a tile, and most values gathered for one (512 KB): result and gathered
@@ -12,8 +12,6 @@ use super::{Cpu, Image, Scratch, Window};
 const TILE: (usize, usize) = (96, 128 << 10);
 /// Fewest pixels in a tile: below this the weights are read too often.
 const LEAST: usize = 24;
-/// Widest panel of weights.
-const PANEL: usize = 64;
 /// Up to so many input channels (a network's first layer) whole lines are padded instead
 /// of gathering pixels: their runs would be too short to copy.
 const FEW_CHANNELS: usize = 8;

@@ -17,6 +17,8 @@ pub const UNIT: usize = 16;
 /// Widest panel, in units: with AVX-512 four vectors by [`ROWS`] rows of sums, four of
 /// weights and one of the image fit the 32 registers.
 const WIDEST: usize = 4;
+/// Widest panel, in columns.
+pub const PANEL: usize = WIDEST * UNIT;
 /// Rows of sums that are kept in registers.
 const ROWS: usize = 6;
 /// So many rows of a panel (32 KB) stay in the first-level cache while all pixels of a
@@ -155,9 +157,9 @@ impl Panels {
 
     /// The matrix again, `[depth, columns]`.
     #[must_use]
-    pub fn unpack<T: From<f32> + Copy + Default + Send + Sync>(&self) -> Vec<T> {
+    pub fn unpack(&self) -> Vec<f32> {
         let panels: Vec<Panel> = self.panels().collect();
-        let mut matrix = vec![T::default(); self.depth * self.columns];
+        let mut matrix = vec![0.0; self.depth * self.columns];
         matrix
             .par_chunks_exact_mut(self.columns)
             .with_min_len(64)
@@ -165,10 +167,7 @@ impl Panels {
             .for_each(|(row, line)| {
                 for panel in &panels {
                     let from = &panel.values[row * panel.width..][..panel.columns];
-                    let to = &mut line[panel.first..][..panel.columns];
-                    for (to, from) in to.iter_mut().zip(from) {
-                        *to = T::from(*from);
-                    }
+                    line[panel.first..][..panel.columns].copy_from_slice(from);
                 }
             });
         matrix
@@ -456,7 +455,7 @@ mod tests {
                     level.name()
                 );
             }
-            let matrix: Vec<f32> = panels.unpack();
+            let matrix = panels.unpack();
             let last: Vec<f32> = (0..columns)
                 .map(|column| whole(depth - 1, column))
                 .collect();

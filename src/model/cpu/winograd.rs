@@ -8,12 +8,10 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::product::{Out, Panel, Panels, Rows, UNIT, multiply};
+use super::product::{Out, PANEL, Panel, Panels, Rows, UNIT, multiply};
 use super::simd::{load, store};
 use super::{Cpu, Image, Scratch, Window};
 
-/// Widest panel of weights.
-const PANEL: usize = 64;
 /// Tiles that are transformed and multiplied together, about: their inputs and products
 /// stay in a core's second-level cache.
 const TILES: usize = 28;
