@@ -12,6 +12,7 @@ mod layer_panel;
 mod model_panel;
 mod pane_header;
 mod panes;
+mod photo_texture;
 mod settings;
 mod start_screen;
 mod state;
@@ -427,6 +428,9 @@ impl eframe::App for App {
         let ctx = ui.ctx().clone();
         self.take_photos_in(&ctx);
         keys::handle(self, &ctx);
+        if let Some(shown) = self.state.latest.shown_mut() {
+            self.textures.ready_photo(&ctx, shown);
+        }
         toolbar::show(self, ui);
         model_panel::show(self, ui);
         strip::show(self, ui);

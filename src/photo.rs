@@ -94,6 +94,10 @@ pub enum PhotoError {
     },
 }
 
+mod part;
+
+pub use part::Area;
+
 /// RGB8 pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {

@@ -20,9 +20,10 @@ use crate::model::weights::Progress;
 use crate::photo::{Photo, Picture};
 pub use messages::{Fault, Job, LayerJob, News, PhotoSource, Plan, RunningModel, Shown, Step};
 
-/// Photos larger than this on a side are shown scaled down (the network and the
-/// export still use them whole): a texture of 4096² is 64 MB.
-pub const DISPLAY_SIDE: usize = 4096;
+/// Photos larger than this on a side are shown scaled down until the user zooms in (the
+/// network and the export use them whole): a texture of 2048², with its mipmaps, is 22 MB,
+/// one of all of a photo of 12 megapixels 64 MB.
+pub const OVERVIEW_SIDE: usize = 2048;
 
 enum Request {
     Analyse(Job),
@@ -150,11 +151,11 @@ struct Loaded {
 }
 
 /// The photo of the last job, kept for the next one.
-#[derive(Clone)]
 struct Decoded {
     id: u64,
     photo: Arc<Photo>,
-    display: Option<Arc<Picture>>,
+    /// Until it is handed out: whoever shows the photo keeps it on the graphics card.
+    overview: Option<Arc<Picture>>,
 }
 
 impl Desk {
@@ -267,7 +268,7 @@ impl Desk {
         let (Some(id), Some(source)) = (job.plan.photo, &job.source) else {
             return Ok(None);
         };
-        let loaded = self.ready_photo(job, id, source)?;
+        let photo = self.ready_photo(job, id, source)?;
         self.step(job, Step::Running)?;
         let Some(Loaded { engine, .. }) = &mut self.engine else {
             return Err(Stop::Failed(
@@ -279,17 +280,18 @@ impl Desk {
         engine.preprocess(job.plan.preprocess);
         self.analysed = None;
         let analysis = engine
-            .analyse(&loaded.photo, job.plan.framing)
+            .analyse(&photo, job.plan.framing)
             .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
         self.analysed = Some(job.id);
         if engine.device() != device {
             self.tell_model();
         }
+        let overview = self.photo.as_mut().and_then(|kept| kept.overview.take());
         Ok(Some(Shown {
             job: job.id,
             plan: job.plan.clone(),
-            photo: loaded.photo,
-            display: loaded.display,
+            photo,
+            overview,
             analysis: Arc::new(analysis),
         }))
     }
@@ -358,9 +360,14 @@ impl Desk {
         }
     }
 
-    fn ready_photo(&mut self, job: &Job, id: u64, source: &PhotoSource) -> Result<Decoded, Stop> {
+    fn ready_photo(
+        &mut self,
+        job: &Job,
+        id: u64,
+        source: &PhotoSource,
+    ) -> Result<Arc<Photo>, Stop> {
         if let Some(loaded) = self.photo.as_ref().filter(|loaded| loaded.id == id) {
-            return Ok(loaded.clone());
+            return Ok(loaded.photo.clone());
         }
         self.step(job, Step::ReadingPhoto)?;
         // Let go of the last one first: two large photos need not fit at once.
@@ -370,11 +377,14 @@ impl Desk {
             .load()
             .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
         log::debug!("{} decoded in {:?}", photo.name, started.elapsed());
-        let too_large = photo.width.max(photo.height) > DISPLAY_SIDE;
-        let display = too_large.then(|| Arc::new(photo.scaled_down(DISPLAY_SIDE)));
-        let loaded = Decoded { id, photo, display };
-        self.photo = Some(loaded.clone());
-        Ok(loaded)
+        let too_large = photo.width.max(photo.height) > OVERVIEW_SIDE;
+        let overview = too_large.then(|| Arc::new(photo.scaled_down(OVERVIEW_SIDE)));
+        self.photo = Some(Decoded {
+            id,
+            photo: photo.clone(),
+            overview,
+        });
+        Ok(photo)
     }
 }
 

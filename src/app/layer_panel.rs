@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::App;
-use super::panes::{WHOLE, paint_heat, within};
+use super::panes::{paint_heat, within};
 use super::settings::{Side, View};
 use super::state::{State, Subject};
 use super::textures::Place;
@@ -71,7 +71,9 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Shown) {
     let recipe = Recipe::new(method, app.state.settings.variant);
     let class = app.state.class_in(analysis);
     let chosen = app.state.layer_in(analysis);
-    let photo = app.textures.photo(ui.ctx(), shown);
+    let Some(photo) = app.textures.photo().cloned() else {
+        return;
+    };
     let gap = 4.0;
     let width = (ui.available_width() - 3.0 * gap) / 4.0;
     let shape = shown.photo.height as f32 / shown.photo.width as f32;
@@ -101,7 +103,7 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Shown) {
             };
             let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
             painter.rect_filled(picture, 2.0, super::panes::BEHIND);
-            painter.image(photo.id(), place, WHOLE, Color32::WHITE);
+            photo.paint_overview(&painter, place);
             let heat = app
                 .textures
                 .heat(ui.ctx(), &app.state, shown, Place::Small(layer), subject);

@@ -82,7 +82,16 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
         // The status line was drawn before the panes.
         ui.ctx().request_repaint();
     }
-    let photo = app.textures.photo(ui.ctx(), &shown);
+    // All panes are of one size and show the same part.
+    let Some(photo) = app.textures.photo() else {
+        return;
+    };
+    if let Some(place) = places.first() {
+        let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
+        let photo_rect = app.camera.photo_rect(picture, photo_size);
+        photo.look_closer(ui.ctx(), picture, photo_rect);
+    }
+    let photo = photo.clone();
     let look = app.state.settings.look;
     for (pane, place) in panes.iter().zip(&places) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
@@ -92,7 +101,7 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
             .painter()
             .with_clip_rect(picture.intersect(ui.clip_rect()));
         painter.rect_filled(picture, 0.0, BEHIND);
-        painter.image(photo.id(), photo_rect, WHOLE, Color32::WHITE);
+        photo.paint(&painter, photo_rect);
         match *pane {
             Pane::Photo => {
                 outline_seen(&painter, &shown.analysis.placement, photo_rect);

@@ -88,6 +88,14 @@ impl Latest {
         }
     }
 
+    pub(super) fn shown_mut(&mut self) -> Option<&mut Shown> {
+        match self {
+            Self::Empty => None,
+            Self::Working { previous, .. } => previous.as_deref_mut(),
+            Self::Ready(shown) => Some(shown),
+        }
+    }
+
     fn take_shown(&mut self) -> Option<Box<Shown>> {
         match std::mem::take(self) {
             Self::Empty => None,

@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use eframe::egui::{
-    Color32, ColorImage, Context, Pos2, Rect, TextureFilter, TextureHandle, TextureOptions, pos2,
-};
+use eframe::egui::{Color32, ColorImage, Context, Pos2, Rect, TextureHandle, TextureOptions, pos2};
 
+use super::photo_texture::PhotoTexture;
 use super::settings::Side;
 use super::state::{State, Subject};
 use crate::analysis::{Analysis, Layer};
@@ -16,14 +15,8 @@ use crate::cam::Map;
 use crate::colormap::Colormap;
 use crate::heatmap::{Heatmap, Scaling};
 use crate::overlay;
-use crate::photo::{Photo, Picture};
+use crate::photo::Picture;
 use crate::worker::Shown;
-
-/// Without mipmaps a photo that is shown small looks grainy.
-const PHOTO_OPTIONS: TextureOptions = TextureOptions {
-    mipmap_mode: Some(TextureFilter::Linear),
-    ..TextureOptions::LINEAR
-};
 
 /// One map, ready to be drawn.
 pub struct Heat {
@@ -78,33 +71,22 @@ const SMALL_GRID: usize = 160;
 /// Textures by what they show.
 #[derive(Default)]
 pub struct Textures {
-    photo: Option<(Arc<Photo>, TextureHandle)>,
+    photo: Option<PhotoTexture>,
     heat: HashMap<Place, Heat>,
     thumbnails: HashMap<u64, TextureHandle>,
 }
 
 impl Textures {
-    /// The photo, at most as large as the graphics card takes it.
-    pub fn photo(&mut self, ctx: &Context, shown: &Shown) -> TextureHandle {
-        if let Some((photo, texture)) = &self.photo
-            && Arc::ptr_eq(photo, &shown.photo)
-        {
-            return texture.clone();
-        }
-        // Let go of the last one before making the next.
-        self.photo = None;
-        let limit = ctx.input(|input| input.max_texture_side);
-        let photo = &shown.photo;
-        let image = match &shown.display {
-            Some(display) if display.width.max(display.height) <= limit => color_image(display),
-            None if photo.width.max(photo.height) <= limit => {
-                ColorImage::from_rgb([photo.width, photo.height], &photo.rgb)
-            }
-            _ => color_image(&photo.scaled_down(limit)),
-        };
-        let texture = ctx.load_texture("photo", image, PHOTO_OPTIONS);
-        self.photo = Some((photo.clone(), texture.clone()));
-        texture
+    /// Makes the texture of the photo on screen, unless it is there.
+    pub fn ready_photo(&mut self, ctx: &Context, shown: &mut Shown) {
+        let there = self.photo.take(); // let go of another one before making the next
+        let there = there.filter(|texture| texture.is_of(&shown.photo));
+        self.photo = Some(there.unwrap_or_else(|| PhotoTexture::new(ctx, shown)));
+    }
+
+    /// The photo on screen.
+    pub fn photo(&mut self) -> Option<&mut PhotoTexture> {
+        self.photo.as_mut()
     }
 
     /// The heat of a map. While the worker makes it, what was there of the same
@@ -207,6 +189,7 @@ fn covered(heat: &Heatmap) -> Rect {
     Rect::from_min_max(at(left, top), at(left + heat.extent.0, top + heat.extent.1))
 }
 
-fn color_image(picture: &Picture) -> ColorImage {
+/// Pixels as egui has them.
+pub fn color_image(picture: &Picture) -> ColorImage {
     ColorImage::from_rgb([picture.width, picture.height], &picture.rgb)
 }

@@ -150,8 +150,9 @@ pub struct Shown {
     pub plan: Plan,
     /// The photo.
     pub photo: Arc<Photo>,
-    /// A smaller copy for the screen, where the photo is larger than [`DISPLAY_SIDE`](super::DISPLAY_SIDE).
-    pub display: Option<Arc<Picture>>,
+    /// A smaller copy for the screen, with the first answer for a photo that is larger than
+    /// [`OVERVIEW_SIDE`](super::OVERVIEW_SIDE).
+    pub overview: Option<Arc<Picture>>,
     /// The answer.
     pub analysis: Arc<Analysis>,
 }

@@ -27,7 +27,7 @@ fn answer(engine: &mut Engine, job: &Job) -> News {
         job: job.id,
         plan: job.plan.clone(),
         photo: Arc::new(photo),
-        display: None,
+        overview: None,
         analysis: Arc::new(analysis),
     };
     News::Done(job.id, Some(shown))

@@ -1,0 +1,267 @@
+//! The photo on the graphics card: an overview of all of it, and, zoomed in, the part in
+//! view at the photo's own pixels. So a large photo takes little memory, and no photo is
+//! too large to be seen sharply.
+
+use std::sync::Arc;
+
+use eframe::egui::{
+    Color32, ColorImage, Context, Painter, Rect, TextureFilter, TextureHandle, TextureOptions,
+    Vec2, pos2, vec2,
+};
+
+use super::panes::{WHOLE, within};
+use super::textures::color_image;
+use crate::photo::{Area, Photo};
+use crate::worker::Shown;
+
+/// Without mipmaps a photo that is shown small looks grainy.
+const OPTIONS: TextureOptions = TextureOptions {
+    mipmap_mode: Some(TextureFilter::Linear),
+    ..TextureOptions::LINEAR
+};
+
+/// A photo's textures.
+#[derive(Clone)]
+pub struct PhotoTexture {
+    photo: Arc<Photo>,
+    overview: TextureHandle,
+    detail: Option<Detail>,
+}
+
+/// The part in view.
+#[derive(Clone)]
+struct Detail {
+    texture: TextureHandle,
+    area: Area,
+    /// Pixels of the photo in a texel, on each axis.
+    step: usize,
+}
+
+impl PhotoTexture {
+    /// Makes the overview, from the worker's if it made one.
+    pub fn new(ctx: &Context, shown: &mut Shown) -> Self {
+        let limit = ctx.input(|input| input.max_texture_side);
+        let photo = shown.photo.clone();
+        let image = match shown.overview.take() {
+            Some(overview) if overview.width.max(overview.height) <= limit => {
+                color_image(&overview)
+            }
+            None if photo.width.max(photo.height) <= limit.min(crate::worker::OVERVIEW_SIDE) => {
+                ColorImage::from_rgb([photo.width, photo.height], &photo.rgb)
+            }
+            _ => color_image(&photo.scaled_down(limit.min(crate::worker::OVERVIEW_SIDE))),
+        };
+        Self {
+            photo,
+            overview: ctx.load_texture("photo", image, OPTIONS),
+            detail: None,
+        }
+    }
+
+    /// Whether it is this photo's.
+    pub fn is_of(&self, photo: &Arc<Photo>) -> bool {
+        Arc::ptr_eq(&self.photo, photo)
+    }
+
+    /// Makes the part in view anew where the overview, or the part that is there, has fewer
+    /// pixels than the screen. `view` is the pane, `photo_rect` where the whole photo would
+    /// be; both in points.
+    pub fn look_closer(&mut self, ctx: &Context, view: Rect, photo_rect: Rect) {
+        let on_screen = photo_rect.size() * ctx.pixels_per_point();
+        if !is_coarse(self.overview.size(), on_screen, self.size()) {
+            self.detail = None;
+            return;
+        }
+        let limit = ctx.input(|input| input.max_texture_side);
+        let Some((visible, step)) = in_view(self.size(), view, photo_rect, on_screen, limit) else {
+            return;
+        };
+        let there = self.detail.as_ref();
+        if there.is_some_and(|detail| detail.step <= step && detail.area.contains(&visible)) {
+            return;
+        }
+        let area = with_margin(visible, step, self.size(), limit);
+        let part = color_image(&self.photo.part(area, step));
+        // Let go of the last one before making the next.
+        self.detail = None;
+        self.detail = Some(Detail {
+            texture: ctx.load_texture("photo, the part in view", part, OPTIONS),
+            area,
+            step,
+        });
+    }
+
+    /// Paints the whole photo into a rectangle, without the part in view: for small
+    /// pictures.
+    pub fn paint_overview(&self, painter: &Painter, photo_rect: Rect) {
+        painter.image(self.overview.id(), photo_rect, WHOLE, Color32::WHITE);
+    }
+
+    /// Paints the photo where the whole of it would be.
+    pub fn paint(&self, painter: &Painter, photo_rect: Rect) {
+        self.paint_overview(painter, photo_rect);
+        if let Some(Detail {
+            texture,
+            area,
+            step,
+        }) = &self.detail
+        {
+            let at = within(photo_rect, share(area, self.size()));
+            // Blocks at the edges may hold fewer pixels than the others.
+            let [width, height] = texture.size();
+            let used = pos2(
+                area.width as f32 / (width * step) as f32,
+                area.height as f32 / (height * step) as f32,
+            );
+            let used = Rect::from_min_max(WHOLE.min, used);
+            painter.image(texture.id(), at, used, Color32::WHITE);
+        }
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.photo.width, self.photo.height)
+    }
+}
+
+/// Whether an overview has fewer pixels than the screen shows of it, and than the photo.
+fn is_coarse(overview: [usize; 2], on_screen: Vec2, photo: (usize, usize)) -> bool {
+    overview != [photo.0, photo.1]
+        && (on_screen.x > overview[0] as f32 || on_screen.y > overview[1] as f32)
+}
+
+/// The part of a photo that a pane shows, in the photo's pixels, and how many of them may
+/// become one texel: not more than fall on a pixel of the screen, and as many as the
+/// largest texture needs. `None` if nothing of the photo is in view.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the photo
+fn in_view(
+    photo: (usize, usize),
+    view: Rect,
+    photo_rect: Rect,
+    on_screen: Vec2,
+    limit: usize,
+) -> Option<(Area, usize)> {
+    let seen = view.intersect(photo_rect);
+    if !seen.is_positive() {
+        return None;
+    }
+    let pixels = vec2(photo.0 as f32, photo.1 as f32);
+    let first = (seen.min - photo_rect.min) / photo_rect.size() * pixels;
+    let last = (seen.max - photo_rect.min) / photo_rect.size() * pixels;
+    let axis = |first: f32, last: f32, side: usize| {
+        let first = (first as usize).min(side - 1);
+        (first, ((last.ceil() as usize).min(side) - first).max(1))
+    };
+    let (left, width) = axis(first.x, last.x, photo.0);
+    let (top, height) = axis(first.y, last.y, photo.1);
+    let wanted = (pixels / on_screen).min_elem() as usize;
+    let step = wanted.max(width.max(height).div_ceil(limit)).max(1);
+    let area = Area {
+        left,
+        top,
+        width,
+        height,
+    };
+    Some((area, step))
+}
+
+/// A quarter more on each side, so that dragging does not need a new part at once; the
+/// corner on whole blocks, so that a block always has the same pixels.
+fn with_margin(visible: Area, step: usize, photo: (usize, usize), limit: usize) -> Area {
+    let axis = |first: usize, length: usize, side: usize| {
+        let room = (limit * step).saturating_sub(length) / 2;
+        let margin = (length / 4).min(room.saturating_sub(step));
+        let start = first.saturating_sub(margin) / step * step;
+        (start, (first + length + margin).min(side) - start)
+    };
+    let (left, width) = axis(visible.left, visible.width, photo.0);
+    let (top, height) = axis(visible.top, visible.height, photo.1);
+    Area {
+        left,
+        top,
+        width,
+        height,
+    }
+}
+
+/// An area as a part of the photo, 0..1.
+fn share(area: &Area, photo: (usize, usize)) -> Rect {
+    let at = |x: usize, y: usize| pos2(x as f32 / photo.0 as f32, y as f32 / photo.1 as f32);
+    Rect::from_min_max(
+        at(area.left, area.top),
+        at(area.left + area.width, area.top + area.height),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHOTO: (usize, usize) = (12_000, 8_000);
+    const VIEW: Rect = Rect {
+        min: pos2(100.0, 50.0),
+        max: pos2(1100.0, 850.0),
+    };
+    const LIMIT: usize = 4096;
+
+    /// Where the whole photo lies when it is `width` points wide and its part at
+    /// (0.5, 0.5) is in the middle of the view.
+    fn zoomed(width: f32) -> Rect {
+        Rect::from_center_size(VIEW.center(), vec2(width, width * 2.0 / 3.0))
+    }
+
+    #[test]
+    fn an_overview_is_enough_until_the_screen_has_more_pixels() {
+        let overview = [2048, 1365];
+        assert!(!is_coarse(overview, vec2(2048.0, 1365.0), PHOTO));
+        assert!(is_coarse(overview, vec2(2060.0, 1373.0), PHOTO));
+        // A photo that is its own overview has no more to show.
+        assert!(!is_coarse([400, 300], vec2(4000.0, 3000.0), (400, 300)));
+    }
+
+    #[test]
+    fn what_is_in_view_has_at_least_the_screens_pixels() {
+        for width in [2100.0, 3000.0, 6000.0, 12_000.0, 60_000.0] {
+            let rect = zoomed(width);
+            let (area, step) = in_view(PHOTO, VIEW, rect, rect.size(), LIMIT).unwrap();
+            let texels = area.width as f32 / step as f32;
+            let screen = VIEW.width().min(width);
+            let own_pixels = step == 1;
+            assert!(own_pixels || texels >= screen - 1.0, "{width}: {texels}");
+            assert!(texels <= 2.0 * screen + 2.0, "{width}: {texels}");
+            let all = with_margin(area, step, PHOTO, LIMIT);
+            assert!(all.contains(&area), "{width}: {all:?} {area:?}");
+            assert!(all.width.div_ceil(step) <= LIMIT);
+            assert_eq!((all.left % step, all.top % step), (0, 0));
+            assert!(all.left + all.width <= PHOTO.0 && all.top + all.height <= PHOTO.1);
+        }
+    }
+
+    #[test]
+    fn a_small_texture_limit_makes_larger_blocks() {
+        let rect = zoomed(12_000.0);
+        let (area, step) = in_view(PHOTO, VIEW, rect, rect.size(), 256).unwrap();
+        assert_eq!((area.width, step), (1000, 4));
+        let all = with_margin(area, step, PHOTO, 256);
+        assert!(
+            all.contains(&area) && all.width.div_ceil(step) <= 256,
+            "{all:?}"
+        );
+    }
+
+    #[test]
+    fn a_photo_out_of_view_needs_nothing() {
+        let away = Rect::from_min_size(pos2(2000.0, 0.0), vec2(3000.0, 2000.0));
+        assert_eq!(in_view(PHOTO, VIEW, away, away.size(), LIMIT), None);
+    }
+
+    #[test]
+    fn the_last_pixels_of_the_photo_can_be_seen() {
+        let rect = Rect::from_min_max(pos2(-10_900.0, -7150.0), pos2(1100.0, 850.0));
+        let (area, step) = in_view(PHOTO, VIEW, rect, rect.size(), LIMIT).unwrap();
+        assert_eq!(step, 1);
+        assert_eq!(
+            (area.left + area.width, area.top + area.height),
+            (12_000, 8_000)
+        );
+    }
+}
