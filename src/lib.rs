@@ -51,3 +51,5 @@ pub mod cli;
 pub mod worker;
 
 pub mod app;
+
+pub mod allocator;

@@ -21,9 +21,9 @@ use crate::photo::{Photo, Picture};
 pub use messages::{Fault, Job, LayerJob, News, PhotoSource, Plan, RunningModel, Shown, Step};
 
 /// Photos larger than this on a side are shown scaled down until the user zooms in (the
-/// network and the export use them whole): a texture of 2048², with its mipmaps, is 22 MB,
-/// one of all of a photo of 12 megapixels 64 MB.
-pub const OVERVIEW_SIDE: usize = 2048;
+/// network and the export use them whole). With mipmaps a texture of all of a photo of
+/// 12 megapixels is 64 MB, one of 1024² is 5.6 MB.
+pub const OVERVIEW_SIDE: usize = 1024;
 
 enum Request {
     Analyse(Job),
@@ -377,8 +377,8 @@ impl Desk {
             .load()
             .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
         log::debug!("{} decoded in {:?}", photo.name, started.elapsed());
-        let too_large = photo.width.max(photo.height) > OVERVIEW_SIDE;
-        let overview = too_large.then(|| Arc::new(photo.scaled_down(OVERVIEW_SIDE)));
+        let step = photo.step_to(OVERVIEW_SIDE);
+        let overview = (step > 1).then(|| Arc::new(photo.part(photo.area(), step)));
         self.photo = Some(Decoded {
             id,
             photo: photo.clone(),

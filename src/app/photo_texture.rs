@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    Color32, ColorImage, Context, Painter, Rect, TextureFilter, TextureHandle, TextureOptions,
-    Vec2, pos2, vec2,
+    Color32, ColorImage, Context, Painter, Pos2, Rect, TextureFilter, TextureHandle,
+    TextureOptions, Vec2, pos2, vec2,
 };
 
-use super::panes::{WHOLE, within};
+use super::panes::within;
 use super::textures::color_image;
-use crate::photo::{Area, Photo};
-use crate::worker::Shown;
+use crate::photo::{Area, Photo, Picture};
+use crate::worker::{OVERVIEW_SIDE, Shown};
 
 /// Without mipmaps a photo that is shown small looks grainy.
 const OPTIONS: TextureOptions = TextureOptions {
@@ -24,13 +24,14 @@ const OPTIONS: TextureOptions = TextureOptions {
 #[derive(Clone)]
 pub struct PhotoTexture {
     photo: Arc<Photo>,
-    overview: TextureHandle,
-    detail: Option<Detail>,
+    overview: Part,
+    /// The part in view.
+    detail: Option<Part>,
 }
 
-/// The part in view.
+/// A part of the photo.
 #[derive(Clone)]
-struct Detail {
+struct Part {
     texture: TextureHandle,
     area: Area,
     /// Pixels of the photo in a texel, on each axis.
@@ -40,20 +41,28 @@ struct Detail {
 impl PhotoTexture {
     /// Makes the overview, from the worker's if it made one.
     pub fn new(ctx: &Context, shown: &mut Shown) -> Self {
-        let limit = ctx.input(|input| input.max_texture_side);
         let photo = shown.photo.clone();
-        let image = match shown.overview.take() {
-            Some(overview) if overview.width.max(overview.height) <= limit => {
-                color_image(&overview)
+        let most = ctx.input(|input| input.max_texture_side).min(OVERVIEW_SIDE);
+        let step = photo.step_to(most);
+        let area = photo.area();
+        let overview = match shown.overview.take() {
+            Some(overview) if overview.width.max(overview.height) <= most => {
+                load(ctx, &overview, area, step)
             }
-            None if photo.width.max(photo.height) <= limit.min(crate::worker::OVERVIEW_SIDE) => {
-                ColorImage::from_rgb([photo.width, photo.height], &photo.rgb)
-            }
-            _ => color_image(&photo.scaled_down(limit.min(crate::worker::OVERVIEW_SIDE))),
+            _ if step == 1 => Part {
+                texture: ctx.load_texture(
+                    "photo",
+                    ColorImage::from_rgb([photo.width, photo.height], &photo.rgb),
+                    OPTIONS,
+                ),
+                area,
+                step,
+            },
+            _ => load(ctx, &photo.part(area, step), area, step),
         };
         Self {
             photo,
-            overview: ctx.load_texture("photo", image, OPTIONS),
+            overview,
             detail: None,
         }
     }
@@ -67,66 +76,74 @@ impl PhotoTexture {
     /// pixels than the screen. `view` is the pane, `photo_rect` where the whole photo would
     /// be; both in points.
     pub fn look_closer(&mut self, ctx: &Context, view: Rect, photo_rect: Rect) {
+        let size = (self.photo.width, self.photo.height);
         let on_screen = photo_rect.size() * ctx.pixels_per_point();
-        if !is_coarse(self.overview.size(), on_screen, self.size()) {
-            self.detail = None;
-            return;
-        }
         let limit = ctx.input(|input| input.max_texture_side);
-        let Some((visible, step)) = in_view(self.size(), view, photo_rect, on_screen, limit) else {
+        let in_view = in_view(size, view, photo_rect, on_screen, limit);
+        let Some((visible, step)) = in_view.filter(|(_, step)| *step < self.overview.step) else {
+            self.detail = None;
             return;
         };
         let there = self.detail.as_ref();
-        if there.is_some_and(|detail| detail.step <= step && detail.area.contains(&visible)) {
+        if there.is_some_and(|part| part.step <= step && part.area.contains(&visible)) {
             return;
         }
-        let area = with_margin(visible, step, self.size(), limit);
-        let part = color_image(&self.photo.part(area, step));
         // Let go of the last one before making the next.
         self.detail = None;
-        self.detail = Some(Detail {
-            texture: ctx.load_texture("photo, the part in view", part, OPTIONS),
-            area,
-            step,
-        });
+        let area = with_margin(visible, step, size, limit);
+        self.detail = Some(load(ctx, &self.photo.part(area, step), area, step));
     }
 
     /// Paints the whole photo into a rectangle, without the part in view: for small
     /// pictures.
     pub fn paint_overview(&self, painter: &Painter, photo_rect: Rect) {
-        painter.image(self.overview.id(), photo_rect, WHOLE, Color32::WHITE);
+        self.paint_part(painter, photo_rect, &self.overview);
     }
 
     /// Paints the photo where the whole of it would be.
     pub fn paint(&self, painter: &Painter, photo_rect: Rect) {
         self.paint_overview(painter, photo_rect);
-        if let Some(Detail {
-            texture,
-            area,
-            step,
-        }) = &self.detail
-        {
-            let at = within(photo_rect, share(area, self.size()));
-            // Blocks at the edges may hold fewer pixels than the others.
-            let [width, height] = texture.size();
-            let used = pos2(
-                area.width as f32 / (width * step) as f32,
-                area.height as f32 / (height * step) as f32,
-            );
-            let used = Rect::from_min_max(WHOLE.min, used);
-            painter.image(texture.id(), at, used, Color32::WHITE);
+        if let Some(detail) = &self.detail {
+            self.paint_part(painter, photo_rect, detail);
         }
     }
 
-    fn size(&self) -> (usize, usize) {
-        (self.photo.width, self.photo.height)
+    fn paint_part(&self, painter: &Painter, photo_rect: Rect, part: &Part) {
+        let Part {
+            texture,
+            area,
+            step,
+        } = part;
+        let in_photo = |x: usize, y: usize| {
+            pos2(
+                x as f32 / self.photo.width as f32,
+                y as f32 / self.photo.height as f32,
+            )
+        };
+        let (right, bottom) = (area.left + area.width, area.top + area.height);
+        let share = Rect::from_min_max(in_photo(area.left, area.top), in_photo(right, bottom));
+        // Blocks at the right and lower edge may hold fewer pixels than the others.
+        let [columns, rows] = texture.size();
+        let used = pos2(
+            area.width as f32 / (columns * step) as f32,
+            area.height as f32 / (rows * step) as f32,
+        );
+        let used = Rect::from_min_max(Pos2::ZERO, used);
+        painter.image(
+            texture.id(),
+            within(photo_rect, share),
+            used,
+            Color32::WHITE,
+        );
     }
 }
 
-/// Whether an overview has fewer pixels than the screen shows of it, and than the photo.
-fn is_coarse(overview: [usize; 2], on_screen: Vec2, photo: (usize, usize)) -> bool {
-    overview != [photo.0, photo.1]
-        && (on_screen.x > overview[0] as f32 || on_screen.y > overview[1] as f32)
+fn load(ctx: &Context, picture: &Picture, area: Area, step: usize) -> Part {
+    Part {
+        texture: ctx.load_texture("photo", color_image(picture), OPTIONS),
+        area,
+        step,
+    }
 }
 
 /// The part of a photo that a pane shows, in the photo's pixels, and how many of them may
@@ -183,15 +200,6 @@ fn with_margin(visible: Area, step: usize, photo: (usize, usize), limit: usize) 
     }
 }
 
-/// An area as a part of the photo, 0..1.
-fn share(area: &Area, photo: (usize, usize)) -> Rect {
-    let at = |x: usize, y: usize| pos2(x as f32 / photo.0 as f32, y as f32 / photo.1 as f32);
-    Rect::from_min_max(
-        at(area.left, area.top),
-        at(area.left + area.width, area.top + area.height),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,15 +215,6 @@ mod tests {
     /// (0.5, 0.5) is in the middle of the view.
     fn zoomed(width: f32) -> Rect {
         Rect::from_center_size(VIEW.center(), vec2(width, width * 2.0 / 3.0))
-    }
-
-    #[test]
-    fn an_overview_is_enough_until_the_screen_has_more_pixels() {
-        let overview = [2048, 1365];
-        assert!(!is_coarse(overview, vec2(2048.0, 1365.0), PHOTO));
-        assert!(is_coarse(overview, vec2(2060.0, 1373.0), PHOTO));
-        // A photo that is its own overview has no more to show.
-        assert!(!is_coarse([400, 300], vec2(4000.0, 3000.0), (400, 300)));
     }
 
     #[test]

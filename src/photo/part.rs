@@ -29,6 +29,23 @@ impl Area {
 }
 
 impl Photo {
+    /// All of the photo.
+    #[must_use]
+    pub fn area(&self) -> Area {
+        Area {
+            left: 0,
+            top: 0,
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    /// The smallest blocks that make the photo at most `side` pixels on its longer side.
+    #[must_use]
+    pub fn step_to(&self, side: usize) -> usize {
+        self.width.max(self.height).div_ceil(side.max(1))
+    }
+
     /// An area of the photo, each `step`×`step` block of its pixels (fewer at the right and
     /// lower edge) averaged into one: `⌈width/step⌉ × ⌈height/step⌉` pixels.
     ///
@@ -110,13 +127,8 @@ mod tests {
     #[test]
     fn blocks_are_averaged_and_those_at_the_edges_are_smaller() {
         let photo = photo();
-        let whole = Area {
-            left: 0,
-            top: 0,
-            width: 5,
-            height: 4,
-        };
-        let part = photo.part(whole, 3);
+        assert_eq!((photo.step_to(2), photo.step_to(5)), (3, 1));
+        let part = photo.part(photo.area(), 3);
         assert_eq!((part.width, part.height), (2, 2));
         let at = |x: usize, y: usize| u32::from(photo.rgb[3 * (5 * y + x)]);
         let block: u32 = (0..9).map(|index| at(index % 3, index / 3)).sum();

@@ -27,42 +27,52 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Wind
     let shape = gradient.shape;
     assert_eq!((shape.height, shape.width), window.output);
     assert_eq!(shape.channels, cout, "gradient is [h, w, cout]");
-    let weight = weight.unpack();
-    // What each output pixel sends back to all the places that its kernel covers.
-    let mut sent = cpu.pool.take(pixels * depth);
+    // With few pixels the product itself is shared out, otherwise the pixels are.
+    let threads = rayon::current_num_threads();
     let (share, parallelism) = if pixels < FEW_PIXELS {
-        let threads = rayon::current_num_threads();
         (pixels, gemm::Parallelism::Rayon(threads))
     } else {
-        let share = pixels.div_ceil(2 * rayon::current_num_threads());
+        let share = pixels.div_ceil(2 * threads);
         (share.min(TILE), gemm::Parallelism::None)
     };
-    sent.par_chunks_mut(share * depth)
-        .zip(gradient.values().par_chunks(share * cout))
-        .for_each(|(sent, gradient)| {
-            let sizes = (gradient.len() / cout, depth, cout);
-            matmul(sent, gradient, Rhs::Transposed(&weight), sizes, parallelism);
-        });
     let mut out = cpu.image(window.input, cin);
-    let lines = out.0.par_chunks_exact_mut(window.input.1 * cin);
-    lines.enumerate().for_each(|(row, line)| {
-        cpu.level.run(Collect {
-            line,
-            sent: &sent,
-            row,
-            cin,
-            window,
+    out.0.fill(0.0);
+    // One place of the kernel after the other: what each output pixel sends back to the
+    // pixel under it. All places at once would take kernel·kernel times the memory.
+    let mut place = cpu.pool.take(cin * cout);
+    let mut sent = cpu.pool.take(pixels * cin);
+    for (down, across) in window.places() {
+        weight.unpack((down * window.kernel + across) * cin, &mut place);
+        sent.par_chunks_mut(share * cin)
+            .zip(gradient.values().par_chunks(share * cout))
+            .for_each(|(sent, gradient)| {
+                let sizes = (gradient.len() / cout, cin, cout);
+                matmul(sent, gradient, Rhs::Transposed(&place), sizes, parallelism);
+            });
+        let lines = out.0.par_chunks_exact_mut(window.input.1 * cin);
+        lines.enumerate().for_each(|(row, line)| {
+            let from = window.output_of(row, down, window.before.0, window.output.0);
+            if let Some(y) = from {
+                let sent = &sent[y * window.output.1 * cin..][..window.output.1 * cin];
+                cpu.level.run(Collect {
+                    line,
+                    sent,
+                    cin,
+                    across,
+                    window,
+                });
+            }
         });
-    });
+    }
     Image::new(out)
 }
 
-/// Adds up what was sent to one row of the input.
+/// Adds what one row of the output sent to one row of the input.
 struct Collect<'a> {
     line: &'a mut [f32],
     sent: &'a [f32],
-    row: usize,
     cin: usize,
+    across: usize,
     window: Window,
 }
 
@@ -74,28 +84,15 @@ impl WithSimd for Collect<'_> {
         let Self {
             line,
             sent,
-            row,
             cin,
+            across,
             window,
         } = self;
-        let depth = window.kernel * window.kernel * cin;
-        line.fill(0.0);
         for (column, pixel) in line.chunks_exact_mut(cin).enumerate() {
-            for down in 0..window.kernel {
-                let Some(y) = window.output_of(row, down, window.before.0, window.output.0) else {
-                    continue;
-                };
-                for across in 0..window.kernel {
-                    let Some(x) =
-                        window.output_of(column, across, window.before.1, window.output.1)
-                    else {
-                        continue;
-                    };
-                    let start =
-                        (y * window.output.1 + x) * depth + (down * window.kernel + across) * cin;
-                    for (sum, part) in pixel.iter_mut().zip(&sent[start..start + cin]) {
-                        *sum += part;
-                    }
+            let from = window.output_of(column, across, window.before.1, window.output.1);
+            if let Some(x) = from {
+                for (sum, part) in pixel.iter_mut().zip(&sent[x * cin..][..cin]) {
+                    *sum += part;
                 }
             }
         }

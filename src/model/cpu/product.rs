@@ -155,22 +155,22 @@ impl Panels {
         lists
     }
 
-    /// The matrix again, `[depth, columns]`.
-    #[must_use]
-    pub fn unpack(&self) -> Vec<f32> {
+    /// Some rows of the matrix again, `[rows, columns]`.
+    ///
+    /// # Panics
+    /// If `out` does not have whole rows, or the matrix has no such rows.
+    pub fn unpack(&self, first: usize, out: &mut [f32]) {
+        assert_eq!(out.len() % self.columns, 0, "whole rows");
         let panels: Vec<Panel> = self.panels().collect();
-        let mut matrix = vec![0.0; self.depth * self.columns];
-        matrix
-            .par_chunks_exact_mut(self.columns)
+        out.par_chunks_exact_mut(self.columns)
             .with_min_len(64)
             .enumerate()
             .for_each(|(row, line)| {
                 for panel in &panels {
-                    let from = &panel.values[row * panel.width..][..panel.columns];
+                    let from = &panel.values[(first + row) * panel.width..][..panel.columns];
                     line[panel.first..][..panel.columns].copy_from_slice(from);
                 }
             });
-        matrix
     }
 }
 
@@ -455,11 +455,12 @@ mod tests {
                     level.name()
                 );
             }
-            let matrix = panels.unpack();
+            let mut lines = vec![0.0; 2 * columns];
+            panels.unpack(depth - 2, &mut lines);
             let last: Vec<f32> = (0..columns)
                 .map(|column| whole(depth - 1, column))
                 .collect();
-            assert_eq!(matrix[(depth - 1) * columns..], last);
+            assert_eq!(lines[columns..], last);
         }
     }
 

@@ -33,6 +33,12 @@ impl Window {
         )
     }
 
+    /// The places of the kernel (row, column), in the order of its weights.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let kernel = self.kernel;
+        (0..kernel * kernel).map(move |place| (place / kernel, place % kernel))
+    }
+
     /// The output position whose kernel has its place `tap` on an input position.
     #[inline(always)]
     #[must_use]
