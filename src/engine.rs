@@ -331,18 +331,29 @@ impl Engine {
         if self.device != DeviceChoice::Cpu {
             return Ok(()); // a GPU runs as it runs
         }
-        let Some(mut run) = self.last.take() else {
+        let imprecise = |run: &mut Run| run.precision == Precision::Single;
+        let Some(run) = self.last.take_if(imprecise) else {
             return Ok(());
         };
-        if run.precision == Precision::Single {
-            run.trace = self.on_device(|model| {
-                model.forward(&run.input, &run.preprocessing, Precision::Double)
-            })?;
-            run.precision = Precision::Double;
-            // The last layer stays as it was shown; the others were not asked for yet.
-            run.features.truncate(1);
-        }
-        self.last = Some(run);
+        let Run {
+            input,
+            preprocessing,
+            trace,
+            mut features,
+            ..
+        } = run;
+        drop(trace); // two need not fit at once
+        let precision = Precision::Double;
+        let trace = self.on_device(|model| model.forward(&input, &preprocessing, precision))?;
+        // The last layer stays as it was shown; the others were not asked for yet.
+        features.truncate(1);
+        self.last = Some(Run {
+            input,
+            preprocessing,
+            trace,
+            precision,
+            features,
+        });
         Ok(())
     }
 

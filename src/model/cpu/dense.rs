@@ -4,7 +4,8 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::product::{Out, PANEL, Panel, Panels, Rows, multiply};
+use super::panels::{PANEL, Panel, Panels};
+use super::product::{Out, Rows, multiply};
 use super::{Cpu, Image, Scratch, Window};
 
 /// Most pixels in a tile, and most values gathered for one (512 KB): result and gathered
@@ -72,25 +73,17 @@ fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
     let values = if job.in_place() { job.x } else { &gathered };
     let rows = Rows::whole(values, depth, depth);
     // Parts of the panels' columns that keep the threads busy.
-    let panels: Vec<Panel> = job.weight.panels().collect();
-    let slice = pixels.div_ceil((2 * threads).div_ceil(panels.len()));
-    let mut columns = job.weight.cut(out);
-    let parts = columns.par_iter_mut().zip(panels);
-    parts
-        .flat_map(|(pixels, panel)| {
-            let parts = pixels.par_chunks_mut(slice);
-            parts.enumerate().map(move |part| (panel, part))
-        })
-        .for_each(|(panel, (index, out))| {
-            let first = index * slice;
-            cpu.level.run(Column {
-                job,
-                rows,
-                panel,
-                first,
-                out,
-            });
+    let panels = job.weight.panels().count();
+    let slice = pixels.div_ceil((2 * threads).div_ceil(panels));
+    job.weight.share_out(out, slice, |panel, index, out| {
+        cpu.level.run(Column {
+            job,
+            rows,
+            panel,
+            first: index * slice,
+            out,
         });
+    });
 }
 
 /// What all parts of a convolution share.

@@ -94,10 +94,8 @@ impl Finish<'_> {
         (at, channel): (usize, usize),
     ) {
         let whole = out.len() / S::F32_LANES * S::F32_LANES;
-        for index in (0..whole).step_by(S::F32_LANES) {
-            let value = self.vector(simd, load::<S>(sums, index), (at + index, channel + index));
-            store::<S>(out, index, value);
-        }
+        out[..whole].copy_from_slice(&sums[..whole]);
+        self.apply(simd, &mut out[..whole], (at, channel));
         for index in whole..out.len() {
             let rest = self.residual.map_or(0.0, |rest| rest[at + index]);
             let sum = sums[index] + self.bias[channel + index] + rest;

@@ -5,10 +5,10 @@
 mod filter;
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::finish::Finish;
-use super::product::{Out, PANEL, Panel, Panels, Rows, UNIT, multiply};
+use super::panels::{PANEL, Panel, Panels, UNIT};
+use super::product::{Out, Rows, multiply};
 use super::simd::{load, store};
 use super::{Cpu, Image, Scratch, Window};
 
@@ -112,28 +112,20 @@ impl Winograd {
             wide: window.output.1.div_ceil(outputs),
         };
         let high = window.output.0.div_ceil(outputs);
-        let panels: Vec<Panel> = self.weight.panels().collect();
-        let threads = rayon::current_num_threads();
-        let lines = lines_together(high, job.wide, panels.len(), threads);
+        let (panels, threads) = (self.weight.panels().count(), rayon::current_num_threads());
+        let lines = lines_together(high, job.wide, panels, threads);
         // Each part transforms its tiles anew for each panel, which costs a tenth of the
         // multiplications at most; shared among threads they would travel between cores.
-        let mut columns = self.weight.cut(&mut out.0);
-        let parts = columns.par_iter_mut().zip(panels);
-        parts
-            .flat_map(|(pixels, panel)| {
-                let parts = pixels.par_chunks_mut(lines * outputs * window.output.1);
-                parts.enumerate().map(move |part| (panel, part))
-            })
-            .for_each(|(panel, (index, out))| {
-                let first = index * lines;
+        let pixels = lines * outputs * window.output.1;
+        self.weight
+            .share_out(&mut out.0, pixels, |panel, index, out| {
                 cpu.level.run(Part {
                     job,
                     panel,
-                    first,
+                    first: index * lines,
                     out,
                 });
             });
-        drop(columns);
         Image::new(out)
     }
 }

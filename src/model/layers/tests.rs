@@ -1,4 +1,7 @@
+use candle_core::Device;
+
 use super::*;
+use crate::model::cpu::Level;
 
 /// Reproducible values in −1..1.
 fn noise(count: usize, seed: u32) -> Vec<f32> {
