@@ -1,0 +1,218 @@
+//! The weights of a convolution as the product wants them: cut into panels of columns when
+//! the model is loaded.
+
+use rayon::prelude::*;
+
+/// Columns are handled by so many: a vector of AVX-512, two of AVX2, four of NEON.
+pub const UNIT: usize = 16;
+/// Widest panel, in units.
+const WIDEST: usize = 4;
+/// Widest panel, in columns.
+pub const PANEL: usize = WIDEST * UNIT;
+
+/// A matrix `[depth, columns]` as panels of up to 64 columns, each `[depth, width]` with
+/// the width rounded up to a multiple of [`UNIT`] by zeros.
+#[derive(Clone, Debug)]
+pub struct Panels {
+    depth: usize,
+    columns: usize,
+    widths: Vec<usize>,
+    values: Vec<f32>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Panel<'a> {
+    /// Its first column in the matrix.
+    pub first: usize,
+    /// Its width in memory.
+    pub width: usize,
+    /// How many of its columns are the matrix's.
+    pub columns: usize,
+    /// `[depth, width]`, and after them the panels to its right.
+    pub values: &'a [f32],
+}
+
+impl Panels {
+    /// Packs a matrix; `fill` writes the columns of a panel from the first one given,
+    /// into `[depth, width]`.
+    #[must_use]
+    pub fn new(
+        depth: usize,
+        columns: usize,
+        fill: impl Fn(usize, usize, &mut [f32]) + Sync,
+    ) -> Self {
+        let widths = widths(columns);
+        let total: usize = widths.iter().sum();
+        let mut values = vec![0.0; depth * total];
+        let mut rest = &mut values[..];
+        let mut parts = Vec::with_capacity(widths.len());
+        let mut first = 0;
+        for width in &widths {
+            let (panel, after) = rest.split_at_mut(depth * width);
+            parts.push((first, *width, panel));
+            rest = after;
+            first += width;
+        }
+        parts
+            .into_par_iter()
+            .for_each(|(first, width, panel)| fill(first, width, panel));
+        Self {
+            depth,
+            columns,
+            widths,
+            values,
+        }
+    }
+
+    /// Packs the weight of a convolution, `[cout, cin, taps]` times `scale` `[cout]`, as
+    /// the matrix `[taps·cin, cout]`.
+    ///
+    /// # Panics
+    /// If the weight does not have that length.
+    #[must_use]
+    pub fn of_kernel(weight: &[f32], scale: &[f32], cin: usize, taps: usize) -> Self {
+        let cout = scale.len();
+        assert_eq!(
+            weight.len(),
+            cout * cin * taps,
+            "weight is [cout, cin, taps]"
+        );
+        Self::new(taps * cin, cout, |first, width, panel| {
+            let kernels = &weight[first * cin * taps..];
+            let scales = &scale[first..cout.min(first + width)];
+            for input in 0..cin {
+                for (column, scale) in scales.iter().enumerate() {
+                    let kernel = &kernels[(column * cin + input) * taps..][..taps];
+                    for (tap, value) in kernel.iter().enumerate() {
+                        panel[(tap * cin + input) * width + column] = value * scale;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Rows of the matrix.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Columns of the matrix.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The panels from left to right.
+    pub fn panels(&self) -> impl Iterator<Item = Panel<'_>> {
+        let mut first = 0;
+        let mut rest = &self.values[..];
+        self.widths.iter().map(move |&width| {
+            let panel = Panel {
+                first,
+                width,
+                columns: width.min(self.columns - first),
+                values: rest,
+            };
+            rest = &rest[self.depth * width..];
+            first += width;
+            panel
+        })
+    }
+
+    /// Shares the work on an output `[pixels, columns]` out among the threads: a piece of
+    /// work for each panel and each `pixels` pixels. It is told the panel, its number among
+    /// the panel's pieces, and the pixels' parts that it is to write.
+    pub fn share_out(
+        &self,
+        out: &mut [f32],
+        pixels: usize,
+        work: impl Fn(Panel, usize, &mut [&mut [f32]]) + Sync,
+    ) {
+        let mut columns = self.cut(out);
+        let parts = columns
+            .par_iter_mut()
+            .zip(self.panels().collect::<Vec<_>>());
+        parts
+            .flat_map(|(column, panel)| {
+                let pieces = column.par_chunks_mut(pixels).enumerate();
+                pieces.map(move |(index, piece)| (panel, index, piece))
+            })
+            .for_each(|(panel, index, piece)| work(panel, index, piece));
+    }
+
+    /// An output `[pixels, columns]` cut in columns as the panels are: for each panel a
+    /// list of the pixels' parts, which threads can fill independently of each other.
+    #[must_use]
+    pub fn cut<'a>(&self, out: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
+        let pixels = out.len() / self.columns;
+        let mut lists: Vec<_> = (0..self.widths.len())
+            .map(|_| Vec::with_capacity(pixels))
+            .collect();
+        for pixel in out.chunks_exact_mut(self.columns) {
+            let mut rest = pixel;
+            for (list, width) in lists.iter_mut().zip(&self.widths) {
+                let (part, after) = rest.split_at_mut(rest.len().min(*width));
+                list.push(part);
+                rest = after;
+            }
+        }
+        lists
+    }
+
+    /// Some rows of the matrix again, `[rows, columns]`.
+    ///
+    /// # Panics
+    /// If `out` does not have whole rows, or the matrix has no such rows.
+    pub fn unpack(&self, first: usize, out: &mut [f32]) {
+        assert_eq!(out.len() % self.columns, 0, "whole rows");
+        let panels: Vec<Panel> = self.panels().collect();
+        out.par_chunks_exact_mut(self.columns)
+            .with_min_len(64)
+            .enumerate()
+            .for_each(|(row, line)| {
+                for panel in &panels {
+                    let from = &panel.values[(first + row) * panel.width..][..panel.columns];
+                    line[panel.first..][..panel.columns].copy_from_slice(from);
+                }
+            });
+    }
+}
+
+/// As few panels as possible, of widths as equal as possible.
+fn widths(columns: usize) -> Vec<usize> {
+    let units = columns.div_ceil(UNIT);
+    let panels = units.div_ceil(WIDEST);
+    let share = |panel| units / panels + usize::from(panel < units % panels);
+    (0..panels).map(|panel| UNIT * share(panel)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_few_and_even() {
+        assert_eq!(widths(64), [64]);
+        assert_eq!(widths(80), [48, 32]);
+        assert_eq!(widths(144), [48, 48, 48]);
+        assert_eq!(widths(24), [32]);
+        assert_eq!(widths(512), [64; 8]);
+    }
+
+    #[test]
+    fn every_value_of_an_output_is_in_one_piece() {
+        let panels = Panels::new(1, 80, |_, _, _| ());
+        let mut out = vec![0.0; 7 * 80];
+        panels.share_out(&mut out, 3, |panel, index, piece| {
+            for (row, part) in piece.iter_mut().enumerate() {
+                for (column, value) in part.iter_mut().enumerate() {
+                    *value += ((3 * index + row) * 80 + panel.first + column) as f32;
+                }
+            }
+        });
+        let expected: Vec<f32> = (0..out.len()).map(|at| at as f32).collect();
+        assert_eq!(out, expected);
+    }
+}
