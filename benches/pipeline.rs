@@ -23,6 +23,9 @@ use candle_core::Device;
 use divan::Bencher;
 
 fn main() {
+    // As the program starts.
+    camlens::allocator::return_large_blocks();
+    camlens::model::cpu::use_physical_cores();
     divan::main();
 }
 
@@ -155,7 +158,8 @@ fn class_change(bencher: Bencher, name: &str) {
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
     let cells = (analysis.features.width, analysis.features.height);
     let size = overlay::screen_grid(&analysis.placement, cells);
-    let table = Colormap::Turbo.table();
+    // As large as the window's colours.
+    let table = Colormap::Turbo.table().map(|[r, g, b]| [r, g, b, 255]);
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
         let evidence = analysis.evidence(class);

@@ -66,12 +66,22 @@ impl Colormap {
     }
 }
 
-/// The entry for a heat of 0..=1: equal bins, as matplotlib picks it.
+/// The entry for a heat of 0..=1: equal bins, as matplotlib picks it. The same as
+/// `(heat * 256.0) as u8`, of which the compiler makes no vectors.
 #[inline(always)]
 #[must_use]
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+#[allow(clippy::cast_possible_truncation)] // the lowest byte is meant
 pub fn entry(heat: f32) -> u8 {
-    (heat * 256.0) as u8
+    // An f32 of 2²³ to 2²⁴ has no fraction, and its lowest bits count up by one.
+    const WHOLE: f32 = 8_388_608.0;
+    let scaled = (heat * 256.0).clamp(0.0, 255.0);
+    let nearest = (scaled + WHOLE) - WHOLE;
+    let below = if nearest > scaled {
+        nearest - 1.0
+    } else {
+        nearest
+    };
+    (below + WHOLE).to_bits() as u8
 }
 
 /// [`entry`] of many heats.
@@ -92,6 +102,20 @@ pub fn entries(heats: &[f32], out: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+    fn entries_are_the_whole_parts() {
+        let near = |bin: u32| {
+            let edge = (bin as f32 / 256.0).to_bits();
+            (edge.saturating_sub(3)..edge + 4).map(f32::from_bits)
+        };
+        let spread = (0..0x3f90_0000).step_by(4093).map(f32::from_bits);
+        let odd = [f32::NAN, -1.0, -0.0, 2.0, f32::INFINITY, f32::NEG_INFINITY];
+        for heat in (0..=256).flat_map(near).chain(spread).chain(odd) {
+            assert_eq!(entry(heat), (heat * 256.0) as u8, "{heat}");
+        }
+    }
 
     /// `255 * matplotlib.colormaps[NAME](x)`, rounded, at x = 0, 0.5, 1 (3.11).
     #[test]

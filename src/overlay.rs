@@ -105,28 +105,17 @@ pub fn screen_grid(placement: &Placement, cells: (usize, usize)) -> (usize, usiz
 /// over the photo at the chosen opacity. `table` has the colour map's colours
 /// ([`Colormap::table`]) as the screen wants them.
 #[must_use]
-pub fn colours<T: Copy + Send + Sync>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
-    let width = heat.extent.0;
-    let mut pixels = vec![table[0]; width * heat.extent.1];
-    pixels
-        .par_chunks_exact_mut(width.max(1))
-        .with_min_len(ROWS_TOGETHER)
-        .enumerate()
-        .for_each_init(
-            || (vec![0.0; width], vec![0; width]),
-            |(values, entries), (row, pixels)| {
-                heat.row(row, values);
-                colormap::entries(values, entries);
-                for (pixel, entry) in pixels.iter_mut().zip(&*entries) {
-                    *pixel = table[usize::from(*entry)];
-                }
-            },
-        );
+pub fn colours<T: Copy>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
+    let (width, height) = heat.extent;
+    let mut pixels = Vec::with_capacity(width * height);
+    let (mut values, mut entries) = (vec![0.0; width], vec![0; width]);
+    for row in 0..height {
+        heat.row(row, &mut values);
+        colormap::entries(&values, &mut entries);
+        pixels.extend(entries.iter().map(|entry| table[usize::from(*entry)]));
+    }
     pixels
 }
-
-/// Rows that a thread takes at once: fewer are done sooner than handed over.
-const ROWS_TOGETHER: usize = 64;
 
 /// `(1−share)·under + share·over`, rounded.
 #[inline(always)]
