@@ -12,7 +12,6 @@ mod dense;
 mod depthwise;
 mod double;
 mod finish;
-mod matmul;
 mod panels;
 mod pool;
 mod prefetch;

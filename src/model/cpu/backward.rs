@@ -4,13 +4,8 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::matmul::{Rhs, matmul};
-use super::{Cpu, Image, Panels, Window};
-
-/// Pixels in one product (measured together with `dense`'s tiles).
-const TILE: usize = 196;
-/// Below this many pixels the product itself is shared out among the threads.
-const FEW_PIXELS: usize = 200;
+use super::product::{Out, Rows, multiply};
+use super::{Activation, Cpu, Finish, Image, Panels, Scratch, Window};
 
 /// The gradient at the input of [`super::dense()`] without its activation.
 ///
@@ -21,45 +16,46 @@ const FEW_PIXELS: usize = 200;
 /// If something does not have that size.
 #[must_use]
 pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Window) -> Image {
-    let pixels = window.pixels();
-    let (cout, depth) = (weight.columns(), weight.depth());
-    let cin = depth / (window.kernel * window.kernel);
+    let cout = weight.columns();
+    let cin = weight.depth() / (window.kernel * window.kernel);
     let shape = gradient.shape;
     assert_eq!((shape.height, shape.width), window.output);
     assert_eq!(shape.channels, cout, "gradient is [h, w, cout]");
-    // With few pixels the product itself is shared out, otherwise the pixels are.
-    let threads = rayon::current_num_threads();
-    let (share, parallelism) = if pixels < FEW_PIXELS {
-        (pixels, gemm::Parallelism::Rayon(threads))
-    } else {
-        let share = pixels.div_ceil(2 * threads);
-        (share.min(TILE), gemm::Parallelism::None)
-    };
+    match window.reversed() {
+        // With stride 1 it is a convolution itself, with the kernel turned round.
+        Some(back) => {
+            let places: Vec<usize> = (0..window.kernel * window.kernel).rev().collect();
+            let turned = weight.transposed(cin, &places);
+            let finish = Finish {
+                bias: &vec![0.0; cin],
+                residual: None,
+                activation: Activation::Linear,
+            };
+            super::dense(cpu, gradient, &turned, back, finish)
+        }
+        None => send_back(cpu, gradient, weight, cin, window),
+    }
+}
+
+/// What each output pixel sends back to the places that its kernel covers, one place after
+/// the other.
+fn send_back(cpu: &Cpu, gradient: &Image, weight: &Panels, cin: usize, window: Window) -> Image {
     let mut out = cpu.image(window.input, cin);
     out.0.fill(0.0);
-    // One place of the kernel after the other: what each output pixel sends back to the
-    // pixel under it. All places at once would take kernel·kernel times the memory.
-    let mut place = cpu.pool.take(cin * cout);
-    let mut sent = cpu.pool.take(pixels * cin);
-    for (down, across) in window.places() {
-        weight.unpack((down * window.kernel + across) * cin, &mut place);
-        sent.par_chunks_mut(share * cin)
-            .zip(gradient.values().par_chunks(share * cout))
-            .for_each(|(sent, gradient)| {
-                let sizes = (gradient.len() / cout, cin, cout);
-                matmul(sent, gradient, Rhs::Transposed(&place), sizes, parallelism);
-            });
+    for place in 0..window.kernel * window.kernel {
+        let (down, across) = (place / window.kernel, place % window.kernel);
+        let weight = weight.transposed(cin, &[place]);
         let lines = out.0.par_chunks_exact_mut(window.input.1 * cin);
         lines.enumerate().for_each(|(row, line)| {
             let from = window.output_of(row, down, window.before.0, window.output.0);
-            if let Some(y) = from {
-                let sent = &sent[y * window.output.1 * cin..][..window.output.1 * cin];
-                cpu.level.run(Collect {
-                    line,
-                    sent,
-                    cin,
-                    across,
+            if let Some(from) = from {
+                cpu.level.run(Send {
+                    gradient: gradient.values(),
+                    weight: &weight,
                     window,
+                    from,
+                    across,
+                    line,
                 });
             }
         });
@@ -67,32 +63,52 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Wind
     Image::new(out)
 }
 
-/// Adds what one row of the output sent to one row of the input.
-struct Collect<'a> {
-    line: &'a mut [f32],
-    sent: &'a [f32],
-    cin: usize,
-    across: usize,
+/// From a line of the output by one column of the kernel to a line of the input.
+struct Send<'a> {
+    gradient: &'a [f32],
+    /// `[cout, cin]`.
+    weight: &'a Panels,
     window: Window,
+    /// The line of the output.
+    from: usize,
+    across: usize,
+    line: &'a mut [f32],
 }
 
-impl WithSimd for Collect<'_> {
+impl WithSimd for Send<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self {
-            line,
-            sent,
-            cin,
-            across,
+            gradient,
+            weight,
             window,
+            from,
+            across,
+            line,
         } = self;
-        for (column, pixel) in line.chunks_exact_mut(cin).enumerate() {
-            let from = window.output_of(column, across, window.before.1, window.output.1);
-            if let Some(x) = from {
-                for (sum, part) in pixel.iter_mut().zip(&sent[x * cin..][..cin]) {
-                    *sum += part;
+        let (cin, cout) = (weight.columns(), weight.depth());
+        let (stride, before, wide) = (window.stride, window.before.1, window.output.1);
+        // Those of the line's pixels whose kernel has this column on the input.
+        let first = before.saturating_sub(across).div_ceil(stride);
+        let end = (window.input.1 + before).saturating_sub(across);
+        let count = end.div_ceil(stride).min(wide).saturating_sub(first);
+        if count == 0 {
+            return;
+        }
+        let pixels = &gradient[(from * wide + first) * cout..];
+        let rows = Rows::whole(pixels, cout, cout);
+        let start = (first * stride + across - before) * cin;
+        for panel in weight.panels() {
+            let mut scratch = Scratch::take([0, count * panel.width]);
+            let (_, sums) = scratch.slices();
+            let products = Out::sums(sums, panel.width);
+            multiply(simd, rows, count, (panel.values, panel.width), products);
+            let to = line[start + panel.first..].chunks_mut(stride * cin);
+            for (to, sums) in to.zip(sums.chunks_exact(panel.width)) {
+                for (to, sum) in to[..panel.columns].iter_mut().zip(sums) {
+                    *to += sum;
                 }
             }
         }

@@ -144,8 +144,7 @@ impl Panels {
 
     /// An output `[pixels, columns]` cut in columns as the panels are: for each panel a
     /// list of the pixels' parts, which threads can fill independently of each other.
-    #[must_use]
-    pub fn cut<'a>(&self, out: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
+    fn cut<'a>(&self, out: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
         let pixels = out.len() / self.columns;
         let mut lists: Vec<_> = (0..self.widths.len())
             .map(|_| Vec::with_capacity(pixels))
@@ -161,22 +160,30 @@ impl Panels {
         lists
     }
 
-    /// Some rows of the matrix again, `[rows, columns]`.
+    /// For a kernel whose matrix this is, `[places·cin, cout]`: the weights of some places,
+    /// each transposed, one below the other: `[places·cout, cin]`.
     ///
     /// # Panics
-    /// If `out` does not have whole rows, or the matrix has no such rows.
-    pub fn unpack(&self, first: usize, out: &mut [f32]) {
-        assert_eq!(out.len() % self.columns, 0, "whole rows");
-        let panels: Vec<Panel> = self.panels().collect();
-        out.par_chunks_exact_mut(self.columns)
-            .with_min_len(64)
-            .enumerate()
-            .for_each(|(row, line)| {
-                for panel in &panels {
-                    let from = &panel.values[(first + row) * panel.width..][..panel.columns];
-                    line[panel.first..][..panel.columns].copy_from_slice(from);
+    /// If the kernel has no such place.
+    #[must_use]
+    pub fn transposed(&self, cin: usize, places: &[usize]) -> Self {
+        let cout = self.columns;
+        let sources: Vec<Panel> = self.panels().collect();
+        Self::new(places.len() * cout, cin, |first, width, panel| {
+            let blocks = panel.chunks_exact_mut(cout * width).zip(places);
+            for (block, place) in blocks {
+                for source in &sources {
+                    let rows = &source.values[(place * cin + first) * source.width..];
+                    let block = block[source.first * width..].chunks_exact_mut(width);
+                    for (column, to) in block.take(source.columns).enumerate() {
+                        let from = rows[column..].iter().step_by(source.width);
+                        for (to, value) in to.iter_mut().zip(from).take(cin - first) {
+                            *to = *value;
+                        }
+                    }
                 }
-            });
+            }
+        })
     }
 }
 
@@ -199,6 +206,31 @@ mod tests {
         assert_eq!(widths(144), [48, 48, 48]);
         assert_eq!(widths(24), [32]);
         assert_eq!(widths(512), [64; 8]);
+    }
+
+    #[test]
+    fn places_of_a_kernel_are_transposed() {
+        // Two input channels, 80 output channels, three places.
+        let value = |row: usize, column: usize| (100 * row + column) as f32;
+        let panels = Panels::new(3 * 2, 80, |first, width, panel| {
+            for (row, line) in panel.chunks_exact_mut(width).enumerate() {
+                for (column, to) in line.iter_mut().enumerate() {
+                    *to = value(row, first + column);
+                }
+            }
+        });
+        let turned = panels.transposed(2, &[2, 0]);
+        assert_eq!((turned.depth(), turned.columns()), (160, 2));
+        let panel = turned.panels().next().unwrap();
+        for (place, row) in [(0, 2), (1, 0)] {
+            for (cin, cout) in [(0, 0), (1, 47), (0, 48), (1, 79)] {
+                let at = (place * 80 + cout) * panel.width + cin;
+                assert_eq!(
+                    panel.values[at].to_bits(),
+                    value(row * 2 + cin, cout).to_bits()
+                );
+            }
+        }
     }
 
     #[test]

@@ -33,10 +33,21 @@ impl Window {
         )
     }
 
-    /// The places of the kernel (row, column), in the order of its weights.
-    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let kernel = self.kernel;
-        (0..kernel * kernel).map(move |place| (place / kernel, place % kernel))
+    /// The window of the way back, from the output to the input, where the kernel moves by
+    /// single steps and its zeros don't reach beyond it.
+    #[must_use]
+    pub fn reversed(&self) -> Option<Self> {
+        let last = self.kernel - 1;
+        let before = (
+            last.checked_sub(self.before.0)?,
+            last.checked_sub(self.before.1)?,
+        );
+        (self.stride == 1).then_some(Self {
+            input: self.output,
+            output: self.input,
+            before,
+            ..*self
+        })
     }
 
     /// The output position whose kernel has its place `tap` on an input position.
