@@ -90,6 +90,8 @@ pub struct App {
     cached: Vec<Option<PathBuf>>,
     fetch: Option<Fetch>,
     wake: Wake,
+    /// Whether the samples' thumbnails have been asked for.
+    samples_wanted: bool,
     /// The class the table last scrolled to.
     listed: Option<ClassId>,
     /// Settings as they were stored, and what the command line put in their place:
@@ -153,6 +155,7 @@ impl App {
             started: Some(launch.started),
             fetch: None,
             wake,
+            samples_wanted: false,
             listed: None,
             stored: remembered,
             given,
@@ -161,12 +164,7 @@ impl App {
             probe: None,
         };
         app.errands.find_devices();
-        if photos.is_empty() {
-            for (index, sample) in start_screen::SAMPLES.iter().enumerate() {
-                app.thumbnails
-                    .want(start_screen::sample_id(index), sample.clone());
-            }
-        } else {
+        if !photos.is_empty() {
             let files = photos.into_iter().map(PhotoSource::File);
             app.open(files.collect());
         }

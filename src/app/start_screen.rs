@@ -79,6 +79,13 @@ pub fn start_screen_ui(app: &mut App, ui: &mut Ui) {
 }
 
 fn samples_ui(app: &mut App, ui: &mut Ui) {
+    // Not while the first photo is on its way: the samples would hold it up.
+    if !app.samples_wanted && app.state.current.is_none() {
+        app.samples_wanted = true;
+        for (index, sample) in SAMPLES.iter().enumerate() {
+            app.thumbnails.want(sample_id(index), sample.clone());
+        }
+    }
     let width = SAMPLES.len() as f32 * (THUMBNAIL + ui.spacing().item_spacing.x + 8.0);
     let room = ui.available_width();
     ui.horizontal_wrapped(|ui| {
