@@ -32,18 +32,11 @@ pub struct Look {
 #[must_use]
 pub fn compose(photo: &Photo, analysis: &Analysis, maps: &[Map], look: Look) -> Picture {
     let size = (photo.width, photo.height);
-    let overlays: Vec<Picture> = maps
-        .iter()
-        .map(|map| {
-            let heat = Heatmap::new(map, look.scaling, &analysis.placement, size);
-            let placement = &analysis.placement;
-            overlay::blend(photo, placement, heat.as_ref(), look.colormap, look.opacity)
-        })
-        .collect();
-    match <[Picture; 1]>::try_from(overlays) {
-        Ok([single]) => single,
-        Err(several) => overlay::side_by_side(&several),
-    }
+    let placement = &analysis.placement;
+    let heat = |map| Heatmap::new(map, look.scaling, placement, size);
+    let heats: Vec<Option<Heatmap>> = maps.iter().map(heat).collect();
+    let heats: Vec<Option<&Heatmap>> = heats.iter().map(Option::as_ref).collect();
+    overlay::side_by_side(photo, placement, &heats, look.colormap, look.opacity)
 }
 
 /// Why a picture was not written.

@@ -53,34 +53,79 @@ pub fn blend(
     colormap: Colormap,
     opacity: Opacity,
 ) -> Picture {
-    let (width, height) = (photo.width, photo.height);
-    let mut rgb = photo.rgb.clone();
-    let row_bytes = 3 * width;
-    if placement.hides_something() {
-        dim_outside(&mut rgb, (width, height), placement.seen_in_photo());
+    side_by_side(photo, placement, &[heat], colormap, opacity)
+}
+
+/// The photo once for each heat, as [`blend`] makes it, next to each other. Row by row, so
+/// that nothing is in memory but the result.
+///
+/// # Panics
+/// If a heat was not made for a grid of the photo's size.
+#[must_use]
+pub fn side_by_side(
+    photo: &Photo,
+    placement: &Placement,
+    heats: &[Option<&Heatmap>],
+    colormap: Colormap,
+    opacity: Opacity,
+) -> Picture {
+    let at_size = |heat: &&Heatmap| heat.size == (photo.width, photo.height);
+    assert!(
+        heats.iter().flatten().all(at_size),
+        "heat at the photo's own size"
+    );
+    let table = colormap.table();
+    let seen = placement
+        .hides_something()
+        .then(|| placement.seen_in_photo());
+    let count = heats.len();
+    let width = count * photo.width + GAP * count.saturating_sub(1);
+    let mut rgb = vec![GAP_GREY; 3 * width * photo.height];
+    let rows = photo.rgb.par_chunks_exact(3 * photo.width);
+    rgb.par_chunks_exact_mut((3 * width).max(1))
+        .zip(rows)
+        .enumerate()
+        .for_each_init(Vec::new, |values, (y, (out, row))| {
+            let parts = out.chunks_mut(3 * (photo.width + GAP));
+            for (part, heat) in parts.zip(heats) {
+                let part = &mut part[..row.len()];
+                part.copy_from_slice(row);
+                if let Some(seen) = seen {
+                    dim_outside(part, y, seen);
+                }
+                if let Some(heat) = heat {
+                    paint(part, y, heat, values, (&table, opacity));
+                }
+            }
+        });
+    Picture {
+        width,
+        height: photo.height,
+        rgb,
     }
-    if let Some(heat) = heat {
-        assert_eq!(heat.size, (width, height), "heat at the photo's own size");
-        let table = colormap.table();
-        let (left, top) = heat.offset;
-        rgb.par_chunks_exact_mut(row_bytes)
-            .skip(top)
-            .take(heat.extent.1)
-            .enumerate()
-            .for_each_init(
-                || vec![0.0; heat.extent.0],
-                |values, (index, row)| {
-                    heat.row(index, values);
-                    for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(&*values) {
-                        let colour = table[usize::from(colormap::entry(value))];
-                        for channel in 0..3 {
-                            pixel[channel] = mix(pixel[channel], colour[channel], opacity.0);
-                        }
-                    }
-                },
-            );
+}
+
+/// Lays heat over row `y` of a photo; `values` is scratch memory.
+fn paint(
+    row: &mut [u8],
+    y: usize,
+    heat: &Heatmap,
+    values: &mut Vec<f32>,
+    (table, opacity): (&[[u8; 3]; 256], Opacity),
+) {
+    let (left, top) = heat.offset;
+    let inside = y.checked_sub(top).filter(|line| *line < heat.extent.1);
+    let Some(line) = inside else {
+        return;
+    };
+    values.resize(heat.extent.0, 0.0);
+    heat.row(line, values);
+    for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(&*values) {
+        let colour = table[usize::from(colormap::entry(value))];
+        for channel in 0..3 {
+            pixel[channel] = mix(pixel[channel], colour[channel], opacity.0);
+        }
     }
-    Picture { width, height, rgb }
 }
 
 /// Steps of the grid in a cell, so that what the graphics card mixes between two steps
@@ -124,37 +169,16 @@ fn mix(under: u8, over: u8, share: f32) -> u8 {
     ((1.0 - share) * f32::from(under) + share * f32::from(over) + 0.5) as u8
 }
 
-/// Dims every pixel whose centre lies outside the part seen (photo pixels).
-fn dim_outside(rgb: &mut [u8], (width, _): (usize, usize), seen: [f64; 4]) {
-    let [left, top, right, bottom] = seen;
-    for (y, row) in rgb.chunks_exact_mut(3 * width).enumerate() {
-        let row_seen = (top..=bottom).contains(&(y as f64 + 0.5));
-        for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
-            if !(row_seen && (left..=right).contains(&(x as f64 + 0.5))) {
-                for value in pixel {
-                    *value = mix(0, *value, DIMMED);
-                }
+/// Dims every pixel of row `y` whose centre lies outside the part seen (photo pixels).
+fn dim_outside(row: &mut [u8], y: usize, [left, top, right, bottom]: [f64; 4]) {
+    let row_seen = (top..=bottom).contains(&(y as f64 + 0.5));
+    for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
+        if !(row_seen && (left..=right).contains(&(x as f64 + 0.5))) {
+            for value in pixel {
+                *value = mix(0, *value, DIMMED);
             }
         }
     }
-}
-
-/// Pictures of the same height next to each other.
-#[must_use]
-pub fn side_by_side(pictures: &[Picture]) -> Picture {
-    let gaps = GAP * pictures.len().saturating_sub(1);
-    let width = pictures.iter().map(|p| p.width).sum::<usize>() + gaps;
-    let height = pictures.iter().map(|p| p.height).max().unwrap_or(0);
-    let mut rgb = vec![GAP_GREY; 3 * width * height];
-    let mut left = 0;
-    for picture in pictures {
-        let rows = picture.rgb.chunks_exact(3 * picture.width);
-        for (out, row) in rgb.chunks_exact_mut(3 * width).zip(rows) {
-            out[3 * left..3 * left + row.len()].copy_from_slice(row);
-        }
-        left += picture.width + GAP;
-    }
-    Picture { width, height, rgb }
 }
 
 #[cfg(test)]
@@ -221,13 +245,17 @@ mod tests {
 
     #[test]
     fn pictures_stand_side_by_side_with_a_gap() {
-        let one = |value| Picture {
-            width: 1,
-            height: 1,
-            rgb: vec![value; 3],
-        };
-        let both = side_by_side(&[one(1), one(2)]);
-        assert_eq!((both.width, both.height), (10, 1));
-        assert_eq!((both.rgb[0], both.rgb[3], both.rgb[27]), (1, GAP_GREY, 2));
+        let photo = Photo::from_rgb("x", 1, 2, vec![1, 1, 1, 3, 3, 3]);
+        let placement = Framing::Squash.place(1, 2, InputSize::default());
+        let (heat, opacity) = (flat(1, 2, 1.0), Opacity::new(1.0).unwrap());
+        let heats = [None, Some(&heat)];
+        let both = side_by_side(&photo, &placement, &heats, Colormap::Grey, opacity);
+        assert_eq!((both.width, both.height), (10, 2));
+        for (row, bare) in both.rgb.chunks_exact(30).zip([1, 3]) {
+            assert_eq!(
+                (row[0], row[3], row[26], row[27]),
+                (bare, GAP_GREY, GAP_GREY, 255)
+            );
+        }
     }
 }

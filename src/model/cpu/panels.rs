@@ -173,17 +173,44 @@ impl Panels {
             let blocks = panel.chunks_exact_mut(cout * width).zip(places);
             for (block, place) in blocks {
                 for source in &sources {
-                    let rows = &source.values[(place * cin + first) * source.width..];
-                    let block = block[source.first * width..].chunks_exact_mut(width);
-                    for (column, to) in block.take(source.columns).enumerate() {
-                        let from = rows[column..].iter().step_by(source.width);
-                        for (to, value) in to.iter_mut().zip(from).take(cin - first) {
-                            *to = *value;
-                        }
-                    }
+                    let from = &source.values[(place * cin + first) * source.width..];
+                    let to = &mut block[source.first * width..];
+                    let size = (width.min(cin - first), source.columns);
+                    transpose((from, source.width), (to, width), size);
                 }
             }
         })
+    }
+}
+
+/// Transposes `size` (rows, columns) of a matrix, each given with its row's length. By
+/// squares, whose loops the compiler unrolls.
+fn transpose(
+    (from, from_width): (&[f32], usize),
+    (to, to_width): (&mut [f32], usize),
+    (rows, columns): (usize, usize),
+) {
+    for row in (0..rows).step_by(UNIT) {
+        for column in (0..columns).step_by(UNIT) {
+            if rows - row < UNIT || columns - column < UNIT {
+                for row in row..rows.min(row + UNIT) {
+                    for column in column..columns.min(column + UNIT) {
+                        to[column * to_width + row] = from[row * from_width + column];
+                    }
+                }
+                continue;
+            }
+            let mut square = [[0.0; UNIT]; UNIT];
+            for (index, line) in square.iter_mut().enumerate() {
+                line.copy_from_slice(&from[(row + index) * from_width + column..][..UNIT]);
+            }
+            for index in 0..UNIT {
+                let line = &mut to[(column + index) * to_width + row..][..UNIT];
+                for (to, from) in line.iter_mut().zip(&square) {
+                    *to = from[index];
+                }
+            }
+        }
     }
 }
 
