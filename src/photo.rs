@@ -225,8 +225,8 @@ impl Photo {
             .orientation()
             .unwrap_or(image::metadata::Orientation::NoTransforms);
         let mut picture = if is_jpeg {
-            let eighths = jpeg_eighths(width.max(height) as usize, side);
-            decode_jpeg(bytes, eighths).map_err(|cause| PhotoError::Damaged {
+            let divisor = jpeg_divisor(width.max(height) as usize, side);
+            decode_jpeg(bytes, divisor).map_err(|cause| PhotoError::Damaged {
                 name: name.clone(),
                 cause,
             })?
@@ -314,22 +314,23 @@ impl Photo {
     }
 }
 
-/// The smallest share of a JPEG's size, in eighths, that leaves `side` pixels.
-fn jpeg_eighths(longest: usize, side: usize) -> u32 {
-    let enough = |eighths: &u32| longest * *eighths as usize / 8 >= side;
-    [1, 2, 4].into_iter().find(enough).unwrap_or(8)
+/// The largest number by which a JPEG's decoder can divide the size so that `side` pixels
+/// are left.
+fn jpeg_divisor(longest: usize, side: usize) -> u32 {
+    let enough = |divisor: &u32| longest / *divisor as usize >= side;
+    [8, 4, 2].into_iter().find(enough).unwrap_or(1)
 }
 
 /// Decodes a JPEG as libjpeg-turbo does, which Pillow and torchvision use. Its size
 /// has been checked.
-fn decode_jpeg(bytes: &[u8], eighths: u32) -> Result<DynamicImage, String> {
+fn decode_jpeg(bytes: &[u8], divisor: u32) -> Result<DynamicImage, String> {
     let decode = || {
-        if eighths == 8 {
+        if divisor == 1 {
             return libjpeg_turbo_rs::decompress_to(bytes, PixelFormat::Rgb);
         }
         let mut decoder = StreamingDecoder::new(bytes)?;
         decoder.set_output_format(PixelFormat::Rgb);
-        decoder.set_scale(ScalingFactor::try_new(eighths, 8)?);
+        decoder.set_scale(ScalingFactor::try_new(1, divisor)?);
         decoder.decode()
     };
     let decoded = decode().map_err(|error| error.to_string())?;

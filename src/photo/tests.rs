@@ -100,6 +100,28 @@ fn scaling_down_keeps_the_aspect_ratio() {
 }
 
 /// `tests/golden/README.md` says how it was made.
+/// Each size that a JPEG's decoder can give.
+#[test]
+fn jpegs_are_decoded_at_a_fraction_of_their_size() {
+    let file = Path::new("tests/golden/cat-420-progressive.jpg");
+    let whole = Photo::open(file).unwrap();
+    let longest = whole.width.max(whole.height);
+    let average = |rgb: &[u8]| {
+        let sum: u64 = rgb.iter().map(|value| u64::from(*value)).sum();
+        sum as f64 / rgb.len() as f64
+    };
+    for divisor in [8, 4, 2, 1] {
+        let small = Photo::open_at_least(file, longest / divisor).unwrap();
+        let size = (
+            whole.width.div_ceil(divisor),
+            whole.height.div_ceil(divisor),
+        );
+        assert_eq!((small.width, small.height), size, "1/{divisor}");
+        let difference = average(&small.rgb) - average(&whole.rgb);
+        assert!(difference.abs() < 1.0, "1/{divisor}: {difference}");
+    }
+}
+
 #[test]
 fn jpegs_are_decoded_to_the_bit_as_pillow_does() {
     let photo = Photo::open(Path::new("tests/golden/cat-420-progressive.jpg")).unwrap();
