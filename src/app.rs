@@ -3,6 +3,7 @@
 
 mod camera;
 mod class_picker;
+mod colour_bar;
 mod command;
 mod errands;
 mod intake;

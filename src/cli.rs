@@ -145,12 +145,12 @@ pub struct ExplainArgs {
     /// How the photo becomes the network's input [default: whole]
     #[arg(long)]
     pub framing: Option<Framing>,
-    /// How cells become colours: divided by the maximum, or min-max
+    /// How cells become colours: divided by the maximum, min-max, or signed
     #[arg(long, default_value = "max")]
     pub scale: Scaling,
-    /// The heat's colours
-    #[arg(long, default_value = "turbo")]
-    pub colormap: Colormap,
+    /// The heat's colours [default: turbo, or rdbu with --scale signed]
+    #[arg(long)]
+    pub colormap: Option<Colormap>,
     /// The share of the heat's colour in the picture, 0 to 1
     #[arg(long, default_value = "0.55", value_parser = parse_opacity)]
     pub opacity: Opacity,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// How heat is coloured. The tables are matplotlib's, rounded
 /// to 8 bits (`tools/colormaps.py`); turbo is Google's (Mikhailov 2019), viridis, inferno
-/// and magma are by Smith, van der Walt and Firing (CC0).
+/// and magma are by Smith, van der Walt and Firing (CC0); those for signed maps are
+/// `ColorBrewer`'s (Apache-2.0).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -24,11 +25,17 @@ pub enum Colormap {
     Jet,
     /// Black to white.
     Grey,
+    /// For signed maps: blue against, white at zero, red for the class.
+    #[value(name = "rdbu")]
+    RdBu,
+    /// For signed maps: purple against, white at zero, orange for the class.
+    #[value(name = "puor")]
+    PuOr,
 }
 
 impl Colormap {
-    /// All of them, in the order of menus.
-    pub const ALL: [Self; 6] = [
+    /// Those from least to most, in the order of menus.
+    pub const SEQUENTIAL: [Self; 6] = [
         Self::Turbo,
         Self::Viridis,
         Self::Inferno,
@@ -36,6 +43,8 @@ impl Colormap {
         Self::Jet,
         Self::Grey,
     ];
+    /// Those for signed maps, whose middle is zero.
+    pub const DIVERGING: [Self; 2] = [Self::RdBu, Self::PuOr];
 
     /// The name used on the command line and in menus.
     #[must_use]
@@ -47,7 +56,34 @@ impl Colormap {
             Self::Magma => "magma",
             Self::Jet => "jet",
             Self::Grey => "grey",
+            Self::RdBu => "rdbu",
+            Self::PuOr => "puor",
         }
+    }
+
+    /// What to know of it, in one line.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Turbo => "Blue, green, red: shows the most detail; its steps are nearly even",
+            Self::Viridis => {
+                "Dark blue to yellow: even steps, also in grey print and for colour-blind eyes"
+            }
+            Self::Inferno => "Black, red, yellow: even steps, strong contrast",
+            Self::Magma => "Black, purple, white: even steps",
+            Self::Jet => {
+                "Misleads: uneven steps make edges that are not there. For comparison with older figures"
+            }
+            Self::Grey => "Black to white",
+            Self::RdBu => "Blue against the class, white at zero, red for it",
+            Self::PuOr => "Purple against the class, white at zero, orange for it",
+        }
+    }
+
+    /// Whether its middle is meant to be zero.
+    #[must_use]
+    pub fn is_diverging(self) -> bool {
+        Self::DIVERGING.contains(&self)
     }
 
     /// The 256 colours, from least to most.
@@ -59,6 +95,8 @@ impl Colormap {
             Self::Inferno => include_bytes!("../assets/colormaps/inferno.rgb"),
             Self::Magma => include_bytes!("../assets/colormaps/magma.rgb"),
             Self::Jet => include_bytes!("../assets/colormaps/jet.rgb"),
+            Self::RdBu => include_bytes!("../assets/colormaps/RdBu_r.rgb"),
+            Self::PuOr => include_bytes!("../assets/colormaps/PuOr_r.rgb"),
             #[allow(clippy::cast_possible_truncation)] // 256 entries
             Self::Grey => return std::array::from_fn(|level| [level as u8; 3]),
         };

@@ -16,15 +16,39 @@ use crate::overlay::{self, Opacity};
 use crate::photo::{Photo, Picture};
 
 /// How maps are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Look {
     /// The share of the heat's colour in the picture.
     pub opacity: Opacity,
-    /// The heat's colours.
+    /// The heat's colours where only positive evidence is drawn.
     pub colormap: Colormap,
+    /// And for signed maps.
+    pub diverging: Colormap,
     /// How cells become 0..1.
     pub scaling: Scaling,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            opacity: Opacity::default(),
+            colormap: Colormap::default(),
+            diverging: Colormap::RdBu,
+            scaling: Scaling::default(),
+        }
+    }
+}
+
+impl Look {
+    /// The colours for the scaling.
+    #[must_use]
+    pub fn colours(&self) -> Colormap {
+        match self.scaling {
+            Scaling::Signed => self.diverging,
+            Scaling::Max | Scaling::MinMax => self.colormap,
+        }
+    }
 }
 
 /// The photo with each map over it, side by side if there are several. A map
@@ -36,7 +60,7 @@ pub fn compose(photo: &Photo, analysis: &Analysis, maps: &[Map], look: Look) -> 
     let heat = |map| Heatmap::new(map, look.scaling, placement, size);
     let heats: Vec<Option<Heatmap>> = maps.iter().map(heat).collect();
     let heats: Vec<Option<&Heatmap>> = heats.iter().map(Option::as_ref).collect();
-    overlay::side_by_side(photo, placement, &heats, look.colormap, look.opacity)
+    overlay::side_by_side(photo, placement, &heats, look.colours(), look.opacity)
 }
 
 /// Why a picture was not written.

@@ -16,17 +16,20 @@ use crate::framing::Placement;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
-    /// Divide by the largest cell: zero stays zero.
+    /// From zero to the largest cell.
     #[default]
     Max,
     /// Subtract the smallest, divide by the range (as the grad-cam package does):
     /// the least evidence is drawn as none.
     MinMax,
+    /// Evidence against the class as well: zero in the middle, as far to both sides as the
+    /// largest cell of either sign.
+    Signed,
 }
 
 impl Scaling {
-    /// Both, in the order of menus.
-    pub const ALL: [Self; 2] = [Self::Max, Self::MinMax];
+    /// Those that draw positive evidence only, in the order of menus.
+    pub const POSITIVE: [Self; 2] = [Self::Max, Self::MinMax];
 
     /// The name used on the command line and in menus.
     #[must_use]
@@ -34,6 +37,49 @@ impl Scaling {
         match self {
             Self::Max => "max",
             Self::MinMax => "min-max",
+            Self::Signed => "signed",
+        }
+    }
+
+    /// The range in which a map is drawn; `None` if there is nothing to draw: no cell above
+    /// zero, or for [`Scaling::Signed`] none other than zero.
+    #[must_use]
+    pub fn range(self, map: &Map) -> Option<Range> {
+        let (low, high) = (map.min(), map.max());
+        let range = match self {
+            Self::Max => Range { low: 0.0, high },
+            Self::MinMax => Range {
+                low: low.max(0.0),
+                high,
+            },
+            Self::Signed => {
+                let high = high.max(-low);
+                Range { low: -high, high }
+            }
+        };
+        (range.high > 0.0).then_some(range)
+    }
+}
+
+/// The values of a map that are drawn as no heat and as full heat.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// Drawn as 0; so is what lies below.
+    pub low: f32,
+    /// Drawn as 1; so is what lies above. Positive.
+    pub high: f32,
+}
+
+impl Range {
+    /// The heat of a cell, 0..=1. In a range without extent (a flat map by
+    /// [`Scaling::MinMax`]) no cell has more than another: all are 0.
+    #[must_use]
+    pub fn heat(self, cell: f32) -> f32 {
+        let extent = self.high - self.low;
+        if extent > 0.0 {
+            (cell.clamp(self.low, self.high) - self.low) / extent
+        } else {
+            0.0
         }
     }
 }
@@ -57,7 +103,7 @@ pub struct Heatmap {
 
 impl Heatmap {
     /// Heat of a map on a grid of `size` (width, height) over the whole photo, or
-    /// `None` if no cell is positive: there is no evidence to draw.
+    /// `None` if there is no evidence to draw ([`Scaling::range`]).
     #[must_use]
     pub fn new(
         map: &Map,
@@ -65,7 +111,15 @@ impl Heatmap {
         placement: &Placement,
         size: (usize, usize),
     ) -> Option<Self> {
-        let cells = scaled(map, scaling)?;
+        let range = scaling.range(map)?;
+        Some(Self::in_range(map, range, placement, size))
+    }
+
+    /// Heat of a map, drawn in a range of values, on a grid of `size` (width, height) over
+    /// the whole photo.
+    #[must_use]
+    pub fn in_range(map: &Map, range: Range, placement: &Placement, size: (usize, usize)) -> Self {
+        let cells: Vec<f32> = map.cells.iter().map(|cell| range.heat(*cell)).collect();
         let columns = Axis::new(
             size.0,
             placement.photo.0,
@@ -91,13 +145,13 @@ impl Heatmap {
                     .map(|tap| tap.mix(row[tap.low], row[tap.high]))
             })
             .collect();
-        Some(Self {
+        Self {
             size,
             offset: (columns.first, rows.first),
             extent: (width, rows.taps.len()),
             spread,
             rows: rows.taps,
-        })
+        }
     }
 
     /// The heat, 0..=1, of a row of the part with heat.
@@ -153,26 +207,6 @@ impl Heatmap {
     pub fn is_empty(&self) -> bool {
         self.extent.0 == 0 || self.extent.1 == 0
     }
-}
-
-/// ReLU and scaling to 0..=1; `None` without a positive cell.
-fn scaled(map: &Map, scaling: Scaling) -> Option<Vec<f32>> {
-    if !map.has_positive_evidence() {
-        return None;
-    }
-    let high = map.max();
-    let low = match scaling {
-        Scaling::Max => 0.0,
-        Scaling::MinMax => map.min().max(0.0),
-    };
-    let range = high - low;
-    let scale = |cell: f32| (cell.max(0.0) - low) / range;
-    Some(if range > 0.0 {
-        map.cells.iter().map(|&cell| scale(cell)).collect()
-    } else {
-        // min-max of a flat positive map: no cell has more than another.
-        vec![0.0; map.cells.len()]
-    })
 }
 
 /// Between which two cells a grid line lies, and how far.
@@ -278,6 +312,11 @@ mod tests {
         assert_eq!(values[12..], bottom);
     }
 
+    fn scaled(map: &Map, scaling: Scaling) -> Option<Vec<f32>> {
+        let range = scaling.range(map)?;
+        Some(map.cells.iter().map(|cell| range.heat(*cell)).collect())
+    }
+
     #[test]
     fn scaling_rules() {
         let positive = map(1, 3, &[1.0, 2.0, 4.0]);
@@ -295,9 +334,24 @@ mod tests {
     }
 
     #[test]
+    fn signed_heat_has_zero_in_the_middle() {
+        let mixed = map(1, 4, &[-1.0, 0.0, 1.0, 4.0]);
+        assert_eq!(
+            scaled(&mixed, Scaling::Signed).unwrap(),
+            [0.375, 0.5, 0.625, 1.0]
+        );
+        let against = map(1, 3, &[-8.0, -2.0, 0.0]);
+        assert_eq!(
+            scaled(&against, Scaling::Signed).unwrap(),
+            [0.0, 0.375, 0.5]
+        );
+        assert!(scaled(&map(1, 2, &[0.0, 0.0]), Scaling::Signed).is_none());
+    }
+
+    #[test]
     fn no_positive_cell_is_no_heat() {
         let negative = map(2, 2, &[-1.0, -2.0, 0.0, -0.5]);
-        for scaling in Scaling::ALL {
+        for scaling in Scaling::POSITIVE {
             assert!(Heatmap::new(&negative, scaling, &plain(4), (4, 4)).is_none());
         }
     }

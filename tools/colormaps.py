@@ -10,6 +10,6 @@ import matplotlib
 import numpy as np
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "assets" / "colormaps"
-for name in ("turbo", "viridis", "inferno", "magma", "jet"):
+for name in ("turbo", "viridis", "inferno", "magma", "jet", "RdBu_r", "PuOr_r"):
     rgb = matplotlib.colormaps[name](np.arange(256))[:, :3]
     (OUT / f"{name}.rgb").write_bytes(np.round(rgb * 255).astype(np.uint8).tobytes())

@@ -302,22 +302,50 @@ fn look_ui(ui: &mut Ui, look: &mut Look) {
     ui.horizontal(|ui| {
         ui.label("Colours");
         let menu = ComboBox::from_id_salt("colours")
-            .selected_text(look.colormap.name())
+            .selected_text(look.colours().name())
             .show_ui(ui, |ui| {
-                for colormap in Colormap::ALL {
-                    ui.selectable_value(&mut look.colormap, colormap, colormap.name());
+                let (chosen, all) = match look.scaling {
+                    Scaling::Signed => (&mut look.diverging, &Colormap::DIVERGING[..]),
+                    _ => (&mut look.colormap, &Colormap::SEQUENTIAL[..]),
+                };
+                for &colormap in all {
+                    ui.selectable_value(chosen, colormap, colormap.name())
+                        .on_hover_text(colormap.summary());
                 }
             });
         name_widget(ui, &menu.response, "Colours");
     });
     ui.horizontal(|ui| {
-        ui.label("Scaling");
-        for scaling in Scaling::ALL {
-            let meaning = match scaling {
-                Scaling::Max => "Divided by the largest cell: zero stays zero",
-                Scaling::MinMax => "From the smallest to the largest cell, as the grad-cam package draws it: the least evidence is drawn as none",
-            };
-            ui.selectable_value(&mut look.scaling, scaling, scaling.name()).on_hover_text(meaning);
+        ui.label("Evidence");
+        let signed = look.scaling == Scaling::Signed;
+        let positive = ui.selectable_label(!signed, "positive");
+        if positive
+            .on_hover_text("What speaks for the class")
+            .clicked()
+            && signed
+        {
+            look.scaling = Scaling::Max;
         }
+        let both = ui.selectable_label(signed, "signed");
+        if both
+            .on_hover_text("What speaks for the class and what against it; zero in the middle")
+            .clicked()
+        {
+            look.scaling = Scaling::Signed;
+        }
+    });
+    ui.add_enabled_ui(look.scaling != Scaling::Signed, |ui| {
+        ui.horizontal(|ui| {
+            ui.label("Scaling");
+            for scaling in Scaling::POSITIVE {
+                let meaning = match scaling {
+                    Scaling::MinMax => "From the smallest to the largest cell, as the grad-cam package draws it: the least evidence is drawn as none",
+                    _ => "Divided by the largest cell: zero stays zero",
+                };
+                ui.selectable_value(&mut look.scaling, scaling, scaling.name())
+                    .on_hover_text(meaning)
+                    .on_disabled_hover_text("A signed map reaches as far to both sides as its largest cell");
+            }
+        });
     });
 }

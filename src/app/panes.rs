@@ -1,19 +1,20 @@
 //! The panes: the photo and both overlays, under one camera.
 
 use eframe::egui::{
-    self, Align2, Color32, FontId, Painter, Pos2, Rect, RichText, Sense, Stroke, StrokeKind,
-    TextStyle, TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+    self, Align2, Color32, Painter, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle,
+    TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::camera::{Camera, on_photo};
 use super::class_picker::percent;
+use super::colour_bar::{colour_bar_ui, meaning, unit};
 use super::settings::{Side, View};
 use super::state::State;
 use super::textures::{Heat, Place};
 use super::{App, pane_header};
 use crate::analysis::Layer;
-use crate::colormap::Colormap;
 use crate::framing::Placement;
+use crate::heatmap::Scaling;
 use crate::overlay::{self, Opacity};
 use crate::worker::Shown;
 
@@ -23,11 +24,6 @@ const HEADER_HEIGHT: f32 = 38.0;
 pub const BEHIND: Color32 = Color32::from_gray(60);
 /// Points of scrolling that double the size.
 const SCROLL_FOR_DOUBLE: f32 = 250.0;
-/// The colour bar of an overlay pane.
-const COLOUR_BAR: Vec2 = vec2(10.0, 90.0);
-/// Smallest pane that has room for a colour bar.
-const ROOM_FOR_BAR: Vec2 = vec2(150.0, 150.0);
-
 /// What a pane shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pane {
@@ -116,15 +112,26 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
                 dim_unseen(&painter, &shown.analysis.placement, photo_rect);
                 let now = heat.map_or(subject, Heat::subject);
                 let detail = pane_header::detail(&app.state, &shown.analysis, now, heat, subject);
-                match heat.map(|heat| &heat.picture) {
-                    Some(Some((texture, covered))) => {
+                match heat.map(|heat| (heat, &heat.picture)) {
+                    Some((heat, Some((texture, covered)))) => {
                         let at = within(photo_rect, *covered);
                         paint_heat(&painter, texture, at, look.opacity);
-                        colour_bar(&painter, picture, look.colormap);
+                        if let Some(range) = heat.range {
+                            let meaning = meaning(&heat.map, &shown.analysis, now.class);
+                            let how = (side, look.colours());
+                            let what = (range, &*meaning);
+                            colour_bar_ui(ui, &painter, picture, how, what, unit(&heat.map));
+                        }
                     }
-                    Some(None) => {
+                    Some((_, None)) => {
                         let name = shown.analysis.model.labels.name(now.class);
-                        say_ui(ui, picture, format!("No positive evidence for {name}."));
+                        let text = match look.scaling {
+                            Scaling::Signed => format!("No evidence for or against {name}."),
+                            Scaling::Max | Scaling::MinMax => {
+                                format!("No positive evidence for {name}.")
+                            }
+                        };
+                        say_ui(ui, picture, text);
                     }
                     None => {
                         let layer = shown.analysis.model.architecture.layer_name(now.layer);
@@ -293,41 +300,6 @@ fn say_ui(ui: &mut Ui, pane: Rect, text: String) {
     ui.put(
         rect.expand(1.0),
         egui::Label::new(RichText::new(text).color(Color32::WHITE)).wrap(),
-    );
-}
-
-fn colour_bar(painter: &Painter, pane: Rect, colormap: Colormap) {
-    if pane.width() < ROOM_FOR_BAR.x || pane.height() < ROOM_FOR_BAR.y {
-        return;
-    }
-    let table = colormap.table();
-    let bar = Align2::RIGHT_BOTTOM.anchor_size(pane.right_bottom() - vec2(10.0, 24.0), COLOUR_BAR);
-    painter.rect_filled(
-        bar.expand2(vec2(6.0, 18.0)).translate(vec2(-2.0, 0.0)),
-        4.0,
-        Color32::from_black_alpha(150),
-    );
-    let step = bar.height() / 64.0;
-    for index in 0..64u8 {
-        let [r, g, b] = table[usize::from(index) * 4 + 2];
-        let top = bar.bottom() - step * (f32::from(index) + 1.0);
-        let stripe = Rect::from_min_size(pos2(bar.left(), top), vec2(bar.width(), step + 0.5));
-        painter.rect_filled(stripe, 0.0, Color32::from_rgb(r, g, b));
-    }
-    let font = FontId::proportional(10.0);
-    painter.text(
-        bar.center_top() - vec2(2.0, 3.0),
-        Align2::CENTER_BOTTOM,
-        "more",
-        font.clone(),
-        Color32::WHITE,
-    );
-    painter.text(
-        bar.center_bottom() + vec2(-2.0, 3.0),
-        Align2::CENTER_TOP,
-        "less",
-        font,
-        Color32::WHITE,
     );
 }
 

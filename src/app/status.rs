@@ -94,9 +94,9 @@ fn probe_text(app: &App, shown: &Shown, probe: Pos2) -> String {
         let cell = map.cells.get(row * map.width + column)?;
         let method = map.recipe.method;
         let unit = if method.is_in_logits(map.layer) {
-            " logit"
+            logit_share(*cell, map.sum())
         } else {
-            ""
+            String::new()
         };
         let layer = analysis.model.architecture.layer_name(map.layer);
         Some(format!(
@@ -113,6 +113,17 @@ fn probe_text(app: &App, shown: &Shown, probe: Pos2) -> String {
         .filter_map(value)
         .collect();
     format!("{position}{values}")
+}
+
+/// What a cell in logit units is of the logit less its bias, which all cells add up to.
+/// Of a sum that is not positive there are no shares.
+fn logit_share(cell: f32, sum: f32) -> String {
+    if sum > 0.0 {
+        let share = 100.0 * cell / sum;
+        format!(" logit, {share:+.1} % of {sum:.3}")
+    } else {
+        " logit".into()
+    }
 }
 
 /// The last error or message, until it is dismissed or something else is opened.
@@ -141,4 +152,16 @@ fn message_ui(app: &mut App, ui: &mut Ui) {
             });
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::logit_share;
+
+    #[test]
+    fn a_cells_share_is_of_the_logit_less_its_bias() {
+        assert_eq!(logit_share(0.5, 12.5), " logit, +4.0 % of 12.500");
+        assert_eq!(logit_share(-0.25, 12.5), " logit, -2.0 % of 12.500");
+        assert_eq!(logit_share(0.5, -1.0), " logit");
+    }
 }

@@ -13,7 +13,7 @@ use super::state::{State, Subject};
 use crate::analysis::{Analysis, Layer};
 use crate::cam::Map;
 use crate::colormap::Colormap;
-use crate::heatmap::{Heatmap, Scaling};
+use crate::heatmap::{Heatmap, Range, Scaling};
 use crate::overlay;
 use crate::photo::Picture;
 use crate::worker::Shown;
@@ -28,6 +28,8 @@ pub struct Heat {
     /// The colours, and the part of the photo (0..1) that they cover; nothing
     /// where there is no positive evidence.
     pub picture: Option<(TextureHandle, Rect)>,
+    /// The values that the colours stand for.
+    pub range: Option<Range>,
 }
 
 impl Heat {
@@ -112,7 +114,7 @@ impl Textures {
             analysis: analysis.clone(),
             subject,
             scaling: look.scaling,
-            colormap: look.colormap,
+            colormap: look.colours(),
             compared,
         };
         let heat = match kept {
@@ -163,7 +165,8 @@ fn make_heat(
         let shrunk = |side: usize| (side * SMALL_GRID / longest).max(1);
         grid = (shrunk(grid.0), shrunk(grid.1));
     }
-    let heat = Heatmap::new(&map, made_of.scaling, placement, grid);
+    let range = made_of.scaling.range(&map);
+    let heat = range.map(|range| Heatmap::in_range(&map, range, placement, grid));
     let picture = heat.filter(|heat| !heat.is_empty()).map(|heat| {
         let table = made_of.colormap.table();
         let table = table.map(|[r, g, b]| Color32::from_rgb(r, g, b));
@@ -176,6 +179,7 @@ fn make_heat(
         likeness: reference.and_then(|reference| map.correlation(reference)),
         map,
         picture,
+        range,
         made_of,
     }
 }

@@ -149,10 +149,12 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     report.timings_ms.repeats = arguments.repeat;
     if let Some(out) = &arguments.out {
         let started = Instant::now();
+        let usual = Look::default();
         let look = Look {
             opacity: arguments.opacity,
-            colormap: arguments.colormap,
             scaling: arguments.scale,
+            colormap: arguments.colormap.unwrap_or(usual.colormap),
+            diverging: arguments.colormap.unwrap_or(usual.diverging),
         };
         let picture = export::compose(&photo, &analysis, &maps, look);
         report.timings_ms.render = milliseconds(started.elapsed());

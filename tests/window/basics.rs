@@ -22,6 +22,17 @@ fn the_start_screen_says_what_to_do_and_a_sample_opens() {
     harness.check_accessibility();
 }
 
+/// Where the photo of the command line can't be read, the samples are offered with their
+/// pictures as on any start.
+#[test]
+fn samples_are_offered_after_a_photo_that_is_not_there() {
+    let mut harness = window(&["assets/samples/no-such-photo.png"]);
+    wait(&mut harness, "the thumbnails", |app| {
+        app.state().samples.iter().all(Option::is_some)
+    });
+    harness.get_by_label_contains("Can't read no-such-photo.png");
+}
+
 #[test]
 fn the_window_says_which_model_runs_and_how_good_it_is() {
     let harness = cat();
@@ -394,4 +405,53 @@ fn settings_are_stored_and_taken_over() {
     // And preprocessing that was chosen for that model is not the stored one's.
     assert_eq!(stored.preprocess, PreprocessChoice::Model);
     assert_eq!(stored.view, View::Single(Side::Right));
+}
+
+/// A signed map has its own colours and a bar from below to above zero, in logit units that
+/// add up to the logit less its bias.
+#[test]
+fn a_signed_map_says_what_its_colours_stand_for() {
+    let mut harness = cat();
+    let top = analysis(&harness).top();
+    let bars = harness.query_all_by_label_contains("Colours from 0 to ");
+    assert_eq!(bars.count(), 2);
+    harness.get_by_label("signed").click();
+    harness.run_steps(3);
+    assert_eq!(
+        harness.state().state().settings.look.scaling,
+        Scaling::Signed
+    );
+    let answer = analysis(&harness);
+    let map = camlens::cam::explain(Method::GradCam, &answer.evidence(top));
+    let (logit, sum) = (answer.logit(top), map.sum());
+    let meaning = format!(
+        "logit − bias = {logit:.3} − ({:.3}) = {sum:.3}.",
+        logit - sum
+    );
+    harness.get_by_label_contains(&meaning);
+    let reaches = map.max().max(-map.min());
+    harness.get_by_label_contains(&format!(
+        "Colours from −{reaches:.3} to +{reaches:.3} logit."
+    ));
+    // Grad-CAM++ is no share of the logit, and says so.
+    harness.get_by_label_contains(" relative. Relative units");
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Colours")
+        .click();
+    harness.run_steps(2);
+    harness.get_by_label("puor").click();
+    harness.run_steps(2);
+    let look = harness.state().state().settings.look;
+    assert_eq!(
+        (look.colours(), look.colormap),
+        (Colormap::PuOr, Colormap::Turbo)
+    );
+    harness.get_by_label("positive").click();
+    harness.run_steps(2);
+    let look = harness.state().state().settings.look;
+    assert_eq!(
+        (look.colours(), look.scaling),
+        (Colormap::Turbo, Scaling::Max)
+    );
+    harness.check_accessibility();
 }
