@@ -14,6 +14,7 @@ mod model_panel;
 mod pane_header;
 mod panes;
 mod photo_texture;
+mod scales;
 mod settings;
 mod start_screen;
 mod state;
@@ -324,10 +325,20 @@ impl App {
         let analysis = &shown.analysis;
         let sides = self.state.settings.view.sides().iter();
         let maps = sides.map(|&side| self.state.map(analysis, self.state.subject(side, analysis)));
-        match maps.collect() {
-            Some(maps) => self
-                .errands
-                .export(shown, maps, self.state.settings.look, path),
+        match maps.collect::<Option<Vec<_>>>() {
+            Some(maps) => {
+                let look = self.state.settings.look;
+                let range = |side| {
+                    let subject = self.state.subject(side, analysis);
+                    self.state.scales.held(analysis, subject, look.scaling)
+                };
+                let sides = self.state.settings.view.sides().iter();
+                let ranges = maps.iter().zip(sides.copied());
+                let ranges =
+                    ranges.map(|(map, side)| scales::range(map, look.scaling, range(side)));
+                let ranges = ranges.collect();
+                self.errands.export(shown, maps, ranges, look, path);
+            }
             None => {
                 self.state.error =
                     Some("The maps are not ready yet. Export them once they are on screen.".into());

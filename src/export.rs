@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::Analysis;
 use crate::cam::Map;
 use crate::colormap::Colormap;
-use crate::heatmap::{Heatmap, Scaling};
+use crate::heatmap::{Heatmap, Range, Scaling};
 use crate::overlay::{self, Opacity};
 use crate::photo::{Photo, Picture};
 
@@ -51,14 +51,23 @@ impl Look {
     }
 }
 
-/// The photo with each map over it, side by side if there are several. A map
-/// without positive evidence leaves the photo bare.
+/// The photo with each map over it, drawn in its range, side by side if there are several.
+/// Where there is no range (no evidence to draw) the photo stays bare.
 #[must_use]
-pub fn compose(photo: &Photo, analysis: &Analysis, maps: &[Map], look: Look) -> Picture {
+pub fn compose(
+    photo: &Photo,
+    analysis: &Analysis,
+    maps: &[Map],
+    ranges: &[Option<Range>],
+    look: Look,
+) -> Picture {
     let size = (photo.width, photo.height);
     let placement = &analysis.placement;
-    let heat = |map| Heatmap::new(map, look.scaling, placement, size);
-    let heats: Vec<Option<Heatmap>> = maps.iter().map(heat).collect();
+    let heats: Vec<Option<Heatmap>> = maps
+        .iter()
+        .zip(ranges)
+        .map(|(map, range)| range.map(|range| Heatmap::in_range(map, range, placement, size)))
+        .collect();
     let heats: Vec<Option<&Heatmap>> = heats.iter().map(Option::as_ref).collect();
     overlay::side_by_side(photo, placement, &heats, look.colours(), look.opacity)
 }

@@ -1,7 +1,8 @@
 //! The colour bar of a map pane: which values its colours stand for, and what they mean.
 
 use eframe::egui::{
-    Align2, Color32, FontId, Painter, Rect, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
+    self, Align2, Color32, FontId, Painter, Pos2, Rect, Role, Sense, Stroke, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
 };
 
 use super::settings::Side;
@@ -14,58 +15,129 @@ use crate::labels::ClassId;
 /// The bar itself.
 const BAR: Vec2 = vec2(10.0, 90.0);
 /// Room for the numbers beside it, and for the unit above it.
-const NUMBERS: Vec2 = vec2(44.0, 16.0);
+const NUMBERS: Vec2 = vec2(48.0, 16.0);
 const MARGIN: f32 = 6.0;
+/// The lock beside the unit.
+const LOCK: Vec2 = vec2(18.0, 16.0);
 /// Smallest pane that has room for it.
 const ROOM: Vec2 = vec2(120.0, 132.0);
 
+/// What a bar shows.
+pub struct Bar<'a> {
+    /// Its pane.
+    pub side: Side,
+    /// The colours.
+    pub colormap: Colormap,
+    /// The values that they stand for.
+    pub range: Range,
+    /// Whether the user holds that range.
+    pub held: bool,
+    /// The map that is drawn.
+    pub map: &'a Map,
+    /// What its values are.
+    pub meaning: String,
+}
+
 /// Draws the bar of a map into the corner of its pane; hovering over it tells what the
-/// numbers mean.
-pub fn colour_bar_ui(
-    ui: &Ui,
-    painter: &Painter,
-    pane: Rect,
-    (side, colormap): (Side, Colormap),
-    (range, meaning): (Range, &str),
-    unit: &str,
-) {
+/// numbers mean. Whether its lock was clicked.
+pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> bool {
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
-        return;
+        return false;
     }
+    let Bar {
+        side,
+        range,
+        map,
+        meaning,
+        ..
+    } = bar;
+    let unit = unit(map);
     let size = vec2(
         NUMBERS.x + BAR.x + 3.0 * MARGIN,
         NUMBERS.y + BAR.y + 3.0 * MARGIN,
     );
     let area = Align2::RIGHT_BOTTOM.anchor_size(pane.right_bottom() - vec2(8.0, 8.0), size);
     painter.rect_filled(area, 4.0, Color32::from_black_alpha(170));
-    let bar =
+    let stripe =
         Align2::RIGHT_BOTTOM.anchor_size(area.right_bottom() - Vec2::splat(1.5 * MARGIN), BAR);
-    stripes(painter, bar, colormap);
+    stripes(painter, stripe, bar.colormap);
     let font = FontId::proportional(10.0);
-    let place = pos2(bar.right(), area.top() + MARGIN);
+    let place = pos2(stripe.right(), area.top() + MARGIN);
     painter.text(place, Align2::RIGHT_TOP, unit, font.clone(), Color32::WHITE);
-    let signed = range.low < 0.0;
-    for share in [0.0, 0.5, 1.0] {
-        let value = range.low + (range.high - range.low) * share;
-        let at = pos2(bar.left() - 4.0, bar.bottom() - bar.height() * share);
-        let text = number(value, signed);
+    let numbers = ends(*range, map);
+    for (share, text) in [0.0, 0.5, 1.0].into_iter().zip(&numbers) {
+        let at = pos2(
+            stripe.left() - 4.0,
+            stripe.bottom() - stripe.height() * share,
+        );
         painter.text(at, Align2::RIGHT_CENTER, text, font.clone(), Color32::WHITE);
     }
     let id = ui.scope_id().with(("colour bar", side));
     let response = ui.interact(area, id, Sense::hover());
     response.widget_info(|| {
-        let (low, high) = (number(range.low, signed), number(range.high, signed));
-        WidgetInfo::labeled(
-            Role::Label,
-            true,
-            format!("Colours from {low} to {high} {unit}. {meaning}"),
-        )
+        let [low, _, high] = &numbers;
+        let label = format!("Colours from {low} to {high} {unit}. {meaning}");
+        WidgetInfo::labeled(Role::Label, true, label)
     });
     response.on_hover_text(meaning);
+    lock_ui(ui, painter, area, bar)
+}
+
+/// The lock that holds the range.
+fn lock_ui(ui: &mut Ui, painter: &Painter, area: Rect, bar: &Bar) -> bool {
+    let place = Rect::from_min_size(area.min + Vec2::splat(3.0), LOCK);
+    let response = ui.put(place, egui::Button::selectable(bar.held, ""));
+    padlock(painter, place.center(), bar.held);
+    let pane = match bar.side {
+        Side::Left => "left",
+        Side::Right => "right",
+    };
+    response.widget_info(|| {
+        let label = format!("Hold the range of the {pane} map");
+        WidgetInfo::selected(Role::Button, true, bar.held, label)
+    });
+    let hint = if bar.held {
+        "The range is held. Click to give each map its own again"
+    } else {
+        "Hold this range: maps in the same unit, of other classes and photos and in both panes, are drawn in it and can be compared"
+    };
+    response.on_hover_text(hint).clicked()
+}
+
+/// A padlock, shut or open: egui's fonts have none.
+fn padlock(painter: &Painter, centre: Pos2, shut: bool) {
+    let stroke = Stroke::new(1.5, Color32::WHITE);
+    let body = Rect::from_center_size(centre + vec2(0.0, 2.5), vec2(9.0, 6.0));
+    painter.rect_filled(body, 1.0, Color32::WHITE);
+    // The shackle: two legs and half a circle; an open one stands beside the body.
+    let middle = centre + vec2(if shut { 0.0 } else { 5.0 }, -2.0);
+    let bow = (0..=8u8).map(|step| {
+        let angle = std::f32::consts::PI * (1.0 + f32::from(step) / 8.0);
+        middle + 2.8 * Vec2::angled(angle)
+    });
+    let leg = |side: f32| middle + vec2(2.8 * side, 2.0);
+    let line = std::iter::once(leg(-1.0)).chain(bow).chain([leg(1.0)]);
+    painter.line(line.collect(), stroke);
+}
+
+/// The numbers at the lower end, the middle and the upper end. Where the map goes beyond
+/// a held range they say so.
+fn ends(range: Range, map: &Map) -> [String; 3] {
+    let signed = range.low < 0.0;
+    let [low, middle, high] =
+        [0.0, 0.5, 1.0].map(|share| number(range.low + (range.high - range.low) * share, signed));
+    // Below a range that begins at zero all is drawn as zero.
+    let below = if signed && map.min() < range.low {
+        "≤"
+    } else {
+        ""
+    };
+    let above = if map.max() > range.high { "≥" } else { "" };
+    [format!("{below}{low}"), middle, format!("{above}{high}")]
 }
 
 /// The unit of a map's values, in a word.
-pub fn unit(map: &Map) -> &'static str {
+fn unit(map: &Map) -> &'static str {
     if map.recipe.method.is_in_logits(map.layer) {
         "logit"
     } else {

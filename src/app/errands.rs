@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::cam::Map;
 use crate::export::{self, Look};
+use crate::heatmap::Range;
 use crate::model::device::{self, DeviceStatus};
 use crate::photo;
 use crate::worker::{Shown, Wake};
@@ -93,10 +94,17 @@ impl Errands {
     }
 
     /// Composes overlays at full size and writes them as PNG.
-    pub fn export(&self, shown: &Shown, maps: Vec<Map>, look: Look, path: PathBuf) {
+    pub fn export(
+        &self,
+        shown: &Shown,
+        maps: Vec<Map>,
+        ranges: Vec<Option<Range>>,
+        look: Look,
+        path: PathBuf,
+    ) {
         let (photo, analysis) = (shown.photo.clone(), shown.analysis.clone());
         self.spawn("camlens-export", move || {
-            let picture = export::compose(&photo, &analysis, &maps, look);
+            let picture = export::compose(&photo, &analysis, &maps, &ranges, look);
             let written = export::write_png(&picture, &path, photo.path.as_deref());
             Outcome::Exported(written.map(|()| path).map_err(|error| error.to_string()))
         });

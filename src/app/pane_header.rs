@@ -44,6 +44,9 @@ pub fn detail(
     if now.recipe.variant != Variant::Eq19 {
         parts.push(format!("formula: {}", now.recipe.variant.id()));
     }
+    if heat.is_some_and(Heat::is_held) {
+        parts.push("range held".into());
+    }
     match heat.and_then(|heat| heat.likeness) {
         // Grad-CAM++ hardly depends on the class: whoever asks about another
         // class must see that.

@@ -7,7 +7,7 @@ use eframe::egui::{
 
 use super::camera::{Camera, on_photo};
 use super::class_picker::percent;
-use super::colour_bar::{colour_bar_ui, meaning, unit};
+use super::colour_bar::{Bar, colour_bar_ui, meaning};
 use super::settings::{Side, View};
 use super::state::State;
 use super::textures::{Heat, Place};
@@ -88,7 +88,6 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
         photo.look_closer(ui.ctx(), picture, photo_rect);
     }
     let photo = photo.clone();
-    let look = app.state.settings.look;
     for (pane, place) in panes.iter().zip(&places) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
         let header = place.with_max_y(picture.top());
@@ -103,44 +102,7 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
                 outline_seen(&painter, &shown.analysis.placement, photo_rect);
                 header_ui(ui, header, "Photo", &shown.photo.name);
             }
-            Pane::Overlay(side) => {
-                let subject = app.state.subject(side, &shown.analysis);
-                let place = Place::Pane(side);
-                let heat = app
-                    .textures
-                    .heat(ui.ctx(), &app.state, &shown, place, subject);
-                dim_unseen(&painter, &shown.analysis.placement, photo_rect);
-                let now = heat.map_or(subject, Heat::subject);
-                let detail = pane_header::detail(&app.state, &shown.analysis, now, heat, subject);
-                match heat.map(|heat| (heat, &heat.picture)) {
-                    Some((heat, Some((texture, covered)))) => {
-                        let at = within(photo_rect, *covered);
-                        paint_heat(&painter, texture, at, look.opacity);
-                        if let Some(range) = heat.range {
-                            let meaning = meaning(&heat.map, &shown.analysis, now.class);
-                            let how = (side, look.colours());
-                            let what = (range, &*meaning);
-                            colour_bar_ui(ui, &painter, picture, how, what, unit(&heat.map));
-                        }
-                    }
-                    Some((_, None)) => {
-                        let name = shown.analysis.model.labels.name(now.class);
-                        let text = match look.scaling {
-                            Scaling::Signed => format!("No evidence for or against {name}."),
-                            Scaling::Max | Scaling::MinMax => {
-                                format!("No positive evidence for {name}.")
-                            }
-                        };
-                        say_ui(ui, picture, text);
-                    }
-                    None => {
-                        let layer = shown.analysis.model.architecture.layer_name(now.layer);
-                        say_ui(ui, picture, format!("The map at {layer} is being made…"));
-                    }
-                }
-                let title = pane_header::title(&shown.analysis, now);
-                pane_header::menu_ui(app, ui, header, side, &shown.analysis, (&title, &detail));
-            }
+            Pane::Overlay(side) => overlay_ui(app, ui, &shown, side, (header, picture)),
         }
         if let Some(probe) = app.probe {
             cross(
@@ -149,6 +111,67 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
             );
         }
     }
+}
+
+/// A photo with a map over it, its colour bar and its header.
+fn overlay_ui(
+    app: &mut App,
+    ui: &mut Ui,
+    shown: &Shown,
+    side: Side,
+    (header, picture): (Rect, Rect),
+) {
+    let analysis = &shown.analysis;
+    let look = app.state.settings.look;
+    let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
+    let photo_rect = app.camera.photo_rect(picture, photo_size);
+    let painter = &ui
+        .painter()
+        .with_clip_rect(picture.intersect(ui.clip_rect()));
+    let subject = app.state.subject(side, analysis);
+    let place = Place::Pane(side);
+    let heat = app
+        .textures
+        .heat(ui.ctx(), &app.state, shown, place, subject);
+    dim_unseen(painter, &analysis.placement, photo_rect);
+    let now = heat.map_or(subject, Heat::subject);
+    let detail = pane_header::detail(&app.state, analysis, now, heat, subject);
+    match heat.map(|heat| (heat, &heat.picture)) {
+        Some((heat, Some((texture, covered)))) => {
+            let at = within(photo_rect, *covered);
+            paint_heat(painter, texture, at, look.opacity);
+            if let Some(range) = heat.range {
+                let bar = Bar {
+                    side,
+                    colormap: look.colours(),
+                    range,
+                    held: heat.is_held(),
+                    map: &heat.map,
+                    meaning: meaning(&heat.map, analysis, now.class),
+                };
+                if colour_bar_ui(ui, painter, picture, &bar) {
+                    let scales = &mut app.state.scales;
+                    scales.toggle(analysis, now, look.scaling, range);
+                }
+            }
+        }
+        Some((_, None)) => {
+            let name = analysis.model.labels.name(now.class);
+            let text = match look.scaling {
+                Scaling::Signed => format!("No evidence for or against {name}."),
+                Scaling::Max | Scaling::MinMax => {
+                    format!("No positive evidence for {name}.")
+                }
+            };
+            say_ui(ui, picture, text);
+        }
+        None => {
+            let layer = analysis.model.architecture.layer_name(now.layer);
+            say_ui(ui, picture, format!("The map at {layer} is being made…"));
+        }
+    }
+    let title = pane_header::title(analysis, now);
+    pane_header::menu_ui(app, ui, header, side, analysis, (&title, &detail));
 }
 
 /// A whole texture.

@@ -1,6 +1,7 @@
 //! What the window knows, without egui: settings, photos, and the latest answer.
 
 use super::layer_book::LayerBook;
+use super::scales::Scales;
 use super::settings::{ClassOrder, Settings, Side};
 use super::start_screen::SAMPLES;
 use crate::analysis::{Analysis, Layer};
@@ -118,6 +119,8 @@ pub struct State {
     pub current: Option<u64>,
     /// The latest answer.
     pub latest: Latest,
+    /// Ranges that are held.
+    pub(super) scales: Scales,
     /// The model that runs.
     pub model: Option<RunningModel>,
     /// How many bytes of how many of its weights are read, while it is loaded.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use eframe::egui::{Color32, ColorImage, Context, Pos2, Rect, TextureHandle, TextureOptions, pos2};
 
 use super::photo_texture::PhotoTexture;
+use super::scales;
 use super::settings::Side;
 use super::state::{State, Subject};
 use crate::analysis::{Analysis, Layer};
@@ -33,6 +34,11 @@ pub struct Heat {
 }
 
 impl Heat {
+    /// Whether its range is held.
+    pub fn is_held(&self) -> bool {
+        self.made_of.held.is_some()
+    }
+
     /// What it shows.
     pub fn subject(&self) -> Subject {
         self.made_of.subject
@@ -43,6 +49,7 @@ struct Ingredients {
     analysis: Arc<Analysis>,
     subject: Subject,
     scaling: Scaling,
+    held: Option<Range>,
     colormap: Colormap,
     /// Whether the map of the top class was there to compare with.
     compared: bool,
@@ -53,6 +60,7 @@ impl Ingredients {
         Arc::ptr_eq(&self.analysis, &other.analysis)
             && self.subject == other.subject
             && self.scaling == other.scaling
+            && self.held == other.held
             && self.colormap == other.colormap
             && self.compared == other.compared
     }
@@ -114,6 +122,10 @@ impl Textures {
             analysis: analysis.clone(),
             subject,
             scaling: look.scaling,
+            held: match place {
+                Place::Pane(_) => state.scales.held(analysis, subject, look.scaling),
+                Place::Small(_) => None,
+            },
             colormap: look.colours(),
             compared,
         };
@@ -165,7 +177,7 @@ fn make_heat(
         let shrunk = |side: usize| (side * SMALL_GRID / longest).max(1);
         grid = (shrunk(grid.0), shrunk(grid.1));
     }
-    let range = made_of.scaling.range(&map);
+    let range = scales::range(&map, made_of.scaling, made_of.held);
     let heat = range.map(|range| Heatmap::in_range(&map, range, placement, grid));
     let picture = heat.filter(|heat| !heat.is_empty()).map(|heat| {
         let table = made_of.colormap.table();

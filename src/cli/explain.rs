@@ -156,7 +156,8 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
             colormap: arguments.colormap.unwrap_or(usual.colormap),
             diverging: arguments.colormap.unwrap_or(usual.diverging),
         };
-        let picture = export::compose(&photo, &analysis, &maps, look);
+        let ranges: Vec<_> = maps.iter().map(|map| look.scaling.range(map)).collect();
+        let picture = export::compose(&photo, &analysis, &maps, &ranges, look);
         report.timings_ms.render = milliseconds(started.elapsed());
         export::write_png(&picture, out, Some(&arguments.photo))?;
     }

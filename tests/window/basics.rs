@@ -455,3 +455,35 @@ fn a_signed_map_says_what_its_colours_stand_for() {
     );
     harness.check_accessibility();
 }
+
+/// A held range stays while classes and photos change, and in every pane whose unit is the
+/// same; a map that goes beyond it says so.
+#[test]
+fn a_held_range_stays_for_all_maps_of_its_unit() {
+    let mut harness = cat();
+    let analysis = analysis(&harness);
+    let highest = |class| camlens::cam::explain(Method::GradCam, &analysis.evidence(class)).max();
+    let own = |class| format!("Colours from 0 to {:.3} logit", highest(class));
+    let lock = "Hold the range of the left map";
+    harness.get_by_label_contains(&own(analysis.top()));
+    harness.get_by_label(lock).click();
+    harness.run_steps(3);
+    harness.get_by_label_contains("range held");
+
+    let second = analysis.ranking[1];
+    harness
+        .get_by_role_and_label(Role::RadioButton, "tiger cat 18 %")
+        .click();
+    harness.run_steps(3);
+    let beyond = highest(second) > highest(analysis.top());
+    let (held, sign) = (highest(analysis.top()), if beyond { "≥" } else { "" });
+    harness.get_by_label_contains(&format!("Colours from 0 to {sign}{held:.3} logit"));
+    // Grad-CAM++ has another unit, whose range is its own.
+    assert_eq!(harness.query_all_by_label_contains("range held").count(), 1);
+
+    harness.get_by_label(lock).click();
+    harness.run_steps(3);
+    harness.get_by_label_contains(&own(second));
+    assert_eq!(harness.query_all_by_label_contains("range held").count(), 0);
+    harness.check_accessibility();
+}
