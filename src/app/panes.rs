@@ -141,9 +141,11 @@ fn overlay_ui(
             let at = within(photo_rect, *covered);
             paint_heat(painter, texture, at, look.opacity);
             if let Some(range) = heat.range {
+                // As it was made: a newer look may still wait for its map.
+                let (colormap, scaling) = heat.look();
                 let bar = Bar {
                     side,
-                    colormap: look.colours(),
+                    colormap,
                     range,
                     held: heat.is_held(),
                     map: &heat.map,
@@ -151,7 +153,7 @@ fn overlay_ui(
                 };
                 if colour_bar_ui(ui, painter, picture, &bar) {
                     let scales = &mut app.state.scales;
-                    scales.toggle(analysis, now, look.scaling, range);
+                    scales.toggle(analysis, now, scaling, range);
                 }
             }
         }

@@ -39,6 +39,11 @@ impl Heat {
         self.made_of.held.is_some()
     }
 
+    /// Its colours, and how cells became them.
+    pub fn look(&self) -> (Colormap, Scaling) {
+        (self.made_of.colormap, self.made_of.scaling)
+    }
+
     /// What it shows.
     pub fn subject(&self) -> Subject {
         self.made_of.subject
