@@ -323,22 +323,17 @@ impl App {
             return;
         };
         let analysis = &shown.analysis;
-        let sides = self.state.settings.view.sides().iter();
-        let maps = sides.map(|&side| self.state.map(analysis, self.state.subject(side, analysis)));
-        match maps.collect::<Option<Vec<_>>>() {
-            Some(maps) => {
-                let look = self.state.settings.look;
-                let range = |side| {
-                    let subject = self.state.subject(side, analysis);
-                    self.state.scales.held(analysis, subject, look.scaling)
-                };
-                let sides = self.state.settings.view.sides().iter();
-                let ranges = maps.iter().zip(sides.copied());
-                let ranges =
-                    ranges.map(|(map, side)| scales::range(map, look.scaling, range(side)));
-                let ranges = ranges.collect();
-                self.errands.export(shown, maps, ranges, look, path);
-            }
+        let look = self.state.settings.look;
+        // Each in the range in which its pane draws it.
+        let map = |&side: &Side| {
+            let subject = self.state.subject(side, analysis);
+            let map = self.state.map(analysis, subject)?;
+            let held = self.state.scales.held(analysis, subject, look.scaling);
+            let range = scales::range(&map, look.scaling, held);
+            Some((map, range))
+        };
+        match self.state.settings.view.sides().iter().map(map).collect() {
+            Some(maps) => self.errands.export(shown, maps, look, path),
             None => {
                 self.state.error =
                     Some("The maps are not ready yet. Export them once they are on screen.".into());

@@ -171,6 +171,17 @@ pub struct Map {
 }
 
 impl Map {
+    /// What the cells are in: `logit`, or `relative` where they are only comparable within
+    /// the map.
+    #[must_use]
+    pub fn unit(&self) -> &'static str {
+        if self.recipe.method.is_in_logits(self.layer) {
+            "logit"
+        } else {
+            "relative"
+        }
+    }
+
     /// The smallest cell.
     #[must_use]
     pub fn min(&self) -> f32 {

@@ -80,12 +80,6 @@ impl Colormap {
         }
     }
 
-    /// Whether its middle is meant to be zero.
-    #[must_use]
-    pub fn is_diverging(self) -> bool {
-        Self::DIVERGING.contains(&self)
-    }
-
     /// The 256 colours, from least to most.
     #[must_use]
     pub fn table(self) -> [[u8; 3]; 256] {

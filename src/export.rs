@@ -57,15 +57,13 @@ impl Look {
 pub fn compose(
     photo: &Photo,
     analysis: &Analysis,
-    maps: &[Map],
-    ranges: &[Option<Range>],
+    maps: &[(&Map, Option<Range>)],
     look: Look,
 ) -> Picture {
     let size = (photo.width, photo.height);
     let placement = &analysis.placement;
     let heats: Vec<Option<Heatmap>> = maps
         .iter()
-        .zip(ranges)
         .map(|(map, range)| range.map(|range| Heatmap::in_range(map, range, placement, size)))
         .collect();
     let heats: Vec<Option<&Heatmap>> = heats.iter().map(Option::as_ref).collect();

@@ -62,7 +62,7 @@ impl Scaling {
 }
 
 /// The values of a map that are drawn as no heat and as full heat.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// Drawn as 0; so is what lies below.
     pub low: f32,

@@ -288,7 +288,7 @@ impl Photo {
     }
 
     /// The photo at most `max_side` pixels on its longer side,
-    /// for thumbnails and for screens with small textures.
+    /// for thumbnails.
     /// Never enlarged; what the network sees comes from [`crate::framing`].
     #[must_use]
     pub fn scaled_down(&self, max_side: usize) -> Picture {

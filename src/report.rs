@@ -257,11 +257,7 @@ impl MapReport {
             method: map.recipe.method.id(),
             variant: (map.recipe.method == Method::GradCamPlusPlus)
                 .then(|| map.recipe.variant.id()),
-            unit: if map.recipe.method.is_in_logits(map.layer) {
-                "logit"
-            } else {
-                "relative"
-            },
+            unit: map.unit(),
             height: map.height,
             width: map.width,
             min: map.min(),

@@ -34,8 +34,10 @@ pub struct Bar<'a> {
     pub held: bool,
     /// The map that is drawn.
     pub map: &'a Map,
-    /// What its values are.
-    pub meaning: String,
+    /// Its class.
+    pub class: ClassId,
+    /// What it explains.
+    pub analysis: &'a Analysis,
 }
 
 /// Draws the bar of a map into the corner of its pane; hovering over it tells what the
@@ -45,13 +47,9 @@ pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> b
         return false;
     }
     let Bar {
-        side,
-        range,
-        map,
-        meaning,
-        ..
+        side, range, map, ..
     } = bar;
-    let unit = unit(map);
+    let unit = map.unit();
     let size = vec2(
         NUMBERS.x + BAR.x + 3.0 * MARGIN,
         NUMBERS.y + BAR.y + 3.0 * MARGIN,
@@ -76,10 +74,11 @@ pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> b
     let response = ui.interact(area, id, Sense::hover());
     response.widget_info(|| {
         let [low, _, high] = &numbers;
+        let meaning = meaning(bar);
         let label = format!("Colours from {low} to {high} {unit}. {meaning}");
         WidgetInfo::labeled(Role::Label, true, label)
     });
-    response.on_hover_text(meaning);
+    response.on_hover_ui(|ui| _ = ui.label(meaning(bar)));
     lock_ui(ui, painter, area, bar)
 }
 
@@ -88,10 +87,7 @@ fn lock_ui(ui: &mut Ui, painter: &Painter, area: Rect, bar: &Bar) -> bool {
     let place = Rect::from_min_size(area.min + Vec2::splat(3.0), LOCK);
     let response = ui.put(place, egui::Button::selectable(bar.held, ""));
     padlock(painter, place.center(), bar.held);
-    let pane = match bar.side {
-        Side::Left => "left",
-        Side::Right => "right",
-    };
+    let pane = bar.side.name();
     response.widget_info(|| {
         let label = format!("Hold the range of the {pane} map");
         WidgetInfo::selected(Role::Button, true, bar.held, label)
@@ -136,17 +132,14 @@ fn ends(range: Range, map: &Map) -> [String; 3] {
     [format!("{below}{low}"), middle, format!("{above}{high}")]
 }
 
-/// The unit of a map's values, in a word.
-fn unit(map: &Map) -> &'static str {
-    if map.recipe.method.is_in_logits(map.layer) {
-        "logit"
-    } else {
-        "relative"
-    }
-}
-
 /// What a map's values are.
-pub fn meaning(map: &Map, analysis: &Analysis, class: ClassId) -> String {
+fn meaning(bar: &Bar) -> String {
+    let Bar {
+        map,
+        class,
+        analysis,
+        ..
+    } = *bar;
     let name = analysis.model.labels.name(class);
     if map.recipe.method.is_in_logits(map.layer) {
         let (sum, logit) = (map.sum(), analysis.logit(class));

@@ -97,14 +97,14 @@ impl Errands {
     pub fn export(
         &self,
         shown: &Shown,
-        maps: Vec<Map>,
-        ranges: Vec<Option<Range>>,
+        maps: Vec<(Map, Option<Range>)>,
         look: Look,
         path: PathBuf,
     ) {
         let (photo, analysis) = (shown.photo.clone(), shown.analysis.clone());
         self.spawn("camlens-export", move || {
-            let picture = export::compose(&photo, &analysis, &maps, &ranges, look);
+            let maps: Vec<_> = maps.iter().map(|(map, range)| (map, *range)).collect();
+            let picture = export::compose(&photo, &analysis, &maps, look);
             let written = export::write_png(&picture, &path, photo.path.as_deref());
             Outcome::Exported(written.map(|()| path).map_err(|error| error.to_string()))
         });

@@ -107,10 +107,7 @@ pub fn menu_ui(
             ui.radio_value(held, Some(hold), format!("Hold {} here", labels.name(hold)))
                 .on_hover_text("Choose another class on the left, and compare");
         });
-        let place = match side {
-            Side::Left => "left",
-            Side::Right => "right",
-        };
+        let place = side.name();
         response.widget_info(|| {
             WidgetInfo::labeled(
                 egui::Role::Button,

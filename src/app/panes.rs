@@ -7,7 +7,7 @@ use eframe::egui::{
 
 use super::camera::{Camera, on_photo};
 use super::class_picker::percent;
-use super::colour_bar::{Bar, colour_bar_ui, meaning};
+use super::colour_bar::{Bar, colour_bar_ui};
 use super::settings::{Side, View};
 use super::state::State;
 use super::textures::{Heat, Place};
@@ -149,7 +149,8 @@ fn overlay_ui(
                     range,
                     held: heat.is_held(),
                     map: &heat.map,
-                    meaning: meaning(&heat.map, analysis, now.class),
+                    class: now.class,
+                    analysis,
                 };
                 if colour_bar_ui(ui, painter, picture, &bar) {
                     let scales = &mut app.state.scales;

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    Color32, ColorImage, Context, Painter, Pos2, Rect, TextureFilter, TextureHandle,
-    TextureOptions, Vec2, pos2, vec2,
+    Color32, Context, Painter, Pos2, Rect, TextureFilter, TextureHandle, TextureOptions, Vec2,
+    pos2, vec2,
 };
 
 use super::panes::within;
@@ -49,15 +49,6 @@ impl PhotoTexture {
             Some(overview) if overview.width.max(overview.height) <= most => {
                 load(ctx, &overview, area, step)
             }
-            _ if step == 1 => Part {
-                texture: ctx.load_texture(
-                    "photo",
-                    ColorImage::from_rgb([photo.width, photo.height], &photo.rgb),
-                    OPTIONS,
-                ),
-                area,
-                step,
-            },
             _ => load(ctx, &photo.part(area, step), area, step),
         };
         Self {

@@ -25,6 +25,15 @@ impl Side {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
 
+    /// The name for the user.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Right => "right",
+        }
+    }
+
     /// 0 or 1.
     #[must_use]
     pub fn index(self) -> usize {

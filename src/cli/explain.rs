@@ -156,8 +156,9 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
             colormap: arguments.colormap.unwrap_or(usual.colormap),
             diverging: arguments.colormap.unwrap_or(usual.diverging),
         };
-        let ranges: Vec<_> = maps.iter().map(|map| look.scaling.range(map)).collect();
-        let picture = export::compose(&photo, &analysis, &maps, &ranges, look);
+        let drawn = maps.iter().map(|map| (map, look.scaling.range(map)));
+        let drawn: Vec<_> = drawn.collect();
+        let picture = export::compose(&photo, &analysis, &drawn, look);
         report.timings_ms.render = milliseconds(started.elapsed());
         export::write_png(&picture, out, Some(&arguments.photo))?;
     }
