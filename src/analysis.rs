@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::framing::{Framing, Placement};
 use crate::labels::ClassId;
 use crate::model::ModelInfo;
+use crate::model::cpu::Precision;
 use crate::model::preprocessing::Preprocessing;
 
 /// A target layer: where a map is taken. Networks have their own names for them
@@ -178,6 +179,8 @@ pub struct Analysis {
     pub model: Arc<ModelInfo>,
     /// The device that it ran on, as shown: "CPU", "CUDA 0".
     pub device: String,
+    /// How the CPU added up.
+    pub precision: Precision,
     /// How the photo was framed.
     pub framing: Framing,
     /// Where the input lies on the photo.
@@ -220,6 +223,28 @@ impl Analysis {
             features: self.features.clone(),
             gradients: Gradients::PerChannel(gradients),
         }
+    }
+
+    /// `b_c`, the bias of a class's logit.
+    #[must_use]
+    pub fn bias(&self, class: ClassId) -> f32 {
+        self.head.bias[class.index()]
+    }
+
+    /// What one cell of the last layer adds to the logit of each class:
+    /// `W_ck · A_k(cell) / N`, summed over `k`; `[classes]`.
+    #[must_use]
+    pub fn cell_logits(&self, row: usize, column: usize) -> Vec<f32> {
+        let cells = self.features.cells();
+        let at = row * self.features.width + column;
+        let activations: Vec<f32> = self
+            .features
+            .planes()
+            .map(|plane| plane[at] / cells as f32)
+            .collect();
+        // Without threads: the pool may be busy with a network.
+        let weights = self.head.weight.chunks_exact(activations.len());
+        weights.map(|row| dot(row, &activations)).collect()
     }
 
     /// Softmax probability of a class, 0..=1.

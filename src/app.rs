@@ -1,25 +1,36 @@
 //! The window. Each frame: hear what the threads have to say, draw the panels,
 //! run the commands they gave, and ask for whatever is now needed.
 
+mod browser;
 mod camera;
 mod class_picker;
 mod colour_bar;
 mod command;
 mod errands;
+mod exporting;
+mod input_window;
 mod intake;
 mod keys;
 mod layer_book;
 mod layer_panel;
+mod menus;
+mod meters;
 mod model_panel;
 mod pane_header;
+mod pane_notes;
+mod pane_overlay;
 mod panes;
 mod photo_texture;
+mod probe;
+mod region_panel;
+mod regions;
 mod scales;
 mod settings;
 mod start_screen;
 mod state;
 mod status;
-mod strip;
+mod survey;
+mod table;
 mod textures;
 mod thumbnails;
 mod toolbar;
@@ -28,7 +39,7 @@ mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
@@ -39,15 +50,24 @@ use crate::model::hub::{CATALOGUE, Fetch, FetchError, Fetched, Hub, Known};
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::{ModelChoice, catalog};
 use crate::worker::{Job, PhotoSource, Wake, Worker};
-use camera::Camera;
+use camera::Cameras;
 use command::Command;
 use errands::{Ask, Errands, Outcome};
+use exporting::Copied;
+use input_window::InputTexture;
+use meters::Meters;
+use probe::CellClasses;
+use regions::Drawing;
 use textures::Textures;
 use thumbnails::Thumbnails;
 
 pub use errands::{Picker, Picking};
+pub use regions::{Regions, Tool};
 pub use settings::{ClassOrder, PaneSettings, Settings, Side, View};
-pub use state::{ClassChoice, Latest, State, Subject, Thumbnail};
+pub use state::{
+    Arrangement, ClassChoice, Latest, PhotoItem, PhotoOrder, State, Subject, Thumbnail,
+};
+pub use survey::Survey;
 pub use window::open_window;
 
 /// The key under which settings are stored.
@@ -55,6 +75,9 @@ const SETTINGS_KEY: &str = "settings";
 
 /// Side remarks in points; egui's 9 are hard to read.
 const SMALL_TEXT: f32 = 11.0;
+
+/// Frames that take longer than this are logged (`RUST_LOG=debug`).
+const SLOW: Duration = Duration::from_millis(16);
 
 /// What a window starts with.
 pub struct Launch {
@@ -77,35 +100,45 @@ pub struct App {
     thumbnails: Thumbnails,
     errands: Errands,
     textures: Textures,
-    camera: Camera,
+    meters: Meters,
+    cameras: Cameras,
+    tool: Tool,
+    drawing: Option<Drawing>,
     commands: Vec<Command>,
     devices: Vec<DeviceStatus>,
     /// Where ResNet-18's weights are, if they are on this computer.
     resnet18: Option<PathBuf>,
     show_keys: bool,
     show_weights: bool,
+    show_input: bool,
+    input_texture: Option<InputTexture>,
     hub: Hub,
     /// When the program began, until the first frame is drawn.
     started: Option<Instant>,
+    frame_began: Instant,
     /// Where the catalogue's weights are, as far as they are fetched; looked up when the
     /// catalogue is shown.
     cached: Vec<Option<PathBuf>>,
     fetch: Option<Fetch>,
     wake: Wake,
-    /// Whether the samples' thumbnails have been asked for.
-    samples_wanted: bool,
     /// The class the table last scrolled to.
     listed: Option<ClassId>,
     /// Settings as they were stored, and what the command line put in their place:
     /// one start with `--model` does not decide about the next.
     stored: Settings,
     given: WindowArgs,
-    /// The photo the strip last scrolled to.
-    strip_at: Option<u64>,
+    /// The photo the browser last scrolled to, and how far it is scrolled, in points.
+    browsed: Option<u64>,
+    browser_top: f32,
     /// The window's title now.
     title: String,
     /// The photo position under the pointer, 0..1 on both axes.
     probe: Option<egui::Pos2>,
+    /// One that was moved with the arrow keys.
+    probe_by_key: Option<egui::Pos2>,
+    cell_classes: Option<CellClasses>,
+    /// What Ctrl+C copies: the pane under the pointer, else the first map.
+    copied: Copied,
 }
 
 impl App {
@@ -146,24 +179,33 @@ impl App {
             thumbnails: Thumbnails::start(wake.clone())?,
             errands: Errands::new(launch.picker, wake.clone()),
             textures: Textures::default(),
-            camera: Camera::default(),
+            meters: Meters::default(),
+            cameras: Cameras::default(),
+            tool: Tool::default(),
+            drawing: None,
             commands: Vec::new(),
             devices: Vec::new(),
             resnet18: catalog::find_resnet18(),
             show_keys: false,
             show_weights: false,
+            show_input: false,
+            input_texture: None,
             cached: Vec::new(),
             hub: launch.hub,
             started: Some(launch.started),
+            frame_began: launch.started,
             fetch: None,
             wake,
-            samples_wanted: false,
             listed: None,
             stored: remembered,
             given,
-            strip_at: None,
+            browsed: None,
+            browser_top: 0.0,
             title: String::new(),
             probe: None,
+            probe_by_key: None,
+            cell_classes: None,
+            copied: Copied::Map(Side::Left),
         };
         app.errands.find_devices();
         if !photos.is_empty() {
@@ -184,16 +226,19 @@ impl App {
             .into_iter()
             .filter(|source| !self.is_no_photo(source))
             .collect();
-        self.state.open(sources);
-        // One photo needs no strip, and so no thumbnail; the second one brings both.
-        if self.state.photos.len() > 1 {
-            for item in &mut self.state.photos {
-                if matches!(item.thumbnail, Thumbnail::NotWanted) {
-                    item.thumbnail = Thumbnail::Wanted;
-                    self.thumbnails.want(item.id, item.source.clone());
-                }
-            }
+        let folders = |source: &PhotoSource| match source {
+            PhotoSource::File(path) => path.is_dir(),
+            _ => false,
+        };
+        if sources.iter().any(folders) {
+            let paths = sources.into_iter().filter_map(|source| match source {
+                PhotoSource::File(path) => Some(path),
+                _ => None,
+            });
+            self.errands.look_into(paths.collect());
+            return;
         }
+        self.state.open(sources);
     }
 
     /// Weights that are opened or dropped like a photo become the model, files of class
@@ -216,7 +261,7 @@ impl App {
         true
     }
 
-    fn hear(&mut self) {
+    fn hear(&mut self, ctx: &Context) {
         while let Some(news) = self.worker.news() {
             self.state.hear(news);
         }
@@ -231,7 +276,7 @@ impl App {
             }
         }
         while let Some(outcome) = self.errands.outcome() {
-            self.finish_errand(outcome);
+            self.finish_errand(ctx, outcome);
         }
         if let Some(result) = self.fetch.as_mut().and_then(Fetch::poll) {
             let known = self.fetch.take().map(|fetch| fetch.known);
@@ -282,7 +327,7 @@ impl App {
         }
     }
 
-    fn finish_errand(&mut self, outcome: Outcome) {
+    fn finish_errand(&mut self, ctx: &Context, outcome: Outcome) {
         match outcome {
             Outcome::Picked(Ask::Photos, paths) => {
                 self.open(paths.into_iter().map(PhotoSource::File).collect());
@@ -295,9 +340,27 @@ impl App {
                 self.commands.push(Command::UseLabels(paths.pop()));
             }
             Outcome::Devices(devices) => self.devices = devices,
-            Outcome::Picked(Ask::Export(_), paths) => {
+            Outcome::Picked(Ask::Folder, paths) => self.errands.look_into(paths),
+            Outcome::Picked(Ask::Export, paths) => {
                 if let Some(path) = paths.into_iter().next() {
                     self.export(path);
+                }
+            }
+            Outcome::Picked(Ask::Table, paths) => {
+                if let Some(mut path) = paths.into_iter().next() {
+                    if path.extension().is_none() {
+                        path.set_extension("csv");
+                    }
+                    match self.state.table() {
+                        Ok(table) => self.errands.write_table(path, table),
+                        Err(error) => self.state.error = Some(format!("No table: {error}.")),
+                    }
+                }
+            }
+            Outcome::Found(photos, faults) => {
+                self.open(photos.into_iter().map(PhotoSource::File).collect());
+                if !faults.is_empty() {
+                    self.state.error = Some(faults.join(" "));
                 }
             }
             Outcome::Cancelled => {}
@@ -308,54 +371,32 @@ impl App {
                         .into(),
                 );
             }
-            Outcome::Exported(Ok(path)) => {
-                self.state.info = Some(format!("Saved {}.", path.display()));
-            }
+            Outcome::Exported(Ok(said)) => self.state.info = Some(said),
             Outcome::Exported(Err(message)) => self.state.error = Some(message),
-        }
-    }
-
-    fn export(&mut self, mut path: PathBuf) {
-        if path.extension().is_none() {
-            path.set_extension("png");
-        }
-        let Some(shown) = self.state.latest.shown() else {
-            return;
-        };
-        let analysis = &shown.analysis;
-        let look = self.state.settings.look;
-        // Each in the range in which its pane draws it.
-        let map = |&side: &Side| {
-            let subject = self.state.subject(side, analysis);
-            let map = self.state.map(analysis, subject)?;
-            let held = self.state.scales.held(analysis, subject, look.scaling);
-            let range = scales::range(&map, look.scaling, held);
-            Some((map, range))
-        };
-        match self.state.settings.view.sides().iter().map(map).collect() {
-            Some(maps) => self.errands.export(shown, maps, look, path),
-            None => {
-                self.state.error =
-                    Some("The maps are not ready yet. Export them once they are on screen.".into());
+            Outcome::Copied(picture) => {
+                ctx.copy_image(textures::color_image(&picture));
+                let (width, height) = (picture.width, picture.height);
+                self.state.info = Some(format!("Copied {width}×{height} pixels."));
             }
         }
     }
 
-    fn run(&mut self, command: Command) {
+    fn run(&mut self, ctx: &Context, command: Command) {
         match command {
             Command::AskForPhotos => self.errands.ask(Ask::Photos),
             Command::AskForModel => self.errands.ask(Ask::Model),
+            Command::AskForFolder => self.errands.ask(Ask::Folder),
             Command::AskForExport => {
-                if let Some(shown) = self.state.latest.shown() {
-                    let stem = shown
-                        .photo
-                        .name
-                        .rsplit_once('.')
-                        .map_or(&*shown.photo.name, |(stem, _)| stem);
-                    self.errands
-                        .ask(Ask::Export(format!("{stem}-grad-cam.png")));
+                if self.state.latest.shown().is_some() {
+                    self.errands.ask(Ask::Export);
                 }
             }
+            Command::AskForTable => self.errands.ask(Ask::Table),
+            Command::StopSurvey => {
+                self.state.survey.stop();
+                self.worker.survey(None);
+            }
+            Command::Copy => self.copy(self.copied),
             Command::Open(sources) => self.open(sources),
             Command::Show(id) => self.state.show(id),
             Command::StepPhoto(by) => self.state.step_photo(by),
@@ -377,8 +418,17 @@ impl App {
             }
             Command::StepClass(by) => self.state.step_class(by),
             Command::StepLayer(by) => self.state.step_layer(by),
-            Command::Fit => self.camera = Camera::default(),
-            Command::Zoom(factor) => self.camera.zoom_by(factor),
+            Command::SwapPanes => {
+                self.state.settings.panes.swap(0, 1);
+                self.state.held.swap(0, 1);
+            }
+            Command::LinkZoom(linked) => self.cameras.link(linked),
+            Command::FullScreen => {
+                let full = ctx.input(|input| input.viewport().fullscreen.unwrap_or_default());
+                ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!full));
+            }
+            Command::Fit => self.cameras.fit(),
+            Command::Zoom(factor) => self.cameras.zoom_by(factor),
         }
     }
 
@@ -399,10 +449,14 @@ impl App {
             if let Some(job) = self.state.next_layer_job() {
                 self.worker.explain(job);
             }
+            if let Some(job) = self.state.next_survey() {
+                self.worker.survey(Some(job));
+            }
             return;
         };
         if job.plan.photo != self.state.latest.shown().and_then(|shown| shown.plan.photo) {
-            self.camera = Camera::default();
+            self.cameras.fit();
+            self.drawing = None;
         }
         self.send(job);
     }
@@ -424,8 +478,9 @@ impl App {
 }
 
 impl eframe::App for App {
-    fn logic(&mut self, _ctx: &Context, _frame: &mut eframe::Frame) {
-        self.hear();
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.frame_began = Instant::now();
+        self.hear(ctx);
         self.submit();
     }
 
@@ -438,8 +493,9 @@ impl eframe::App for App {
         }
         toolbar::show(self, ui);
         model_panel::show(self, ui);
-        strip::show(self, ui);
+        browser::show(self, ui);
         status::show(self, ui);
+        region_panel::show(self, ui);
         egui::CentralPanel::default().show(ui, |ui| {
             if self.state.latest.shown().is_some() {
                 panes::panes_ui(self, ui);
@@ -451,6 +507,7 @@ impl eframe::App for App {
             keys::help_ui(&ctx, &mut self.show_keys);
         }
         weights_window::show(self, &ctx);
+        input_window::show(self, &ctx);
         start_screen::drop_hint(&ctx);
         self.name_window(&ctx);
         if !self.commands.is_empty() {
@@ -459,12 +516,16 @@ impl eframe::App for App {
         }
         while !self.commands.is_empty() {
             for command in std::mem::take(&mut self.commands) {
-                self.run(command);
+                self.run(&ctx, command);
             }
         }
         self.submit();
         if let Some(started) = self.started.take() {
             log::debug!("the first frame is drawn after {:?}", started.elapsed());
+        }
+        let took = self.frame_began.elapsed();
+        if took > SLOW {
+            log::debug!("a slow frame: {took:?}");
         }
     }
 

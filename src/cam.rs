@@ -10,6 +10,7 @@ pub mod grad_cam;
 pub mod grad_cam_plus_plus;
 pub mod hirescam;
 pub mod layercam;
+mod map;
 pub mod xgrad_cam;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Evidence, FeatureMaps, Gradients, Layer};
 pub use grad_cam_plus_plus::Variant;
+pub use map::{FLAT, Map};
 
 /// How activations and gradients become a map.
 #[derive(
@@ -151,78 +153,6 @@ impl Recipe {
 impl From<Method> for Recipe {
     fn from(method: Method) -> Self {
         Self::new(method, Variant::Eq19)
-    }
-}
-
-/// A map over the cells of a layer, before ReLU and scaling.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Map {
-    /// How it was made.
-    pub recipe: Recipe,
-    /// Where.
-    pub layer: Layer,
-    /// Rows of cells.
-    pub height: usize,
-    /// Columns of cells.
-    pub width: usize,
-    /// `[height, width]`, row-major. In logit units where
-    /// [`Method::is_in_logits`] says so, else only comparable within the map.
-    pub cells: Vec<f32>,
-}
-
-impl Map {
-    /// What the cells are in: `logit`, or `relative` where they are only comparable within
-    /// the map.
-    #[must_use]
-    pub fn unit(&self) -> &'static str {
-        if self.recipe.method.is_in_logits(self.layer) {
-            "logit"
-        } else {
-            "relative"
-        }
-    }
-
-    /// The smallest cell.
-    #[must_use]
-    pub fn min(&self) -> f32 {
-        self.cells.iter().copied().fold(f32::INFINITY, f32::min)
-    }
-
-    /// The largest cell.
-    #[must_use]
-    pub fn max(&self) -> f32 {
-        self.cells.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-    }
-
-    /// The sum of all cells; at the last layer Grad-CAM's is `y_c − b_c`.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
-    pub fn sum(&self) -> f32 {
-        self.cells.iter().map(|&cell| f64::from(cell)).sum::<f64>() as f32
-    }
-
-    /// Pearson's correlation with another map of the same size; `None` if either
-    /// is flat.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
-    pub fn correlation(&self, other: &Self) -> Option<f32> {
-        let centred = |map: &Self| -> Vec<f64> {
-            let mean = f64::from(map.sum()) / map.cells.len() as f64;
-            map.cells
-                .iter()
-                .map(|&cell| f64::from(cell) - mean)
-                .collect()
-        };
-        let (a, b) = (centred(self), centred(other));
-        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let norms = (product(&a, &a) * product(&b, &b)).sqrt();
-        (norms > 0.0).then(|| (product(&a, &b) / norms) as f32)
-    }
-
-    /// Whether any cell speaks for the class.
-    #[must_use]
-    pub fn has_positive_evidence(&self) -> bool {
-        self.max() > 0.0
     }
 }
 
@@ -382,23 +312,20 @@ mod tests {
     }
 
     #[test]
-    fn correlation_is_pearsons() {
-        let map = |cells: [f32; 4]| Map {
-            recipe: Method::GradCam.into(),
-            layer: Layer::Last,
-            height: 2,
-            width: 2,
-            cells: cells.to_vec(),
+    fn a_difference_of_two_maps_is_the_map_of_the_difference() {
+        let (a, b) = ([0.3, -0.2], [-1.5, 0.7]);
+        let map = |row: [f32; 2]| {
+            explain(
+                Method::GradCam,
+                &evidence(Gradients::PerChannel(row.to_vec())),
+            )
         };
-        let rising = map([1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(rising.correlation(&map([3.0, 5.0, 7.0, 9.0])), Some(1.0));
-        assert_eq!(
-            rising.correlation(&map([0.0, -1.0, -2.0, -3.0])),
-            Some(-1.0)
-        );
-        let other = rising.correlation(&map([1.0, 3.0, 2.0, 4.0])).unwrap();
-        assert!((other - 0.8).abs() < 1e-6); // numpy.corrcoef
-        assert_eq!(rising.correlation(&map([2.0; 4])), None);
+        let difference = map(a).minus(&map(b));
+        let direct = map([a[0] - b[0], a[1] - b[1]]);
+        for (cell, direct) in difference.cells.iter().zip(&direct.cells) {
+            assert!((cell - direct).abs() < 1e-5);
+        }
+        assert_eq!(direct.peak(), (1, 1));
     }
 
     #[test]

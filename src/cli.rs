@@ -3,6 +3,7 @@
 mod devices;
 mod explain;
 mod fetch;
+mod reproduce;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,11 +15,13 @@ use crate::analysis::Layer;
 use crate::cam::{Method, Variant};
 use crate::colormap::Colormap;
 use crate::framing::Framing;
-use crate::heatmap::Scaling;
+use crate::heatmap::{Interpolation, Scaling};
+use crate::look::{Display, Look};
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
 use crate::overlay::Opacity;
+use crate::region::Region;
 
 /// Shows why an image classifier answered as it did: Grad-CAM and Grad-CAM++.
 #[derive(Debug, Parser)]
@@ -91,6 +94,15 @@ pub enum Preset {
     Tutorial,
 }
 
+/// Lines over a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LineKind {
+    /// Lines of equal heat
+    Contours,
+    /// The borders of the cells
+    Cells,
+}
+
 /// What is done to pixels before the network sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preprocess {
@@ -107,11 +119,12 @@ pub enum Preprocess {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The photo
-    pub photo: PathBuf,
-    /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file
-    #[arg(long, default_value = "auto")]
-    pub model: ModelChoice,
+    /// The photo; with --manifest it may be left out
+    #[arg(required_unless_present = "manifest")]
+    pub photo: Option<PathBuf>,
+    /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file [default: auto]
+    #[arg(long)]
+    pub model: Option<ModelChoice>,
     /// The names of its classes: a line each, or JSON
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
@@ -142,6 +155,12 @@ pub struct ExplainArgs {
     /// The class: top, an index, or a name
     #[arg(long, default_value = "top")]
     pub class: String,
+    /// Why not this class: maps of the class less those of this one, signed
+    #[arg(long, value_name = "CLASS")]
+    pub against: Option<String>,
+    /// Measure a region of the photo, in its pixels; may be given several times
+    #[arg(long = "region", value_name = "NAME=LEFT,TOP,RIGHT,BOTTOM")]
+    pub regions: Vec<Region>,
     /// How the photo becomes the network's input [default: whole]
     #[arg(long)]
     pub framing: Option<Framing>,
@@ -154,9 +173,33 @@ pub struct ExplainArgs {
     /// The share of the heat's colour in the picture, 0 to 1
     #[arg(long, default_value = "0.55", value_parser = parse_opacity)]
     pub opacity: Opacity,
-    /// The device: auto, cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceChoice,
+    /// What is drawn between the cells' centres
+    #[arg(long, default_value = "bilinear")]
+    pub interpolation: Interpolation,
+    /// Draw only heat above so many per cent of the range
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=i64::from(Look::MOST_HIDDEN)))]
+    pub threshold: u8,
+    /// Draw lines; may be given several times
+    #[arg(long, value_delimiter = ',')]
+    pub lines: Vec<LineKind>,
+    /// What of photo and heat is drawn
+    #[arg(long, default_value = "overlay")]
+    pub display: Display,
+    /// The device: auto, cpu, cuda, cuda:N or metal [default: auto]
+    #[arg(long)]
+    pub device: Option<DeviceChoice>,
+    /// Write everything into a folder: overlays, heat, cells, a figure, and a manifest
+    #[arg(long, value_name = "FOLDER")]
+    pub export: Option<PathBuf>,
+    /// Let --export replace files that are there
+    #[arg(long, requires = "export")]
+    pub overwrite: bool,
+    /// Make the maps of an export again and say whether they are the same
+    #[arg(long, value_name = "manifest.json", conflicts_with_all = [
+        "labels", "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
+        "class", "against", "regions", "framing", "out", "map", "repeat",
+    ])]
+    pub manifest: Option<PathBuf>,
     /// Write the overlay at full size, side by side if there are several methods
     #[arg(long, value_name = "FILE.png")]
     pub out: Option<PathBuf>,
@@ -199,7 +242,10 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 /// Whatever stands in its way, in words for the user.
 pub fn run(command: &Command) -> anyhow::Result<()> {
     let text = match command {
-        Command::Explain(arguments) => explain::explain(arguments)?,
+        Command::Explain(arguments) => match &arguments.manifest {
+            Some(manifest) => reproduce::reproduce(manifest, arguments)?,
+            None => explain::explain(arguments)?,
+        },
         Command::Fetch(arguments) => fetch::fetch(arguments)?,
         Command::Devices(DevicesArgs { check: true, model }) => devices::check(model)?,
         Command::Devices(_) => devices::list(),
@@ -233,7 +279,7 @@ mod tests {
         assert_eq!(explain.methods, [Method::GradCamPlusPlus]);
         assert_eq!(
             (explain.class.as_str(), explain.device),
-            ("3", DeviceChoice::Cuda(1))
+            ("3", Some(DeviceChoice::Cuda(1)))
         );
     }
 
@@ -246,6 +292,10 @@ mod tests {
             "camlens explain a.png --device gpu",
             "camlens explain a.png --mean 1,2",
             "camlens explain a.png --variant eq20",
+            "camlens explain a.png --threshold 100",
+            "camlens explain a.png --region x=1,2,3",
+            "camlens explain a.png --overwrite",
+            "camlens explain --manifest m.json --class 3",
             "camlens a.png --layer layer9",
         ] {
             let (text, status) = parsed(line).unwrap_err();

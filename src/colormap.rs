@@ -98,6 +98,30 @@ impl Colormap {
     }
 }
 
+/// 256 colours as RGBA; what is left out has an alpha of 0, all else of 255.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Palette(pub [[u8; 4]; 256]);
+
+impl From<Colormap> for Palette {
+    fn from(colormap: Colormap) -> Self {
+        Self(colormap.table().map(|[r, g, b]| [r, g, b, 255]))
+    }
+}
+
+impl Palette {
+    /// A colour map without the entries whose heat (at their middle, 0..1) is hidden.
+    #[must_use]
+    pub fn with_gaps(colormap: Colormap, hidden: impl Fn(f32) -> bool) -> Self {
+        let mut palette = Self::from(colormap);
+        for (entry, colour) in palette.0.iter_mut().enumerate() {
+            if hidden((entry as f32 + 0.5) / 256.0) {
+                *colour = [0; 4];
+            }
+        }
+        palette
+    }
+}
+
 /// The entry for a heat of 0..=1: equal bins, as matplotlib picks it. The same as
 /// `(heat * 256.0) as u8`, of which the compiler makes no vectors.
 #[inline(always)]

@@ -199,11 +199,7 @@ impl Engine {
             let features = model.features(&trace, Layer::Last)?;
             Ok((trace, features))
         })?;
-        let logits = self.model.head.logits(&features);
-        if !logits.iter().all(|logit| logit.is_finite()) {
-            let cause = "its answer is not a number";
-            return Err(EngineError::Run(cause.into()));
-        }
+        let logits = self.logits(&features)?;
         let forward = started.elapsed();
         let features = Arc::new(features);
         self.last = Some(Run {
@@ -216,6 +212,7 @@ impl Engine {
         Ok(Analysis {
             model: self.model.info.clone(),
             device: self.device.to_string(),
+            precision,
             framing,
             placement: input.placement,
             preprocessing,
@@ -229,6 +226,34 @@ impl Engine {
                 ..Timings::default()
             },
         })
+    }
+
+    fn logits(&self, features: &FeatureMaps) -> Result<Vec<f32>, EngineError> {
+        let logits = self.model.head.logits(features);
+        if logits.iter().all(|logit| logit.is_finite()) {
+            Ok(logits)
+        } else {
+            Err(EngineError::Run("its answer is not a number".into()))
+        }
+    }
+
+    /// The probabilities of all classes for a photo: those that [`Engine::analyse`] gives,
+    /// without taking the place of the last run.
+    ///
+    /// # Errors
+    /// As [`Engine::analyse`].
+    pub fn classify(&mut self, photo: &Photo, framing: Framing) -> Result<Vec<f32>, EngineError> {
+        let preprocessing = self.preprocessing();
+        let input = framing.frame(photo, preprocessing.size);
+        let (device, precision) = (self.device, self.precision);
+        let features = self.on_device(|model| {
+            let trace = model.forward(&input, &preprocessing, precision)?;
+            model.features(&trace, Layer::Last)
+        })?;
+        if self.device != device {
+            self.last = None; // it belongs to the device that failed
+        }
+        Ok(softmax(&self.logits(&features)?))
     }
 
     /// The evidence for a class at some layers of the last run, in their order. Earlier

@@ -1,125 +1,147 @@
-//! Overlays at the photo's full size, composed and written as PNG.
+//! What is shown is what is exported: overlays and heat at the photo's full size, the panes
+//! as one figure, the cells, and a manifest from which the same maps can be made again.
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
+mod figure;
+mod folder;
+mod manifest;
+mod write;
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
-use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::analysis::Analysis;
 use crate::cam::Map;
-use crate::colormap::Colormap;
+use crate::contour::{self, Line};
 use crate::heatmap::{Heatmap, Range, Scaling};
-use crate::overlay::{self, Opacity};
+use crate::labels::ClassId;
+use crate::look::{Display, Look};
+use crate::model::ModelChoice;
+use crate::overlay;
 use crate::photo::{Photo, Picture};
+use crate::region::Region;
 
-/// How maps are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Look {
-    /// The share of the heat's colour in the picture.
-    pub opacity: Opacity,
-    /// The heat's colours where only positive evidence is drawn.
-    pub colormap: Colormap,
-    /// And for signed maps.
-    pub diverging: Colormap,
-    /// How cells become 0..1.
+pub use figure::{figure_png, figure_svg};
+pub use folder::{Existing, new_folder, write_folder};
+pub use manifest::{ClassEntry, Manifest, ManifestError, MapEntry, RegionEntry, cells_sha256};
+pub use write::{ExportError, write_atomically, write_npy, write_png};
+
+/// One map as a pane shows it.
+#[derive(Clone, Debug)]
+pub struct Pane {
+    /// The map.
+    pub map: Map,
+    /// Its class.
+    pub class: ClassId,
+    /// The class whose map was taken away from it.
+    pub against: Option<ClassId>,
+    /// How its cells become 0..1.
     pub scaling: Scaling,
+    /// The values that are drawn as no and full heat; none where there is nothing to draw.
+    pub range: Option<Range>,
+    /// Whether that range is held for several maps.
+    pub held: bool,
 }
 
-impl Default for Look {
-    fn default() -> Self {
-        Self {
-            opacity: Opacity::default(),
-            colormap: Colormap::default(),
-            diverging: Colormap::RdBu,
-            scaling: Scaling::default(),
-        }
-    }
+/// All that is exported.
+#[derive(Clone, Debug)]
+pub struct Exhibit {
+    /// The photo.
+    pub photo: Arc<Photo>,
+    /// The answer.
+    pub analysis: Arc<Analysis>,
+    /// The model as it was asked for, to ask for it again.
+    pub model: ModelChoice,
+    /// A file of class names given by hand.
+    pub labels: Option<PathBuf>,
+    /// The maps.
+    pub panes: Vec<Pane>,
+    /// How they are drawn.
+    pub look: Look,
+    /// Regions of the photo.
+    pub regions: Vec<Region>,
 }
 
-impl Look {
-    /// The colours for the scaling.
+impl Exhibit {
+    /// The heat of a pane at the photo's size; none where there is nothing to draw.
     #[must_use]
-    pub fn colours(&self) -> Colormap {
-        match self.scaling {
-            Scaling::Signed => self.diverging,
-            Scaling::Max | Scaling::MinMax => self.colormap,
+    pub fn heat(&self, pane: &Pane) -> Option<Heatmap> {
+        self.heat_on(pane, (self.photo.width, self.photo.height))
+    }
+
+    fn heat_on(&self, pane: &Pane, size: (usize, usize)) -> Option<Heatmap> {
+        let placement = &self.analysis.placement;
+        let interpolation = self.look.interpolation;
+        pane.range
+            .map(|range| Heatmap::in_range(&pane.map, range, placement, size, interpolation))
+    }
+
+    /// The photo at full size with each pane's heat over it, side by side if there are
+    /// several. Contours, cells and regions are drawn as on screen.
+    #[must_use]
+    pub fn overlays(&self, panes: &[Pane]) -> Picture {
+        let heats: Vec<_> = panes
+            .iter()
+            .map(|pane| {
+                let heat = self
+                    .heat(pane)
+                    .filter(|_| self.look.display != Display::Photo);
+                heat.map(|heat| (heat, self.look.palette(pane.scaling)))
+            })
+            .collect();
+        let heats: Vec<_> = heats
+            .iter()
+            .map(|heat| heat.as_ref().map(|(heat, palette)| (heat, palette)))
+            .collect();
+        let placement = &self.analysis.placement;
+        let (photo, opacity) = (&self.photo, self.look.opacity);
+        let mut picture = match self.look.display {
+            Display::Overlay | Display::Photo => {
+                overlay::side_by_side(photo, placement, &heats, opacity)
+            }
+            Display::Heat => {
+                let grey = Photo::from_rgb(
+                    &photo.name,
+                    photo.width,
+                    photo.height,
+                    vec![overlay::BEHIND; 3 * photo.width * photo.height],
+                );
+                let opaque = overlay::Opacity::FULL;
+                overlay::side_by_side(&grey, placement, &heats, opaque)
+            }
+        };
+        for (index, pane) in panes.iter().enumerate() {
+            let left = overlay::left_of(photo.width, index);
+            let mut lines = self.lines(pane);
+            lines.extend(self.outlines());
+            if !lines.is_empty() {
+                overlay::draw_lines(&mut picture, left, (photo.width, photo.height), &lines);
+            }
         }
+        picture
     }
-}
 
-/// The photo with each map over it, drawn in its range, side by side if there are several.
-/// Where there is no range (no evidence to draw) the photo stays bare.
-#[must_use]
-pub fn compose(
-    photo: &Photo,
-    analysis: &Analysis,
-    maps: &[(&Map, Option<Range>)],
-    look: Look,
-) -> Picture {
-    let size = (photo.width, photo.height);
-    let placement = &analysis.placement;
-    let heats: Vec<Option<Heatmap>> = maps
-        .iter()
-        .map(|(map, range)| range.map(|range| Heatmap::in_range(map, range, placement, size)))
-        .collect();
-    let heats: Vec<Option<&Heatmap>> = heats.iter().map(Option::as_ref).collect();
-    overlay::side_by_side(photo, placement, &heats, look.colours(), look.opacity)
-}
-
-/// Why a picture was not written.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The name does not end in `.png`.
-    #[error("Can't write {0}: pictures are written as PNG. Give a name that ends in .png.")]
-    NotPng(String),
-    /// It would replace the photo itself.
-    #[error("{0} is the photo itself. Give another name for the overlay.")]
-    IsThePhoto(String),
-    /// The file could not be written.
-    #[error("Can't write {name}: {cause}. Give a folder that exists and may be written.")]
-    Write {
-        /// The file's name.
-        name: String,
-        /// The system's reason.
-        cause: String,
-    },
-}
-
-/// Writes a picture as PNG.
-///
-/// # Errors
-/// [`ExportError`] by kind of fault; `photo` is never overwritten.
-pub fn write_png(picture: &Picture, path: &Path, photo: Option<&Path>) -> Result<(), ExportError> {
-    let name = path.display().to_string();
-    if !path
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
-    {
-        return Err(ExportError::NotPng(name));
+    /// The outlines of the regions.
+    fn outlines(&self) -> impl Iterator<Item = Line> {
+        let placement = &self.analysis.placement;
+        let regions = self.regions.iter();
+        regions.flat_map(|region| contour::outline(&region.shape, placement))
     }
-    let same = |photo: &Path| photo.canonicalize().ok() == path.canonicalize().ok();
-    if path.exists() && photo.is_some_and(same) {
-        return Err(ExportError::IsThePhoto(name));
+
+    /// The lines over a pane: contours and the borders of cells.
+    #[must_use]
+    pub fn lines(&self, pane: &Pane) -> Vec<Line> {
+        let placement = &self.analysis.placement;
+        let mut lines = Vec::new();
+        if self.look.contours && self.look.display != Display::Photo {
+            let grid = overlay::grid_of(placement, contour::SIDE);
+            let heat = self.heat_on(pane, grid);
+            lines = heat.map_or(lines, |heat| {
+                contour::lines(&heat, Look::levels(pane.scaling))
+            });
+        }
+        if self.look.grid {
+            lines.extend(contour::cells(placement, (pane.map.width, pane.map.height)));
+        }
+        lines
     }
-    let write = || -> Result<(), image::ImageError> {
-        let file = BufWriter::new(File::create(path)?);
-        let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        PngEncoder::new_with_quality(file, CompressionType::Fast, FilterType::Adaptive).write_image(
-            &picture.rgb,
-            side(picture.width),
-            side(picture.height),
-            ExtendedColorType::Rgb8,
-        )
-    };
-    write().map_err(|error| ExportError::Write {
-        name,
-        cause: match error {
-            image::ImageError::IoError(io) => io.to_string(),
-            other => other.to_string(),
-        },
-    })
 }

@@ -221,6 +221,43 @@ impl Placement {
         )
     }
 
+    /// The position in cells of a photo position (x, y), of a layer with `cells` (columns,
+    /// rows): cell `i` covers `i..i+1`. `None` where the network did not look.
+    #[must_use]
+    pub fn cells_from_photo(
+        &self,
+        position: (f64, f64),
+        cells: (usize, usize),
+    ) -> Option<(f64, f64)> {
+        let (x, y) = self.input_from_photo(position);
+        let axis = |position: f64, input: usize, cells: usize| {
+            let input = input as f64;
+            (0.0..=input)
+                .contains(&position)
+                .then(|| position * cells as f64 / input)
+        };
+        let x = axis(x, self.input.0, cells.0)?;
+        Some((x, axis(y, self.input.1, cells.1)?))
+    }
+
+    /// The photo position of a position in cells: the way back of
+    /// [`Placement::cells_from_photo`].
+    #[must_use]
+    pub fn photo_from_cells(&self, (x, y): (f64, f64), cells: (usize, usize)) -> (f64, f64) {
+        let axis =
+            |position: f64, input: usize, cells: usize| position * input as f64 / cells as f64;
+        self.photo_from_input((
+            axis(x, self.input.0, cells.0),
+            axis(y, self.input.1, cells.1),
+        ))
+    }
+
+    /// The same on the photo scaled to another size (width, height).
+    #[must_use]
+    pub fn on_photo_of(&self, photo: (usize, usize)) -> Self {
+        Self { photo, ..*self }
+    }
+
     /// The part of the photo that the network saw: left, top, right, bottom in
     /// photo pixels.
     #[must_use]
@@ -307,6 +344,12 @@ mod tests {
                         let there = placement.photo_from_input((x, y));
                         let back = placement.input_from_photo(there);
                         assert!((back.0 - x).abs() < 1e-9 && (back.1 - y).abs() < 1e-9);
+                        let cells = (placement.input.0 / 32, placement.input.1 / 32);
+                        if let Some(at) = placement.cells_from_photo(there, cells) {
+                            let (again_x, again_y) = placement.photo_from_cells(at, cells);
+                            assert!((again_x - there.0).abs() < 1e-6);
+                            assert!((again_y - there.1).abs() < 1e-6);
+                        }
                     }
                 }
             }

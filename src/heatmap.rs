@@ -5,10 +5,26 @@
 //! PyTorch's `align_corners=False`) and drawn where the framing says the input
 //! lies on the photo. Outside the part that the network saw there is no heat.
 
+mod axis;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cam::Map;
 use crate::framing::Placement;
+use axis::{Axis, Tap};
+
+/// What is drawn between the cells' centres.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    /// A mixture of the nearest four.
+    #[default]
+    Bilinear,
+    /// Nothing: each cell as the network has it, one square of one colour.
+    Cells,
+}
 
 /// How cells become 0..1.
 #[derive(
@@ -62,7 +78,7 @@ impl Scaling {
 }
 
 /// The values of a map that are drawn as no heat and as full heat.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// Drawn as 0; so is what lies below.
     pub low: f32,
@@ -71,6 +87,12 @@ pub struct Range {
 }
 
 impl Range {
+    /// Whether it is one: two numbers, the upper one positive and not below the other.
+    #[must_use]
+    pub fn is_sound(self) -> bool {
+        self.low.is_finite() && self.high.is_finite() && self.high > 0.0 && self.low <= self.high
+    }
+
     /// The heat of a cell, 0..=1. In a range without extent (a flat map by
     /// [`Scaling::MinMax`]) no cell has more than another: all are 0.
     #[must_use]
@@ -112,26 +134,29 @@ impl Heatmap {
         size: (usize, usize),
     ) -> Option<Self> {
         let range = scaling.range(map)?;
-        Some(Self::in_range(map, range, placement, size))
+        let interpolation = Interpolation::default();
+        Some(Self::in_range(map, range, placement, size, interpolation))
     }
 
     /// Heat of a map, drawn in a range of values, on a grid of `size` (width, height) over
     /// the whole photo.
     #[must_use]
-    pub fn in_range(map: &Map, range: Range, placement: &Placement, size: (usize, usize)) -> Self {
+    pub fn in_range(
+        map: &Map,
+        range: Range,
+        placement: &Placement,
+        size: (usize, usize),
+        interpolation: Interpolation,
+    ) -> Self {
         let cells: Vec<f32> = map.cells.iter().map(|cell| range.heat(*cell)).collect();
         let columns = Axis::new(
-            size.0,
-            placement.photo.0,
-            placement.input.0,
-            map.width,
+            (size.0, placement.photo.0, placement.input.0, map.width),
+            interpolation,
             |x| placement.input_from_photo((x, 0.0)).0,
         );
         let rows = Axis::new(
-            size.1,
-            placement.photo.1,
-            placement.input.1,
-            map.height,
+            (size.1, placement.photo.1, placement.input.1, map.height),
+            interpolation,
             |y| placement.input_from_photo((0.0, y)).1,
         );
         // Each row of cells spread over the columns first, then between rows.
@@ -167,6 +192,24 @@ impl Heatmap {
         for ((value, low), high) in out.iter_mut().zip(low).zip(high) {
             *value = tap.mix(*low, *high);
         }
+    }
+
+    /// The heat, 0..=1, of a map at a position in photo pixels; `None` where the network
+    /// did not look.
+    #[must_use]
+    pub fn at(
+        map: &Map,
+        range: Range,
+        placement: &Placement,
+        position: (f64, f64),
+        interpolation: Interpolation,
+    ) -> Option<f32> {
+        let (x, y) = placement.cells_from_photo(position, (map.width, map.height))?;
+        let column = Tap::new(x, map.width, interpolation);
+        let row = Tap::new(y, map.height, interpolation);
+        let heat = |row: usize, column: usize| range.heat(map.cells[row * map.width + column]);
+        let along = |row: usize| column.mix(heat(row, column.low), heat(row, column.high));
+        Some(row.mix(along(row.low), along(row.high)))
     }
 
     /// All of it, row-major, `extent.0 · extent.1` values.
@@ -206,60 +249,6 @@ impl Heatmap {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.extent.0 == 0 || self.extent.1 == 0
-    }
-}
-
-/// Between which two cells a grid line lies, and how far.
-#[derive(Clone, Copy, Debug)]
-struct Tap {
-    low: usize,
-    high: usize,
-    fraction: f32,
-}
-
-impl Tap {
-    #[inline(always)]
-    fn mix(self, low: f32, high: f32) -> f32 {
-        low + (high - low) * self.fraction
-    }
-}
-
-/// The taps of all grid lines that lie within the input.
-struct Axis {
-    first: usize,
-    taps: Vec<Tap>,
-}
-
-impl Axis {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to the cells
-    fn new(
-        grid: usize,
-        photo: usize,
-        input: usize,
-        cells: usize,
-        input_from_photo: impl Fn(f64) -> f64,
-    ) -> Self {
-        let last = cells - 1;
-        let stride = input as f64 / cells as f64;
-        let at = |line: usize| {
-            let in_photo = (line as f64 + 0.5) * photo as f64 / grid as f64;
-            input_from_photo(in_photo)
-        };
-        let seen = |line: &usize| (0.0..=input as f64).contains(&at(*line));
-        let first = (0..grid).find(seen).unwrap_or(0);
-        let taps = (first..grid)
-            .take_while(seen)
-            .map(|line| {
-                let cell = (at(line) / stride - 0.5).clamp(0.0, last as f64);
-                let low = cell.floor() as usize;
-                Tap {
-                    low,
-                    high: (low + 1).min(last),
-                    fraction: (cell - cell.floor()) as f32,
-                }
-            })
-            .collect();
-        Self { first, taps }
     }
 }
 
@@ -367,6 +356,27 @@ mod tests {
                 .iter()
                 .all(|&value| (value - 1.0).abs() < 1e-6)
         );
+    }
+
+    #[test]
+    fn cells_are_drawn_as_squares_and_positions_agree_with_the_grid() {
+        let cells: Vec<f32> = (0..8 * 12u8).map(f32::from).collect();
+        let map = map(8, 12, &cells);
+        let placement = Framing::Whole.place(451, 300, InputSize::default());
+        let range = Scaling::Max.range(&map).unwrap();
+        for interpolation in [Interpolation::Bilinear, Interpolation::Cells] {
+            let heat = Heatmap::in_range(&map, range, &placement, (451, 300), interpolation);
+            let values = heat.values();
+            for (x, y) in [(0, 0), (17, 211), (200, 100), (450, 299)] {
+                let position = (x as f64 + 0.5, y as f64 + 0.5);
+                let at = Heatmap::at(&map, range, &placement, position, interpolation).unwrap();
+                assert!((at - values[y * 451 + x]).abs() < 1e-6, "{x}, {y}");
+                if interpolation == Interpolation::Cells {
+                    let (row, column) = (y * 8 / 300, x * 12 / 451);
+                    assert!((at - range.heat(cells[row * 12 + column])).abs() < 1e-9);
+                }
+            }
+        }
     }
 
     /// The hottest cell comes out hottest at its centre, at any grid size.

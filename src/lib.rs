@@ -40,9 +40,19 @@ pub mod heatmap;
 
 pub mod colormap;
 
+pub mod contour;
+
+pub mod look;
+
 pub mod overlay;
 
+pub mod region;
+
+pub mod sensitivity;
+
 pub mod export;
+
+pub mod legend;
 
 pub mod report;
 

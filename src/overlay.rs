@@ -3,13 +3,16 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::colormap::{self, Colormap};
+use crate::colormap::{self, Palette};
+use crate::contour::Line;
 use crate::framing::Placement;
 use crate::heatmap::Heatmap;
 use crate::photo::{Photo, Picture};
 
 /// How much of the photo's light is left where the network did not look.
 pub const DIMMED: f32 = 0.4;
+/// The grey behind a photo, and behind heat that is drawn alone.
+pub const BEHIND: u8 = 60;
 /// Pixels of background between pictures side by side.
 const GAP: usize = 8;
 /// Neutral grey between pictures side by side.
@@ -20,6 +23,9 @@ const GAP_GREY: u8 = 128;
 pub struct Opacity(f32);
 
 impl Opacity {
+    /// Only the heat's colour.
+    pub const FULL: Self = Self(1.0);
+
     /// From a share, `None` outside 0..=1.
     #[must_use]
     pub fn new(share: f32) -> Option<Self> {
@@ -50,13 +56,15 @@ pub fn blend(
     photo: &Photo,
     placement: &Placement,
     heat: Option<&Heatmap>,
-    colormap: Colormap,
+    colours: impl Into<Palette>,
     opacity: Opacity,
 ) -> Picture {
-    side_by_side(photo, placement, &[heat], colormap, opacity)
+    let colours = colours.into();
+    let heats = [heat.map(|heat| (heat, &colours))];
+    side_by_side(photo, placement, &heats, opacity)
 }
 
-/// The photo once for each heat, as [`blend`] makes it, next to each other. Row by row, so
+/// The photo once for each heat with its colours, as [`blend`] makes it, next to each other. Row by row, so
 /// that nothing is in memory but the result.
 ///
 /// # Panics
@@ -65,16 +73,14 @@ pub fn blend(
 pub fn side_by_side(
     photo: &Photo,
     placement: &Placement,
-    heats: &[Option<&Heatmap>],
-    colormap: Colormap,
+    heats: &[Option<(&Heatmap, &Palette)>],
     opacity: Opacity,
 ) -> Picture {
-    let at_size = |heat: &&Heatmap| heat.size == (photo.width, photo.height);
+    let at_size = |(heat, _): &(&Heatmap, &Palette)| heat.size == (photo.width, photo.height);
     assert!(
         heats.iter().flatten().all(at_size),
         "heat at the photo's own size"
     );
-    let table = colormap.table();
     let seen = placement
         .hides_something()
         .then(|| placement.seen_in_photo());
@@ -93,8 +99,8 @@ pub fn side_by_side(
                 if let Some(seen) = seen {
                     dim_outside(part, y, seen);
                 }
-                if let Some(heat) = heat {
-                    paint(part, y, heat, values, (&table, opacity));
+                if let Some((heat, colours)) = heat {
+                    paint(part, y, heat, values, (colours, opacity));
                 }
             }
         });
@@ -111,7 +117,7 @@ fn paint(
     y: usize,
     heat: &Heatmap,
     values: &mut Vec<f32>,
-    (table, opacity): (&[[u8; 3]; 256], Opacity),
+    (colours, opacity): (&Palette, Opacity),
 ) {
     let (left, top) = heat.offset;
     let inside = y.checked_sub(top).filter(|line| *line < heat.extent.1);
@@ -121,9 +127,12 @@ fn paint(
     values.resize(heat.extent.0, 0.0);
     heat.row(line, values);
     for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(&*values) {
-        let colour = table[usize::from(colormap::entry(value))];
-        for channel in 0..3 {
-            pixel[channel] = mix(pixel[channel], colour[channel], opacity.0);
+        let [red, green, blue, alpha] = colours.0[usize::from(colormap::entry(value))];
+        if alpha == 0 {
+            continue; // left out
+        }
+        for (channel, colour) in pixel.iter_mut().zip([red, green, blue]) {
+            *channel = mix(*channel, colour, opacity.0);
         }
     }
 }
@@ -138,17 +147,30 @@ const SCREEN_SIDE: (usize, usize) = (512, 768);
 /// the photo's proportions, fine enough for the cells, whatever the photo's size.
 #[must_use]
 pub fn screen_grid(placement: &Placement, cells: (usize, usize)) -> (usize, usize) {
-    let (width, height) = placement.photo;
     let (shortest, most) = SCREEN_SIDE;
-    let grid = (STEPS * cells.0.max(cells.1)).clamp(shortest, most);
-    let longest = width.max(height);
-    let side = |length: usize| (length * grid).div_ceil(longest);
+    grid_of(
+        placement,
+        (STEPS * cells.0.max(cells.1)).clamp(shortest, most),
+    )
+}
+
+/// A grid (width, height) in the photo's proportions, `longest` on its longer side.
+#[must_use]
+pub fn grid_of(placement: &Placement, longest: usize) -> (usize, usize) {
+    let (width, height) = placement.photo;
+    let side = |length: usize| (length * longest).div_ceil(width.max(height));
     (side(width), side(height))
 }
 
+/// The column at which a picture begins in [`side_by_side`], for photos of that width.
+#[must_use]
+pub fn left_of(width: usize, index: usize) -> usize {
+    index * (width + GAP)
+}
+
 /// The heat's own colours for the part that has heat, row-major: what the screen lays
-/// over the photo at the chosen opacity. `table` has the colour map's colours
-/// ([`Colormap::table`]) as the screen wants them.
+/// over the photo at the chosen opacity. `table` has the colours of a [`Palette`] as the
+/// screen wants them.
 #[must_use]
 pub fn colours<T: Copy>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
     let (width, height) = heat.extent;
@@ -160,6 +182,69 @@ pub fn colours<T: Copy>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
         pixels.extend(entries.iter().map(|entry| table[usize::from(*entry)]));
     }
     pixels
+}
+
+/// The heat alone, as RGBA at the grid's size: transparent where the network did not look
+/// and where heat is left out.
+#[must_use]
+pub fn heat_alone(heat: &Heatmap, colours: &Palette) -> Vec<[u8; 4]> {
+    let (width, height) = heat.size;
+    let mut pixels = vec![[0; 4]; width * height];
+    let ((left, top), (columns, rows)) = (heat.offset, heat.extent);
+    let own = self::colours(heat, &colours.0);
+    let lines = pixels.chunks_exact_mut(width).skip(top).take(rows);
+    for (line, own) in lines.zip(own.chunks_exact(columns.max(1))) {
+        line[left..][..columns].copy_from_slice(own);
+    }
+    pixels
+}
+
+/// Draws lines over a picture's part that begins at column `left` and is `size` wide and
+/// high: white with a dark rim, which can be seen on every colour. Positions are shares of
+/// that part, 0..1.
+pub fn draw_lines(picture: &mut Picture, left: usize, size: (usize, usize), lines: &[Line]) {
+    // A 600th of the longer side: as on screen in a pane of common size.
+    let half = (size.0.max(size.1) as f32 / 1200.0).max(0.5);
+    for (half, grey) in [(2.0 * half, 0), (half, 255)] {
+        // Where lines meet, each pixel is painted once.
+        let mut cover = vec![0u8; size.0 * size.1];
+        for line in lines {
+            cover_line(&mut cover, size, line, half);
+        }
+        let rows = picture.rgb.chunks_exact_mut(3 * picture.width);
+        for (row, cover) in rows.zip(cover.chunks_exact(size.0)) {
+            for (pixel, cover) in row[3 * left..].chunks_exact_mut(3).zip(cover) {
+                let share = f32::from(*cover) / 255.0;
+                for channel in pixel {
+                    *channel = mix(*channel, grey, share);
+                }
+            }
+        }
+    }
+}
+
+/// How much of each pixel a line of that half width covers, in 255ths.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to the picture
+fn cover_line(cover: &mut [u8], (width, height): (usize, usize), line: &Line, half: f32) {
+    let at = |(x, y): (f32, f32)| (x * width as f32, y * height as f32);
+    let ((ax, ay), (bx, by)) = (at(line.from), at(line.to));
+    let (dx, dy) = (bx - ax, by - ay);
+    let length = (dx * dx + dy * dy).max(1e-12);
+    let reach = half + 1.0;
+    let span = |a: f32, b: f32, side: usize| {
+        let first = (a.min(b) - reach).max(0.0) as usize;
+        first..((a.max(b) + reach).ceil().max(0.0) as usize).min(side)
+    };
+    for y in span(ay, by, height) {
+        for x in span(ax, bx, width) {
+            let (px, py) = (x as f32 + 0.5 - ax, y as f32 + 0.5 - ay);
+            let along = ((px * dx + py * dy) / length).clamp(0.0, 1.0);
+            let (ex, ey) = (px - along * dx, py - along * dy);
+            let share = (half + 0.5 - (ex * ex + ey * ey).sqrt()).clamp(0.0, 1.0);
+            let pixel = &mut cover[y * width + x];
+            *pixel = (*pixel).max((share * 255.0) as u8);
+        }
+    }
 }
 
 /// `(1−share)·under + share·over`, rounded.
@@ -184,6 +269,7 @@ fn dim_outside(row: &mut [u8], y: usize, [left, top, right, bottom]: [f64; 4]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::colormap::Colormap;
     use crate::framing::{Framing, InputSize};
 
     fn flat(width: usize, height: usize, value: f32) -> Heatmap {
@@ -248,8 +334,9 @@ mod tests {
         let photo = Photo::from_rgb("x", 1, 2, vec![1, 1, 1, 3, 3, 3]);
         let placement = Framing::Squash.place(1, 2, InputSize::default());
         let (heat, opacity) = (flat(1, 2, 1.0), Opacity::new(1.0).unwrap());
-        let heats = [None, Some(&heat)];
-        let both = side_by_side(&photo, &placement, &heats, Colormap::Grey, opacity);
+        let grey = Colormap::Grey.into();
+        let heats = [None, Some((&heat, &grey))];
+        let both = side_by_side(&photo, &placement, &heats, opacity);
         assert_eq!((both.width, both.height), (10, 2));
         for (row, bare) in both.rgb.chunks_exact(30).zip([1, 3]) {
             assert_eq!(
@@ -257,5 +344,37 @@ mod tests {
                 (bare, GAP_GREY, GAP_GREY, 255)
             );
         }
+    }
+
+    #[test]
+    fn heat_that_is_left_out_shows_the_photo() {
+        let photo = Photo::from_rgb("x", 2, 1, vec![10, 100, 200, 0, 255, 30]);
+        let placement = Framing::Squash.place(2, 1, InputSize::default());
+        let (heat, opacity) = (flat(2, 1, 0.3), Opacity::new(1.0).unwrap());
+        for (hidden, red) in [(false, 76), (true, 10)] {
+            let palette = Palette::with_gaps(Colormap::Grey, |heat| hidden && heat < 0.5);
+            let picture = blend(&photo, &placement, Some(&heat), palette.clone(), opacity);
+            assert_eq!(picture.rgb[0], red);
+            let alone = heat_alone(&heat, &palette);
+            assert_eq!(alone[1][3] == 0, hidden);
+        }
+    }
+
+    #[test]
+    fn lines_are_drawn_where_they_are_and_nowhere_else() {
+        let mut picture = Picture {
+            width: 40,
+            height: 10,
+            rgb: vec![100; 3 * 400],
+        };
+        let line = Line {
+            from: (0.0, 0.55),
+            to: (1.0, 0.55),
+        };
+        draw_lines(&mut picture, 20, (20, 10), &[line]);
+        let at = |x: usize, y: usize| picture.rgb[3 * (40 * y + x)];
+        assert_eq!((at(30, 5), at(39, 5)), (255, 255));
+        assert!(at(30, 4) < 60, "a dark rim");
+        assert_eq!((at(30, 1), at(19, 5)), (100, 100));
     }
 }

@@ -94,8 +94,10 @@ pub enum PhotoError {
     },
 }
 
+mod folder;
 mod part;
 
+pub use folder::in_folder;
 pub use part::Area;
 
 /// RGB8 pixels.

@@ -10,6 +10,8 @@ use crate::cam::{Map, Method};
 use crate::labels::ClassId;
 use crate::model::preprocessing::Preprocessing;
 use crate::photo::Photo;
+use crate::region::{Measure, Region};
+use crate::sensitivity::{References, Sensitivity};
 
 /// How many of the most probable classes are reported.
 const TOP: usize = 5;
@@ -31,12 +33,18 @@ pub struct Report {
     pub top: Vec<ClassReport>,
     /// The class explained.
     pub class: ClassReport,
+    /// The class whose maps were taken away, with `--against`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<ClassReport>,
     /// The target layer, by its name in the network.
     pub layer: &'static str,
     /// What was done to the pixels before the network saw them.
     pub preprocessing: Preprocessing,
     /// One for each method.
     pub maps: Vec<MapReport>,
+    /// With `--region`: what each map says of each region.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionReport>,
     /// Milliseconds for each step.
     pub timings_ms: TimingsReport,
 }
@@ -102,8 +110,31 @@ pub struct MapReport {
     pub max: f32,
     /// The sum of all cells.
     pub sum: f32,
-    /// `ok`, or `no_positive_evidence` if no cell is above 0.
+    /// `ok`, `nearly_flat`, or `no_positive_evidence` if no cell is above 0.
     pub state: &'static str,
+    /// How much it depends on the class (at the last layer).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<SensitivityReport>,
+}
+
+/// The mean correlation of a map with those of other classes.
+#[derive(Debug, Serialize)]
+pub struct SensitivityReport {
+    /// Pearson's, −1..=1.
+    pub mean_correlation: f32,
+    /// Over how many other classes.
+    pub classes: usize,
+    /// Whether that is so much that the map hardly depends on the class.
+    pub class_insensitive: bool,
+}
+
+/// A region.
+#[derive(Debug, Serialize)]
+pub struct RegionReport {
+    /// Its name.
+    pub name: String,
+    /// For each map, in their order.
+    pub measures: Vec<Measure>,
 }
 
 /// Milliseconds.
@@ -138,8 +169,9 @@ impl Report {
         path: String,
         photo: &Photo,
         analysis: &Analysis,
-        class: ClassId,
+        (class, against): (ClassId, Option<ClassId>),
         maps: &[Map],
+        regions: &[Region],
     ) -> Self {
         let describe = |class: ClassId| ClassReport {
             index: class.index(),
@@ -173,11 +205,34 @@ impl Report {
                 .map(describe)
                 .collect(),
             class: describe(class),
+            against: against.map(describe),
             layer: info
                 .architecture
                 .layer_name(maps.first().map_or(Layer::Last, |map| map.layer)),
             preprocessing: analysis.preprocessing,
-            maps: maps.iter().map(MapReport::new).collect(),
+            maps: maps
+                .iter()
+                .map(|map| {
+                    // The difference of two classes is not a map of one.
+                    let sensitivity = match (map.layer, against) {
+                        (Layer::Last, None) => {
+                            References::at_last_layer(analysis, map.recipe).compare(map, class)
+                        }
+                        _ => None,
+                    };
+                    MapReport::new(map, sensitivity)
+                })
+                .collect(),
+            regions: regions
+                .iter()
+                .map(|region| RegionReport {
+                    name: region.name.clone(),
+                    measures: maps
+                        .iter()
+                        .map(|map| region.shape.measure(map, &analysis.placement))
+                        .collect(),
+                })
+                .collect(),
             timings_ms: TimingsReport::default(),
         }
     }
@@ -232,8 +287,18 @@ impl Report {
             100.0 * class.probability,
             class.logit
         );
+        if let Some(other) = &self.against {
+            let _ = writeln!(
+                text,
+                "Less:      {} ({}), {:.1} %, logit {:.2}",
+                other.label,
+                other.index,
+                100.0 * other.probability,
+                other.logit
+            );
+        }
         for map in &self.maps {
-            let _ = if map.state == "ok" {
+            let _ = if map.state != "no_positive_evidence" || self.against.is_some() {
                 writeln!(
                     text,
                     "  {:<11} cells {:.4} to {:.4}, sum {:.4}",
@@ -246,13 +311,49 @@ impl Report {
                     map.method, class.label
                 )
             };
+            if let Some(found) = map
+                .sensitivity
+                .as_ref()
+                .filter(|found| found.class_insensitive)
+            {
+                let _ = writeln!(
+                    text,
+                    "              class-insensitive: correlates at {:.2} with the maps of {} other classes",
+                    found.mean_correlation, found.classes
+                );
+            }
         }
+        self.describe_regions(&mut text);
         text
+    }
+
+    fn describe_regions(&self, text: &mut String) {
+        for region in &self.regions {
+            let _ = writeln!(text, "Region {}", region.name);
+            for (map, measure) in self.maps.iter().zip(&region.measures) {
+                let percent = |share: Option<f64>| {
+                    share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share))
+                };
+                let _ = writeln!(
+                    text,
+                    "  {:<11} sum {:+.4} ({} of all), {} of the positive evidence, peak {}",
+                    map.method,
+                    measure.sum,
+                    percent(measure.share),
+                    percent(measure.positive_share),
+                    match measure.peak_inside {
+                        Some(true) => "inside",
+                        Some(false) => "outside",
+                        None => "–",
+                    }
+                );
+            }
+        }
     }
 }
 
 impl MapReport {
-    fn new(map: &Map) -> Self {
+    fn new(map: &Map, sensitivity: Option<Sensitivity>) -> Self {
         Self {
             method: map.recipe.method.id(),
             variant: (map.recipe.method == Method::GradCamPlusPlus)
@@ -263,11 +364,18 @@ impl MapReport {
             min: map.min(),
             max: map.max(),
             sum: map.sum(),
-            state: if map.has_positive_evidence() {
-                "ok"
-            } else {
+            state: if !map.has_positive_evidence() {
                 "no_positive_evidence"
+            } else if map.is_nearly_flat() {
+                "nearly_flat"
+            } else {
+                "ok"
             },
+            sensitivity: sensitivity.map(|found| SensitivityReport {
+                mean_correlation: found.correlation,
+                classes: found.classes,
+                class_insensitive: found.is_insensitive(),
+            }),
         }
     }
 }

@@ -12,13 +12,16 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::analysis::rank;
 use crate::cam::LayerMaps;
 use crate::engine::{Engine, EngineError};
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::weights::Progress;
 use crate::photo::{Photo, Picture};
-pub use messages::{Fault, Job, LayerJob, News, PhotoSource, Plan, RunningModel, Shown, Step};
+pub use messages::{
+    Fault, Job, LayerJob, News, PhotoSource, Plan, Prediction, RunningModel, Shown, Step, SurveyJob,
+};
 
 /// Photos larger than this on a side are shown scaled down until the user zooms in (the
 /// network and the export use them whole). With mipmaps a texture of all of a photo of
@@ -28,6 +31,15 @@ pub const OVERVIEW_SIDE: usize = 1024;
 enum Request {
     Analyse(Job),
     Explain(LayerJob),
+    Survey(Option<SurveyJob>),
+}
+
+/// What the thread does next.
+enum Task {
+    Analyse(Job),
+    Explain(LayerJob),
+    /// The next photo of the survey.
+    Predict,
 }
 
 /// Wakes whoever waits for news.
@@ -65,14 +77,16 @@ impl Worker {
                     received: 0,
                     waiting: None,
                     explain: None,
+                    survey: None,
                     engine: None,
                     analysed: None,
                     photo: None,
                 };
-                while let Some(request) = desk.next() {
-                    match request {
-                        Request::Analyse(job) => desk.serve(&job),
-                        Request::Explain(job) => desk.explain(&job),
+                while let Some(task) = desk.next() {
+                    match task {
+                        Task::Analyse(job) => desk.serve(&job),
+                        Task::Explain(job) => desk.explain(&job),
+                        Task::Predict => desk.predict(),
                     }
                 }
             })?;
@@ -111,6 +125,12 @@ impl Worker {
         let _ = self.requests.send(Request::Explain(job));
     }
 
+    /// Asks for the predictions of many photos in place of those asked for before, or for
+    /// none any more.
+    pub fn survey(&self, job: Option<SurveyJob>) {
+        let _ = self.requests.send(Request::Survey(job));
+    }
+
     /// The next piece of news, if there is one.
     #[must_use]
     pub fn news(&self) -> Option<News> {
@@ -136,6 +156,8 @@ struct Desk {
     waiting: Option<Job>,
     /// Maps to be made when no job waits.
     explain: Option<LayerJob>,
+    /// Photos to be classified when nothing else is to be done, the next one last.
+    survey: Option<SurveyJob>,
     engine: Option<Loaded>,
     /// The job whose run the engine still has.
     analysed: Option<u64>,
@@ -150,6 +172,13 @@ struct Loaded {
     engine: Engine,
 }
 
+impl Loaded {
+    /// Whether it is what a plan asks for.
+    fn runs(&self, plan: &Plan) -> bool {
+        self.model == plan.model && self.device == plan.device
+    }
+}
+
 /// The photo of the last job, kept for the next one.
 struct Decoded {
     id: u64,
@@ -161,14 +190,17 @@ struct Decoded {
 impl Desk {
     /// Waits for a request and takes the newest, jobs first; `None` when nobody can ask
     /// any more.
-    fn next(&mut self) -> Option<Request> {
+    fn next(&mut self) -> Option<Task> {
         loop {
             self.empty_inbox();
             if let Some(job) = self.waiting.take() {
-                return Some(Request::Analyse(job));
+                return Some(Task::Analyse(job));
             }
             if let Some(job) = self.explain.take() {
-                return Some(Request::Explain(job));
+                return Some(Task::Explain(job));
+            }
+            if self.survey.is_some() {
+                return Some(Task::Predict);
             }
             let request = self.inbox.recv().ok()?;
             self.sort(request);
@@ -188,7 +220,49 @@ impl Desk {
                 self.waiting = Some(job);
             }
             Request::Explain(job) => self.explain = Some(job),
+            Request::Survey(job) => {
+                self.survey = job.map(|mut job| {
+                    job.photos.reverse();
+                    job
+                });
+            }
         }
+    }
+
+    /// Classifies the next photo of the survey. One that was asked for with another model
+    /// is given up: whoever asked asks again.
+    fn predict(&mut self) {
+        let (Some(survey), Some(loaded)) = (&mut self.survey, &mut self.engine) else {
+            self.survey = None;
+            return;
+        };
+        let plan = &survey.plan;
+        let next = survey.photos.pop();
+        let (Some((photo, source)), true) = (next, loaded.runs(plan)) else {
+            self.survey = None;
+            return;
+        };
+        let (id, engine) = (survey.id, &mut loaded.engine);
+        let device = engine.device();
+        engine.preprocess(plan.preprocess);
+        let answer = panic::catch_unwind(AssertUnwindSafe(|| {
+            let photo = source.load().map_err(|error| error.to_string())?;
+            let probabilities = engine
+                .classify(&photo, plan.framing)
+                .map_err(|error| error.to_string())?;
+            Ok(Prediction {
+                size: (photo.width, photo.height),
+                top: rank(&probabilities)[0],
+                probabilities,
+            })
+        }));
+        if engine.device() != device {
+            self.analysed = None; // its run was on the old device
+            self.tell_model();
+        }
+        // The engine stays: a run that was given up leaves nothing behind in it.
+        let answer = answer.unwrap_or_else(|panic| Err(mistake(panic.as_ref())));
+        self.tell(News::Predicted(id, photo, answer));
     }
 
     /// Makes the maps of each class, unless something newer is wanted meanwhile.
@@ -307,8 +381,7 @@ impl Desk {
         } = &job.plan;
         let failed = |error: EngineError| Stop::Failed(Fault::Model, error.to_string());
         if let Some(loaded) = &mut self.engine
-            && loaded.model == *model
-            && loaded.device == *device
+            && loaded.runs(&job.plan)
         {
             if loaded.labels != *labels {
                 loaded

@@ -292,3 +292,182 @@ fn without_a_display_the_window_says_what_works_instead() {
 fn say(line: std::fmt::Arguments) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
+
+#[test]
+fn why_not_is_a_difference_that_adds_up() {
+    let report = json(&[CAT, "--against", "tiger cat"]);
+    let number = |value: &Value| value.as_f64().unwrap();
+    let (class, other) = (&report["class"], &report["against"]);
+    assert_eq!(other["index"], 282);
+    // sum = Δlogit − Δbias, and the two single maps have the same biases.
+    let sum_of = |class: &str| number(&json(&[CAT, "--class", class])["maps"][0]["sum"]);
+    let (a, b) = (sum_of("top"), sum_of("282"));
+    let biases = (number(&class["logit"]) - a) - (number(&other["logit"]) - b);
+    let logits = number(&class["logit"]) - number(&other["logit"]);
+    let sum = number(&report["maps"][0]["sum"]);
+    assert!((sum - (logits - biases)).abs() < 1e-4, "{sum}");
+    assert!(report["maps"][0].get("sensitivity").is_none());
+    let line = refusal(&["explain", CAT, "--class", "282", "--against", "tiger cat"]);
+    assert!(line.contains("the class itself"), "{line}");
+}
+
+#[test]
+fn regions_add_up_and_maps_say_how_much_they_depend_on_the_class() {
+    let halves = [
+        "--region",
+        "left=0,0,200,300",
+        "--region",
+        "right=200,0,451,300",
+    ];
+    let report = json(&[&[CAT], &halves[..]].concat());
+    for map in 0..2 {
+        let part = |region: usize, what: &str| {
+            let measures = &report["regions"][region]["measures"];
+            measures[map][what].as_f64().unwrap()
+        };
+        let all = report["maps"][map]["sum"].as_f64().unwrap();
+        assert!((part(0, "sum") + part(1, "sum") - all).abs() < 1e-4 * all);
+        assert!((part(0, "share") + part(1, "share") - 1.0).abs() < 1e-6);
+        assert!((part(0, "positive_share") + part(1, "positive_share") - 1.0).abs() < 1e-6);
+    }
+    assert_eq!(report["regions"][1]["name"], "right");
+    let meter = |map: usize| report["maps"][map]["sensitivity"].clone();
+    assert_eq!(meter(0)["classes"], 50);
+    assert_eq!(meter(0)["class_insensitive"], false);
+    assert_eq!(
+        meter(1)["class_insensitive"],
+        true,
+        "Grad-CAM++: {}",
+        meter(1)
+    );
+    let text = explain(&[&[CAT], &halves[..]].concat());
+    assert!(
+        text.contains("Region left") && text.contains("class-insensitive"),
+        "{text}"
+    );
+}
+
+/// The files of an export, and the same maps again from its manifest.
+#[test]
+fn an_export_is_made_again_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let path = out.to_str().unwrap();
+    let region = [
+        "--region",
+        "face=100,50,300,250",
+        "--lines",
+        "contours,cells",
+    ];
+    explain(&[&[CAT, "--export", path, "--scale", "signed"], &region[..]].concat());
+    let mut names: Vec<String> = fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    let expected = [
+        "1-grad-cam-cells.npy",
+        "1-grad-cam-heat.png",
+        "1-grad-cam-overlay.png",
+        "1-grad-cam-scaled.npy",
+        "2-grad-cam++-cells.npy",
+        "2-grad-cam++-heat.png",
+        "2-grad-cam++-overlay.png",
+        "2-grad-cam++-scaled.npy",
+        "figure.png",
+        "figure.svg",
+        "manifest.json",
+    ];
+    assert_eq!(names, expected);
+    let heat = image::open(out.join("1-grad-cam-heat.png")).unwrap();
+    assert_eq!((heat.width(), heat.height()), (451, 300));
+    assert!(heat.color().has_alpha());
+    let figure = image::open(out.join("figure.png")).unwrap().into_rgb8();
+    assert!(figure.width() > 2000);
+    assert!(
+        figure.pixels().any(|pixel| pixel.0 == [34; 3]),
+        "there is text"
+    );
+    let svg = fs::read_to_string(out.join("figure.svg")).unwrap();
+    assert!(svg.contains("Grad-CAM++ · Egyptian cat") && svg.contains("add up to logit − bias"));
+
+    // Nothing is replaced unasked.
+    let refused = [
+        "explain",
+        CAT,
+        "--model",
+        "efficientnet-lite0",
+        "--export",
+        path,
+    ];
+    let line = refusal(&refused);
+    assert!(
+        line.contains("exists already") && line.contains("--overwrite"),
+        "{line}"
+    );
+    explain(&[CAT, "--export", path, "--overwrite"]);
+    explain(
+        &[
+            &[CAT, "--export", path, "--overwrite", "--scale", "signed"],
+            &region[..],
+        ]
+        .concat(),
+    );
+
+    let manifest = out.join("manifest.json");
+    let manifest = manifest.to_str().unwrap();
+    let again =
+        |arguments: &[&str]| camlens(&[&["explain", "--manifest", manifest], arguments].concat());
+    let same = again(&[]);
+    let text = String::from_utf8(same.stdout).unwrap();
+    assert!(
+        same.status.success() && text.matches("the same, to the bit").count() == 2,
+        "{text}"
+    );
+
+    // An export of the export has the same pixels and numbers in every file.
+    let second = folder.path().join("second");
+    assert!(
+        again(&["--export", second.to_str().unwrap()])
+            .status
+            .success()
+    );
+    for name in expected {
+        let read = |folder: &Path| fs::read(folder.join(name)).unwrap();
+        assert!(read(&out) == read(&second), "{name} differs");
+    }
+
+    let other = again(&["assets/samples/coffee.png", "--json"]);
+    assert_eq!(other.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&other.stdout).unwrap();
+    assert_eq!(report["same"], false);
+    let differences = report["differences"].to_string();
+    assert!(differences.contains("the photo's pixels"), "{differences}");
+    assert!(!differences.contains("weights"), "{differences}");
+    let errors = String::from_utf8_lossy(&other.stderr);
+    assert!(errors.contains("not those of the manifest"), "{errors}");
+}
+
+#[test]
+fn a_manifest_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    explain(&[CAT, "--export", folder.path().to_str().unwrap()]);
+    let manifest = folder.path().join("manifest.json");
+    let manifest = manifest.to_str().unwrap();
+    let text = fs::read_to_string(manifest).unwrap();
+    for (broken, words) in [
+        (
+            text.replace("\"format\": 1", "\"format\": 9"),
+            "has format 9",
+        ),
+        (text[..text.len() / 2].to_owned(), "Can't read the manifest"),
+        (
+            text.replace("\"scaling\": \"max\"", "\"scaling\": \"odd\""),
+            "odd",
+        ),
+    ] {
+        fs::write(manifest, broken).unwrap();
+        let line = refusal(&["explain", "--manifest", manifest]);
+        assert!(line.contains(words), "{line}");
+    }
+}

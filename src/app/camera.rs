@@ -1,4 +1,5 @@
-//! The one camera that all panes share: what part of the photo is seen, how large.
+//! The camera of each pane: what part of the photo is seen, how large. Linked, all panes
+//! share one.
 
 use eframe::egui::{Pos2, Rect, Vec2, pos2, vec2};
 
@@ -72,6 +73,60 @@ impl Camera {
     }
 }
 
+/// Panes that can be on screen at once: the photo and both maps.
+pub const PANES: usize = 3;
+
+/// The cameras of all panes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cameras {
+    each: [Camera; PANES],
+    linked: bool,
+}
+
+impl Default for Cameras {
+    fn default() -> Self {
+        Self {
+            each: [Camera::default(); PANES],
+            linked: true,
+        }
+    }
+}
+
+impl Cameras {
+    /// Which camera a pane looks through.
+    pub fn slot(&self, pane: usize) -> usize {
+        if self.linked { 0 } else { pane }
+    }
+
+    /// A pane's camera.
+    pub fn of(&mut self, pane: usize) -> &mut Camera {
+        &mut self.each[self.slot(pane)]
+    }
+
+    /// Whether all panes share one.
+    pub fn are_linked(&self) -> bool {
+        self.linked
+    }
+
+    /// Links the panes, or lets each go its own way from where it is.
+    pub fn link(&mut self, linked: bool) {
+        self.each = [self.each[0]; PANES];
+        self.linked = linked;
+    }
+
+    /// All panes show the whole photo.
+    pub fn fit(&mut self) {
+        self.each = [Camera::default(); PANES];
+    }
+
+    /// All panes are zoomed about their centres.
+    pub fn zoom_by(&mut self, factor: f32) {
+        for camera in &mut self.each {
+            camera.zoom_by(factor);
+        }
+    }
+}
+
 /// The photo position (0..1) under a point, if it is on the photo.
 pub fn on_photo(point: Pos2, photo_rect: Rect) -> Option<Pos2> {
     let at = (point - photo_rect.min) / photo_rect.size();
@@ -112,6 +167,29 @@ mod tests {
             camera.zoom_about(anchor, 0.5, PANE, photo);
         }
         assert_eq!(camera, Camera::default());
+    }
+
+    #[test]
+    fn linked_panes_share_a_camera_and_others_do_not() {
+        let photo = vec2(640.0, 480.0);
+        let mut cameras = Cameras::default();
+        cameras.of(2).zoom_about(PANE.center(), 3.0, PANE, photo);
+        let is = |cameras: &mut Cameras, expected: [f32; 3]| {
+            let zooms = [0, 1, 2].map(|pane| cameras.of(pane).zoom);
+            let pairs = zooms.iter().zip(expected);
+            assert!(
+                pairs
+                    .into_iter()
+                    .all(|(zoom, wanted)| (zoom - wanted).abs() < 1e-4),
+                "{zooms:?}"
+            );
+        };
+        is(&mut cameras, [3.0; 3]);
+        cameras.link(false);
+        cameras.of(1).zoom_about(PANE.center(), 2.0, PANE, photo);
+        is(&mut cameras, [3.0, 6.0, 3.0]);
+        cameras.link(true);
+        is(&mut cameras, [3.0; 3]);
     }
 
     #[test]

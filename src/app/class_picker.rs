@@ -10,24 +10,13 @@ use super::settings::ClassOrder;
 use super::state::{ClassChoice, State};
 use crate::analysis::Analysis;
 use crate::labels::ClassId;
+use crate::legend::percent;
 
 /// Classes shown with bars.
 const TOP: usize = 5;
 const BAR_HEIGHT: f32 = 22.0;
 /// Rows of the table that are visible even in a small window.
 const FEWEST_ROWS: f32 = 5.0;
-
-/// A probability for people: no digits that say nothing, and no false zero.
-pub fn percent(probability: f32) -> String {
-    let percent = 100.0 * probability;
-    if percent >= 9.95 {
-        format!("{percent:.0} %")
-    } else if percent >= 0.1 {
-        format!("{percent:.1} %")
-    } else {
-        "< 0.1 %".into()
-    }
-}
 
 pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
     ui.label(
@@ -43,10 +32,13 @@ pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
     let analysis = shown.analysis.clone();
     let chosen = app.state.class_in(&analysis);
     follow_top_ui(ui, &mut app.state.class, &analysis);
+    why_not_ui(ui, &mut app.state, &analysis, chosen);
     for &class in analysis.ranking.iter().take(TOP) {
-        if bar_ui(ui, &analysis, class, class == chosen).clicked() {
+        let bar = bar_ui(ui, &analysis, class, class == chosen);
+        if bar.clicked() {
             app.state.class = ClassChoice::Fixed(class);
         }
+        why_not_menu(&bar, &mut app.state.against, class);
     }
     ui.add_space(6.0);
     let hint = format!("search {} classes", analysis.logits.len());
@@ -72,6 +64,58 @@ fn follow_top_ui(ui: &mut Ui, class: &mut ClassChoice, analysis: &Analysis) {
             ClassChoice::Fixed(analysis.top())
         };
     }
+}
+
+/// Which other class the maps are compared with: the most probable ones and what the
+/// search found are offered.
+fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId) {
+    let labels = &analysis.model.labels;
+    let now = state.against(analysis, chosen);
+    let searched = !state.search.trim().is_empty();
+    let found = state.listed_classes(analysis).into_iter();
+    let mut offered: Vec<ClassId> = analysis.ranking.iter().copied().take(TOP + 1).collect();
+    offered.extend(found.filter(|_| searched).take(2 * TOP));
+    offered.extend(now);
+    let mut seen = Vec::new();
+    offered.retain(|class| {
+        *class != chosen && !seen.contains(class) && {
+            seen.push(*class);
+            true
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Why not");
+        let name = now.map_or("–", |class| labels.name(class));
+        let menu = egui::ComboBox::from_id_salt("why not")
+            .selected_text(name)
+            .width(ui.available_width())
+            .truncate()
+            .show_ui(ui, |ui| {
+                let none = format!("– (the map of {})", labels.name(chosen));
+                ui.selectable_value(&mut state.against, None, none);
+                for class in offered {
+                    let text = format!("{} {}", labels.name(class), percent(analysis.probability(class)));
+                    ui.selectable_value(&mut state.against, Some(class), text);
+                }
+            });
+        let enabled = ui.is_enabled();
+        menu.response.widget_info(|| {
+            WidgetInfo::labeled(egui::Role::ComboBox, enabled, "Why not this class")
+        });
+        menu.response.on_hover_text(
+            "The maps of the chosen class less those of this one: why the one and not the other. Search below to find more classes, or click a class with the other mouse button",
+        );
+    });
+}
+
+/// With the other mouse button a class becomes the one to compare with.
+fn why_not_menu(response: &egui::Response, against: &mut Option<ClassId>, class: ClassId) {
+    response.context_menu(|ui| {
+        if ui.button("Why not this one?").clicked() {
+            *against = Some(class);
+            ui.close();
+        }
+    });
 }
 
 /// One class: its name, its probability, and a bar behind both.
@@ -172,6 +216,7 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
         table = table.scroll_to_row(row, None);
     }
     let order = &mut state.settings.order;
+    let against = &mut state.against;
     let mut clicked = None;
     table
         .header(row_height, |mut header| {
@@ -215,6 +260,7 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
                     let label = format!("class {}", analysis.model.labels.name(class));
                     WidgetInfo::selected(egui::Role::Button, true, class == chosen, label)
                 });
+                why_not_menu(&response, against, class);
                 if hover_ui(response, analysis, class).clicked() {
                     clicked = Some(class);
                 }
@@ -250,22 +296,4 @@ fn sort_button(ui: &mut Ui, name: &str, sorted: Option<bool>) -> bool {
         )
     });
     response.clicked()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent;
-
-    #[test]
-    fn probabilities_read_well() {
-        for (probability, text) in [
-            (0.461, "46 %"),
-            (0.0987, "9.9 %"),
-            (0.0012, "0.1 %"),
-            (1e-9, "< 0.1 %"),
-            (1.0, "100 %"),
-        ] {
-            assert_eq!(percent(probability), text);
-        }
-    }
 }

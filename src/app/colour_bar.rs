@@ -11,6 +11,7 @@ use crate::cam::Map;
 use crate::colormap::Colormap;
 use crate::heatmap::Range;
 use crate::labels::ClassId;
+use crate::legend;
 
 /// The bar itself.
 const BAR: Vec2 = vec2(10.0, 90.0);
@@ -36,8 +37,16 @@ pub struct Bar<'a> {
     pub map: &'a Map,
     /// Its class.
     pub class: ClassId,
+    /// The class whose map was taken away from it.
+    pub against: Option<ClassId>,
     /// What it explains.
     pub analysis: &'a Analysis,
+}
+
+impl Bar<'_> {
+    fn meaning(&self) -> String {
+        legend::meaning(self.analysis, self.map, self.class, self.against)
+    }
 }
 
 /// Draws the bar of a map into the corner of its pane; hovering over it tells what the
@@ -62,7 +71,7 @@ pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> b
     let font = FontId::proportional(10.0);
     let place = pos2(stripe.right(), area.top() + MARGIN);
     painter.text(place, Align2::RIGHT_TOP, unit, font.clone(), Color32::WHITE);
-    let numbers = ends(*range, map);
+    let numbers = legend::ends(*range, map);
     for (share, text) in [0.0, 0.5, 1.0].into_iter().zip(&numbers) {
         let at = pos2(
             stripe.left() - 4.0,
@@ -74,11 +83,11 @@ pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> b
     let response = ui.interact(area, id, Sense::hover());
     response.widget_info(|| {
         let [low, _, high] = &numbers;
-        let meaning = meaning(bar);
+        let meaning = bar.meaning();
         let label = format!("Colours from {low} to {high} {unit}. {meaning}");
         WidgetInfo::labeled(Role::Label, true, label)
     });
-    response.on_hover_ui(|ui| _ = ui.label(meaning(bar)));
+    response.on_hover_ui(|ui| _ = ui.label(bar.meaning()));
     lock_ui(ui, painter, area, bar)
 }
 
@@ -116,47 +125,6 @@ fn padlock(painter: &Painter, centre: Pos2, shut: bool) {
     painter.line(line.collect(), stroke);
 }
 
-/// The numbers at the lower end, the middle and the upper end. Where the map goes beyond
-/// a held range they say so.
-fn ends(range: Range, map: &Map) -> [String; 3] {
-    let signed = range.low < 0.0;
-    let [low, middle, high] =
-        [0.0, 0.5, 1.0].map(|share| number(range.low + (range.high - range.low) * share, signed));
-    // Below a range that begins at zero all is drawn as zero.
-    let below = if signed && map.min() < range.low {
-        "≤"
-    } else {
-        ""
-    };
-    let above = if map.max() > range.high { "≥" } else { "" };
-    [format!("{below}{low}"), middle, format!("{above}{high}")]
-}
-
-/// What a map's values are.
-fn meaning(bar: &Bar) -> String {
-    let Bar {
-        map,
-        class,
-        analysis,
-        ..
-    } = *bar;
-    let name = analysis.model.labels.name(class);
-    if map.recipe.method.is_in_logits(map.layer) {
-        let (sum, logit) = (map.sum(), analysis.logit(class));
-        format!(
-            "Each cell's contribution to the logit of {name}. All {} cells add up to logit − bias = {logit:.3} − ({:.3}) = {sum:.3}.",
-            map.cells.len(),
-            logit - sum,
-        )
-    } else {
-        let method = map.recipe.method.name();
-        let layer = analysis.model.architecture.layer_name(map.layer);
-        format!(
-            "Relative units: what {method} gives at {layer} is no share of the logit. Compare cells within this map, not the numbers of different maps."
-        )
-    }
-}
-
 fn stripes(painter: &Painter, bar: Rect, colormap: Colormap) {
     let table = colormap.table();
     let step = bar.height() / 64.0;
@@ -165,45 +133,5 @@ fn stripes(painter: &Painter, bar: Rect, colormap: Colormap) {
         let top = bar.bottom() - step * (f32::from(index) + 1.0);
         let stripe = Rect::from_min_size(pos2(bar.left(), top), vec2(bar.width(), step + 0.5));
         painter.rect_filled(stripe, 0.0, Color32::from_rgb(r, g, b));
-    }
-}
-
-/// A value in three digits or so.
-fn number(value: f32, signed: bool) -> String {
-    let size = value.abs();
-    let sign = if signed && value > 0.0 { "+" } else { "" };
-    let digits = if size >= 100.0 {
-        format!("{value:.0}")
-    } else if size >= 10.0 {
-        format!("{value:.1}")
-    } else if size >= 1.0 {
-        format!("{value:.2}")
-    } else if size >= 0.01 {
-        format!("{value:.3}")
-    } else if size > 0.0 {
-        format!("{value:.1e}")
-    } else {
-        "0".into()
-    };
-    format!("{sign}{}", digits.replace('-', "−"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_three_digits_or_so() {
-        for (value, signed, text) in [
-            (0.0, true, "0"),
-            (0.38921, false, "0.389"),
-            (0.38921, true, "+0.389"),
-            (-0.38921, true, "−0.389"),
-            (19.6, false, "19.6"),
-            (1234.5, true, "+1234"),
-            (0.000_123, false, "1.2e−4"),
-        ] {
-            assert_eq!(number(value, signed), text);
-        }
     }
 }

@@ -13,13 +13,21 @@ pub enum Command {
     AskForPhotos,
     /// Ask for a weight file in a file dialog.
     AskForModel,
-    /// Ask where to write the overlays on screen.
+    /// Ask for a folder of photos in a file dialog.
+    AskForFolder,
+    /// Ask for the folder in which all that is on screen is written.
     AskForExport,
+    /// Ask where to write the predictions.
+    AskForTable,
+    /// Classify no more photos.
+    StopSurvey,
+    /// Copy a pane to the clipboard.
+    Copy,
     /// Open photos; the first one is shown.
     Open(Vec<PhotoSource>),
-    /// Show a photo of the strip.
+    /// Show a photo of the browser.
     Show(u64),
-    /// Show the photo so many places further on in the strip.
+    /// Show the photo so many places further on in the browser.
     StepPhoto(isize),
     /// Run a model.
     UseModel(ModelChoice),
@@ -37,6 +45,12 @@ pub enum Command {
     StepClass(isize),
     /// Choose the layer so many places after this one.
     StepLayer(isize),
+    /// Let the two map panes change places.
+    SwapPanes,
+    /// Zoom all panes together, or each on its own.
+    LinkZoom(bool),
+    /// Fill the screen, or no longer.
+    FullScreen,
     /// Show the whole photo again.
     Fit,
     /// Zoom about the centre of the panes, by a factor.

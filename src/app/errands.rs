@@ -9,12 +9,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cam::Map;
-use crate::export::{self, Look};
-use crate::heatmap::Range;
+use crate::export::{self, Exhibit, Existing};
 use crate::model::device::{self, DeviceStatus};
-use crate::photo;
-use crate::worker::{Shown, Wake};
+use crate::photo::{self, Photo, Picture};
+use crate::worker::Wake;
 
 /// A dialog that says "cancelled" sooner than this was never seen: rfd answers so
 /// within some 20 ms where there is neither a portal nor zenity.
@@ -29,8 +27,12 @@ pub enum Ask {
     Model,
     /// A file of class names.
     Labels,
-    /// Where to write the overlays, with a name to start from.
-    Export(String),
+    /// A folder of photos.
+    Folder,
+    /// The folder in which an export gets one of its own.
+    Export,
+    /// Where to write the table of predictions.
+    Table,
 }
 
 /// The paths chosen, or none. The future is made on the UI's thread (as macOS
@@ -50,8 +52,12 @@ pub enum Outcome {
     NoDialog,
     /// The devices of this computer.
     Devices(Vec<DeviceStatus>),
-    /// The overlays were written, or why not.
-    Exported(Result<PathBuf, String>),
+    /// Files were written (what is said then), or why not.
+    Exported(Result<String, String>),
+    /// A picture for the clipboard.
+    Copied(Picture),
+    /// The photos of some folders, and which of these can't be read.
+    Found(Vec<PathBuf>, Vec<String>),
 }
 
 /// The errands of one window.
@@ -93,20 +99,63 @@ impl Errands {
         });
     }
 
-    /// Composes overlays at full size and writes them as PNG.
-    pub fn export(
-        &self,
-        shown: &Shown,
-        maps: Vec<(Map, Option<Range>)>,
-        look: Look,
-        path: PathBuf,
-    ) {
-        let (photo, analysis) = (shown.photo.clone(), shown.analysis.clone());
+    /// Writes an export into a new folder in `parent`.
+    pub fn export(&self, exhibit: Exhibit, parent: PathBuf) {
         self.spawn("camlens-export", move || {
-            let maps: Vec<_> = maps.iter().map(|(map, range)| (map, *range)).collect();
-            let picture = export::compose(&photo, &analysis, &maps, look);
-            let written = export::write_png(&picture, &path, photo.path.as_deref());
-            Outcome::Exported(written.map(|()| path).map_err(|error| error.to_string()))
+            let folder = export::new_folder(&parent, &exhibit.photo.name);
+            let written = export::write_folder(&exhibit, &folder, Existing::Keep);
+            let said = written.map(|count| format!("Saved {count} files in {}.", folder.display()));
+            Outcome::Exported(said.map_err(|error| error.to_string()))
+        });
+    }
+
+    /// Composes panes for the clipboard.
+    pub fn copy_panes(&self, exhibit: Exhibit) {
+        self.spawn("camlens-export", move || {
+            Outcome::Copied(exhibit.overlays(&exhibit.panes))
+        });
+    }
+
+    /// Copies a photo's pixels for the clipboard.
+    pub fn copy_photo(&self, photo: Arc<Photo>) {
+        self.spawn("camlens-export", move || {
+            Outcome::Copied(Picture {
+                width: photo.width,
+                height: photo.height,
+                rgb: photo.rgb.clone(),
+            })
+        });
+    }
+
+    /// Writes a table; whoever chose the file in a dialog was asked whether to replace it.
+    pub fn write_table(&self, path: PathBuf, table: Vec<u8>) {
+        self.spawn("camlens-export", move || {
+            let written =
+                export::write_atomically(&path, Existing::Replace, |out| out.write_all(&table));
+            let said = written.map(|()| format!("Saved {}.", path.display()));
+            Outcome::Exported(said.map_err(|error| error.to_string()))
+        });
+    }
+
+    /// Looks for the photos in folders; what is no folder stays as it is.
+    pub fn look_into(&self, paths: Vec<PathBuf>) {
+        self.spawn("camlens-folders", move || {
+            let (mut photos, mut faults) = (Vec::new(), Vec::new());
+            for path in paths {
+                if !path.is_dir() {
+                    photos.push(path);
+                    continue;
+                }
+                match photo::in_folder(&path) {
+                    Ok(found) if found.is_empty() => {
+                        let path = path.display();
+                        faults.push(format!("There is no photo in {path}. Give another folder."));
+                    }
+                    Ok(found) => photos.extend(found),
+                    Err(error) => faults.push(error.to_string()),
+                }
+            }
+            Outcome::Found(photos, faults)
         });
     }
 
@@ -118,7 +167,7 @@ impl Errands {
     /// The next outcome, if there is one.
     pub fn outcome(&mut self) -> Option<Outcome> {
         let outcome = self.outcomes.try_recv().ok()?;
-        if !matches!(outcome, Outcome::Exported(_) | Outcome::Devices(_)) {
+        if let Outcome::Picked(..) | Outcome::Cancelled | Outcome::NoDialog = outcome {
             self.dialog_is_open = false;
         }
         Some(outcome)
@@ -167,11 +216,21 @@ pub fn system_picker() -> Picker {
                     .pick_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }
-            Ask::Export(name) => {
+            Ask::Folder => {
+                let folder = dialog.set_title("Open a folder of photos").pick_folder();
+                Box::pin(async move { Some(vec![path(folder.await?)]) })
+            }
+            Ask::Export => {
+                let folder = dialog
+                    .set_title("Export into a new folder in …")
+                    .pick_folder();
+                Box::pin(async move { Some(vec![path(folder.await?)]) })
+            }
+            Ask::Table => {
                 let file = dialog
-                    .set_title("Export overlays")
-                    .set_file_name(name)
-                    .add_filter("PNG", &["png"])
+                    .set_title("Save predictions")
+                    .set_file_name("predictions.csv")
+                    .add_filter("Table", &["csv"])
                     .save_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }

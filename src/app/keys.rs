@@ -1,24 +1,43 @@
 //! Keys, and the window that lists them.
 
-use eframe::egui::{self, Context, Key, Modifiers};
+use eframe::egui::{self, Context, Event, Key, Modifiers};
 
 use super::App;
 use super::command::Command;
+use super::regions::Tool;
 use super::settings::{Side, View};
+use crate::heatmap::{Interpolation, Scaling};
+use crate::look::Look;
 
 /// Every key and what it does.
-const KEYS: [(&str, &str); 12] = [
-    ("Ctrl+O", "Open photos"),
+const KEYS: [(&str, &str); 22] = [
+    ("Ctrl+O, Ctrl+Shift+O", "Open photos, a folder"),
     ("Ctrl+V", "Paste an image or a path"),
-    ("Ctrl+S", "Export the overlays on screen"),
+    ("Ctrl+S", "Export all that is on screen into a folder"),
+    (
+        "Ctrl+C",
+        "Copy the pane under the pointer, or the first map",
+    ),
     ("1, 2, 3", "Side by side, left map, right map"),
     ("Space", "Flip between the two maps"),
+    ("X", "Swap the maps"),
     ("[, ]", "Earlier, later target layer"),
     ("Up, Down", "Previous, next class"),
-    ("Page Up, Page Down", "Previous, next photo"),
+    (
+        "Left, Right",
+        "Previous, next photo (also Page Up, Page Down)",
+    ),
+    ("S", "Positive or signed evidence"),
+    ("H", "Hold: hide the overlay"),
+    ("C, G, O", "Cells not smoothed, their borders, contours"),
+    ("R, L, V", "Draw a rectangle, draw a lasso, move the photo"),
     ("F", "Fit the photo"),
     ("+, -", "Zoom in, out"),
-    ("Esc", "Clear the class search"),
+    ("K", "Zoom panes together, or each on its own"),
+    ("I", "What the network saw"),
+    ("F11", "Full screen"),
+    ("Tab, then arrows", "Choose a pane, then a cell of it"),
+    ("Esc", "Clear the class search, put the drawing tool away"),
     ("F1", "This list"),
 ];
 
@@ -34,6 +53,9 @@ pub fn handle(app: &mut App, ctx: &Context) {
     let plain = |key| pressed(Modifiers::NONE, key);
 
     let mut give = |command| app.commands.push(command);
+    if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::O) {
+        give(Command::AskForFolder);
+    }
     if pressed(Modifiers::COMMAND, Key::O) {
         give(Command::AskForPhotos);
     }
@@ -45,6 +67,17 @@ pub fn handle(app: &mut App, ctx: &Context) {
     }
     if plain(Key::PageDown) {
         give(Command::StepPhoto(1));
+    }
+    if plain(Key::F11) {
+        give(Command::FullScreen);
+    }
+    if nothing_focused {
+        if plain(Key::ArrowLeft) {
+            give(Command::StepPhoto(-1));
+        }
+        if plain(Key::ArrowRight) {
+            give(Command::StepPhoto(1));
+        }
     }
     if nothing_focused || typing {
         // In the search field, too, arrows walk through what it found.
@@ -61,9 +94,33 @@ pub fn handle(app: &mut App, ctx: &Context) {
     if plain(Key::Escape) {
         app.state.search.clear();
         app.show_keys = false;
+        app.show_input = false;
+        app.tool = Tool::Move;
+        app.drawing = None;
+        app.probe_by_key = None;
     }
     if typing {
         return;
+    }
+    let copies = |event: &Event| matches!(event, Event::Copy);
+    if ctx.input(|input| input.events.iter().any(copies)) {
+        app.commands.push(Command::Copy);
+    }
+    for (tool, _, key) in Tool::ALL {
+        if plain(key) {
+            app.tool = tool;
+        }
+    }
+    look_keys(&mut app.state.settings.look, plain);
+    if plain(Key::X) {
+        app.commands.push(Command::SwapPanes);
+    }
+    if plain(Key::K) {
+        let linked = app.cameras.are_linked();
+        app.commands.push(Command::LinkZoom(!linked));
+    }
+    if plain(Key::I) {
+        app.show_input = !app.show_input;
     }
     let view = &mut app.state.settings.view;
     for (key, wanted) in [
@@ -94,6 +151,28 @@ pub fn handle(app: &mut App, ctx: &Context) {
     }
 }
 
+/// How maps are drawn.
+fn look_keys(look: &mut Look, plain: impl Fn(Key) -> bool) {
+    if plain(Key::S) {
+        look.scaling = match look.scaling {
+            Scaling::Signed => Scaling::Max,
+            Scaling::Max | Scaling::MinMax => Scaling::Signed,
+        };
+    }
+    if plain(Key::C) {
+        look.interpolation = match look.interpolation {
+            Interpolation::Bilinear => Interpolation::Cells,
+            Interpolation::Cells => Interpolation::Bilinear,
+        };
+    }
+    if plain(Key::G) {
+        look.grid = !look.grid;
+    }
+    if plain(Key::O) {
+        look.contours = !look.contours;
+    }
+}
+
 /// The list of keys.
 pub fn help_ui(ctx: &Context, open: &mut bool) {
     egui::Window::new("Keys")
@@ -102,15 +181,22 @@ pub fn help_ui(ctx: &Context, open: &mut bool) {
         .resizable(false)
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ctx, |ui| {
-            egui::Grid::new("keys")
-                .num_columns(2)
-                .spacing([24.0, 6.0])
+            // Longer than the smallest windows are high.
+            let room = ctx.content_rect().height() - 80.0;
+            egui::ScrollArea::vertical()
+                .max_height(room)
+                .min_scrolled_height(room)
                 .show(ui, |ui| {
-                    for (key, action) in KEYS {
-                        ui.strong(key);
-                        ui.label(action);
-                        ui.end_row();
-                    }
+                    egui::Grid::new("keys")
+                        .num_columns(2)
+                        .spacing([24.0, 4.0])
+                        .show(ui, |ui| {
+                            for (key, action) in KEYS {
+                                ui.strong(key);
+                                ui.label(action);
+                                ui.end_row();
+                            }
+                        });
                 });
         });
 }

@@ -100,6 +100,7 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Shown) {
                 recipe,
                 layer,
                 class,
+                against: app.state.against(analysis, class),
             };
             let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
             painter.rect_filled(picture, 2.0, super::panes::BEHIND);

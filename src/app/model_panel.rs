@@ -7,9 +7,9 @@ use super::state::State;
 use super::weights_window::progress_ui;
 use super::{App, class_picker, layer_panel};
 use crate::colormap::Colormap;
-use crate::export::Look;
 use crate::framing::{Framing, InputSize};
 use crate::heatmap::Scaling;
+use crate::look::Look;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::{PreprocessChoice, Preset};
 use crate::model::{Architecture, ModelChoice, ModelInfo, catalog};
@@ -28,7 +28,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 .show_separator_line(true)
                 .show(ui, |ui| {
                     ui.add_space(4.0);
-                    look_ui(ui, &mut app.state.settings.look);
+                    let difference = app.state.shows_difference();
+                    look_ui(ui, &mut app.state.settings.look, difference);
                     ui.add_space(4.0);
                 });
             ScrollArea::vertical()
@@ -288,7 +289,8 @@ fn name_widget(ui: &Ui, response: &egui::Response, name: &str) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, enabled, name));
 }
 
-fn look_ui(ui: &mut Ui, look: &mut Look) {
+/// `difference`: whether differences of two classes are on screen, which are always signed.
+fn look_ui(ui: &mut Ui, look: &mut Look, difference: bool) {
     heading(ui, "LOOK");
     let mut percent = 100.0 * look.opacity.share();
     ui.spacing_mut().slider_width = (ui.available_width() - 120.0).max(60.0);
@@ -299,12 +301,17 @@ fn look_ui(ui: &mut Ui, look: &mut Look) {
     if ui.add(slider).changed() {
         look.opacity = Opacity::new(percent / 100.0).unwrap_or(look.opacity);
     }
+    let scaling = if difference {
+        Scaling::Signed
+    } else {
+        look.scaling
+    };
     ui.horizontal(|ui| {
         ui.label("Colours");
         let menu = ComboBox::from_id_salt("colours")
-            .selected_text(look.colours().name())
+            .selected_text(look.colormap_for(scaling).name())
             .show_ui(ui, |ui| {
-                let (chosen, all) = match look.scaling {
+                let (chosen, all) = match scaling {
                     Scaling::Signed => (&mut look.diverging, &Colormap::DIVERGING[..]),
                     _ => (&mut look.colormap, &Colormap::SEQUENTIAL[..]),
                 };
@@ -315,8 +322,40 @@ fn look_ui(ui: &mut Ui, look: &mut Look) {
             });
         name_widget(ui, &menu.response, "Colours");
     });
+    let colormap = look.colormap_for(scaling);
+    let summary = RichText::new(colormap.summary()).small();
+    ui.add(
+        egui::Label::new(match colormap {
+            Colormap::Jet => summary.color(ui.visuals().warn_fg_color),
+            _ => summary.weak(),
+        })
+        .truncate(),
+    );
+    let mut threshold = f32::from(look.threshold);
+    let slider = Slider::new(&mut threshold, 0.0..=f32::from(Look::MOST_HIDDEN))
+        .integer()
+        .suffix(" %")
+        .text("Only above");
+    let slider = ui.add(slider);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 95
+    if slider
+        .on_hover_text("Heat below this part of the range is not drawn; signed maps count from zero to both sides")
+        .changed()
+    {
+        look.threshold = threshold as u8;
+    }
+    evidence_ui(ui, look, difference);
+}
+
+/// Positive or signed, and how positive evidence is scaled.
+fn evidence_ui(ui: &mut Ui, look: &mut Look, difference: bool) {
     ui.horizontal(|ui| {
         ui.label("Evidence");
+        if difference {
+            ui.weak("signed")
+                .on_hover_text("The difference of two classes' maps has no other meaning");
+            return;
+        }
         let signed = look.scaling == Scaling::Signed;
         let positive = ui.selectable_label(!signed, "positive");
         if positive
@@ -334,7 +373,7 @@ fn look_ui(ui: &mut Ui, look: &mut Look) {
             look.scaling = Scaling::Signed;
         }
     });
-    ui.add_enabled_ui(look.scaling != Scaling::Signed, |ui| {
+    ui.add_enabled_ui(look.scaling != Scaling::Signed && !difference, |ui| {
         ui.horizontal(|ui| {
             ui.label("Scaling");
             for scaling in Scaling::POSITIVE {

@@ -7,22 +7,12 @@ use eframe::egui::{
 };
 
 use super::App;
-use super::class_picker::percent;
 use super::settings::Side;
 use super::state::{State, Subject};
 use super::textures::Heat;
 use crate::analysis::Analysis;
 use crate::cam::{Method, Variant};
-
-/// Method, class, probability.
-pub fn title(analysis: &Analysis, subject: Subject) -> String {
-    format!(
-        "{} · {} {}",
-        subject.recipe.method.name(),
-        analysis.model.labels.name(subject.class),
-        percent(analysis.probability(subject.class))
-    )
-}
+use crate::legend;
 
 /// What one should know of a map: where it was taken, how it was made if not as usual,
 /// and whether it says anything about the class.
@@ -38,7 +28,7 @@ pub fn detail(
         Some(heat) => format!("{layer}, {}×{} cells", heat.map.height, heat.map.width),
         None => layer.to_owned(),
     }];
-    if now != wanted && state.layers.is_pending(wanted.class) {
+    if now != wanted && state.is_pending(wanted) {
         parts.push("the next one is being made…".into());
     }
     if now.recipe.variant != Variant::Eq19 {
@@ -46,6 +36,16 @@ pub fn detail(
     }
     if heat.is_some_and(Heat::is_held) {
         parts.push("range held".into());
+    }
+    if let Some(heat) = heat.filter(|_| now.against.is_some()) {
+        let sum = legend::number(heat.map.sum(), true);
+        let meaning = if heat.map.recipe.method.is_in_logits(heat.map.layer) {
+            " = Δlogit − Δbias"
+        } else {
+            ", relative units"
+        };
+        parts.push(format!("adds up to {sum}{meaning}"));
+        return parts.join(" · ");
     }
     match heat.and_then(|heat| heat.likeness) {
         // Grad-CAM++ hardly depends on the class: whoever asks about another

@@ -1,27 +1,28 @@
 //! The panes: the photo and both overlays, under one camera.
 
 use eframe::egui::{
-    self, Align2, Color32, Painter, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle,
-    TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+    self, Color32, EventFilter, Key, Painter, Pos2, Rect, Response, RichText, Sense, Stroke,
+    StrokeKind, TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::camera::{Camera, on_photo};
-use super::class_picker::percent;
-use super::colour_bar::{Bar, colour_bar_ui};
+use super::exporting::Copied;
+use super::pane_overlay::{PanePlace, overlay_ui};
+use super::regions::{self, Tool};
 use super::settings::{Side, View};
 use super::state::State;
-use super::textures::{Heat, Place};
-use super::{App, pane_header};
+use super::{App, probe};
 use crate::analysis::Layer;
 use crate::framing::Placement;
-use crate::heatmap::Scaling;
+use crate::legend::percent;
+use crate::look::Display;
 use crate::overlay::{self, Opacity};
 use crate::worker::Shown;
 
 const GAP: f32 = 6.0;
 const HEADER_HEIGHT: f32 = 38.0;
 /// Neutral grey behind the photo, whatever the theme: colours stay true beside it.
-pub const BEHIND: Color32 = Color32::from_gray(60);
+pub const BEHIND: Color32 = Color32::from_gray(overlay::BEHIND);
 /// Points of scrolling that double the size.
 const SCROLL_FOR_DOUBLE: f32 = 250.0;
 /// What a pane shows.
@@ -29,6 +30,15 @@ const SCROLL_FOR_DOUBLE: f32 = 250.0;
 enum Pane {
     Photo,
     Overlay(Side),
+}
+
+impl Pane {
+    fn index(self) -> usize {
+        match self {
+            Self::Photo => 0,
+            Self::Overlay(side) => 1 + side.index(),
+        }
+    }
 }
 
 impl View {
@@ -56,125 +66,114 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
     let places = arrange(area, panes.len(), photo_size);
 
     let probe_before = app.probe.take();
+    let first = app.state.settings.view.sides().first();
+    app.copied = Copied::Map(first.copied().unwrap_or(Side::Left));
     for (pane, place) in panes.iter().zip(&places) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
-        camera_ui(
-            ui,
-            &mut app.camera,
-            *pane,
-            picture,
-            photo_size,
-            &describe(&app.state, &shown, *pane),
-        );
-        if let Some(pointer) = ui
-            .ctx()
-            .pointer_hover_pos()
-            .filter(|at| picture.contains(*at))
-        {
-            app.probe = on_photo(pointer, app.camera.photo_rect(picture, photo_size));
-        }
+        pointer_ui(app, ui, &shown, *pane, picture);
     }
+    app.probe = app.probe.or(app.probe_by_key);
     if app.probe != probe_before {
         // The status line was drawn before the panes.
         ui.ctx().request_repaint();
     }
-    // All panes are of one size and show the same part.
-    let Some(photo) = app.textures.photo() else {
-        return;
-    };
-    if let Some(place) = places.first() {
-        let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
-        let photo_rect = app.camera.photo_rect(picture, photo_size);
-        photo.look_closer(ui.ctx(), picture, photo_rect);
-    }
-    let photo = photo.clone();
+    let display = display(app, ui);
     for (pane, place) in panes.iter().zip(&places) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
         let header = place.with_max_y(picture.top());
-        let photo_rect = app.camera.photo_rect(picture, photo_size);
+        let slot = app.cameras.slot(pane.index());
+        let photo_rect = app.cameras.of(slot).photo_rect(picture, photo_size);
         let painter = ui
             .painter()
             .with_clip_rect(picture.intersect(ui.clip_rect()));
         painter.rect_filled(picture, 0.0, BEHIND);
-        photo.paint(&painter, photo_rect);
-        match *pane {
+        let Some(photo) = app.textures.photo() else {
+            return;
+        };
+        photo.look_closer(ui.ctx(), slot, picture, photo_rect);
+        if *pane == Pane::Photo || display != Display::Heat {
+            photo.paint(&painter, slot, photo_rect);
+        }
+        let side = match *pane {
             Pane::Photo => {
                 outline_seen(&painter, &shown.analysis.placement, photo_rect);
                 header_ui(ui, header, "Photo", &shown.photo.name);
+                None
             }
-            Pane::Overlay(side) => overlay_ui(app, ui, &shown, side, (header, picture)),
-        }
+            Pane::Overlay(side) => {
+                let at = PanePlace {
+                    header,
+                    picture,
+                    photo: photo_rect,
+                };
+                overlay_ui(app, ui, &shown, side, (at, display));
+                Some(side)
+            }
+        };
+        regions::paint(app, &painter, photo_rect, &shown.photo);
         if let Some(probe) = app.probe {
             cross(
                 &painter,
                 photo_rect.min + probe.to_vec2() * photo_rect.size(),
             );
         }
+        probe::pane_label(app, &shown, side, (&painter, picture));
     }
 }
 
-/// A photo with a map over it, its colour bar and its header.
-fn overlay_ui(
-    app: &mut App,
-    ui: &mut Ui,
-    shown: &Shown,
-    side: Side,
-    (header, picture): (Rect, Rect),
-) {
-    let analysis = &shown.analysis;
-    let look = app.state.settings.look;
-    let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
-    let photo_rect = app.camera.photo_rect(picture, photo_size);
-    let painter = &ui
-        .painter()
-        .with_clip_rect(picture.intersect(ui.clip_rect()));
-    let subject = app.state.subject(side, analysis);
-    let place = Place::Pane(side);
-    let heat = app
-        .textures
-        .heat(ui.ctx(), &app.state, shown, place, subject);
-    dim_unseen(painter, &analysis.placement, photo_rect);
-    let now = heat.map_or(subject, Heat::subject);
-    let detail = pane_header::detail(&app.state, analysis, now, heat, subject);
-    match heat.map(|heat| (heat, &heat.picture)) {
-        Some((heat, Some((texture, covered)))) => {
-            let at = within(photo_rect, *covered);
-            paint_heat(painter, texture, at, look.opacity);
-            if let Some(range) = heat.range {
-                // As it was made: a newer look may still wait for its map.
-                let (colormap, scaling) = heat.look();
-                let bar = Bar {
-                    side,
-                    colormap,
-                    range,
-                    held: heat.is_held(),
-                    map: &heat.map,
-                    class: now.class,
-                    analysis,
-                };
-                if colour_bar_ui(ui, painter, picture, &bar) {
-                    let scales = &mut app.state.scales;
-                    scales.toggle(analysis, now, scaling, range);
-                }
-            }
-        }
-        Some((_, None)) => {
-            let name = analysis.model.labels.name(now.class);
-            let text = match look.scaling {
-                Scaling::Signed => format!("No evidence for or against {name}."),
-                Scaling::Max | Scaling::MinMax => {
-                    format!("No positive evidence for {name}.")
-                }
-            };
-            say_ui(ui, picture, text);
-        }
-        None => {
-            let layer = analysis.model.architecture.layer_name(now.layer);
-            say_ui(ui, picture, format!("The map at {layer} is being made…"));
-        }
+/// What is drawn now: while H is held the overlay is hidden.
+fn display(app: &App, ui: &Ui) -> Display {
+    let typing = ui.ctx().text_edit_focused();
+    if !typing && ui.input(|input| input.key_down(Key::H) && input.modifiers.is_none()) {
+        Display::Photo
+    } else {
+        app.state.settings.look.display
     }
-    let title = pane_header::title(analysis, now);
-    pane_header::menu_ui(app, ui, header, side, analysis, (&title, &detail));
+}
+
+/// Camera, tools and probe of a pane.
+fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Shown, pane: Pane, picture: Rect) {
+    let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
+    let name = describe(&app.state, shown, pane);
+    let id = ui.scope_id().with(("pane", pane.index()));
+    let response = ui.interact(picture, id, Sense::click_and_drag());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, &name));
+    let moves = app.tool == Tool::Move;
+    let camera = app.cameras.of(pane.index());
+    camera_ui(ui, camera, &response, (picture, photo_size), moves);
+    let photo_rect = camera.photo_rect(picture, photo_size);
+    regions::draw(app, ui, &response, photo_rect, &shown.photo);
+    if response.has_focus() {
+        let arrows = EventFilter {
+            horizontal_arrows: true,
+            vertical_arrows: true,
+            ..EventFilter::default()
+        };
+        ui.memory_mut(|memory| memory.set_focus_lock_filter(id, arrows));
+        let stroke = ui.visuals().selection.stroke;
+        let edge = picture.expand(1.0);
+        ui.painter()
+            .rect_stroke(edge, 0.0, stroke, StrokeKind::Outside);
+        probe::arrows(app, ui, shown);
+    }
+    let pointer = ui.ctx().pointer_hover_pos();
+    if let Some(pointer) = pointer.filter(|at| picture.contains(*at)) {
+        // Whoever moves the pointer means it, not the keys.
+        if ui.input(|input| input.pointer.is_moving()) {
+            app.probe_by_key = None;
+        }
+        app.probe = on_photo(pointer, photo_rect);
+        app.copied = match pane {
+            Pane::Photo => Copied::Photo,
+            Pane::Overlay(side) => Copied::Map(side),
+        };
+    }
+    if moves {
+        return;
+    }
+    if response.hovered() {
+        ui.set_cursor_icon(egui::CursorIcon::Crosshair);
+    }
 }
 
 /// A whole texture.
@@ -199,19 +198,20 @@ fn arrange(area: Rect, count: usize, photo: Vec2) -> Vec<Rect> {
         .collect()
 }
 
-/// Wheel, drag and double-click.
-fn camera_ui(ui: &Ui, camera: &mut Camera, pane: Pane, area: Rect, photo: Vec2, name: &str) {
-    let id = match pane {
-        Pane::Photo => "photo pane",
-        Pane::Overlay(Side::Left) => "left pane",
-        Pane::Overlay(Side::Right) => "right pane",
-    };
-    let response = ui.interact(area, ui.scope_id().with(id), Sense::click_and_drag());
-    response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, name));
-    if response.dragged() {
+/// Wheel, drag and double-click. The middle button always drags, the first one unless it
+/// draws.
+fn camera_ui(
+    ui: &Ui,
+    camera: &mut Camera,
+    response: &Response,
+    (area, photo): (Rect, Vec2),
+    moves: bool,
+) {
+    let middle = response.dragged_by(egui::PointerButton::Middle);
+    if middle || (moves && response.dragged()) {
         camera.pan(response.drag_delta(), area, photo);
     }
-    if response.double_clicked() {
+    if moves && response.double_clicked() {
         *camera = Camera::default();
     }
     if let Some(pointer) = response.hover_pos() {
@@ -229,16 +229,24 @@ fn describe(state: &State, shown: &Shown, pane: Pane) -> String {
         Pane::Overlay(side) => {
             let analysis = &shown.analysis;
             let subject = state.subject(side, analysis);
-            let name = analysis.model.labels.name(subject.class);
+            let name = |class| analysis.model.labels.name(class);
             let layer = match subject.layer {
                 Layer::Last => String::new(),
                 layer => format!(" at {}", analysis.model.architecture.layer_name(layer)),
             };
-            format!(
-                "{} map of {name}, {}{layer}",
-                subject.recipe.method.name(),
-                percent(analysis.probability(subject.class))
-            )
+            let method = subject.recipe.method.name();
+            match subject.against {
+                Some(other) => format!(
+                    "{method} map of {} less that of {}{layer}",
+                    name(subject.class),
+                    name(other)
+                ),
+                None => format!(
+                    "{method} map of {}, {}{layer}",
+                    name(subject.class),
+                    percent(analysis.probability(subject.class))
+                ),
+            }
         }
     }
 }
@@ -273,7 +281,7 @@ fn seen(placement: &Placement) -> Rect {
     Rect::from_min_max(at(left, top), at(right, bottom))
 }
 
-fn dim_unseen(painter: &Painter, placement: &Placement, photo: Rect) {
+pub fn dim_unseen(painter: &Painter, placement: &Placement, photo: Rect) {
     if !placement.hides_something() {
         return;
     }
@@ -311,22 +319,6 @@ fn outline_seen(painter: &Painter, placement: &Placement, photo: Rect) {
             StrokeKind::Middle,
         );
     }
-}
-
-/// A line of text at the bottom of a pane.
-fn say_ui(ui: &mut Ui, pane: Rect, text: String) {
-    let font = TextStyle::Body.resolve(ui.style());
-    let size = ui
-        .painter()
-        .layout(text.clone(), font, Color32::WHITE, pane.width() - 24.0)
-        .size();
-    let rect = Align2::CENTER_BOTTOM.anchor_size(pane.center_bottom() - vec2(0.0, 12.0), size);
-    ui.painter()
-        .rect_filled(rect.expand(6.0), 4.0, Color32::from_black_alpha(180));
-    ui.put(
-        rect.expand(1.0),
-        egui::Label::new(RichText::new(text).color(Color32::WHITE)).wrap(),
-    );
 }
 
 /// Where the pointer is, in every pane.

@@ -9,6 +9,7 @@ use eframe::egui::{
     pos2, vec2,
 };
 
+use super::camera::PANES;
 use super::panes::within;
 use super::textures::color_image;
 use crate::photo::{Area, Photo, Picture};
@@ -25,8 +26,8 @@ const OPTIONS: TextureOptions = TextureOptions {
 pub struct PhotoTexture {
     photo: Arc<Photo>,
     overview: Part,
-    /// The part in view.
-    detail: Option<Part>,
+    /// The part in view of each camera.
+    details: [Option<Part>; PANES],
 }
 
 /// A part of the photo.
@@ -54,7 +55,7 @@ impl PhotoTexture {
         Self {
             photo,
             overview,
-            detail: None,
+            details: Default::default(),
         }
     }
 
@@ -63,26 +64,26 @@ impl PhotoTexture {
         Arc::ptr_eq(&self.photo, photo)
     }
 
-    /// Makes the part in view anew where the overview, or the part that is there, has fewer
+    /// Makes a camera's part in view anew where the overview, or the part that is there, has fewer
     /// pixels than the screen. `view` is the pane, `photo_rect` where the whole photo would
     /// be; both in points.
-    pub fn look_closer(&mut self, ctx: &Context, view: Rect, photo_rect: Rect) {
+    pub fn look_closer(&mut self, ctx: &Context, slot: usize, view: Rect, photo_rect: Rect) {
         let size = (self.photo.width, self.photo.height);
         let on_screen = photo_rect.size() * ctx.pixels_per_point();
         let limit = ctx.input(|input| input.max_texture_side);
         let in_view = in_view(size, view, photo_rect, on_screen, limit);
         let Some((visible, step)) = in_view.filter(|(_, step)| *step < self.overview.step) else {
-            self.detail = None;
+            self.details[slot] = None;
             return;
         };
-        let there = self.detail.as_ref();
+        let there = self.details[slot].as_ref();
         if there.is_some_and(|part| part.step <= step && part.area.contains(&visible)) {
             return;
         }
         // Let go of the last one before making the next.
-        self.detail = None;
+        self.details[slot] = None;
         let area = with_margin(visible, step, size, limit);
-        self.detail = Some(load(ctx, &self.photo.part(area, step), area, step));
+        self.details[slot] = Some(load(ctx, &self.photo.part(area, step), area, step));
     }
 
     /// Paints the whole photo into a rectangle, without the part in view: for small
@@ -91,10 +92,10 @@ impl PhotoTexture {
         self.paint_part(painter, photo_rect, &self.overview);
     }
 
-    /// Paints the photo where the whole of it would be.
-    pub fn paint(&self, painter: &Painter, photo_rect: Rect) {
+    /// Paints the photo where the whole of it would be, with the part in view of a camera.
+    pub fn paint(&self, painter: &Painter, slot: usize, photo_rect: Rect) {
         self.paint_overview(painter, photo_rect);
-        if let Some(detail) = &self.detail {
+        if let Some(detail) = &self.details[slot] {
             self.paint_part(painter, photo_rect, detail);
         }
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::Layer;
 use crate::cam::{Method, Variant};
-use crate::export::Look;
 use crate::framing::Framing;
+use crate::look::Look;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;

@@ -80,11 +80,11 @@ pub fn start_screen_ui(app: &mut App, ui: &mut Ui) {
 
 fn samples_ui(app: &mut App, ui: &mut Ui) {
     // Not while the first photo is on its way: the samples would hold it up.
-    if !app.samples_wanted && app.state.current.is_none() {
-        app.samples_wanted = true;
-        for (index, sample) in SAMPLES.iter().enumerate() {
-            app.thumbnails.want(sample_id(index), sample.clone());
-        }
+    if app.state.current.is_none() {
+        let missing = |(index, _): &(usize, &PhotoSource)| app.state.samples[*index].is_none();
+        let samples = SAMPLES.iter().enumerate().filter(missing);
+        let samples = samples.map(|(index, sample)| (sample_id(index), sample.clone()));
+        app.thumbnails.want(samples.collect());
     }
     let width = SAMPLES.len() as f32 * (THUMBNAIL + ui.spacing().item_spacing.x + 8.0);
     let room = ui.available_width();

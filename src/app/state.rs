@@ -1,31 +1,29 @@
 //! What the window knows, without egui: settings, photos, and the latest answer.
 
+mod album;
+mod latest;
+mod subject;
+
 use super::layer_book::LayerBook;
+use super::regions::Regions;
 use super::scales::Scales;
-use super::settings::{ClassOrder, Settings, Side};
+use super::settings::{ClassOrder, Settings};
 use super::start_screen::SAMPLES;
+use super::survey::Survey;
 use crate::analysis::{Analysis, Layer};
-use crate::cam::{self, Map, Recipe, Variant};
+use crate::cam::Variant;
 use crate::framing::Framing;
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::preprocessing::{PreprocessChoice, Preset};
 use crate::photo::Picture;
-use crate::worker::{Fault, Job, LayerJob, News, PhotoSource, Plan, RunningModel, Shown, Step};
+use crate::worker::{Fault, Job, News, Plan, RunningModel, SurveyJob};
+pub use album::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
+pub use latest::Latest;
+pub use subject::Subject;
 
 /// How many models are remembered.
 const RECENT: usize = 8;
-
-/// What a map pane shows of an analysis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// The method and its variant.
-    pub recipe: Recipe,
-    /// The layer.
-    pub layer: Layer,
-    /// The class.
-    pub class: ClassId,
-}
 
 /// Which class is explained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,75 +35,6 @@ pub enum ClassChoice {
     Fixed(ClassId),
 }
 
-/// A thumbnail in the making.
-#[derive(Debug)]
-pub enum Thumbnail {
-    /// Nobody sees it yet.
-    NotWanted,
-    /// The thumbnail thread has been asked.
-    Wanted,
-    /// It is there, or the reason why it can't be.
-    Made(Result<Picture, String>),
-}
-
-/// One opened photo.
-#[derive(Debug)]
-pub struct PhotoItem {
-    /// The number it was opened under.
-    pub id: u64,
-    /// Where it comes from.
-    pub source: PhotoSource,
-    /// Its thumbnail in the strip.
-    pub thumbnail: Thumbnail,
-}
-
-/// The latest answer, which stays on screen until the next one is there.
-#[derive(Debug, Default)]
-pub enum Latest {
-    /// Nothing has been asked for.
-    #[default]
-    Empty,
-    /// A job is running.
-    Working {
-        /// Its number.
-        job: u64,
-        /// What it is at.
-        step: Option<Step>,
-        /// What is on screen meanwhile.
-        previous: Option<Box<Shown>>,
-    },
-    /// The answer to the last job.
-    Ready(Box<Shown>),
-}
-
-impl Latest {
-    /// What is on screen.
-    #[must_use]
-    pub fn shown(&self) -> Option<&Shown> {
-        match self {
-            Self::Empty => None,
-            Self::Working { previous, .. } => previous.as_deref(),
-            Self::Ready(shown) => Some(shown),
-        }
-    }
-
-    pub(super) fn shown_mut(&mut self) -> Option<&mut Shown> {
-        match self {
-            Self::Empty => None,
-            Self::Working { previous, .. } => previous.as_deref_mut(),
-            Self::Ready(shown) => Some(shown),
-        }
-    }
-
-    fn take_shown(&mut self) -> Option<Box<Shown>> {
-        match std::mem::take(self) {
-            Self::Empty => None,
-            Self::Working { previous, .. } => previous,
-            Self::Ready(shown) => Some(shown),
-        }
-    }
-}
-
 /// What the window knows.
 #[derive(Debug, Default)]
 pub struct State {
@@ -115,6 +44,16 @@ pub struct State {
     pub photos: Vec<PhotoItem>,
     /// Thumbnails of the samples, as they are made.
     pub samples: [Option<Picture>; SAMPLES.len()],
+    /// Their order in the browser.
+    pub order: PhotoOrder,
+    /// The top class of the photos that the browser shows; none for all photos.
+    pub filter: Option<ClassId>,
+    /// The photos in that order.
+    pub arrangement: Arrangement,
+    /// What the network says of each.
+    pub survey: Survey,
+    /// What the user drew on them.
+    pub regions: Regions,
     /// The photo asked for, by its number.
     pub current: Option<u64>,
     /// The latest answer.
@@ -127,6 +66,8 @@ pub struct State {
     pub loading: Option<(u64, u64)>,
     /// Which class is explained.
     pub class: ClassChoice,
+    /// The class that the maps are compared with: why not this one.
+    pub against: Option<ClassId>,
     /// Classes that a map pane holds for itself.
     pub held: [Option<ClassId>; 2],
     /// Maps at all layers.
@@ -157,54 +98,20 @@ impl State {
         self.last_number
     }
 
-    /// Adds photos to the strip and asks for the first of them. Gives the numbers
-    /// they were opened under.
-    pub fn open(&mut self, sources: Vec<PhotoSource>) -> Vec<u64> {
-        let ids: Vec<u64> = sources.iter().map(|_| self.next_number()).collect();
-        let items = ids.iter().zip(sources).map(|(&id, source)| PhotoItem {
-            id,
-            source,
-            thumbnail: Thumbnail::NotWanted,
-        });
-        self.photos.extend(items);
-        if let Some(&first) = ids.first() {
-            self.show(first);
-        }
-        ids
-    }
-
-    /// Asks for a photo of the strip.
-    pub fn show(&mut self, id: u64) {
-        self.current = Some(id);
-        self.error = None;
-        self.info = None;
-    }
-
-    /// Asks for the photo so many places further on in the strip.
-    pub fn step_photo(&mut self, by: isize) {
-        let here = self
-            .photos
-            .iter()
-            .position(|item| Some(item.id) == self.current);
-        let there = here.and_then(|here| here.checked_add_signed(by));
-        if let Some(id) = there
-            .and_then(|there| self.photos.get(there))
-            .map(|item| item.id)
-        {
-            self.show(id);
-        }
-    }
-
-    /// The job that is needed now, if what is asked for has changed.
-    pub fn next_job(&mut self) -> Option<Job> {
-        let plan = Plan {
-            photo: self.current,
+    fn plan(&self, photo: Option<u64>) -> Plan {
+        Plan {
+            photo,
             model: self.settings.model.clone(),
             labels: self.settings.labels.clone(),
             preprocess: self.settings.preprocess,
             device: self.settings.device,
             framing: self.settings.framing,
-        };
+        }
+    }
+
+    /// The job that is needed now, if what is asked for has changed.
+    pub fn next_job(&mut self) -> Option<Job> {
+        let plan = self.plan(self.current);
         if self.requested.as_ref() == Some(&plan) {
             return None;
         }
@@ -231,6 +138,15 @@ impl State {
         Some(Job { id, plan, source })
     }
 
+    /// The predictions that are needed now, once no job runs.
+    pub fn next_survey(&mut self) -> Option<SurveyJob> {
+        if self.model.is_none() || matches!(self.latest, Latest::Working { .. }) {
+            return None;
+        }
+        let plan = self.plan(None);
+        self.survey.next_job(plan, &self.photos)
+    }
+
     /// Takes a piece of news in. Answers to jobs that a newer one has replaced
     /// change nothing.
     pub fn hear(&mut self, news: News) {
@@ -249,6 +165,7 @@ impl State {
             News::Loading(id, done, total) if Some(id) == current_job => {
                 self.loading = Some((done, total));
             }
+            News::Predicted(id, photo, answer) => self.survey.hear(id, photo, answer),
             News::Layers(of, class, maps) => {
                 if let Some(message) = self.layers.hear(of, class, maps) {
                     self.error = Some(message);
@@ -279,6 +196,8 @@ impl State {
             .is_some_and(|old| old.info.labels.len() != classes);
         if other_classes {
             self.class = ClassChoice::Top;
+            self.against = None;
+            self.filter = None;
             self.held = [None; 2];
         }
         if matches!(model.choice, ModelChoice::File(_) | ModelChoice::Hub(_)) {
@@ -298,70 +217,6 @@ impl State {
             self.settings.preprocess = PreprocessChoice::Model;
         }
         self.settings.model = choice;
-    }
-
-    /// What a map pane shows of an analysis. A layer that the network does not have
-    /// counts as its last.
-    #[must_use]
-    pub fn subject(&self, side: Side, analysis: &Analysis) -> Subject {
-        let pane = self.settings.panes[side.index()];
-        let held = self.held[side.index()];
-        let held = held.filter(|class| class.index() < analysis.logits.len());
-        Subject {
-            recipe: Recipe::new(pane.method, self.settings.variant),
-            layer: available(pane.layer.unwrap_or(self.settings.layer), analysis),
-            class: held.unwrap_or_else(|| self.class_in(analysis)),
-        }
-    }
-
-    /// The layer chosen for all, as far as the network has it.
-    #[must_use]
-    pub fn layer_in(&self, analysis: &Analysis) -> Layer {
-        available(self.settings.layer, analysis)
-    }
-
-    /// A map, once it can be had: at the last layer always, at the others when the
-    /// worker has made it.
-    #[must_use]
-    pub fn map(&self, analysis: &Analysis, subject: Subject) -> Option<Map> {
-        match subject.layer {
-            Layer::Last => Some(cam::explain(
-                subject.recipe,
-                &analysis.evidence(subject.class),
-            )),
-            layer => self
-                .layers
-                .get(subject.class)?
-                .get(layer, subject.recipe)
-                .cloned(),
-        }
-    }
-
-    /// Whether [`State::map`] has a map of the analysis on screen.
-    #[must_use]
-    pub fn has_map(&self, subject: Subject) -> bool {
-        subject.layer == Layer::Last || self.layers.get(subject.class).is_some()
-    }
-
-    /// The maps at other layers that are needed now.
-    pub fn next_layer_job(&mut self) -> Option<LayerJob> {
-        let Latest::Ready(shown) = &self.latest else {
-            return None; // another answer is on its way
-        };
-        let analysis = &shown.analysis;
-        if analysis.model.architecture.layers().len() < 2 {
-            return None;
-        }
-        // The small multiples show the class chosen for all.
-        let mut wanted = vec![self.class_in(analysis)];
-        for &side in self.settings.view.sides() {
-            let subject = self.subject(side, analysis);
-            if subject.layer != Layer::Last {
-                // The top class, too, to say how alike the two maps are.
-                wanted.extend([subject.class, analysis.top()]);
-            }
-        }
-        self.layers.next_job(&wanted)
     }
 
     /// What was there stays: the model that runs, the photo on screen.
@@ -450,18 +305,6 @@ impl State {
         }
     }
 
-    /// Chooses an earlier or later layer for all.
-    pub fn step_layer(&mut self, by: isize) {
-        let Some(shown) = self.latest.shown() else {
-            return;
-        };
-        let now = self.layer_in(&shown.analysis);
-        let layers = shown.analysis.model.architecture.layers();
-        let here = layers.iter().position(|layer| *layer == now).unwrap_or(0);
-        let there = here.saturating_add_signed(by).min(layers.len() - 1);
-        self.settings.layer = layers[there];
-    }
-
     /// Moves the choice up or down in the table; from outside it, to its start.
     pub fn step_class(&mut self, by: isize) {
         let Some(shown) = self.latest.shown() else {
@@ -479,16 +322,6 @@ impl State {
         if let Some(&class) = classes.get(there) {
             self.class = ClassChoice::Fixed(class);
         }
-    }
-}
-
-/// A layer, if the network has it, else its last.
-fn available(layer: Layer, analysis: &Analysis) -> Layer {
-    let layers = analysis.model.architecture.layers();
-    if layers.contains(&layer) {
-        layer
-    } else {
-        Layer::Last
     }
 }
 

@@ -13,9 +13,11 @@ use super::settings::Side;
 use super::state::{State, Subject};
 use crate::analysis::{Analysis, Layer};
 use crate::cam::Map;
-use crate::colormap::Colormap;
+use crate::colormap::{Colormap, Palette};
+use crate::contour::{self, Line};
 use crate::heatmap::{Heatmap, Range, Scaling};
-use crate::overlay;
+use crate::look::{Display, Look};
+use crate::overlay::{self, Opacity};
 use crate::photo::Picture;
 use crate::worker::Shown;
 
@@ -31,6 +33,8 @@ pub struct Heat {
     pub picture: Option<(TextureHandle, Rect)>,
     /// The values that the colours stand for.
     pub range: Option<Range>,
+    /// Contours, as shares of the photo.
+    pub lines: Vec<Line>,
 }
 
 impl Heat {
@@ -41,7 +45,8 @@ impl Heat {
 
     /// Its colours, and how cells became them.
     pub fn look(&self) -> (Colormap, Scaling) {
-        (self.made_of.colormap, self.made_of.scaling)
+        let Ingredients { look, scaling, .. } = &self.made_of;
+        (look.colormap_for(*scaling), *scaling)
     }
 
     /// What it shows.
@@ -55,7 +60,8 @@ struct Ingredients {
     subject: Subject,
     scaling: Scaling,
     held: Option<Range>,
-    colormap: Colormap,
+    /// Without what needs no new heat.
+    look: Look,
     /// Whether the map of the top class was there to compare with.
     compared: bool,
 }
@@ -66,7 +72,7 @@ impl Ingredients {
             && self.subject == other.subject
             && self.scaling == other.scaling
             && self.held == other.held
-            && self.colormap == other.colormap
+            && self.look == other.look
             && self.compared == other.compared
     }
 }
@@ -114,7 +120,7 @@ impl Textures {
         place: Place,
         subject: Subject,
     ) -> Option<&Heat> {
-        let look = state.settings.look;
+        let scaling = state.scaling(subject);
         let analysis = &shown.analysis;
         let top = Subject {
             class: analysis.top(),
@@ -122,16 +128,25 @@ impl Textures {
         };
         let kept = self.heat.remove(&place);
         let kept = kept.filter(|heat| Arc::ptr_eq(&heat.made_of.analysis, analysis));
-        let compared = subject != top && matches!(place, Place::Pane(_)) && state.has_map(top);
+        // A difference is compared with nothing: it is no map of a class.
+        let compared = subject != top
+            && subject.against.is_none()
+            && matches!(place, Place::Pane(_))
+            && state.has_map(top);
         let made_of = Ingredients {
             analysis: analysis.clone(),
             subject,
-            scaling: look.scaling,
+            scaling,
             held: match place {
-                Place::Pane(_) => state.scales.held(analysis, subject, look.scaling),
+                Place::Pane(_) => state.scales.held(analysis, subject, scaling),
                 Place::Small(_) => None,
             },
-            colormap: look.colours(),
+            look: Look {
+                opacity: Opacity::default(),
+                display: Display::default(),
+                grid: false,
+                ..state.settings.look
+            },
             compared,
         };
         let heat = match kept {
@@ -150,9 +165,9 @@ impl Textures {
         self.heat.get(&place)
     }
 
-    /// The cells last drawn in a place.
-    pub fn cells(&self, place: Place) -> Option<&Map> {
-        self.heat.get(&place).map(|heat| &heat.map)
+    /// The heat last drawn in a pane.
+    pub fn kept(&self, side: Side) -> Option<&Heat> {
+        self.heat.get(&Place::Pane(side))
     }
 
     /// A thumbnail, by the number of its photo.
@@ -165,6 +180,11 @@ impl Textures {
             )
         };
         self.thumbnails.entry(id).or_insert_with(make).clone()
+    }
+
+    /// Lets go of a thumbnail.
+    pub fn forget_thumbnail(&mut self, id: u64) {
+        self.thumbnails.remove(&id);
     }
 }
 
@@ -183,10 +203,19 @@ fn make_heat(
         grid = (shrunk(grid.0), shrunk(grid.1));
     }
     let range = scales::range(&map, made_of.scaling, made_of.held);
-    let heat = range.map(|range| Heatmap::in_range(&map, range, placement, grid));
+    let look = &made_of.look;
+    let heat_on = |grid: (usize, usize)| {
+        range.map(|range| Heatmap::in_range(&map, range, placement, grid, look.interpolation))
+    };
+    let lines = match place {
+        Place::Pane(_) if look.contours => heat_on(overlay::grid_of(placement, contour::SIDE))
+            .map(|heat| contour::lines(&heat, Look::levels(made_of.scaling))),
+        _ => None,
+    };
+    let heat = heat_on(grid);
     let picture = heat.filter(|heat| !heat.is_empty()).map(|heat| {
-        let table = made_of.colormap.table();
-        let table = table.map(|[r, g, b]| Color32::from_rgb(r, g, b));
+        let Palette(table) = look.palette(made_of.scaling);
+        let table = table.map(|[r, g, b, a]| Color32::from_rgba_unmultiplied(r, g, b, a));
         let pixels = overlay::colours(&heat, &table);
         let image = ColorImage::new([heat.extent.0, heat.extent.1], pixels);
         let texture = ctx.load_texture(format!("{place:?}"), image, TextureOptions::LINEAR);
@@ -197,6 +226,7 @@ fn make_heat(
         map,
         picture,
         range,
+        lines: lines.unwrap_or_default(),
         made_of,
     }
 }

@@ -1,10 +1,10 @@
 //! The bar on top: open, the view switch, fit, export, theme, help.
 
-use eframe::egui::{self, Align, Layout, Panel, ThemePreference, Ui};
+use eframe::egui::{self, Align, Layout, Panel, Ui};
 
-use super::App;
 use super::command::Command;
 use super::settings::{Side, View};
+use super::{App, menus};
 
 /// Points that Export and Fit need; where there are fewer, their keys must do.
 const ROOM_FOR_MORE: f32 = 120.0;
@@ -20,14 +20,23 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             {
                 app.commands.push(Command::AskForPhotos);
             }
+            if ui
+                .button("Folder…")
+                .on_hover_text("Open all photos of a folder (Ctrl+Shift+O)")
+                .clicked()
+            {
+                app.commands.push(Command::AskForFolder);
+            }
             ui.separator();
             view_ui(ui, app);
+            ui.separator();
+            menus::view_menu_ui(app, ui);
+            menus::regions_menu_ui(app, ui);
             let has_photo = app.state.latest.shown().is_some();
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("?").on_hover_text("Keys (F1)").clicked() {
                     app.show_keys = !app.show_keys;
                 }
-                theme_ui(ui);
                 if ui.available_width() < ROOM_FOR_MORE {
                     return;
                 }
@@ -35,7 +44,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 let export = ui.add_enabled(has_photo, egui::Button::new("Export…"));
                 if export
                     .on_hover_text(
-                        "Save the overlays on screen as PNG, at the photo's full size (Ctrl+S)",
+                        "Save overlays, heat, a figure, the cells and a manifest into a new folder (Ctrl+S)",
                     )
                     .clicked()
                 {
@@ -66,21 +75,4 @@ fn view_ui(ui: &mut Ui, app: &mut App) {
         ui.selectable_value(view, wanted, &name)
             .on_hover_text(format!("{name} (key {key}; Space flips between the maps)"));
     }
-}
-
-/// Light and dark follow the system until one of them is chosen.
-fn theme_ui(ui: &mut Ui) {
-    ui.menu_button("Theme", |ui| {
-        let mut theme = ui.ctx().options(|options| options.theme_preference);
-        for (wanted, name) in [
-            (ThemePreference::System, "As the system"),
-            (ThemePreference::Light, "Light"),
-            (ThemePreference::Dark, "Dark"),
-        ] {
-            if ui.selectable_value(&mut theme, wanted, name).clicked() {
-                ui.ctx().set_theme(wanted);
-                ui.close();
-            }
-        }
-    });
 }

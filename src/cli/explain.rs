@@ -1,19 +1,20 @@
 //! `camlens explain`.
 
-use std::fs::File;
-use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, bail};
-use npyz::WriterBuilder;
+use anyhow::{anyhow, bail};
 
-use super::{ExplainArgs, Preprocess, Preset};
-use crate::analysis::Layer;
+use super::{ExplainArgs, LineKind, Preprocess, Preset};
+use crate::analysis::{Analysis, Layer};
 use crate::cam::{self, Map, Method, Recipe, Variant};
 use crate::engine::Engine;
-use crate::export::{self, Look};
+use crate::export::{self, Exhibit, Existing, Pane};
 use crate::framing::{Framing, InputSize};
+use crate::heatmap::Scaling;
+use crate::labels::ClassId;
+use crate::look::Look;
 use crate::model::ModelInfo;
 use crate::model::cpu::Precision;
 use crate::model::preprocessing::{self, PreprocessChoice};
@@ -93,17 +94,22 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     if arguments.map.is_some() && methods.len() != 1 {
         bail!("--map writes the cells of one method: add --method grad-cam or another");
     }
+    let path = arguments.photo.as_deref().unwrap_or(Path::new(""));
 
     let started = Instant::now();
-    let photo = Photo::open(&arguments.photo)?;
+    let photo = Arc::new(Photo::open(path)?);
     let decode = started.elapsed();
-    let labels = arguments.labels.as_deref();
-    let mut engine = Engine::open_with(&arguments.model, labels, arguments.device, None)?;
+    let model = arguments.model.clone().unwrap_or_default();
+    let device = arguments.device.unwrap_or_default();
+    let mut engine = Engine::open_with(&model, arguments.labels.as_deref(), device, None)?;
     let chosen = choose(arguments, engine.model())?;
+    let labels = &engine.model().labels;
     let class = match arguments.class.as_str() {
         "top" => None,
-        text => Some(engine.model().labels.find(text)?),
+        text => Some(labels.find(text)?),
     };
+    let against = arguments.against.as_deref();
+    let against = against.map(|text| labels.find(text)).transpose()?;
     engine.preprocess(chosen.preprocess);
     if chosen.layer != Layer::Last {
         engine.run_in(Precision::Double); // as gradients need it
@@ -112,12 +118,20 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         let analysis = engine.analyse(&photo, chosen.framing)?;
         let class = class.unwrap_or_else(|| analysis.top());
         let started = Instant::now();
-        let evidence = engine.evidence(class, &[chosen.layer])?;
-        let explain = |&method: &Method| {
-            let recipe = Recipe::new(method, chosen.variant);
-            cam::explain(recipe, &evidence[0])
+        let mut maps_of = |class: ClassId| -> anyhow::Result<Vec<Map>> {
+            let evidence = engine.evidence(class, &[chosen.layer])?;
+            let explain = |&method: &Method| {
+                let recipe = Recipe::new(method, chosen.variant);
+                cam::explain(recipe, &evidence[0])
+            };
+            Ok(methods.iter().map(explain).collect())
         };
-        let maps: Vec<Map> = methods.iter().map(explain).collect();
+        let mut maps = maps_of(class)?;
+        if let Some(other) = against {
+            let less = maps_of(other)?;
+            let pairs = maps.into_iter().zip(&less);
+            maps = pairs.map(|(map, less)| map.minus(less)).collect();
+        }
         let times = [
             analysis.timings.frame,
             analysis.timings.forward,
@@ -126,6 +140,12 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         Ok((analysis, class, maps, times.map(milliseconds)))
     };
     let (analysis, class, maps, mut times) = run()?;
+    if against == Some(class) {
+        bail!(
+            "--against is the class itself, {}: the difference is nothing. Give another one.",
+            analysis.model.labels.name(class)
+        );
+    }
     if let Some(repeat) = arguments.repeat {
         let mut all = Vec::new();
         for _ in 0..repeat {
@@ -137,8 +157,9 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         eprintln!("camlens: {notice}");
     }
 
-    let path = arguments.photo.display().to_string();
-    let mut report = Report::new(path, &photo, &analysis, class, &maps);
+    let name = path.display().to_string();
+    let subject = (class, against);
+    let mut report = Report::new(name, &photo, &analysis, subject, &maps, &arguments.regions);
     report.notices = engine.notices();
     report.timings_ms.decode = milliseconds(decode);
     [
@@ -147,33 +168,81 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         report.timings_ms.explain,
     ] = times;
     report.timings_ms.repeats = arguments.repeat;
-    if let Some(out) = &arguments.out {
-        let started = Instant::now();
-        let usual = Look::default();
-        let look = Look {
-            opacity: arguments.opacity,
-            scaling: arguments.scale,
-            colormap: arguments.colormap.unwrap_or(usual.colormap),
-            diverging: arguments.colormap.unwrap_or(usual.diverging),
-        };
-        let drawn = maps.iter().map(|map| (map, look.scaling.range(map)));
-        let drawn: Vec<_> = drawn.collect();
-        let picture = export::compose(&photo, &analysis, &drawn, look);
-        report.timings_ms.render = milliseconds(started.elapsed());
-        export::write_png(&picture, out, Some(&arguments.photo))?;
-    }
-    if let Some(path) = &arguments.map {
-        write_npy(&maps[0], path).with_context(|| {
-            format!(
-                "Can't write {}. Give a folder that exists and may be written",
-                path.display()
-            )
-        })?;
-    }
+    let exhibit = exhibit(arguments, (photo, analysis), subject, maps);
+    write(arguments, &exhibit, &mut report)?;
     if arguments.json {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
     Ok(report.text())
+}
+
+/// What is drawn and exported.
+fn exhibit(
+    arguments: &ExplainArgs,
+    (photo, analysis): (Arc<Photo>, Analysis),
+    (class, against): (ClassId, Option<ClassId>),
+    maps: Vec<Map>,
+) -> Exhibit {
+    let usual = Look::default();
+    let look = Look {
+        opacity: arguments.opacity,
+        scaling: arguments.scale,
+        colormap: arguments.colormap.unwrap_or(usual.colormap),
+        diverging: arguments.colormap.unwrap_or(usual.diverging),
+        interpolation: arguments.interpolation,
+        threshold: arguments.threshold,
+        contours: arguments.lines.contains(&LineKind::Contours),
+        grid: arguments.lines.contains(&LineKind::Cells),
+        display: arguments.display,
+    };
+    // A difference has no other meaning than a signed one.
+    let scaling = against.map_or(look.scaling, |_| Scaling::Signed);
+    let panes = maps.into_iter().map(|map| Pane {
+        range: scaling.range(&map),
+        map,
+        class,
+        against,
+        scaling,
+        held: false,
+    });
+    Exhibit {
+        photo,
+        analysis: Arc::new(analysis),
+        model: arguments.model.clone().unwrap_or_default(),
+        labels: arguments.labels.clone(),
+        panes: panes.collect(),
+        look,
+        regions: arguments.regions.clone(),
+    }
+}
+
+/// Writes the files that were asked for.
+fn write(arguments: &ExplainArgs, exhibit: &Exhibit, report: &mut Report) -> anyhow::Result<()> {
+    if let Some(out) = &arguments.out {
+        let started = Instant::now();
+        let picture = exhibit.overlays(&exhibit.panes);
+        report.timings_ms.render = milliseconds(started.elapsed());
+        export::write_png(&picture, out, exhibit.photo.path.as_deref())?;
+    }
+    if let (Some(path), [pane, ..]) = (&arguments.map, &exhibit.panes[..]) {
+        let shape = (pane.map.height, pane.map.width);
+        export::write_atomically(path, Existing::Replace, |out| {
+            export::write_npy(out, &pane.map.cells, shape)
+        })?;
+    }
+    if let Some(folder) = &arguments.export {
+        export::write_folder(exhibit, folder, existing(arguments))?;
+    }
+    Ok(())
+}
+
+/// What becomes of files that are there.
+pub fn existing(arguments: &ExplainArgs) -> Existing {
+    if arguments.overwrite {
+        Existing::Replace
+    } else {
+        Existing::Keep
+    }
 }
 
 /// The one in the middle, or between the two there; 0 of none.
@@ -184,17 +253,4 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
         [] => 0.0,
         _ => f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]),
     }
-}
-
-/// The cells as a little-endian f32 array `[height, width]`.
-fn write_npy(map: &Map, path: &Path) -> anyhow::Result<()> {
-    let file = io::BufWriter::new(File::create(path)?);
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&[map.height as u64, map.width as u64])
-        .writer(file)
-        .begin_nd()?;
-    writer.extend(&map.cells)?;
-    writer.finish()?;
-    Ok(())
 }

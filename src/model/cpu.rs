@@ -36,7 +36,8 @@ pub use window::Window;
 pub use winograd::{Size, Winograd};
 
 /// How products are added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// In f32: fast, and off by some 1e-6 of an activation's usual size.
     #[default]

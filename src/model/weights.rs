@@ -469,7 +469,6 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// SHA-256 in hexadecimal.
-#[cfg(test)]
 pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }

@@ -101,6 +101,38 @@ pub struct LayerJob {
     pub classes: Vec<ClassId>,
 }
 
+/// A request for the predictions of many photos, in place of the one before. It is worked
+/// on when nothing else is asked for.
+#[derive(Clone, Debug)]
+pub struct SurveyJob {
+    /// Its number; answers carry it.
+    pub id: u64,
+    /// How the network runs; without a photo.
+    pub plan: Plan,
+    /// The photos, by their numbers.
+    pub photos: Vec<(u64, PhotoSource)>,
+}
+
+/// What the network says of a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The photo's width and height in pixels.
+    pub size: (usize, usize),
+    /// The most probable class.
+    pub top: ClassId,
+    /// Softmax, `[classes]`.
+    pub probabilities: Vec<f32>,
+}
+
+impl Prediction {
+    /// The probability of a class; 0 of one that the model does not have.
+    #[must_use]
+    pub fn probability(&self, class: ClassId) -> f32 {
+        let found = self.probabilities.get(class.index());
+        found.copied().unwrap_or_default()
+    }
+}
+
 /// What the worker is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -179,6 +211,8 @@ pub enum News {
     Done(u64, Option<Shown>),
     /// A job has failed, with the message for the user.
     Failed(u64, Fault, String),
+    /// What the network says of a photo (by its number) in a survey, or why it says nothing.
+    Predicted(u64, u64, Result<Prediction, String>),
     /// The maps of a class at all layers of a job's answer, or why there are none.
     Layers(u64, ClassId, Result<Arc<LayerMaps>, String>),
 }

@@ -120,3 +120,63 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
     }
     assert!(done);
 }
+
+#[test]
+fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    let names = ["cat", "coffee", "nothing", "rocket"];
+    let path = |name: &str| format!("assets/samples/{name}.png");
+    let mut opened = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        let number = number as u64;
+        worker
+            .submit(job(number, Some(number), &path(name)))
+            .unwrap();
+        opened.push(loop {
+            match wait(&worker) {
+                News::Done(_, shown) => break shown.map(|shown| shown.analysis),
+                News::Failed(..) => break None,
+                _ => {}
+            }
+        });
+    }
+    let photos = names.iter().enumerate();
+    let photos = photos.map(|(number, name)| (number as u64, PhotoSource::File(path(name).into())));
+    let survey = |id, photos| SurveyJob {
+        id,
+        plan: job(0, None, "").plan,
+        photos,
+    };
+    worker.survey(Some(survey(5, photos.collect())));
+    for (number, analysis) in opened.iter().enumerate() {
+        let News::Predicted(5, photo, answer) = wait(&worker) else {
+            panic!("in order, and nothing else");
+        };
+        assert_eq!(photo, number as u64);
+        match (answer, analysis) {
+            (Ok(found), Some(analysis)) => {
+                assert_eq!(found.probabilities, analysis.probabilities);
+                assert_eq!(found.top, analysis.top());
+                assert_eq!(found.size, analysis.placement.photo);
+            }
+            (Err(message), None) => assert!(message.contains("Can't read nothing.png")),
+            (answer, _) => panic!("{answer:?}"),
+        }
+    }
+
+    // The answer of the last job can still be explained, and a new job does not wait for
+    // the end of a survey.
+    let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into())));
+    worker.survey(Some(survey(6, many.collect())));
+    worker.submit(job(9, Some(9), &path("cat"))).unwrap();
+    let mut before = 0;
+    loop {
+        match wait(&worker) {
+            News::Predicted(6, ..) => before += 1,
+            News::Done(9, _) => break,
+            _ => {}
+        }
+    }
+    assert!(before < 100, "{before} photos were classified first");
+    worker.survey(None);
+}

@@ -1,7 +1,11 @@
 use super::*;
+use crate::analysis::{rank, softmax};
+use crate::app::settings::Side;
 use crate::engine::Engine;
+use crate::heatmap::Scaling;
 use crate::model::device::DeviceChoice;
 use crate::photo::Photo;
+use crate::worker::{PhotoSource, Prediction, Shown};
 use std::sync::Arc;
 
 fn file(name: &str) -> PhotoSource {
@@ -194,4 +198,144 @@ fn photos_are_stepped_through_to_the_ends() {
     state.step_photo(-1);
     state.step_photo(-1);
     assert_eq!(state.current, Some(ids[0]));
+}
+
+#[test]
+fn why_not_is_the_difference_of_two_maps() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let analysis = state.latest.shown().unwrap().analysis.clone();
+    let (top, second) = (analysis.top(), analysis.ranking[1]);
+    state.against = Some(top);
+    let subject = state.subject(Side::Left, &analysis);
+    assert_eq!(subject.against, None, "a class is not compared with itself");
+    assert!(!state.shows_difference());
+
+    state.against = Some(second);
+    let subject = state.subject(Side::Left, &analysis);
+    assert_eq!((subject.class, subject.against), (top, Some(second)));
+    assert_eq!(state.scaling(subject), Scaling::Signed);
+    assert!(state.shows_difference());
+    let sum = state.map(&analysis, subject).unwrap().sum();
+    let logits = analysis.logit(top) - analysis.logit(second);
+    let biases = analysis.bias(top) - analysis.bias(second);
+    assert!((sum - (logits - biases)).abs() < 1e-4, "{sum}");
+}
+
+/// A prediction of one of the first three classes.
+fn prediction(logits: [f32; 3]) -> Prediction {
+    let probabilities = softmax(&logits);
+    Prediction {
+        size: (640, 480),
+        top: rank(&probabilities)[0],
+        probabilities,
+    }
+}
+
+#[test]
+fn photos_are_surveyed_sorted_and_filtered() {
+    let (mut state, mut engine) = start();
+    let ids = state.open(vec![file("cat")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    assert!(
+        state.next_survey().is_none(),
+        "one photo is on screen anyway"
+    );
+    let more = state.open(vec![file("coffee"), file("rocket"), file("astronaut")]);
+    let job = state.next_job().unwrap();
+    assert!(state.next_survey().is_none(), "first what is asked for");
+    state.hear(answer(&mut engine, &job));
+    let survey = state.next_survey().unwrap();
+    assert_eq!(survey.photos.len(), 4);
+    assert!(state.next_survey().is_none(), "asked once");
+
+    let ids = [ids[0], more[0], more[1], more[2]];
+    let answers = [
+        Ok(prediction([3.0, 0.0, 0.0])),
+        Ok(prediction([0.0, 9.0, 0.0])),
+        Ok(prediction([5.0, 0.0, 0.0])),
+        Err("damaged".into()),
+    ];
+    for (id, answer) in ids.into_iter().zip(answers) {
+        state.hear(News::Predicted(survey.id, id, answer));
+    }
+    state.hear(News::Predicted(survey.id + 7, ids[0], Err("stale".into())));
+    let order = |state: &mut State, order| {
+        state.order = order;
+        state.arrange();
+        state.arrangement.order.clone()
+    };
+    assert_eq!(order(&mut state, PhotoOrder::Opened), [0, 1, 2, 3]);
+    assert_eq!(order(&mut state, PhotoOrder::Name), [3, 0, 1, 2]);
+    assert_eq!(order(&mut state, PhotoOrder::Confidence), [1, 2, 0, 3]);
+    assert_eq!(order(&mut state, PhotoOrder::Doubt), [0, 2, 1, 3]);
+    let classes: Vec<ClassId> = ClassId::all(3).collect();
+    state.class = ClassChoice::Fixed(classes[0]);
+    assert_eq!(order(&mut state, PhotoOrder::Class), [2, 0, 1, 3]);
+    assert_eq!(state.arrangement.tops, [(classes[0], 2), (classes[1], 1)]);
+
+    // One steps through what is in view, in its order.
+    state.filter = Some(classes[0]);
+    assert_eq!(order(&mut state, PhotoOrder::Confidence), [2, 0]);
+    state.show(ids[1]);
+    state.step_photo(1);
+    assert_eq!(state.current, Some(ids[2]));
+    state.step_photo(1);
+    assert_eq!(state.current, Some(ids[0]));
+
+    // Another framing, another survey.
+    state.filter = None;
+    state.settings.framing = Framing::Crop;
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    assert_eq!(state.next_survey().unwrap().photos.len(), 4);
+    assert!(state.survey.is_empty());
+}
+
+#[test]
+fn a_stopped_survey_goes_on_where_it_was() {
+    let (mut state, mut engine) = start();
+    let ids = state.open(vec![file("cat"), file("coffee")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let survey = state.next_survey().unwrap();
+    let first = prediction([1.0, 0.0, 0.0]);
+    state.hear(News::Predicted(survey.id, ids[0], Ok(first)));
+    let progress = state.survey.progress(2).unwrap();
+    assert_eq!((progress.done, progress.total), (1, 2));
+    assert!(progress.left.is_some());
+    state.survey.stop();
+    assert!(state.next_survey().is_none() && state.survey.progress(2).is_none());
+    state.survey.resume();
+    let rest = state.next_survey().unwrap().photos;
+    let rest: Vec<u64> = rest.iter().map(|(id, _)| *id).collect();
+    assert_eq!(rest, [ids[1]]);
+}
+
+#[test]
+fn the_table_has_a_row_for_each_photo_in_view() {
+    let (mut state, mut engine) = start();
+    let ids = state.open(vec![file("cat"), file("coffee"), file("rocket")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let survey = state.next_survey().unwrap();
+    let found = prediction([0.0, 2.0, 0.0]);
+    state.hear(News::Predicted(survey.id, ids[0], Ok(found)));
+    let fault = "Can't read it: \"odd\", cut short".to_owned();
+    state.hear(News::Predicted(survey.id, ids[1], Err(fault.clone())));
+    state.arrange();
+    let table = state.table().unwrap();
+    let mut reader = csv::Reader::from_reader(&table[..]);
+    assert_eq!(reader.headers().unwrap().len(), 20);
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(&rows[0][0], "assets/samples/cat.png");
+    assert_eq!((&rows[0][1], &rows[0][2], &rows[0][3]), ("640", "480", "1"));
+    let probability: f32 = rows[0][5].parse().unwrap();
+    assert!((probability - softmax(&[0.0, 2.0, 0.0])[1]).abs() < 1e-7);
+    assert_eq!(&rows[1][19], fault);
+    assert!(rows[2].iter().skip(1).all(str::is_empty));
 }

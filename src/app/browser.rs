@@ -1,0 +1,271 @@
+//! The browser of opened photos, once there is more than one: thumbnails with the top class
+//! of each, sorted and filtered. Only what is in view is drawn, and has a thumbnail.
+
+use eframe::egui::{
+    self, Align2, Color32, ComboBox, FontId, Panel, ProgressBar, Rect, RichText, ScrollArea, Sense,
+    Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
+};
+
+use super::App;
+use super::command::Command;
+use super::panes::WHOLE;
+use super::state::{PhotoOrder, Thumbnail};
+use super::survey::in_words;
+use crate::legend::percent;
+
+/// A photo and what is said of it.
+const CELL: Vec2 = vec2(96.0, 72.0);
+const CAPTION: f32 = 14.0;
+const GAP: f32 = 4.0;
+/// Thumbnails that are kept although they are out of view: about 80 kB each, and as much on
+/// the graphics card.
+const KEPT: usize = 128;
+
+pub fn show(app: &mut App, ui: &mut Ui) {
+    if app.state.photos.len() < 2 {
+        return;
+    }
+    app.state.arrange();
+    Panel::bottom("browser")
+        .resizable(true)
+        .default_size(CELL.y + 42.0)
+        .size_range(CELL.y + 36.0..=ui.available_height() * 0.6)
+        .show(ui, |ui| {
+            ui.add_space(2.0);
+            bar_ui(app, ui);
+            grid_ui(app, ui);
+        });
+}
+
+/// Count, order, filter, progress, table.
+fn bar_ui(app: &mut App, ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        let (all, here) = (app.state.photos.len(), app.state.arrangement.order.len());
+        ui.label(RichText::new(format!("{here} of {all} photos")).small());
+        let order = ComboBox::from_id_salt("photo order")
+            .selected_text(app.state.order.name())
+            .width(110.0)
+            .show_ui(ui, |ui| {
+                for order in PhotoOrder::ALL {
+                    ui.selectable_value(&mut app.state.order, order, order.name());
+                }
+            });
+        name_box(&order.response, "Order of the photos");
+        filter_ui(app, ui);
+        let table = egui::Button::new("CSV…").small();
+        let table = ui.add_enabled(!app.state.survey.is_empty(), table);
+        if table
+            .on_hover_text("Save the predictions of these photos as a table")
+            .clicked()
+        {
+            app.commands.push(Command::AskForTable);
+        }
+        progress_ui(app, ui);
+    });
+}
+
+/// Photos of one predicted class only.
+fn filter_ui(app: &mut App, ui: &mut Ui) {
+    let Some(model) = app.state.model.as_ref().map(|model| model.info.clone()) else {
+        return;
+    };
+    let text = match app.state.filter {
+        Some(class) => model.labels.name(class),
+        None => "all classes",
+    };
+    let filter = ComboBox::from_id_salt("photo filter")
+        .selected_text(text)
+        .width(120.0)
+        .truncate()
+        .show_ui(ui, |ui| {
+            let filter = &mut app.state.filter;
+            ui.selectable_value(filter, None, "all classes");
+            for &(class, count) in &app.state.arrangement.tops {
+                let text = format!("{} ({count})", model.labels.name(class));
+                ui.selectable_value(filter, Some(class), text);
+            }
+        });
+    name_box(&filter.response, "Predicted class of the photos");
+}
+
+fn name_box(response: &egui::Response, name: &str) {
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::ComboBox, true, name));
+}
+
+/// How far the predictions are.
+fn progress_ui(app: &mut App, ui: &mut Ui) {
+    let survey = &app.state.survey;
+    if survey.is_stopped() && survey.len() < app.state.photos.len() {
+        let classify = ui.small_button("Classify the rest");
+        if classify.clicked() {
+            app.state.survey.resume();
+        }
+        return;
+    }
+    let Some(progress) = survey.progress(app.state.photos.len()) else {
+        return;
+    };
+    let left = progress.left.map(in_words).unwrap_or_default();
+    let text = format!("{} of {} {left}", progress.done, progress.total);
+    let share = progress.done as f32 / progress.total as f32;
+    let room = (ui.available_width() - 60.0).clamp(60.0, 220.0);
+    ui.add(
+        ProgressBar::new(share)
+            .desired_width(room)
+            .text(RichText::new(text).small()),
+    );
+    let stop = ui.small_button("Stop");
+    if stop
+        .on_hover_text("Classify no more photos. What is there is kept")
+        .clicked()
+    {
+        app.commands.push(Command::StopSurvey);
+    }
+}
+
+fn grid_ui(app: &mut App, ui: &mut Ui) {
+    let columns = ((ui.available_width() - 12.0) / (CELL.x + GAP)).max(1.0);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some dozen
+    let columns = columns as usize;
+    let rows = app.state.arrangement.order.len().div_ceil(columns);
+    let mut area = ScrollArea::vertical().id_salt("browser").auto_shrink(false);
+    let is_current = |&index: &usize| Some(app.state.photos[index].id) == app.state.current;
+    let here = app.state.arrangement.order.iter().position(is_current);
+    if let Some(here) = here.filter(|_| app.browsed != app.state.current) {
+        app.browsed = app.state.current;
+        // Up to the row of the photo that was chosen by key or by dropping it.
+        let row = (here / columns) as f32 * (CELL.y + GAP);
+        let top = app.browser_top;
+        let height = ui.available_height();
+        if row < top || row + CELL.y > top + height {
+            area = area.vertical_scroll_offset((row - (height - CELL.y) / 2.0).max(0.0));
+        }
+    }
+    ui.spacing_mut().item_spacing.y = GAP;
+    let mut in_view = Vec::new();
+    let output = area.show_rows(ui, CELL.y, rows, |ui, rows| {
+        for row in rows {
+            let order = &app.state.arrangement.order;
+            let last = order.len().min((row + 1) * columns);
+            let photos: Vec<usize> = order[row * columns..last].to_vec();
+            let (line, _) = ui.allocate_exact_size(
+                vec2(columns as f32 * (CELL.x + GAP), CELL.y),
+                Sense::hover(),
+            );
+            for (column, index) in photos.into_iter().enumerate() {
+                let left = line.left() + column as f32 * (CELL.x + GAP);
+                let rect = Rect::from_min_size(pos2(left, line.top()), CELL);
+                cell_ui(app, ui, rect, index);
+                in_view.push(index);
+            }
+        }
+    });
+    app.browser_top = output.state.unclamped_offset().y;
+    thumbnails(app, &in_view);
+}
+
+/// One photo.
+fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
+    let item = &app.state.photos[index];
+    let current = Some(item.id) == app.state.current;
+    let name = item.source.name();
+    let id = ui.scope_id().with(("photo", item.id));
+    let response = ui.interact(rect, id, Sense::click());
+    let answer = app.state.survey.get(item.id);
+    let labels = app.state.model.as_ref().map(|model| &model.info.labels);
+    let caption = match (answer, labels) {
+        (Some(Ok(found)), Some(labels)) if found.top.index() < labels.len() => {
+            let probability = found.probability(found.top);
+            format!("{} {}", percent(probability), labels.name(found.top))
+        }
+        (Some(Err(_)), _) => "can't be read".into(),
+        _ => String::new(),
+    };
+    response.widget_info(|| {
+        let label = match &caption[..] {
+            "" => format!("photo {name}"),
+            caption => format!("photo {name}, {caption}"),
+        };
+        WidgetInfo::selected(egui::Role::Button, true, current, label)
+    });
+    let painter = ui.painter();
+    let picture = rect.with_max_y(rect.bottom() - CAPTION);
+    let visuals = ui.visuals();
+    painter.rect_filled(picture, 2.0, visuals.extreme_bg_color);
+    match &item.thumbnail {
+        Thumbnail::Made(Ok(made)) => {
+            let texture = app.textures.thumbnail(ui.ctx(), item.id, made);
+            let shape = vec2(made.width as f32, made.height as f32);
+            let fit = (picture.width() / shape.x).min(picture.height() / shape.y);
+            let place = Rect::from_center_size(picture.center(), shape * fit);
+            painter.image(texture.id(), place, WHOLE, Color32::WHITE);
+        }
+        Thumbnail::Made(Err(_)) => {
+            let font = FontId::proportional(20.0);
+            let colour = visuals.error_fg_color;
+            painter.text(picture.center(), Align2::CENTER_CENTER, "!", font, colour);
+        }
+        Thumbnail::NotWanted => {}
+    }
+    let (text, colour) = match &caption[..] {
+        "" => (&*name, visuals.weak_text_color()),
+        caption => (caption, visuals.text_color()),
+    };
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        text.to_owned(),
+        FontId::proportional(10.0),
+        colour,
+    );
+    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width());
+    let galley = painter.layout_job(job);
+    painter.galley(picture.left_bottom() + vec2(0.0, 1.0), galley, colour);
+    let stroke = if current {
+        Stroke::new(2.0, visuals.selection.bg_fill)
+    } else if response.hovered() || response.has_focus() {
+        Stroke::new(1.0, visuals.text_color())
+    } else {
+        Stroke::NONE
+    };
+    painter.rect_stroke(picture, 2.0, stroke, StrokeKind::Inside);
+    let number = item.id;
+    let clicked = response.clicked();
+    response.on_hover_ui(|ui| {
+        ui.label(&name);
+        match (answer, &item.thumbnail) {
+            (Some(Err(message)), _) | (_, Thumbnail::Made(Err(message))) => _ = ui.label(message),
+            (Some(Ok(found)), _) => {
+                ui.label(&caption);
+                ui.label(format!("{}×{} pixels", found.size.0, found.size.1));
+            }
+            _ => {}
+        }
+    });
+    if clicked {
+        app.browsed = Some(number); // it is in view
+        app.commands.push(Command::Show(number));
+    }
+}
+
+/// Asks for the thumbnails in view, and lets go of others beyond a fixed number, so that
+/// memory does not grow with the number of photos.
+fn thumbnails(app: &mut App, in_view: &[usize]) {
+    let photos = &mut app.state.photos;
+    let missing = |index: &&usize| matches!(photos[**index].thumbnail, Thumbnail::NotWanted);
+    let wanted = in_view.iter().filter(missing);
+    let wanted = wanted.map(|&index| (photos[index].id, photos[index].source.clone()));
+    app.thumbnails.want(wanted.collect());
+    let made = |thumbnail: &Thumbnail| matches!(thumbnail, Thumbnail::Made(Ok(_)));
+    let count = photos.iter().filter(|item| made(&item.thumbnail)).count();
+    let mut spare = count.saturating_sub(KEPT.max(2 * in_view.len()));
+    if spare == 0 {
+        return;
+    }
+    let seen: std::collections::HashSet<usize> = in_view.iter().copied().collect();
+    for (index, item) in photos.iter_mut().enumerate() {
+        if spare > 0 && made(&item.thumbnail) && !seen.contains(&index) {
+            item.thumbnail = Thumbnail::NotWanted;
+            app.textures.forget_thumbnail(item.id);
+            spare -= 1;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! How much the maps on screen depend on their class: a number beside each pane.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::settings::Side;
+use super::state::{State, Subject};
+use crate::analysis::{Analysis, Layer};
+use crate::cam::{Map, Recipe};
+use crate::sensitivity::{self, CLASSES_EARLIER, References, Sensitivity};
+
+/// The meters of both panes, kept until what they measure changes.
+#[derive(Default)]
+pub struct Meters {
+    of: Option<Arc<Analysis>>,
+    references: HashMap<Recipe, References>,
+    kept: HashMap<Side, (Subject, Option<Sensitivity>)>,
+}
+
+impl Meters {
+    /// How much a pane's map depends on its class; `None` for a difference of two classes,
+    /// and while the maps of other classes are being made.
+    pub fn get(
+        &mut self,
+        state: &State,
+        analysis: &Arc<Analysis>,
+        (side, subject): (Side, Subject),
+        map: &Map,
+    ) -> Option<Sensitivity> {
+        if subject.against.is_some() {
+            return None;
+        }
+        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, analysis)) {
+            *self = Self {
+                of: Some(analysis.clone()),
+                ..Self::default()
+            };
+        }
+        let kept = self.kept.get(&side).filter(|(of, _)| *of == subject);
+        if let Some((_, found @ Some(_))) = kept {
+            return *found;
+        }
+        let found = match subject.layer {
+            Layer::Last => {
+                let make = || References::at_last_layer(analysis, subject.recipe);
+                let references = self.references.entry(subject.recipe).or_insert_with(make);
+                references.compare(map, subject.class)
+            }
+            layer => {
+                let classes = analysis.logits.len();
+                let others = sensitivity::others(classes, subject.class, CLASSES_EARLIER);
+                let of_class = |class| state.layers.get(class)?.get(layer, subject.recipe);
+                let maps: Option<Vec<&Map>> = others.into_iter().map(of_class).collect();
+                sensitivity::mean(map, maps?.into_iter())
+            }
+        };
+        self.kept.insert(side, (subject, found));
+        found
+    }
+}

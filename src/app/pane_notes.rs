@@ -1,0 +1,151 @@
+//! What one must know to read a map rightly, in the corner of its pane: how much it depends
+//! on the class, and warnings. Each explains itself in a sentence.
+
+use eframe::egui::{
+    Align2, Color32, FontId, Painter, Rect, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
+};
+
+use super::settings::Side;
+use crate::analysis::Analysis;
+use crate::cam::{FLAT, Map};
+use crate::labels::ClassId;
+use crate::legend::percent;
+use crate::sensitivity::Sensitivity;
+
+/// Below this probability of the top class the answer is called unsure. Of ten classes
+/// that share the rest evenly none is far behind.
+pub const UNSURE: f32 = 0.3;
+/// Smallest pane that has room beside its colour bar.
+const ROOM: Vec2 = vec2(190.0, 132.0);
+const FONT: FontId = FontId::proportional(10.0);
+const LINE: f32 = 17.0;
+const GAUGE: Vec2 = vec2(44.0, 5.0);
+const WARN: Color32 = Color32::from_rgb(255, 190, 60);
+
+/// A remark: a few words, and a sentence for whoever asks.
+pub struct Note {
+    /// The words.
+    pub words: &'static str,
+    /// The sentence.
+    pub sentence: String,
+}
+
+/// What should be said of a map.
+#[must_use]
+pub fn notes(analysis: &Analysis, map: &Map, against: Option<ClassId>) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let top = analysis.top();
+    let probability = analysis.probability(top);
+    if probability < UNSURE {
+        notes.push(Note {
+            words: "low confidence",
+            sentence: format!(
+                "The network is not sure: its most probable class, {}, has {} only. A map explains that class all the same.",
+                analysis.model.labels.name(top),
+                percent(probability)
+            ),
+        });
+    }
+    if against.is_none() && map.is_nearly_flat() {
+        notes.push(Note {
+            words: "nearly flat",
+            sentence: format!(
+                "The least cell has {:.0} % of the largest (from {:.0} % on a map is called nearly flat): the colours show differences that hardly are any.",
+                100.0 * map.min() / map.max(),
+                100.0 * FLAT
+            ),
+        });
+    }
+    notes
+}
+
+/// The sentence for the meter.
+#[must_use]
+pub fn explain(found: Sensitivity) -> String {
+    let Sensitivity {
+        correlation,
+        classes,
+    } = found;
+    let verdict = if found.is_insensitive() {
+        "Class-insensitive: it would look nearly the same for almost any class. It shows where the network looks, not why it answers this class."
+    } else {
+        "1 would be the same map for every class, 0 a map of this class's own."
+    };
+    format!(
+        "Mean correlation with the maps of {classes} other classes: {correlation:.2}. {verdict}"
+    )
+}
+
+/// Draws meter and notes into the lower left corner of a pane.
+pub fn pane_notes_ui(
+    ui: &mut Ui,
+    painter: &Painter,
+    pane: Rect,
+    side: Side,
+    (meter, notes): (Option<Sensitivity>, &[Note]),
+) {
+    if pane.width() < ROOM.x || pane.height() < ROOM.y {
+        return;
+    }
+    let mut bottom = pane.bottom() - 8.0;
+    let mut place = |size: Vec2| {
+        let corner = pos2(pane.left() + 8.0, bottom);
+        bottom -= size.y + 2.0;
+        Align2::LEFT_BOTTOM.anchor_size(corner, size)
+    };
+    if let Some(found) = meter {
+        let insensitive = found.is_insensitive();
+        let words = if insensitive {
+            "class-insensitive"
+        } else {
+            "other classes"
+        };
+        let colour = if insensitive { WARN } else { Color32::WHITE };
+        let text = format!("{words} {:.2}", found.correlation);
+        let galley = painter.layout_no_wrap(text.clone(), FONT, colour);
+        let area = place(galley.size() + vec2(GAUGE.x + 18.0, 4.0));
+        painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));
+        let gauge = Align2::LEFT_CENTER.anchor_size(area.left_center() + vec2(6.0, 0.0), GAUGE);
+        painter.rect_filled(gauge, 1.0, Color32::from_gray(90));
+        let share = found.correlation.clamp(0.0, 1.0);
+        let filled = gauge.with_max_x(gauge.left() + share * gauge.width());
+        painter.rect_filled(filled, 1.0, colour);
+        painter.galley(gauge.right_top() + vec2(6.0, -4.0), galley, colour);
+        let name = format!("How much the {} map depends on its class", side.name());
+        say(ui, area, (side, "meter"), &name, &explain(found));
+    }
+    for note in notes {
+        let galley = painter.layout_no_wrap(note.words.to_owned(), FONT, WARN);
+        let area = place(vec2(galley.size().x + 12.0, LINE));
+        painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));
+        painter.galley(area.min + vec2(6.0, 2.5), galley, WARN);
+        let name = format!("{} ({} map)", note.words, side.name());
+        say(ui, area, (side, note.words), &name, &note.sentence);
+    }
+}
+
+fn say(ui: &Ui, area: Rect, id: (Side, &str), name: &str, sentence: &str) {
+    let response = ui.interact(area, ui.scope_id().with(id), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {sentence}")));
+    response.on_hover_ui(|ui| {
+        ui.set_max_width(320.0);
+        ui.label(sentence);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meter_says_what_it_means() {
+        let at = |correlation| {
+            explain(Sensitivity {
+                correlation,
+                classes: 50,
+            })
+        };
+        assert!(at(0.89).contains("50 other classes: 0.89. Class-insensitive"));
+        assert!(at(0.15).contains("0.15. 1 would be"));
+    }
+}

@@ -1,0 +1,50 @@
+//! The latest answer of the worker.
+
+use crate::worker::{Shown, Step};
+
+/// The latest answer, which stays on screen until the next one is there.
+#[derive(Debug, Default)]
+pub enum Latest {
+    /// Nothing has been asked for.
+    #[default]
+    Empty,
+    /// A job is running.
+    Working {
+        /// Its number.
+        job: u64,
+        /// What it is at.
+        step: Option<Step>,
+        /// What is on screen meanwhile.
+        previous: Option<Box<Shown>>,
+    },
+    /// The answer to the last job.
+    Ready(Box<Shown>),
+}
+
+impl Latest {
+    /// What is on screen.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Shown> {
+        match self {
+            Self::Empty => None,
+            Self::Working { previous, .. } => previous.as_deref(),
+            Self::Ready(shown) => Some(shown),
+        }
+    }
+
+    pub(in crate::app) fn shown_mut(&mut self) -> Option<&mut Shown> {
+        match self {
+            Self::Empty => None,
+            Self::Working { previous, .. } => previous.as_deref_mut(),
+            Self::Ready(shown) => Some(shown),
+        }
+    }
+
+    pub(super) fn take_shown(&mut self) -> Option<Box<Shown>> {
+        match std::mem::take(self) {
+            Self::Empty => None,
+            Self::Working { previous, .. } => previous,
+            Self::Ready(shown) => Some(shown),
+        }
+    }
+}
