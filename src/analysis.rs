@@ -21,15 +21,20 @@ use crate::model::preprocessing::Preprocessing;
 )]
 pub enum Layer {
     /// The output of a ResNet's first stage, stride 4.
+    #[serde(rename = "layer1", alias = "Layer1")]
     Layer1,
     /// The second stage, stride 8.
+    #[serde(rename = "layer2", alias = "Layer2")]
     Layer2,
     /// The third stage, stride 16.
+    #[serde(rename = "layer3", alias = "Layer3")]
     Layer3,
     /// What global average pooling takes, stride 32.
     #[default]
+    #[serde(rename = "last", alias = "Last")]
     Last,
     /// The last convolution before its batch-norm, as a common tutorial has it.
+    #[serde(rename = "last-conv", alias = "LastConv")]
     LastConv,
 }
 

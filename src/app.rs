@@ -147,7 +147,7 @@ impl App {
     /// # Errors
     /// The system's, if it has no threads to give.
     pub fn new(cc: &eframe::CreationContext, launch: Launch) -> std::io::Result<Self> {
-        cc.egui_ctx.global_style_mut(|style| {
+        cc.egui_ctx.all_styles_mut(|style| {
             // A blinking cursor would keep an idle window busy.
             style.visuals.text_cursor.blink = false;
             style
@@ -356,6 +356,9 @@ impl App {
                         Err(error) => self.state.error = Some(format!("No table: {error}.")),
                     }
                 }
+            }
+            Outcome::References(of, recipe, references) => {
+                self.meters.hear(&of, recipe, references);
             }
             Outcome::Found(photos, faults) => {
                 self.open(photos.into_iter().map(PhotoSource::File).collect());

@@ -65,18 +65,14 @@ impl Colormap {
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
-            Self::Turbo => "Blue, green, red: shows the most detail; its steps are nearly even",
-            Self::Viridis => {
-                "Dark blue to yellow: even steps, also in grey print and for colour-blind eyes"
-            }
-            Self::Inferno => "Black, red, yellow: even steps, strong contrast",
-            Self::Magma => "Black, purple, white: even steps",
-            Self::Jet => {
-                "Misleads: uneven steps make edges that are not there. For comparison with older figures"
-            }
-            Self::Grey => "Black to white",
-            Self::RdBu => "Blue against the class, white at zero, red for it",
-            Self::PuOr => "Purple against the class, white at zero, orange for it",
+            Self::Turbo => "The most detail; nearly even steps",
+            Self::Viridis => "Even steps, also in print and colour-blind",
+            Self::Inferno => "Even steps, strong contrast",
+            Self::Magma => "Even steps, from black to white",
+            Self::Jet => "Misleads: makes edges that are not there",
+            Self::Grey => "From black to white",
+            Self::RdBu => "Red for the class, blue against it",
+            Self::PuOr => "Orange for the class, purple against it",
         }
     }
 

@@ -17,6 +17,8 @@ use crate::legend::percent;
 const CELL: Vec2 = vec2(96.0, 72.0);
 const CAPTION: f32 = 14.0;
 const GAP: f32 = 4.0;
+/// Points that the row above the photos needs without wrapping.
+const ONE_ROW: f32 = 420.0;
 /// Thumbnails that are kept although they are out of view: about 80 kB each, and as much on
 /// the graphics card.
 const KEPT: usize = 128;
@@ -39,19 +41,22 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 
 /// Count, order, filter, progress, table.
 fn bar_ui(app: &mut App, ui: &mut Ui) {
-    ui.horizontal(|ui| {
+    let narrow = ui.available_width() < ONE_ROW;
+    let menu = if narrow { 70.0 } else { 110.0 };
+    ui.horizontal_wrapped(|ui| {
         let (all, here) = (app.state.photos.len(), app.state.arrangement.order.len());
         ui.label(RichText::new(format!("{here} of {all} photos")).small());
         let order = ComboBox::from_id_salt("photo order")
             .selected_text(app.state.order.name())
-            .width(110.0)
+            .width(menu)
+            .truncate()
             .show_ui(ui, |ui| {
                 for order in PhotoOrder::ALL {
                     ui.selectable_value(&mut app.state.order, order, order.name());
                 }
             });
         name_box(&order.response, "Order of the photos");
-        filter_ui(app, ui);
+        filter_ui(app, ui, menu);
         let table = egui::Button::new("CSV…").small();
         let table = ui.add_enabled(!app.state.survey.is_empty(), table);
         if table
@@ -65,7 +70,7 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
 }
 
 /// Photos of one predicted class only.
-fn filter_ui(app: &mut App, ui: &mut Ui) {
+fn filter_ui(app: &mut App, ui: &mut Ui, width: f32) {
     let Some(model) = app.state.model.as_ref().map(|model| model.info.clone()) else {
         return;
     };
@@ -75,7 +80,7 @@ fn filter_ui(app: &mut App, ui: &mut Ui) {
     };
     let filter = ComboBox::from_id_salt("photo filter")
         .selected_text(text)
-        .width(120.0)
+        .width(width)
         .truncate()
         .show_ui(ui, |ui| {
             let filter = &mut app.state.filter;

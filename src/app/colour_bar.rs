@@ -15,13 +15,17 @@ use crate::legend;
 
 /// The bar itself.
 const BAR: Vec2 = vec2(10.0, 90.0);
+/// Its least height: three numbers still stand apart.
+const LOWEST: f32 = 36.0;
 /// Room for the numbers beside it, and for the unit above it.
 const NUMBERS: Vec2 = vec2(48.0, 16.0);
 const MARGIN: f32 = 6.0;
 /// The lock beside the unit.
 const LOCK: Vec2 = vec2(18.0, 16.0);
+/// Width from which there is room beside the bar.
+pub const WIDE: f32 = 190.0;
 /// Smallest pane that has room for it.
-const ROOM: Vec2 = vec2(120.0, 132.0);
+const ROOM: Vec2 = vec2(100.0, 84.0);
 
 /// What a bar shows.
 pub struct Bar<'a> {
@@ -59,14 +63,21 @@ pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> b
         side, range, map, ..
     } = bar;
     let unit = map.unit();
-    let size = vec2(
-        NUMBERS.x + BAR.x + 3.0 * MARGIN,
-        NUMBERS.y + BAR.y + 3.0 * MARGIN,
-    );
+    let rest = NUMBERS.y + 3.0 * MARGIN;
+    // A narrow pane would have no room beside a high one.
+    let most = if pane.width() < WIDE {
+        0.3 * pane.height()
+    } else {
+        pane.height() - rest - 14.0
+    };
+    let height = most.clamp(LOWEST, BAR.y);
+    let size = vec2(NUMBERS.x + BAR.x + 3.0 * MARGIN, height + rest);
     let area = Align2::RIGHT_BOTTOM.anchor_size(pane.right_bottom() - vec2(8.0, 8.0), size);
     painter.rect_filled(area, 4.0, Color32::from_black_alpha(170));
-    let stripe =
-        Align2::RIGHT_BOTTOM.anchor_size(area.right_bottom() - Vec2::splat(1.5 * MARGIN), BAR);
+    let stripe = Align2::RIGHT_BOTTOM.anchor_size(
+        area.right_bottom() - Vec2::splat(1.5 * MARGIN),
+        vec2(BAR.x, height),
+    );
     stripes(painter, stripe, bar.colormap);
     let font = FontId::proportional(10.0);
     let place = pos2(stripe.right(), area.top() + MARGIN);

@@ -9,9 +9,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::analysis::Analysis;
+use crate::cam::Recipe;
 use crate::export::{self, Exhibit, Existing};
 use crate::model::device::{self, DeviceStatus};
 use crate::photo::{self, Photo, Picture};
+use crate::sensitivity::References;
 use crate::worker::Wake;
 
 /// A dialog that says "cancelled" sooner than this was never seen: rfd answers so
@@ -56,6 +59,8 @@ pub enum Outcome {
     Exported(Result<String, String>),
     /// A picture for the clipboard.
     Copied(Picture),
+    /// The maps of other classes, to compare with.
+    References(Arc<Analysis>, Recipe, References),
     /// The photos of some folders, and which of these can't be read.
     Found(Vec<PathBuf>, Vec<String>),
 }
@@ -156,6 +161,14 @@ impl Errands {
                 }
             }
             Outcome::Found(photos, faults)
+        });
+    }
+
+    /// Makes the maps of other classes at the last layer.
+    pub fn make_references(&self, analysis: Arc<Analysis>, recipe: Recipe) {
+        self.spawn("camlens-meter", move || {
+            let references = References::at_last_layer(&analysis, recipe);
+            Outcome::References(analysis, recipe, references)
         });
     }
 

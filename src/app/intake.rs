@@ -48,7 +48,7 @@ impl App {
     fn paste_text(&mut self, text: &str) {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let paths: Vec<PathBuf> = lines.map(path_from_text).collect();
-        if paths.iter().any(|path| path.is_file()) {
+        if paths.iter().any(|path| path.exists()) {
             let files = paths.into_iter().map(PhotoSource::File);
             self.commands.push(Command::Open(files.collect()));
         } else {

@@ -91,7 +91,9 @@ pub fn handle(app: &mut App, ctx: &Context) {
     if plain(Key::F1) {
         app.show_keys = !app.show_keys;
     }
-    if plain(Key::Escape) {
+    // Not consumed: an open menu wants it first.
+    let escape = ctx.input(|input| input.key_pressed(Key::Escape));
+    if escape && !egui::Popup::is_any_open(ctx) {
         app.state.search.clear();
         app.show_keys = false;
         app.show_input = false;
@@ -112,6 +114,17 @@ pub fn handle(app: &mut App, ctx: &Context) {
         }
     }
     look_keys(&mut app.state.settings.look, plain);
+    if nothing_focused && plain(Key::Space) {
+        let view = &mut app.state.settings.view;
+        *view = view.flipped();
+    }
+    pane_keys(app, ctx);
+}
+
+/// Which panes are shown, and what of the photo.
+fn pane_keys(app: &mut App, ctx: &Context) {
+    let pressed = |modifiers, key| ctx.input_mut(|input| input.consume_key(modifiers, key));
+    let plain = |key| pressed(Modifiers::NONE, key);
     if plain(Key::X) {
         app.commands.push(Command::SwapPanes);
     }
@@ -131,9 +144,6 @@ pub fn handle(app: &mut App, ctx: &Context) {
         if plain(key) {
             *view = wanted;
         }
-    }
-    if nothing_focused && plain(Key::Space) {
-        *view = view.flipped();
     }
     for (key, by) in [(Key::OpenBracket, -1), (Key::CloseBracket, 1)] {
         if plain(key) {

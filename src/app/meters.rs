@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::errands::Errands;
 use super::settings::Side;
 use super::state::{State, Subject};
 use crate::analysis::{Analysis, Layer};
@@ -13,7 +14,8 @@ use crate::sensitivity::{self, CLASSES_EARLIER, References, Sensitivity};
 #[derive(Default)]
 pub struct Meters {
     of: Option<Arc<Analysis>>,
-    references: HashMap<Recipe, References>,
+    /// None while they are being made.
+    references: HashMap<Recipe, Option<References>>,
     kept: HashMap<Side, (Subject, Option<Sensitivity>)>,
 }
 
@@ -22,7 +24,7 @@ impl Meters {
     /// and while the maps of other classes are being made.
     pub fn get(
         &mut self,
-        state: &State,
+        (state, errands): (&State, &Errands),
         analysis: &Arc<Analysis>,
         (side, subject): (Side, Subject),
         map: &Map,
@@ -42,9 +44,12 @@ impl Meters {
         }
         let found = match subject.layer {
             Layer::Last => {
-                let make = || References::at_last_layer(analysis, subject.recipe);
-                let references = self.references.entry(subject.recipe).or_insert_with(make);
-                references.compare(map, subject.class)
+                let recipe = subject.recipe;
+                let references = self.references.entry(recipe).or_insert_with(|| {
+                    errands.make_references(analysis.clone(), recipe);
+                    None
+                });
+                references.as_ref()?.compare(map, subject.class)
             }
             layer => {
                 let classes = analysis.logits.len();
@@ -56,5 +61,12 @@ impl Meters {
         };
         self.kept.insert(side, (subject, found));
         found
+    }
+
+    /// Takes in the maps of other classes, unless another answer is on screen by now.
+    pub fn hear(&mut self, of: &Arc<Analysis>, recipe: Recipe, references: References) {
+        if self.of.as_ref().is_some_and(|now| Arc::ptr_eq(now, of)) {
+            self.references.insert(recipe, Some(references));
+        }
     }
 }

@@ -16,6 +16,8 @@ use crate::model::{Architecture, ModelChoice, ModelInfo, catalog};
 use crate::overlay::Opacity;
 
 const WIDTH: f32 = 264.0;
+/// Height from which the look has a place of its own.
+const ROOM_FOR_LOOK: f32 = 480.0;
 
 pub fn show(app: &mut App, ui: &mut Ui) {
     Panel::left("controls")
@@ -23,15 +25,18 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         .default_size(WIDTH)
         .size_range(220.0..=420.0)
         .show(ui, |ui| {
-            Panel::bottom("look")
-                .frame(egui::Frame::NONE)
-                .show_separator_line(true)
-                .show(ui, |ui| {
-                    ui.add_space(4.0);
-                    let difference = app.state.shows_difference();
-                    look_ui(ui, &mut app.state.settings.look, difference);
-                    ui.add_space(4.0);
-                });
+            // In a low window it is at the end of what is scrolled.
+            let stays = ui.available_height() >= ROOM_FOR_LOOK;
+            if stays {
+                Panel::bottom("look")
+                    .frame(egui::Frame::NONE)
+                    .show_separator_line(true)
+                    .show(ui, |ui| {
+                        ui.add_space(4.0);
+                        look_ui(app, ui);
+                        ui.add_space(4.0);
+                    });
+            }
             ScrollArea::vertical()
                 .id_salt("controls")
                 .auto_shrink(false)
@@ -43,6 +48,10 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     layer_panel::layer_panel_ui(app, ui);
                     ui.add_space(8.0);
                     class_picker::class_picker_ui(app, ui);
+                    if !stays {
+                        ui.add_space(8.0);
+                        look_ui(app, ui);
+                    }
                 });
         });
 }
@@ -289,8 +298,10 @@ fn name_widget(ui: &Ui, response: &egui::Response, name: &str) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, enabled, name));
 }
 
-/// `difference`: whether differences of two classes are on screen, which are always signed.
-fn look_ui(ui: &mut Ui, look: &mut Look, difference: bool) {
+fn look_ui(app: &mut App, ui: &mut Ui) {
+    // Differences of two classes are always signed.
+    let difference = app.state.shows_difference();
+    let look = &mut app.state.settings.look;
     heading(ui, "LOOK");
     let mut percent = 100.0 * look.opacity.share();
     ui.spacing_mut().slider_width = (ui.available_width() - 120.0).max(60.0);

@@ -5,6 +5,7 @@ use eframe::egui::{
     Align2, Color32, FontId, Painter, Rect, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
+use super::colour_bar::WIDE;
 use super::settings::Side;
 use crate::analysis::Analysis;
 use crate::cam::{FLAT, Map};
@@ -15,8 +16,8 @@ use crate::sensitivity::Sensitivity;
 /// Below this probability of the top class the answer is called unsure. Of ten classes
 /// that share the rest evenly none is far behind.
 pub const UNSURE: f32 = 0.3;
-/// Smallest pane that has room beside its colour bar.
-const ROOM: Vec2 = vec2(190.0, 132.0);
+/// Smallest pane that has room for the meter.
+const ROOM: Vec2 = vec2(80.0, 50.0);
 const FONT: FontId = FontId::proportional(10.0);
 const LINE: f32 = 17.0;
 const GAUGE: Vec2 = vec2(44.0, 5.0);
@@ -87,11 +88,17 @@ pub fn pane_notes_ui(
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
         return;
     }
-    let mut bottom = pane.bottom() - 8.0;
+    // In a narrow pane from the top, for below is the colour bar.
+    let wide = pane.width() >= WIDE;
+    let (mut line, align, step) = if wide {
+        (pane.bottom() - 8.0, Align2::LEFT_BOTTOM, -1.0)
+    } else {
+        (pane.top() + 4.0, Align2::LEFT_TOP, 1.0)
+    };
     let mut place = |size: Vec2| {
-        let corner = pos2(pane.left() + 8.0, bottom);
-        bottom -= size.y + 2.0;
-        Align2::LEFT_BOTTOM.anchor_size(corner, size)
+        let corner = pos2(pane.left() + 8.0, line);
+        line += step * (size.y + 2.0);
+        align.anchor_size(corner, size)
     };
     if let Some(found) = meter {
         let insensitive = found.is_insensitive();
@@ -101,8 +108,13 @@ pub fn pane_notes_ui(
             "other classes"
         };
         let colour = if insensitive { WARN } else { Color32::WHITE };
-        let text = format!("{words} {:.2}", found.correlation);
-        let galley = painter.layout_no_wrap(text.clone(), FONT, colour);
+        let number = format!("{:.2}", found.correlation).replace('-', "−");
+        let text = if wide {
+            format!("{words} {number}")
+        } else {
+            number
+        };
+        let galley = painter.layout_no_wrap(text, FONT, colour);
         let area = place(galley.size() + vec2(GAUGE.x + 18.0, 4.0));
         painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));
         let gauge = Align2::LEFT_CENTER.anchor_size(area.left_center() + vec2(6.0, 0.0), GAUGE);

@@ -97,7 +97,9 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
         let side = match *pane {
             Pane::Photo => {
                 outline_seen(&painter, &shown.analysis.placement, photo_rect);
-                header_ui(ui, header, "Photo", &shown.photo.name);
+                if header_ui(ui, header, &shown.photo.name) {
+                    app.show_input = true;
+                }
                 None
             }
             Pane::Overlay(side) => {
@@ -251,12 +253,24 @@ fn describe(state: &State, shown: &Shown, pane: Pane) -> String {
     }
 }
 
-fn header_ui(ui: &mut Ui, rect: Rect, title: &str, detail: &str) {
+/// The header of the photo; whether its network's input was asked for.
+fn header_ui(ui: &mut Ui, rect: Rect, name: &str) -> bool {
+    let mut asked = false;
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
-        ui.add(egui::Label::new(RichText::new(title).strong()).truncate());
-        ui.add(egui::Label::new(RichText::new(detail).small().weak()).truncate());
+        ui.spacing_mut().button_padding = vec2(2.0, 0.0);
+        ui.spacing_mut().interact_size.y = 0.0; // as high as the other titles
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Photo").strong());
+            let button = egui::Button::new(RichText::new("what the network saw").small());
+            let button = ui.add(button.frame_when_inactive(false).truncate());
+            asked = button
+                .on_hover_text("The network's input, pixel for pixel (I)")
+                .clicked();
+        });
+        ui.add(egui::Label::new(RichText::new(name).small().weak()).truncate());
     });
+    asked
 }
 
 /// `out = (1−a)·photo + a·colour`: egui blends the stored values linearly.

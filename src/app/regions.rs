@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use eframe::egui::{
-    Align2, Color32, FontId, Key, Modifiers, Painter, PointerButton, Rect, Response, Stroke, Ui,
-    pos2, vec2,
+    Align2, Color32, FontId, Key, Painter, PointerButton, Rect, Response, Stroke, Ui, pos2, vec2,
 };
 
 use super::App;
@@ -102,11 +101,6 @@ impl Drawing {
 /// Takes the pointer of a pane while a tool that draws is chosen.
 pub fn draw(app: &mut App, ui: &Ui, response: &Response, photo_rect: Rect, photo: &Photo) {
     if app.tool == Tool::Move {
-        return;
-    }
-    if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
-        app.drawing = None;
-        app.tool = Tool::Move;
         return;
     }
     let Some(pointer) = response.interact_pointer_pos() else {

@@ -6,13 +6,14 @@ use super::command::Command;
 use super::settings::{Side, View};
 use super::{App, menus};
 
-/// Points that Export and Fit need; where there are fewer, their keys must do.
-const ROOM_FOR_MORE: f32 = 120.0;
+/// Points that all of it needs in one row; where there are fewer, it wraps.
+const ONE_ROW: f32 = 740.0;
 
 pub fn show(app: &mut App, ui: &mut Ui) {
     Panel::top("toolbar").show(ui, |ui| {
         ui.add_space(2.0);
-        ui.horizontal(|ui| {
+        let wide = ui.available_width() >= ONE_ROW;
+        let row = |ui: &mut Ui| {
             if ui
                 .button("Open…")
                 .on_hover_text("Open photos (Ctrl+O)")
@@ -32,35 +33,51 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             ui.separator();
             menus::view_menu_ui(app, ui);
             menus::regions_menu_ui(app, ui);
-            let has_photo = app.state.latest.shown().is_some();
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                if ui.button("?").on_hover_text("Keys (F1)").clicked() {
-                    app.show_keys = !app.show_keys;
-                }
-                if ui.available_width() < ROOM_FOR_MORE {
-                    return;
-                }
-                ui.separator();
-                let export = ui.add_enabled(has_photo, egui::Button::new("Export…"));
-                if export
-                    .on_hover_text(
-                        "Save overlays, heat, a figure, the cells and a manifest into a new folder (Ctrl+S)",
-                    )
-                    .clicked()
-                {
-                    app.commands.push(Command::AskForExport);
-                }
-                let fit = ui.add_enabled(has_photo, egui::Button::new("Fit"));
-                if fit
-                    .on_hover_text("Show the whole photo (F, or double-click)")
-                    .clicked()
-                {
-                    app.commands.push(Command::Fit);
-                }
-            });
-        });
+            if wide {
+                // From the right: what acts on the whole.
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    help_ui(app, ui);
+                    ui.separator();
+                    export_ui(app, ui);
+                    fit_ui(app, ui);
+                });
+            } else {
+                fit_ui(app, ui);
+                export_ui(app, ui);
+                help_ui(app, ui);
+            }
+        };
+        if wide {
+            ui.horizontal(row);
+        } else {
+            ui.horizontal_wrapped(row);
+        }
         ui.add_space(2.0);
     });
+}
+
+fn help_ui(app: &mut App, ui: &mut Ui) {
+    if ui.button("?").on_hover_text("Keys (F1)").clicked() {
+        app.show_keys = !app.show_keys;
+    }
+}
+
+fn export_ui(app: &mut App, ui: &mut Ui) {
+    let has_photo = app.state.latest.shown().is_some();
+    let export = ui.add_enabled(has_photo, egui::Button::new("Export…"));
+    let hint = "Save overlays, heat, a figure, the cells and a manifest into a new folder (Ctrl+S)";
+    if export.on_hover_text(hint).clicked() {
+        app.commands.push(Command::AskForExport);
+    }
+}
+
+fn fit_ui(app: &mut App, ui: &mut Ui) {
+    let has_photo = app.state.latest.shown().is_some();
+    let fit = ui.add_enabled(has_photo, egui::Button::new("Fit"));
+    let hint = "Show the whole photo (F, or double-click)";
+    if fit.on_hover_text(hint).clicked() {
+        app.commands.push(Command::Fit);
+    }
 }
 
 fn view_ui(ui: &mut Ui, app: &mut App) {

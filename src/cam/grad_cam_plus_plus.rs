@@ -18,13 +18,16 @@ pub enum Variant {
     /// Eq. 19 of the paper, in its stable form: no powers and no epsilon
     #[default]
     #[value(name = "eq19")]
+    #[serde(rename = "eq19", alias = "Eq19")]
     Eq19,
     /// Eq. 19 with `+1e-6` in the denominator, as the grad-cam package has it
     #[value(name = "pytorch-grad-cam")]
+    #[serde(rename = "pytorch-grad-cam", alias = "PytorchGradCam")]
     PytorchGradCam,
     /// `2g² + Σ_ab A_ab g_ab³ + 1e-8`, as in common tutorials. The same as eq. 19
     /// only where `g` is constant over the cells
     #[value(name = "tutorial")]
+    #[serde(rename = "tutorial", alias = "TutorialSum")]
     TutorialSum,
 }
 

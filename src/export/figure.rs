@@ -45,7 +45,13 @@ pub fn figure_svg(exhibit: &Exhibit) -> Result<String, ExportError> {
     let height = PANE * photo.height as f64 / photo.width as f64;
     let count = exhibit.panes.len() as f64;
     let width = 2.0 * MARGIN + PANE + count * (MARGIN + PANE + BAR);
-    let notes = notes(exhibit);
+    // About 5.5 units a letter.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some hundred
+    let letters = ((width - 2.0 * MARGIN) / 5.5) as usize;
+    let notes: Vec<String> = notes(exhibit)
+        .iter()
+        .flat_map(|note| wrapped(note, letters))
+        .collect();
     let below = MARGIN + HEADER + height + 10.0;
     let total = below + LINE * notes.len() as f64 + MARGIN;
     let mut svg = format!(
@@ -136,6 +142,22 @@ fn small(exhibit: &Exhibit) -> Exhibit {
         look,
         regions: Vec::new(),
     }
+}
+
+/// A text in lines of at most so many letters, broken between words where there are any.
+fn wrapped(text: &str, letters: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= letters => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// What made the maps, and what they mean.
@@ -312,4 +334,30 @@ pub fn figure_png(svg: &str) -> Result<Vec<u8>, ExportError> {
     let zoom = tiny_skia::Transform::from_scale(ZOOM, ZOOM);
     resvg::render(&tree, zoom, &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| fail(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_notes_are_broken_between_words() {
+        let lines = wrapped("one two three four verylongword five", 9);
+        assert_eq!(lines, ["one two", "three", "four", "verylongword", "five"]);
+    }
+
+    #[test]
+    fn names_can_hold_anything() {
+        let mut svg =
+            String::from("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"90\" height=\"30\">");
+        text(&mut svg, (2.0, 20.0), "", "a<b & \"c\" \u{1b}\u{0}猫.png");
+        svg.push_str("</svg>");
+        let png = figure_png(&svg).unwrap();
+        let drawn = image::load_from_memory(&png).unwrap();
+        assert_eq!((drawn.width(), drawn.height()), (180, 60));
+        assert!(
+            drawn.to_rgba8().pixels().any(|pixel| pixel[3] > 0),
+            "something is drawn"
+        );
+    }
 }

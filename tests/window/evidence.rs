@@ -10,6 +10,19 @@ fn words(node: &egui_kittest::Node) -> String {
     node.label().or(node.value()).unwrap_or_default()
 }
 
+/// Draws frames until so many nodes say something.
+fn wait_for(harness: &mut Harness<App>, words: &str, count: usize) {
+    let started = Instant::now();
+    while harness.query_all_by_label_contains(words).count() < count {
+        assert!(
+            started.elapsed() < Duration::from_mins(1),
+            "waited in vain: {words}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+        harness.run_steps(1);
+    }
+}
+
 fn map_image(harness: &Harness<App>, words: &str) {
     let found = harness.query_all_by_label_contains(words);
     assert!(found.count() > 0, "no map is called {words:?}");
@@ -121,7 +134,8 @@ fn a_region_is_drawn_measured_and_named() {
 
 #[test]
 fn class_insensitive_maps_are_called_so() {
-    let harness = cat();
+    let mut harness = cat();
+    wait_for(&mut harness, "with the maps of 50 other classes", 2);
     let found = harness.query_all_by_label_contains("with the maps of 50 other classes");
     let labels: Vec<String> = found.map(|node| words(&node)).collect();
     assert_eq!(labels.len(), 2);
@@ -139,13 +153,7 @@ fn earlier_layers_have_a_meter_too() {
     harness.get_by_label("layer layer3").click();
     harness.run_steps(2);
     wait(&mut harness, "the map", map_at(Side::Left, Layer::Layer3));
-    let started = Instant::now();
-    let words = "with the maps of 2 other classes";
-    while harness.query_all_by_label_contains(words).count() < 2 {
-        assert!(started.elapsed() < Duration::from_mins(1), "no meter");
-        std::thread::sleep(Duration::from_millis(10));
-        harness.run_steps(1);
-    }
+    wait_for(&mut harness, "with the maps of 2 other classes", 2);
 }
 
 /// What the window exports can be made again without it.
