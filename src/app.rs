@@ -37,13 +37,14 @@ mod toolbar;
 mod weights_window;
 mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
 use crate::cli::WindowArgs;
+use crate::export::{MANIFEST, Manifest};
 use crate::labels::ClassId;
 use crate::model::device::DeviceStatus;
 use crate::model::hub::{CATALOGUE, Fetch, FetchError, Fetched, Hub, Known};
@@ -251,6 +252,7 @@ impl App {
             .extension()
             .map(|ending| ending.to_string_lossy().to_lowercase());
         let command = match ending.as_deref() {
+            Some("json") if path.ends_with(MANIFEST) => Command::OpenManifest(path.clone()),
             Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") => {
                 Command::UseModel(ModelChoice::File(path.clone()))
             }
@@ -409,6 +411,13 @@ impl App {
                 self.state.error = None;
                 self.state.settings.labels = path;
             }
+            Command::OpenManifest(path) => match Manifest::read(&path) {
+                Ok(manifest) => {
+                    let folder = path.parent().unwrap_or(Path::new(""));
+                    self.state.restore(manifest, folder);
+                }
+                Err(error) => self.state.error = Some(error.to_string()),
+            },
             Command::ShowWeights => {
                 self.show_weights = true;
                 self.look_into_cache();

@@ -21,7 +21,7 @@ use crate::photo::{Photo, Picture};
 use crate::region::Region;
 
 pub use figure::{figure_png, figure_svg};
-pub use folder::{Existing, new_folder, write_folder};
+pub use folder::{Existing, MANIFEST, new_folder, write_folder};
 pub use manifest::{ClassEntry, Manifest, ManifestError, MapEntry, RegionEntry, cells_sha256};
 pub use write::{ExportError, write_atomically, write_npy, write_png};
 

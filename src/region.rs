@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::cam::Map;
 use crate::framing::Placement;
 
+/// More corners than this has no lasso: areas take the square of their number.
+pub const MOST_CORNERS: usize = 2048;
+/// Farther away, in photo pixels, nothing can be computed.
+pub const FARTHEST: f64 = 1e9;
+
 /// A shape; positions (x, y) in photo pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -91,11 +96,15 @@ impl Shape {
         }
     }
 
-    /// Whether it encloses anything, and nothing but numbers.
+    /// Whether it encloses anything, by at most [`MOST_CORNERS`] corners at numbers up to
+    /// [`FARTHEST`].
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let corners = self.corners();
-        corners.iter().all(|(x, y)| x.is_finite() && y.is_finite()) && self.area() > 0.0
+        let near = |at: f64| at.abs() <= FARTHEST; // and a number
+        corners.len() <= MOST_CORNERS
+            && corners.iter().all(|(x, y)| near(*x) && near(*y))
+            && self.area() > 0.0
     }
 
     /// Its area in photo pixels.

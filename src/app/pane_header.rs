@@ -13,6 +13,7 @@ use super::textures::Heat;
 use crate::analysis::Analysis;
 use crate::cam::{Method, Variant};
 use crate::legend;
+use crate::look::Display;
 
 /// What one should know of a map: where it was taken, how it was made if not as usual,
 /// and whether it says anything about the class.
@@ -33,6 +34,13 @@ pub fn detail(
     }
     if now.recipe.variant != Variant::Eq19 {
         parts.push(format!("formula: {}", now.recipe.variant.id()));
+    }
+    let look = &state.settings.look;
+    if look.display == Display::Photo {
+        parts.push("overlay hidden".into());
+    }
+    if look.threshold > 0 {
+        parts.push(format!("only above {} %", look.threshold));
     }
     if heat.is_some_and(Heat::is_held) {
         parts.push("range held".into());

@@ -9,7 +9,7 @@ use eframe::egui::{
 use super::App;
 use super::camera::on_photo;
 use crate::photo::Photo;
-use crate::region::{Region, Shape};
+use crate::region::{MOST_CORNERS, Region, Shape};
 
 /// A lasso gets a corner each so many points.
 const LASSO_STEP: f32 = 3.0;
@@ -126,7 +126,7 @@ pub fn draw(app: &mut App, ui: &Ui, response: &Response, photo_rect: Rect, photo
             before.distance(pointer) >= LASSO_STEP
         });
         match drawing.tool {
-            Tool::Lasso if !far => {}
+            Tool::Lasso if !far || drawing.points.len() >= MOST_CORNERS => {}
             Tool::Lasso => drawing.points.push((place.x, place.y)),
             _ => {
                 drawing.points.truncate(1);

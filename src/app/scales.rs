@@ -41,6 +41,11 @@ impl Scales {
         self.0.get(&unit).copied()
     }
 
+    /// Holds a range for a map's unit.
+    pub fn hold(&mut self, analysis: &Analysis, subject: Subject, scaling: Scaling, range: Range) {
+        self.0.insert(Unit::of(analysis, subject, scaling), range);
+    }
+
     /// Holds a range for a map's unit, or lets go of the one that is held.
     pub fn toggle(
         &mut self,

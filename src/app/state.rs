@@ -2,6 +2,7 @@
 
 mod album;
 mod latest;
+mod restore;
 mod subject;
 
 use super::layer_book::LayerBook;
@@ -20,6 +21,7 @@ use crate::photo::Picture;
 use crate::worker::{Fault, Job, News, Plan, RunningModel, SurveyJob};
 pub use album::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
 pub use latest::Latest;
+use restore::Restoring;
 pub use subject::Subject;
 
 /// How many models are remembered.
@@ -80,6 +82,8 @@ pub struct State {
     pub info: Option<String>,
     /// The plan of the last job, or of what is on screen after a failure.
     requested: Option<Plan>,
+    /// An export that is being opened again.
+    restoring: Option<Restoring>,
     last_number: u64,
 }
 
@@ -180,8 +184,10 @@ impl State {
                     Some(shown) => Latest::Ready(shown),
                     None => Latest::Empty,
                 };
+                self.finish_restoring();
             }
             News::Failed(id, fault, message) if Some(id) == current_job => {
+                self.restoring = None;
                 self.fail(fault, message);
             }
             News::Step(..) | News::Loading(..) | News::Done(..) | News::Failed(..) => {}

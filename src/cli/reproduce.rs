@@ -1,7 +1,7 @@
 //! `camlens explain --manifest`: the maps of an export once more.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
@@ -50,10 +50,8 @@ struct MapReproduction {
 pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String> {
     let manifest = Manifest::read(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let photo = arguments.photo.clone().unwrap_or_else(|| {
-        let PhotoPlaces { own, beside } = places(&manifest, folder);
-        if own.exists() { own } else { beside }
-    });
+    let photo = arguments.photo.clone();
+    let photo = photo.unwrap_or_else(|| manifest.photo_file(folder));
     let photo = Arc::new(Photo::open(&photo)?);
     let choice = arguments.model.clone();
     let choice = choice.unwrap_or_else(|| manifest.model.choice.clone());
@@ -124,24 +122,6 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
             differences => format!(": {}", differences.join("; ")),
         }
     )
-}
-
-/// Where the photo may be.
-struct PhotoPlaces {
-    own: PathBuf,
-    beside: PathBuf,
-}
-
-fn places(manifest: &Manifest, folder: &Path) -> PhotoPlaces {
-    let own = manifest.photo.file.clone();
-    PhotoPlaces {
-        beside: folder.join(own.file_name().unwrap_or_default()),
-        own: if own.is_absolute() {
-            own
-        } else {
-            folder.join(own)
-        },
-    }
 }
 
 /// One map of the manifest, made anew.

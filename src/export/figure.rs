@@ -317,7 +317,10 @@ fn bar(
 /// [`ExportError::Figure`] if it can't be drawn.
 pub fn figure_png(svg: &str) -> Result<Vec<u8>, ExportError> {
     let fail = |cause: String| ExportError::Figure(cause);
-    let mut options = usvg::Options::default();
+    let mut options = usvg::Options {
+        font_family: "Ubuntu".into(),
+        ..usvg::Options::default()
+    };
     let fonts = options.fontdb_mut();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
     fonts.set_sans_serif_family("Ubuntu");

@@ -20,7 +20,8 @@ pub enum Existing {
 
 /// Where the photo is copied to if it came from no file.
 const PHOTO: &str = "photo.png";
-const MANIFEST: &str = "manifest.json";
+/// What the manifest of an export is called.
+pub const MANIFEST: &str = "manifest.json";
 
 /// A folder in `parent` that is not there yet, called after a photo: `cat-camlens`,
 /// `cat-camlens-2`, ….

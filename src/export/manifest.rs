@@ -257,6 +257,18 @@ impl Manifest {
         }
     }
 
+    /// Where its photo is: where it was, or beside the manifest in `folder`.
+    #[must_use]
+    pub fn photo_file(&self, folder: &Path) -> PathBuf {
+        let own = &self.photo.file;
+        let beside = folder.join(own.file_name().unwrap_or_default());
+        if own.is_absolute() && (own.exists() || !beside.exists()) {
+            own.clone()
+        } else {
+            beside
+        }
+    }
+
     /// What can't be so.
     fn fault(&self) -> Option<String> {
         if let Some(region) = self.regions.iter().find(|region| !region.shape.is_sound()) {
@@ -271,6 +283,9 @@ impl Manifest {
         }
         if self.look.threshold > Look::MOST_HIDDEN {
             return Some(format!("a threshold of {} %", self.look.threshold));
+        }
+        if crate::overlay::Opacity::new(self.look.opacity.share()).is_none() {
+            return Some("an opacity outside 0 to 1".into());
         }
         self.preprocessing.check().err()
     }

@@ -189,6 +189,21 @@ fn what_is_shown_is_exported_and_can_be_made_again() {
         let text = std::fs::read_to_string(&manifest).unwrap();
         assert!(text.contains("\"scaling\": \"signed\"") && text.contains("\"range_held\": true"));
     }
+
+    // And the window opens it again.
+    let mut harness = window(&[COFFEE]);
+    wait(&mut harness, "the coffee", ready);
+    let manifest = folder.path().join("cat-camlens/manifest.json");
+    drop_files(&mut harness, &[manifest.to_str().unwrap()]);
+    harness.run_steps(2);
+    wait(&mut harness, "the cat", |app| shows(app, "cat.png"));
+    harness.get_by_label_contains("opened again: 2 maps, the same to the bit");
+    let analysis = analysis(&harness);
+    let state = harness.state().state();
+    assert_eq!(state.class_in(&analysis), analysis.ranking[1]);
+    assert_eq!(state.settings.look.scaling, Scaling::Signed);
+    let held = harness.query_all_by_label_contains("range held");
+    assert_eq!(held.count(), 1, "the left map's");
 }
 
 #[test]
