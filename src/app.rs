@@ -8,6 +8,7 @@ mod colour_bar;
 mod command;
 mod errands;
 mod exporting;
+mod hearing;
 mod input_window;
 mod intake;
 mod keys;
@@ -44,16 +45,16 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
 use crate::cli::WindowArgs;
-use crate::export::{MANIFEST, Manifest};
+use crate::export::Manifest;
 use crate::labels::ClassId;
+use crate::model::catalog;
 use crate::model::device::DeviceStatus;
-use crate::model::hub::{CATALOGUE, Fetch, FetchError, Fetched, Hub, Known};
+use crate::model::hub::{Fetch, Hub};
 use crate::model::preprocessing::PreprocessChoice;
-use crate::model::{ModelChoice, catalog};
 use crate::worker::{Job, PhotoSource, Wake, Worker};
 use camera::Cameras;
 use command::Command;
-use errands::{Ask, Errands, Outcome};
+use errands::{Ask, Errands};
 use exporting::Copied;
 use input_window::InputTexture;
 use meters::Meters;
@@ -220,170 +221,6 @@ impl App {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
-    }
-
-    fn open(&mut self, sources: Vec<PhotoSource>) {
-        let sources: Vec<PhotoSource> = sources
-            .into_iter()
-            .filter(|source| !self.is_no_photo(source))
-            .collect();
-        let folders = |source: &PhotoSource| match source {
-            PhotoSource::File(path) => path.is_dir(),
-            _ => false,
-        };
-        if sources.iter().any(folders) {
-            let paths = sources.into_iter().filter_map(|source| match source {
-                PhotoSource::File(path) => Some(path),
-                _ => None,
-            });
-            self.errands.look_into(paths.collect());
-            return;
-        }
-        self.state.open(sources);
-    }
-
-    /// Weights that are opened or dropped like a photo become the model, files of class
-    /// names its names.
-    fn is_no_photo(&mut self, source: &PhotoSource) -> bool {
-        let PhotoSource::File(path) = source else {
-            return false;
-        };
-        let ending = path
-            .extension()
-            .map(|ending| ending.to_string_lossy().to_lowercase());
-        let command = match ending.as_deref() {
-            Some("json") if path.ends_with(MANIFEST) => Command::OpenManifest(path.clone()),
-            Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") => {
-                Command::UseModel(ModelChoice::File(path.clone()))
-            }
-            Some("txt" | "json") => Command::UseLabels(Some(path.clone())),
-            _ => return false,
-        };
-        self.commands.push(command);
-        true
-    }
-
-    fn hear(&mut self, ctx: &Context) {
-        while let Some(news) = self.worker.news() {
-            self.state.hear(news);
-        }
-        while let Some((id, thumbnail)) = self.thumbnails.next() {
-            match start_screen::sample_index(id) {
-                Some(index) => self.state.samples[index] = thumbnail.ok(),
-                None => {
-                    if let Some(item) = self.state.photos.iter_mut().find(|item| item.id == id) {
-                        item.thumbnail = Thumbnail::Made(thumbnail);
-                    }
-                }
-            }
-        }
-        while let Some(outcome) = self.errands.outcome() {
-            self.finish_errand(ctx, outcome);
-        }
-        if let Some(result) = self.fetch.as_mut().and_then(Fetch::poll) {
-            let known = self.fetch.take().map(|fetch| fetch.known);
-            if let Some(known) = known {
-                self.finish_fetch(known, result);
-            }
-        }
-    }
-
-    fn finish_fetch(&mut self, known: &Known, result: Result<Fetched, FetchError>) {
-        match result {
-            Ok(fetched) => {
-                self.resnet18 = catalog::find_resnet18();
-                self.look_into_cache();
-                let checked = if fetched.checked {
-                    "its SHA-256 is the one announced"
-                } else {
-                    "the hub announced no SHA-256: only its size was checked"
-                };
-                self.state.info = Some(format!("{} is here; {checked}.", known.name));
-                self.state.use_model(ModelChoice::File(fetched.path));
-            }
-            Err(FetchError::Cancelled { .. }) => {
-                self.state.info = Some(format!(
-                    "The download of {} was stopped. What is there is kept.",
-                    known.name
-                ));
-            }
-            Err(error) => self.state.error = Some(error.to_string()),
-        }
-    }
-
-    fn look_into_cache(&mut self) {
-        let cached = CATALOGUE.iter().map(|known| self.hub.cached(known));
-        self.cached = cached.collect();
-    }
-
-    fn start_fetch(&mut self, known: &'static Known) {
-        if self.fetch.is_some() {
-            return;
-        }
-        self.state.error = None;
-        match self.hub.fetch(known, self.wake.clone()) {
-            Ok(fetch) => self.fetch = Some(fetch),
-            Err(error) => {
-                self.state.error = Some(format!("The system has no thread to give ({error})."));
-            }
-        }
-    }
-
-    fn finish_errand(&mut self, ctx: &Context, outcome: Outcome) {
-        match outcome {
-            Outcome::Picked(Ask::Photos, paths) => {
-                self.open(paths.into_iter().map(PhotoSource::File).collect());
-            }
-            Outcome::Picked(Ask::Model, paths) => {
-                let choices = paths.into_iter().next().map(ModelChoice::File);
-                self.commands.extend(choices.map(Command::UseModel));
-            }
-            Outcome::Picked(Ask::Labels, mut paths) => {
-                self.commands.push(Command::UseLabels(paths.pop()));
-            }
-            Outcome::Devices(devices) => self.devices = devices,
-            Outcome::Picked(Ask::Folder, paths) => self.errands.look_into(paths),
-            Outcome::Picked(Ask::Export, paths) => {
-                if let Some(path) = paths.into_iter().next() {
-                    self.export(path);
-                }
-            }
-            Outcome::Picked(Ask::Table, paths) => {
-                if let Some(mut path) = paths.into_iter().next() {
-                    if path.extension().is_none() {
-                        path.set_extension("csv");
-                    }
-                    match self.state.table() {
-                        Ok(table) => self.errands.write_table(path, table),
-                        Err(error) => self.state.error = Some(format!("No table: {error}.")),
-                    }
-                }
-            }
-            Outcome::References(of, recipe, references) => {
-                self.meters.hear(&of, recipe, references);
-            }
-            Outcome::Found(photos, faults) => {
-                self.open(photos.into_iter().map(PhotoSource::File).collect());
-                if !faults.is_empty() {
-                    self.state.error = Some(faults.join(" "));
-                }
-            }
-            Outcome::Cancelled => {}
-            Outcome::NoDialog => {
-                self.state.error = Some(
-                    "There is no file dialog on this system (install zenity or an xdg-desktop-portal). \
-                     Drop photos on the window, paste a path with Ctrl+V, or give them on the command line."
-                        .into(),
-                );
-            }
-            Outcome::Exported(Ok(said)) => self.state.info = Some(said),
-            Outcome::Exported(Err(message)) => self.state.error = Some(message),
-            Outcome::Copied(picture) => {
-                ctx.copy_image(textures::color_image(&picture));
-                let (width, height) = (picture.width, picture.height);
-                self.state.info = Some(format!("Copied {width}×{height} pixels."));
-            }
-        }
     }
 
     fn run(&mut self, ctx: &Context, command: Command) {

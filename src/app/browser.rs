@@ -17,6 +17,8 @@ use crate::legend::percent;
 const CELL: Vec2 = vec2(96.0, 72.0);
 const CAPTION: f32 = 14.0;
 const GAP: f32 = 4.0;
+/// Height that shows one row of them.
+const LOWEST: f32 = CELL.y + 36.0;
 /// Points that the row above the photos needs without wrapping.
 const ONE_ROW: f32 = 420.0;
 /// Thumbnails that are kept although they are out of view: about 80 kB each, and as much on
@@ -31,7 +33,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     Panel::bottom("browser")
         .resizable(true)
         .default_size(CELL.y + 42.0)
-        .size_range(CELL.y + 36.0..=ui.available_height() * 0.6)
+        .size_range(LOWEST..=(0.6 * ui.available_height()).max(LOWEST))
         .show(ui, |ui| {
             ui.add_space(2.0);
             bar_ui(app, ui);
@@ -52,7 +54,11 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
             .truncate()
             .show_ui(ui, |ui| {
                 for order in PhotoOrder::ALL {
-                    ui.selectable_value(&mut app.state.order, order, order.name());
+                    let item = ui.selectable_value(&mut app.state.order, order, order.name());
+                    if item.clicked() && order == PhotoOrder::Class {
+                        // Or the order would change with each photo that is shown.
+                        app.state.fix_class();
+                    }
                 }
             });
         name_box(&order.response, "Order of the photos");

@@ -2,6 +2,8 @@ use super::*;
 use crate::analysis::Layer;
 use crate::cam::Method;
 use crate::framing::Framing;
+use crate::model::ModelChoice;
+use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use std::time::Duration;
 

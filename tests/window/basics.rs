@@ -315,7 +315,13 @@ fn quick_changes_of_mind_end_with_the_last_one() {
 
 #[test]
 fn windows_of_every_size_can_be_drawn() {
-    let mut harness = cat();
+    // With the browser and a region: all panels there are.
+    let mut harness = window(&[CAT, COFFEE]);
+    wait(&mut harness, "the cat", ready);
+    harness.get_by_label("Regions").click();
+    harness.run_steps(2);
+    harness.get_by_label("Add a rectangle").click();
+    harness.run_steps(2);
     for size in [
         [480.0, 360.0],
         [800.0, 600.0],

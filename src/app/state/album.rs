@@ -1,6 +1,6 @@
 //! The opened photos: their order on screen, and the way from one to the next.
 
-use super::State;
+use super::{ClassChoice, State};
 use crate::labels::ClassId;
 use crate::photo::Picture;
 use crate::worker::PhotoSource;
@@ -37,7 +37,7 @@ pub enum PhotoOrder {
     Confidence,
     /// From the smallest on: where the network is least sure.
     Doubt,
-    /// From the largest probability of the explained class on.
+    /// From the largest probability of the chosen class on.
     Class,
 }
 
@@ -59,7 +59,7 @@ impl PhotoOrder {
             Self::Name => "by name",
             Self::Confidence => "most confident",
             Self::Doubt => "least confident",
-            Self::Class => "by explained class",
+            Self::Class => "by chosen class",
         }
     }
 }
@@ -127,9 +127,9 @@ impl State {
 
     /// Puts the photos in order, if something changed.
     pub fn arrange(&mut self) {
-        let explained = match self.order {
-            PhotoOrder::Class => self.explained(),
-            _ => None,
+        let explained = match (self.order, self.class) {
+            (PhotoOrder::Class, ClassChoice::Fixed(class)) => Some(class),
+            _ => None, // each photo's own top class
         };
         let made_of = MadeOf {
             photos: self.photos.len(),
@@ -182,6 +182,13 @@ impl State {
             order,
             tops,
         };
+    }
+
+    /// Makes the class that is explained stay for the next photos.
+    pub fn fix_class(&mut self) {
+        if let Some(class) = self.explained() {
+            self.class = ClassChoice::Fixed(class);
+        }
     }
 
     /// The class explained on what is on screen.

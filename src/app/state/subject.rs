@@ -127,7 +127,8 @@ impl State {
                 wanted.extend([subject.class, analysis.top()]);
                 wanted.extend(subject.against);
                 let classes = analysis.logits.len();
-                compared = sensitivity::others(classes, subject.class, CLASSES_EARLIER);
+                let others = sensitivity::others(classes, subject.class, CLASSES_EARLIER);
+                compared.extend(others);
             }
         }
         // What tells how much the maps depend on the class can wait.
