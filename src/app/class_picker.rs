@@ -66,23 +66,10 @@ fn follow_top_ui(ui: &mut Ui, class: &mut ClassChoice, analysis: &Analysis) {
     }
 }
 
-/// Which other class the maps are compared with: the most probable ones and what the
-/// search found are offered.
+/// Which other class the maps are compared with.
 fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId) {
     let labels = &analysis.model.labels;
     let now = state.against(analysis, chosen);
-    let searched = !state.search.trim().is_empty();
-    let found = state.listed_classes(analysis).into_iter();
-    let mut offered: Vec<ClassId> = analysis.ranking.iter().copied().take(TOP + 1).collect();
-    offered.extend(found.filter(|_| searched).take(2 * TOP));
-    offered.extend(now);
-    let mut seen = Vec::new();
-    offered.retain(|class| {
-        *class != chosen && !seen.contains(class) && {
-            seen.push(*class);
-            true
-        }
-    });
     ui.horizontal(|ui| {
         ui.label("Why not");
         let name = now.map_or("–", |class| labels.name(class));
@@ -92,9 +79,11 @@ fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: Class
             .truncate()
             .show_ui(ui, |ui| {
                 let none = format!("– (the map of {})", labels.name(chosen));
+                let offered = offered(state, analysis, chosen);
                 ui.selectable_value(&mut state.against, None, none);
                 for class in offered {
-                    let text = format!("{} {}", labels.name(class), percent(analysis.probability(class)));
+                    let probability = percent(analysis.probability(class));
+                    let text = format!("{} {probability}", labels.name(class));
                     ui.selectable_value(&mut state.against, Some(class), text);
                 }
             });
@@ -106,6 +95,23 @@ fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: Class
             "The maps of the chosen class less those of this one: why the one and not the other. Search below to find more classes, or click a class with the other mouse button",
         );
     });
+}
+
+/// The classes that are offered to compare with: the most probable ones, what the search
+/// found, and the one that is chosen.
+fn offered(state: &State, analysis: &Analysis, chosen: ClassId) -> Vec<ClassId> {
+    let mut offered: Vec<ClassId> = analysis.ranking.iter().copied().take(TOP + 1).collect();
+    if !state.search.trim().is_empty() {
+        offered.extend(state.listed_classes(analysis).into_iter().take(2 * TOP));
+    }
+    offered.extend(state.against(analysis, chosen));
+    let mut seen = vec![chosen];
+    offered.retain(|class| {
+        let new = !seen.contains(class);
+        seen.push(*class);
+        new
+    });
+    offered
 }
 
 /// With the other mouse button a class becomes the one to compare with.

@@ -72,9 +72,12 @@ pub fn explain(found: Sensitivity) -> String {
     } else {
         "1 would be the same map for every class, 0 a map of this class's own."
     };
-    format!(
-        "Mean correlation with the maps of {classes} other classes: {correlation:.2}. {verdict}"
-    )
+    let compared = if classes == 1 {
+        "Correlation with the map of the other class".to_owned()
+    } else {
+        format!("Mean correlation with the maps of {classes} other classes")
+    };
+    format!("{compared}: {correlation:.2}. {verdict}")
 }
 
 /// Draws meter and notes into the lower left corner of a pane.

@@ -72,7 +72,8 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
         pointer_ui(app, ui, &shown, *pane, picture);
     }
-    app.probe = app.probe.or(app.probe_by_key);
+    // A pointer that rests does not outdo the keys.
+    app.probe = app.probe_by_key.or(app.probe);
     if app.probe != probe_before {
         // The status line was drawn before the panes.
         ui.ctx().request_repaint();
@@ -170,10 +171,7 @@ fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Shown, pane: Pane, picture: Re
             Pane::Overlay(side) => Copied::Map(side),
         };
     }
-    if moves {
-        return;
-    }
-    if response.hovered() {
+    if !moves && response.hovered() {
         ui.set_cursor_icon(egui::CursorIcon::Crosshair);
     }
 }

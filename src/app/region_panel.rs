@@ -72,7 +72,7 @@ fn row_ui(app: &App, ui: &mut Ui, shown: &Shown, sides: &[Side], region: &mut Re
         WidgetInfo::labeled(egui::Role::Button, true, format!("Delete region {name}"))
     });
     let delete = delete.on_hover_text("Delete this region");
-    let field = ui.add(TextEdit::singleline(&mut region.name).desired_width(70.0));
+    let field = ui.add(TextEdit::singleline(&mut region.name).desired_width(110.0));
     field.widget_info(|| {
         WidgetInfo::labeled(
             egui::Role::TextInput,

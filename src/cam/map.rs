@@ -18,7 +18,7 @@ pub struct Map {
     /// Columns of cells.
     pub width: usize,
     /// `[height, width]`, row-major. In logit units where
-    /// [`Method::is_in_logits`] says so, else only comparable within the map.
+    /// [`Method::is_in_logits`](super::Method::is_in_logits) says so, else only comparable within the map.
     pub cells: Vec<f32>,
 }
 
