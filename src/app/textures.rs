@@ -15,7 +15,7 @@ use crate::analysis::{Analysis, Layer};
 use crate::cam::Map;
 use crate::colormap::{Colormap, Palette};
 use crate::contour::{self, Line};
-use crate::heatmap::{Heatmap, Range, Scaling};
+use crate::heatmap::{Heatmap, Interpolation, Range, Scaling};
 use crate::look::{Display, Look};
 use crate::overlay::{self, Opacity};
 use crate::photo::Picture;
@@ -218,7 +218,11 @@ fn make_heat(
         let table = table.map(|[r, g, b, a]| Color32::from_rgba_unmultiplied(r, g, b, a));
         let pixels = overlay::colours(&heat, &table);
         let image = ColorImage::new([heat.extent.0, heat.extent.1], pixels);
-        let texture = ctx.load_texture(format!("{place:?}"), image, TextureOptions::LINEAR);
+        let filter = match look.interpolation {
+            Interpolation::Bilinear => TextureOptions::LINEAR,
+            Interpolation::Cells => TextureOptions::NEAREST, // squares have edges
+        };
+        let texture = ctx.load_texture(format!("{place:?}"), image, filter);
         (texture, covered(&heat))
     });
     Heat {

@@ -1,6 +1,7 @@
 //! `camlens explain --manifest`: the maps of an export once more.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,8 +114,9 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     if found.same {
         return Ok(text);
     }
-    // The answer is what was asked for, and belongs on stdout all the same.
-    print!("{text}");
+    // The answer is what was asked for, and belongs on stdout all the same. Whoever does not
+    // read it still gets the status.
+    let _ = io::stdout().write_all(text.as_bytes());
     bail!(
         "The maps are not those of the manifest{}",
         match &found.differences[..] {
@@ -159,7 +161,7 @@ fn compare(manifest: &Manifest, exhibit: &Exhibit, folder: &Path) -> Reproductio
     let mut differences = Vec::new();
     let mut check = |what: &str, before: &str, now: &str| {
         if before != now {
-            differences.push(format!("{what} was {before} and is {now}"));
+            differences.push(format!("{what}: {before} then, {now} now"));
         }
     };
     check(

@@ -156,6 +156,41 @@ fn earlier_layers_have_a_meter_too() {
     wait_for(&mut harness, "with the maps of 2 other classes", 2);
 }
 
+/// `camlens explain --manifest` says that both maps are the same.
+fn made_again(manifest: &Path) {
+    let again = Command::new(env!("CARGO_BIN_EXE_camlens"))
+        .args(["explain", "--manifest"])
+        .arg(manifest)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&again.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status.success(), "{text}{errors}");
+    assert_eq!(text.matches("the same, to the bit").count(), 2, "{text}");
+}
+
+/// The window ran in f32, and then in f64 for the gradients.
+#[test]
+fn an_export_of_an_earlier_layer_can_be_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_weights, path) = made_up_resnet();
+    let arguments = WindowArgs {
+        model: Some(ModelChoice::File(path)),
+        ..WindowArgs::default()
+    };
+    let picker = picker(Some(vec![folder.path().to_owned()]));
+    let mut harness = window_of(&[CAT], arguments, picker);
+    wait(&mut harness, "the cat", ready);
+    harness.get_by_label("layer layer2").click();
+    harness.run_steps(2);
+    wait(&mut harness, "a map", map_at(Side::Left, Layer::Layer2));
+    wait(&mut harness, "a map", map_at(Side::Right, Layer::Layer2));
+    harness.get_by_label("Export…").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the files", |app| app.state().info.is_some());
+    made_again(&folder.path().join("cat-camlens/manifest.json"));
+}
+
 /// What the window exports can be made again without it.
 #[test]
 fn what_is_shown_is_exported_and_can_be_made_again() {
@@ -177,15 +212,7 @@ fn what_is_shown_is_exported_and_can_be_made_again() {
             said.is_some_and(|said| said.ends_with(&format!("{name}.")))
         });
         let manifest = folder.path().join(name).join("manifest.json");
-        let again = Command::new(env!("CARGO_BIN_EXE_camlens"))
-            .args(["explain", "--manifest"])
-            .arg(&manifest)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&again.stdout).into_owned();
-        let errors = String::from_utf8_lossy(&again.stderr).into_owned();
-        assert!(again.status.success(), "{text}{errors}");
-        assert_eq!(text.matches("the same, to the bit").count(), 2, "{text}");
+        made_again(&manifest);
         let text = std::fs::read_to_string(&manifest).unwrap();
         assert!(text.contains("\"scaling\": \"signed\"") && text.contains("\"range_held\": true"));
     }
