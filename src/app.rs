@@ -174,6 +174,7 @@ impl App {
         settings.layer = given.layer.unwrap_or(settings.layer);
         settings.device = given.device.unwrap_or(settings.device);
         settings.framing = given.framing.unwrap_or(settings.framing);
+        settings.limits = given.limits.over(settings.limits);
 
         let mut app = Self {
             state: State::new(settings),
@@ -398,6 +399,9 @@ impl eframe::App for App {
         }
         if self.given.framing == Some(settings.framing) {
             settings.framing = self.stored.framing;
+        }
+        if self.given.limits.over(self.stored.limits) == settings.limits {
+            settings.limits = self.stored.limits;
         }
         eframe::set_value(storage, SETTINGS_KEY, &settings);
     }

@@ -21,6 +21,7 @@ use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
 use crate::overlay::Opacity;
+use crate::photo::Limits;
 use crate::region::Region;
 
 /// Shows why an image classifier answered as it did: Grad-CAM and Grad-CAM++.
@@ -55,6 +56,35 @@ pub struct WindowArgs {
     /// How the photo becomes the network's input
     #[arg(long)]
     pub framing: Option<Framing>,
+    /// How large photos may be
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// How large photos may be; a guard against files that claim more than they hold.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct LimitArgs {
+    /// Most pixels of a photo, in millions [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_megapixels: Option<u32>,
+    /// Most bytes of a decoded photo, in millions [default: 512]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_decoded_mb: Option<u32>,
+    /// Longest file, in millions of bytes [default: 512]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_file_mb: Option<u32>,
+}
+
+impl LimitArgs {
+    /// These, and where nothing is given, those.
+    #[must_use]
+    pub fn over(self, limits: Limits) -> Limits {
+        Limits {
+            megapixels: self.max_megapixels.unwrap_or(limits.megapixels),
+            decoded_mb: self.max_decoded_mb.unwrap_or(limits.decoded_mb),
+            file_mb: self.max_file_mb.unwrap_or(limits.file_mb),
+        }
+    }
 }
 
 /// Commands that need no window.
@@ -212,6 +242,9 @@ pub struct ExplainArgs {
     /// Print one JSON object instead of a report to read
     #[arg(long)]
     pub json: bool,
+    /// How large the photo may be
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 fn parse_opacity(text: &str) -> Result<Opacity, String> {

@@ -5,19 +5,12 @@
 //! the first frame is taken. Sizes are checked before anything is allocated.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fast_image_resize as fir;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use libjpeg_turbo_rs::{PixelFormat, ScalingFactor, StreamingDecoder};
+use image::DynamicImage;
 
-/// Largest side accepted, in pixels.
-pub const MAX_SIDE: u32 = 32_768;
-/// Largest photo accepted, in pixels: 128 megapixels, 384 MB as RGB8.
-pub const MAX_PIXELS: u64 = 128_000_000;
-/// Largest file read, in bytes.
-pub const MAX_FILE_BYTES: u64 = 1 << 30;
 /// What shows through transparent parts.
 pub const ALPHA_BACKGROUND: [u8; 3] = [255; 3];
 
@@ -27,77 +20,15 @@ pub const EXTENSIONS: [&str; 17] = [
     "ppm", "pam", "tga", "qoi",
 ];
 
-/// Why a photo could not be read; every message says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum PhotoError {
-    /// The file could not be read at all.
-    #[error("Can't read {name}: {cause}. Check that the file is there and may be read.")]
-    Io {
-        /// File name as shown.
-        name: String,
-        /// The system's reason.
-        cause: std::io::Error,
-    },
-    /// A folder was given.
-    #[error("{name} is a folder. Give the photos in it instead.")]
-    Folder {
-        /// Folder name as shown.
-        name: String,
-    },
-    /// A device, a pipe or the like.
-    #[error("{name} is not a file. Save the photo as a file and give that.")]
-    NotAFile {
-        /// Its name as shown.
-        name: String,
-    },
-    /// A format that is known but not read.
-    #[error("Can't read {name}: {format} is not supported. Convert it to JPEG or PNG.")]
-    Unsupported {
-        /// File name as shown.
-        name: String,
-        /// The format's name.
-        format: &'static str,
-    },
-    /// Not an image, as far as the first bytes tell.
-    #[error(
-        "Can't read {name}: it is not an image. Give a JPEG, PNG, WebP, GIF, TIFF or BMP file."
-    )]
-    NotAnImage {
-        /// File name as shown.
-        name: String,
-    },
-    /// An empty file.
-    #[error("Can't read {name}: the file is empty.")]
-    Empty {
-        /// File name as shown.
-        name: String,
-    },
-    /// Larger than this program accepts.
-    #[error(
-        "{name} is too large ({size}). Scale it down to at most 128 megapixels and 32768 pixels a side."
-    )]
-    TooLarge {
-        /// File name as shown.
-        name: String,
-        /// Its size, in words.
-        size: String,
-    },
-    /// An image, but damaged.
-    #[error(
-        "Can't read {name}: the file is damaged or cut short ({cause}). Save or download it again."
-    )]
-    Damaged {
-        /// File name as shown.
-        name: String,
-        /// The decoder's reason.
-        cause: String,
-    },
-}
-
+mod decode;
+mod error;
 mod folder;
+mod limits;
 mod part;
 
+pub use error::PhotoError;
 pub use folder::in_folder;
+pub use limits::{Limits, MAX_METADATA, MAX_SIDE};
 pub use part::Area;
 
 /// RGB8 pixels.
@@ -129,114 +60,42 @@ pub struct Photo {
 }
 
 impl Photo {
-    /// Reads a photo from a file.
+    /// Reads a photo from a file, within the default [`Limits`].
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
     pub fn open(path: &Path) -> Result<Self, PhotoError> {
-        Self::open_at_least(path, usize::MAX)
+        Self::open_within(path, Limits::default())
     }
 
-    /// As [`Photo::open`], and smaller where that saves work: at least `side` pixels on its
-    /// longer side, or whole if it has fewer. A JPEG is decoded at an eighth, a quarter or
-    /// half its size.
+    /// Reads a photo from a file.
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
-    pub fn open_at_least(path: &Path, side: usize) -> Result<Self, PhotoError> {
+    pub fn open_within(path: &Path, limits: Limits) -> Result<Self, PhotoError> {
+        Self::open_at_least(path, usize::MAX, limits)
+    }
+
+    /// As [`Photo::open_within`], and smaller where that saves work: at least `side` pixels
+    /// on its longer side, or whole if it has fewer. A JPEG is decoded at an eighth, a
+    /// quarter or half its size.
+    ///
+    /// # Errors
+    /// [`PhotoError`] by kind of fault.
+    pub fn open_at_least(path: &Path, side: usize, limits: Limits) -> Result<Self, PhotoError> {
         let name = display_name(path);
-        let io = |cause| PhotoError::Io {
-            name: name.clone(),
-            cause,
-        };
-        let metadata = fs::metadata(path).map_err(io)?;
-        if metadata.is_dir() {
-            return Err(PhotoError::Folder { name });
-        }
-        // Reading a pipe or a device may never end.
-        if !metadata.is_file() {
-            return Err(PhotoError::NotAFile { name });
-        }
-        if metadata.len() > MAX_FILE_BYTES {
-            let size = format!("{} MB", metadata.len() / 1_000_000);
-            return Err(PhotoError::TooLarge { name, size });
-        }
-        let bytes = fs::read(path).map_err(io)?;
-        let mut photo = Self::decode_at_least(&name, &bytes, side)?;
+        let bytes = read(path, &name, limits)?;
+        let mut photo = decode::decode(&name, &bytes, side, limits)?;
         photo.path = Some(path.to_owned());
         Ok(photo)
     }
 
-    /// Decodes a photo from the bytes of a file.
+    /// Decodes a photo from the bytes of a file, within the default [`Limits`].
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, PhotoError> {
-        Self::decode_at_least(name, bytes, usize::MAX)
-    }
-
-    fn decode_at_least(name: &str, bytes: &[u8], side: usize) -> Result<Self, PhotoError> {
-        let name = name.to_owned();
-        if bytes.is_empty() {
-            return Err(PhotoError::Empty { name });
-        }
-        let mut reader = ImageReader::new(Cursor::new(bytes));
-        match image::guess_format(bytes) {
-            Ok(format) => reader.set_format(format),
-            // TGA has no signature: only its name tells.
-            Err(_) if name.to_lowercase().ends_with(".tga") => {
-                reader.set_format(ImageFormat::Tga);
-            }
-            Err(_) => return Err(unreadable(name, bytes)),
-        }
-        let unsupported = reader.format().is_some_and(|f| !f.reading_enabled());
-        if unsupported {
-            return Err(unreadable(name, bytes));
-        }
-        let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
-        let damaged = |cause: image::ImageError| PhotoError::Damaged {
-            name: name.clone(),
-            cause: cause.to_string(),
-        };
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
-        // Up to 8 bytes a pixel while decoding (16-bit RGBA).
-        limits.max_alloc = Some(MAX_PIXELS * 8);
-        reader.limits(limits);
-        let mut decoder = reader.into_decoder().map_err(|e| match e {
-            image::ImageError::Limits(_) => PhotoError::TooLarge {
-                name: name.clone(),
-                size: format!("a side above {MAX_SIDE} pixels"),
-            },
-            other => damaged(other),
-        })?;
-        let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > MAX_PIXELS || width.max(height) > MAX_SIDE {
-            let size = format!("{width}×{height} pixels");
-            return Err(PhotoError::TooLarge { name, size });
-        }
-        if width == 0 || height == 0 {
-            return Err(PhotoError::Damaged {
-                name,
-                cause: format!("{width}×{height} pixels"),
-            });
-        }
-        // A photo whose EXIF block is damaged is shown as it lies.
-        let orientation = decoder
-            .orientation()
-            .unwrap_or(image::metadata::Orientation::NoTransforms);
-        let mut picture = if is_jpeg {
-            let divisor = jpeg_divisor(width.max(height) as usize, side);
-            decode_jpeg(bytes, divisor).map_err(|cause| PhotoError::Damaged {
-                name: name.clone(),
-                cause,
-            })?
-        } else {
-            DynamicImage::from_decoder(decoder).map_err(damaged)?
-        };
-        picture.apply_orientation(orientation);
-        Ok(Self::from_picture(name, picture))
+        decode::decode(name, bytes, usize::MAX, Limits::default())
     }
 
     /// A photo from pixels that are RGB8 already.
@@ -316,32 +175,36 @@ impl Photo {
     }
 }
 
-/// The largest number by which a JPEG's decoder can divide the size so that `side` pixels
-/// are left.
-fn jpeg_divisor(longest: usize, side: usize) -> u32 {
-    let enough = |divisor: &u32| longest / *divisor as usize >= side;
-    [8, 4, 2].into_iter().find(enough).unwrap_or(1)
-}
-
-/// Decodes a JPEG as libjpeg-turbo does, which Pillow and torchvision use. Its size
-/// has been checked.
-fn decode_jpeg(bytes: &[u8], divisor: u32) -> Result<DynamicImage, String> {
-    let decode = || {
-        if divisor == 1 {
-            return libjpeg_turbo_rs::decompress_to(bytes, PixelFormat::Rgb);
-        }
-        let mut decoder = StreamingDecoder::new(bytes)?;
-        decoder.set_output_format(PixelFormat::Rgb);
-        decoder.set_scale(ScalingFactor::try_new(1, divisor)?);
-        decoder.decode()
+/// The bytes of a file that may be read.
+fn read(path: &Path, name: &str, limits: Limits) -> Result<Vec<u8>, PhotoError> {
+    let name = || name.to_owned();
+    let io = |cause| PhotoError::Io {
+        name: name(),
+        cause,
     };
-    let decoded = decode().map_err(|error| error.to_string())?;
-    let side = |length: usize| u32::try_from(length).ok();
-    side(decoded.width)
-        .zip(side(decoded.height))
-        .and_then(|(width, height)| image::RgbImage::from_raw(width, height, decoded.data))
-        .map(DynamicImage::ImageRgb8)
-        .ok_or_else(|| "its size does not fit its contents".into())
+    let metadata = fs::metadata(path).map_err(io)?;
+    if metadata.is_dir() {
+        return Err(PhotoError::Folder { name: name() });
+    }
+    // Reading a pipe or a device may never end.
+    if !metadata.is_file() {
+        return Err(PhotoError::NotAFile { name: name() });
+    }
+    limits.check_file(&name(), metadata.len())?;
+    let mut bytes = Vec::new();
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if bytes.try_reserve_exact(length).is_err() {
+        return Err(PhotoError::Memory {
+            name: name(),
+            megabytes: metadata.len().div_ceil(1_000_000),
+        });
+    }
+    // A file may grow while it is read.
+    let most = u64::from(limits.file_mb) * 1_000_000 + 1;
+    let file = fs::File::open(path).map_err(io)?;
+    file.take(most).read_to_end(&mut bytes).map_err(io)?;
+    limits.check_file(&name(), bytes.len() as u64)?;
+    Ok(bytes)
 }
 
 /// Antialiased shrinking by `fast_image_resize`; `None` if it refuses.
@@ -378,33 +241,6 @@ pub fn display_name(path: &Path) -> String {
         .unwrap_or(path.as_os_str())
         .to_string_lossy()
         .into_owned()
-}
-
-/// The refusal for bytes that no decoder takes, with the format's name where
-/// the first bytes tell it.
-fn unreadable(name: String, bytes: &[u8]) -> PhotoError {
-    let starts = |prefix: &[u8]| bytes.starts_with(prefix);
-    let brand = bytes.get(4..12).filter(|b| b.starts_with(b"ftyp"));
-    let format = match brand.map(|b| &b[4..]) {
-        Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => Some("HEIC"),
-        Some(b"avif" | b"avis") => Some("AVIF"),
-        Some(_) => Some("video (MP4)"),
-        None if starts(b"%PDF") => Some("PDF"),
-        None if starts(b"8BPS") => Some("Photoshop (PSD)"),
-        None if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") => Some("JPEG XL"),
-        None if starts(b"\0\0\0\x0cjP  ") => Some("JPEG 2000"),
-        None if starts(b"\0\0\x01\0") => Some("ICO"),
-        None if starts(b"DDS ") => Some("DDS"),
-        None if starts(b"#?RADIANCE") => Some("Radiance HDR"),
-        None if starts(b"\x76\x2f\x31\x01") => Some("OpenEXR"),
-        None if bytes.get(128..132) == Some(b"DICM") => Some("DICOM"),
-        None if starts(b"<svg") || starts(b"<?xml") => Some("SVG or XML"),
-        None => None,
-    };
-    match format {
-        Some(format) => PhotoError::Unsupported { name, format },
-        None => PhotoError::NotAnImage { name },
-    }
 }
 
 #[cfg(test)]

@@ -264,7 +264,8 @@ fn thumbnails(app: &mut App, in_view: &[usize]) {
     let missing = |index: &&usize| matches!(photos[**index].thumbnail, Thumbnail::NotWanted);
     let wanted = in_view.iter().filter(missing);
     let wanted = wanted.map(|&index| (photos[index].id, photos[index].source.clone()));
-    app.thumbnails.want(wanted.collect());
+    app.thumbnails
+        .want(wanted.collect(), app.state.settings.limits);
     let made = |thumbnail: &Thumbnail| matches!(thumbnail, Thumbnail::Made(Ok(_)));
     let count = photos.iter().filter(|item| made(&item.thumbnail)).count();
     let mut spare = count.saturating_sub(KEPT.max(2 * in_view.len()));

@@ -8,6 +8,7 @@ use super::command::Command;
 use super::regions::Tool;
 use crate::heatmap::Interpolation;
 use crate::look::{Display, Look};
+use crate::photo::Limits;
 use crate::region::Shape;
 
 /// How the panes are drawn.
@@ -52,6 +53,9 @@ pub fn view_menu_ui(app: &mut App, ui: &mut Ui) {
             ui.close();
         }
         ui.separator();
+        ui.menu_button("Limits", |ui| limits_ui(app, ui))
+            .response
+            .on_hover_text("How large a photo may be");
         theme_ui(ui);
     });
     menu.0.on_hover_text("What is drawn, zoom, theme");
@@ -75,6 +79,30 @@ fn drawing_ui(ui: &mut Ui, look: &mut Look) {
         .on_hover_text("The squares of the photo that the cells of each map's layer cover");
     ui.checkbox(&mut look.contours, "Contours (O)")
         .on_hover_text("Lines at a quarter, a half and three quarters of the range, to both sides of zero in signed maps");
+}
+
+/// How large photos may be.
+fn limits_ui(app: &mut App, ui: &mut Ui) {
+    let before = app.state.settings.limits;
+    let mut limits = before;
+    ui.label("Larger photos are refused before anything of them is decoded:");
+    for (value, name, unit) in [
+        (&mut limits.megapixels, "Pixels", " megapixels"),
+        (&mut limits.decoded_mb, "Decoded", " MB"),
+        (&mut limits.file_mb, "File", " MB"),
+    ] {
+        ui.horizontal(|ui| {
+            let label = ui.label(name);
+            let drag = egui::DragValue::new(value).range(1..=u32::MAX).suffix(unit);
+            ui.add(drag).labelled_by(label.id);
+        });
+    }
+    if ui.button("As they were").clicked() {
+        limits = Limits::default();
+    }
+    if limits != before {
+        app.state.limit_photos(limits);
+    }
 }
 
 /// Light and dark follow the system until one of them is chosen.

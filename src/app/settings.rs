@@ -11,6 +11,7 @@ use crate::look::Look;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::photo::Limits;
 
 /// One of the two map panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,6 +113,8 @@ pub struct Settings {
     pub look: Look,
     /// The order of the class table.
     pub order: ClassOrder,
+    /// How large photos may be.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -132,6 +135,7 @@ impl Default for Settings {
             view: View::default(),
             look: Look::default(),
             order: ClassOrder::default(),
+            limits: Limits::default(),
         }
     }
 }

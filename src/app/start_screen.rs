@@ -84,7 +84,8 @@ fn samples_ui(app: &mut App, ui: &mut Ui) {
         let missing = |(index, _): &(usize, &PhotoSource)| app.state.samples[*index].is_none();
         let samples = SAMPLES.iter().enumerate().filter(missing);
         let samples = samples.map(|(index, sample)| (sample_id(index), sample.clone()));
-        app.thumbnails.want(samples.collect());
+        app.thumbnails
+            .want(samples.collect(), app.state.settings.limits);
     }
     let width = SAMPLES.len() as f32 * (THUMBNAIL + ui.spacing().item_spacing.x + 8.0);
     let room = ui.available_width();

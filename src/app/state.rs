@@ -139,7 +139,12 @@ impl State {
         };
         let item = self.photos.iter().find(|item| Some(item.id) == plan.photo);
         let source = item.map(|item| item.source.clone());
-        Some(Job { id, plan, source })
+        Some(Job {
+            id,
+            plan,
+            source,
+            limits: self.settings.limits,
+        })
     }
 
     /// The predictions that are needed now, once no job runs.
@@ -148,7 +153,8 @@ impl State {
             return None;
         }
         let plan = self.plan(None);
-        self.survey.next_job(plan, &self.photos)
+        self.survey
+            .next_job(plan, &self.photos, self.settings.limits)
     }
 
     /// Takes a piece of news in. Answers to jobs that a newer one has replaced

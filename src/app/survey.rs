@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::state::PhotoItem;
+use crate::photo::Limits;
 use crate::worker::{Plan, Prediction, SurveyJob};
 
 /// How far a survey is.
@@ -35,7 +36,12 @@ pub struct Survey {
 impl Survey {
     /// What the worker should be asked for now: the photos without an answer. `plan` is
     /// without a photo.
-    pub fn next_job(&mut self, plan: Plan, photos: &[PhotoItem]) -> Option<SurveyJob> {
+    pub fn next_job(
+        &mut self,
+        plan: Plan,
+        photos: &[PhotoItem],
+        limits: Limits,
+    ) -> Option<SurveyJob> {
         if self.plan.as_ref() != Some(&plan) {
             *self = Self {
                 id: self.id + 1,
@@ -57,6 +63,7 @@ impl Survey {
             id: self.id,
             plan,
             photos: open.map(|item| (item.id, item.source.clone())).collect(),
+            limits,
         })
     }
 
@@ -72,6 +79,12 @@ impl Survey {
         self.stopped = true;
         self.asked = 0;
         self.began = None;
+    }
+
+    /// Asks once more for the photos that could not be read.
+    pub fn forget_failures(&mut self) {
+        self.predictions.retain(|_, answer| answer.is_ok());
+        self.asked = 0;
     }
 
     /// Goes on.

@@ -18,7 +18,7 @@ use crate::look::Look;
 use crate::model::ModelInfo;
 use crate::model::cpu::Precision;
 use crate::model::preprocessing::{self, PreprocessChoice};
-use crate::photo::Photo;
+use crate::photo::{Limits, Photo};
 use crate::report::{Report, milliseconds};
 
 /// The options that a preset and the others come down to.
@@ -97,7 +97,10 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     let path = arguments.photo.as_deref().unwrap_or(Path::new(""));
 
     let started = Instant::now();
-    let photo = Arc::new(Photo::open(path)?);
+    let photo = Arc::new(Photo::open_within(
+        path,
+        arguments.limits.over(Limits::default()),
+    )?);
     let decode = started.elapsed();
     let model = arguments.model.clone().unwrap_or_default();
     let device = arguments.device.unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::export::{self, ClassEntry, Exhibit, Manifest, MapEntry, Pane, cells_s
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
-use crate::photo::Photo;
+use crate::photo::{Limits, Photo};
 use crate::region::Region;
 
 /// What came of it; field names are those of the JSON object.
@@ -53,7 +53,8 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     let folder = path.parent().unwrap_or(Path::new(""));
     let photo = arguments.photo.clone();
     let photo = photo.unwrap_or_else(|| manifest.photo_file(folder));
-    let photo = Arc::new(Photo::open(&photo)?);
+    let limits = arguments.limits.over(Limits::default());
+    let photo = Arc::new(Photo::open_within(&photo, limits)?);
     let choice = arguments.model.clone();
     let choice = choice.unwrap_or_else(|| manifest.model.choice.clone());
     let labels = manifest

@@ -165,11 +165,11 @@ impl Desk {
             self.survey = None;
             return;
         };
-        let (id, engine) = (survey.id, &mut loaded.engine);
+        let (id, limits, engine) = (survey.id, survey.limits, &mut loaded.engine);
         let device = engine.device();
         engine.preprocess(plan.preprocess);
         let answer = panic::catch_unwind(AssertUnwindSafe(|| {
-            let photo = source.load().map_err(|error| error.to_string())?;
+            let photo = source.load(limits).map_err(|error| error.to_string())?;
             let probabilities = engine
                 .classify(&photo, plan.framing)
                 .map_err(|error| error.to_string())?;
@@ -370,7 +370,7 @@ impl Desk {
         self.photo = None;
         let started = Instant::now();
         let photo = source
-            .load()
+            .load(job.limits)
             .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
         log::debug!("{} decoded in {:?}", photo.name, started.elapsed());
         let step = photo.step_to(OVERVIEW_SIDE);

@@ -10,7 +10,7 @@ use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::{ModelChoice, ModelInfo};
-use crate::photo::{Photo, PhotoError, Picture};
+use crate::photo::{Limits, Photo, PhotoError, Picture};
 
 /// Where a photo comes from.
 #[derive(Clone, Debug)]
@@ -43,10 +43,10 @@ impl PhotoSource {
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
-    pub fn thumbnail(&self, side: usize) -> Result<Picture, PhotoError> {
+    pub fn thumbnail(&self, side: usize, limits: Limits) -> Result<Picture, PhotoError> {
         let photo = match self {
-            Self::File(path) => Arc::new(Photo::open_at_least(path, side)?),
-            Self::Embedded { .. } | Self::Pixels(_) => self.load()?,
+            Self::File(path) => Arc::new(Photo::open_at_least(path, side, limits)?),
+            Self::Embedded { .. } | Self::Pixels(_) => self.load(limits)?,
         };
         Ok(photo.scaled_down(side))
     }
@@ -55,9 +55,9 @@ impl PhotoSource {
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
-    pub fn load(&self) -> Result<Arc<Photo>, PhotoError> {
+    pub fn load(&self, limits: Limits) -> Result<Arc<Photo>, PhotoError> {
         match self {
-            Self::File(path) => Photo::open(path).map(Arc::new),
+            Self::File(path) => Photo::open_within(path, limits).map(Arc::new),
             Self::Embedded { name, bytes } => Photo::decode(name, bytes).map(Arc::new),
             Self::Pixels(photo) => Ok(photo.clone()),
         }
@@ -90,6 +90,8 @@ pub struct Job {
     pub plan: Plan,
     /// Where the plan's photo comes from.
     pub source: Option<PhotoSource>,
+    /// How large it may be.
+    pub limits: Limits,
 }
 
 /// A request for the maps of some classes at all layers of an analysis.
@@ -111,6 +113,8 @@ pub struct SurveyJob {
     pub plan: Plan,
     /// The photos, by their numbers.
     pub photos: Vec<(u64, PhotoSource)>,
+    /// How large they may be.
+    pub limits: Limits,
 }
 
 /// What the network says of a photo.

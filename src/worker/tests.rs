@@ -5,6 +5,7 @@ use crate::framing::Framing;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::photo::Limits;
 use std::time::Duration;
 
 fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
@@ -19,6 +20,7 @@ fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
             framing: Framing::Whole,
         },
         source: photo.map(|_| PhotoSource::File(path.into())),
+        limits: Limits::default(),
     }
 }
 
@@ -148,6 +150,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         id,
         plan: job(0, None, "").plan,
         photos,
+        limits: Limits::default(),
     };
     worker.survey(Some(survey(5, photos.collect())));
     for (number, analysis) in opened.iter().enumerate() {

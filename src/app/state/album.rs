@@ -2,7 +2,7 @@
 
 use super::{ClassChoice, State};
 use crate::labels::ClassId;
-use crate::photo::Picture;
+use crate::photo::{Limits, Picture};
 use crate::worker::PhotoSource;
 
 /// A thumbnail in the making.
@@ -86,6 +86,17 @@ pub struct Arrangement {
 }
 
 impl State {
+    /// Sets how large photos may be. Those that could not be read are tried again.
+    pub fn limit_photos(&mut self, limits: Limits) {
+        self.settings.limits = limits;
+        self.survey.forget_failures();
+        for item in &mut self.photos {
+            if matches!(item.thumbnail, Thumbnail::Made(Err(_))) {
+                item.thumbnail = Thumbnail::NotWanted;
+            }
+        }
+    }
+
     /// Adds photos to the browser and asks for the first of them. Gives the numbers
     /// they were opened under.
     pub fn open(&mut self, sources: Vec<PhotoSource>) -> Vec<u64> {

@@ -1,0 +1,120 @@
+//! From a file's bytes to upright pixels.
+
+use std::io::Cursor;
+
+use image::error::LimitErrorKind;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat, ScalingFactor};
+
+use super::error::unreadable;
+use super::limits::{self, Limits, MAX_METADATA};
+use super::{Photo, PhotoError};
+
+/// Most passes of a progressive JPEG, as libjpeg-turbo's own fuzzers have it: each goes over
+/// the whole picture, and a file of some KB can have thousands. Encoders write about 10.
+const MAX_SCANS: usize = 500;
+
+/// Decodes a photo at least `side` pixels long, or whole if it has fewer.
+pub fn decode(name: &str, bytes: &[u8], side: usize, limits: Limits) -> Result<Photo, PhotoError> {
+    let name = name.to_owned();
+    if bytes.is_empty() {
+        return Err(PhotoError::Empty { name });
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes));
+    match image::guess_format(bytes) {
+        Ok(format) => reader.set_format(format),
+        // TGA has no signature: only its name tells.
+        Err(_) if name.to_lowercase().ends_with(".tga") => {
+            reader.set_format(ImageFormat::Tga);
+        }
+        Err(_) => return Err(unreadable(name, bytes)),
+    }
+    let unsupported = reader.format().is_some_and(|f| !f.reading_enabled());
+    if unsupported {
+        return Err(unreadable(name, bytes));
+    }
+    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    let metadata = || PhotoError::Metadata {
+        name: name.clone(),
+        limit: MAX_METADATA / 1_000_000,
+    };
+    if limits::has_too_much_metadata(bytes) {
+        return Err(metadata());
+    }
+    // What a decoder reads before the size is known: metadata, palettes.
+    reader.limits(at_most(MAX_METADATA));
+    let failed = |error: ImageError| match error {
+        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
+            metadata()
+        }
+        other => PhotoError::Damaged {
+            name: name.clone(),
+            cause: other.to_string(),
+        },
+    };
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    let decoded = if is_jpeg {
+        3 * pixels
+    } else {
+        decoder.total_bytes()
+    };
+    limits.check_picture(&name, (width, height), decoded)?;
+    // A photo whose EXIF block is damaged is shown as it lies.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let damaged = |cause: String| PhotoError::Damaged {
+        name: name.clone(),
+        cause,
+    };
+    let mut picture = if is_jpeg {
+        let divisor = jpeg_divisor(width.max(height) as usize, side);
+        decode_jpeg(bytes, divisor).map_err(damaged)?
+    } else {
+        // Twice the picture: some decoders keep a copy of their own.
+        let picture = decoder.set_limits(at_most(2 * decoded + MAX_METADATA));
+        let picture = picture.and_then(|()| DynamicImage::from_decoder(decoder));
+        picture.map_err(|error| damaged(error.to_string()))?
+    };
+    picture.apply_orientation(orientation);
+    Ok(Photo::from_picture(name, picture))
+}
+
+/// Limits of bytes alone: the sides are checked by us.
+fn at_most(bytes: u64) -> image::Limits {
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+/// The largest number by which a JPEG's decoder can divide the size so that `side` pixels
+/// are left.
+fn jpeg_divisor(longest: usize, side: usize) -> u32 {
+    let enough = |divisor: &u32| longest / *divisor as usize >= side;
+    [8, 4, 2].into_iter().find(enough).unwrap_or(1)
+}
+
+/// Decodes a JPEG as libjpeg-turbo does, which Pillow and torchvision use. Its size
+/// has been checked.
+fn decode_jpeg(bytes: &[u8], divisor: u32) -> Result<DynamicImage, String> {
+    let decode = || {
+        let limits = DecodeLimits {
+            max_scans: MAX_SCANS,
+            ..DecodeLimits::default()
+        };
+        let mut decoder = Decoder::new_with_limits(bytes, limits)?;
+        decoder.set_output_format(PixelFormat::Rgb);
+        if divisor > 1 {
+            decoder.set_scale(ScalingFactor::try_new(1, divisor)?);
+        }
+        decoder.decode_image()
+    };
+    let decoded = decode().map_err(|error: libjpeg_turbo_rs::JpegError| error.to_string())?;
+    let side = |length: usize| u32::try_from(length).ok();
+    side(decoded.width)
+        .zip(side(decoded.height))
+        .and_then(|(width, height)| image::RgbImage::from_raw(width, height, decoded.data))
+        .map(DynamicImage::ImageRgb8)
+        .ok_or_else(|| "its size does not fit its contents".into())
+}

@@ -1,0 +1,98 @@
+//! Files that are not files, that can't be read, or that are called oddly.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use camlens::photo::Photo;
+
+const CAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/upright.png");
+
+fn explain(photo: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_camlens"))
+        .args([
+            "explain",
+            "--model",
+            "efficientnet-lite0",
+            "--device",
+            "cpu",
+        ])
+        .arg(photo)
+        .output()
+        .unwrap()
+}
+
+/// Status 1 and one line that has the words.
+fn refuses(photo: &Path, words: &str) {
+    let output = explain(photo);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains(words) && message.lines().count() == 1,
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    refuses(folder.path(), "is a folder");
+    refuses(&folder.path().join("gone.png"), "Can't read gone.png");
+    #[cfg(unix)]
+    {
+        let fifo = folder.path().join("pipe.png");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        refuses(&fifo, "is not a file");
+        let dangling = folder.path().join("link.png");
+        std::os::unix::fs::symlink("nowhere.png", &dangling).unwrap();
+        refuses(&dangling, "Can't read link.png");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_read_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret.png");
+    fs::copy(CAT, &path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    if fs::read(&path).is_ok() {
+        eprintln!("skipped: this user may read everything");
+        return;
+    }
+    refuses(&path, "Can't read secret.png");
+}
+
+#[test]
+fn odd_names_are_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = [
+        "two words.png",
+        "Käse & Brot.png",
+        "🐈.png",
+        "-x.png",
+        "a'b\"c.png",
+        "%41.png",
+    ];
+    let mut paths: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let name = std::ffi::OsStr::from_bytes(b"not \xff\xfe utf-8.png");
+        paths.push(folder.path().join(name));
+    }
+    for path in paths {
+        fs::copy(CAT, &path).unwrap();
+        let output = explain(&path);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{}: {message}", path.display());
+        assert_eq!(Photo::open(&path).unwrap().path.as_deref(), Some(&*path));
+    }
+}
