@@ -25,6 +25,7 @@ mod photo_texture;
 mod probe;
 mod region_panel;
 mod regions;
+mod remembered;
 mod scales;
 mod settings;
 mod start_screen;
@@ -72,8 +73,8 @@ pub use state::{
 pub use survey::Survey;
 pub use window::open_window;
 
-/// The key under which settings are stored.
-const SETTINGS_KEY: &str = "settings";
+/// What the system knows the program as: its window, its settings' folder.
+const NAME: &str = "camlens";
 
 /// Side remarks in points; egui's 9 are hard to read.
 const SMALL_TEXT: f32 = 11.0;
@@ -158,10 +159,12 @@ impl App {
         });
         let ctx = cc.egui_ctx.clone();
         let wake: Wake = Arc::new(move || ctx.request_repaint());
-        let stored = cc.storage.filter(|_| launch.remember);
-        let mut settings: Settings = stored
-            .and_then(|storage| eframe::get_value(storage, SETTINGS_KEY))
-            .unwrap_or_default();
+        let (mut settings, lost) = if launch.remember {
+            let folder = eframe::storage_dir(NAME);
+            remembered::load(cc.storage, folder.as_deref())
+        } else {
+            (Settings::default(), None)
+        };
         let remembered = settings.clone();
         let mut given = launch.overrides;
         let photos = std::mem::take(&mut given.photos);
@@ -215,6 +218,7 @@ impl App {
             let files = photos.into_iter().map(PhotoSource::File);
             app.open(files.collect());
         }
+        app.state.error = lost;
         Ok(app)
     }
 
@@ -403,6 +407,6 @@ impl eframe::App for App {
         if self.given.limits.over(self.stored.limits) == settings.limits {
             settings.limits = self.stored.limits;
         }
-        eframe::set_value(storage, SETTINGS_KEY, &settings);
+        eframe::set_value(storage, remembered::SETTINGS_KEY, &settings);
     }
 }

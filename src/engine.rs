@@ -33,6 +33,11 @@ pub enum EngineError {
     /// The network failed while running, on the CPU too.
     #[error("The network could not run: {0}. Choose another photo or model.")]
     Run(String),
+    /// Activations or gradients that are infinite or no numbers.
+    #[error(
+        "The network's numbers overflow on this photo (some are infinite or no numbers), so there is nothing true to show: its weights are damaged, or too large for this input. Choose another model, or other preprocessing."
+    )]
+    Overflow,
     /// Nobody wanted the answer any more.
     #[error("The work was given up for something newer.")]
     Unwanted,
@@ -104,7 +109,14 @@ impl Engine {
                 (Backend::fused(), DeviceChoice::Cpu)
             }
         };
-        let loaded = load(choice, labels, backend, progress, &mut fallbacks);
+        let loaded = match used {
+            DeviceChoice::Cpu => load(choice, labels, backend, progress, &mut fallbacks),
+            _ => device::caught(|| {
+                let loaded = load(choice, labels, backend, progress, &mut fallbacks);
+                Ok(loaded)
+            })
+            .unwrap_or_else(|error| Err(ModelError::Device(error).into())),
+        };
         let (model, used) = match loaded {
             Err(EngineError::Model(ModelError::Device(error))) if used != DeviceChoice::Cpu => {
                 fallbacks.push(device_failed(used, &error));
@@ -203,6 +215,9 @@ impl Engine {
         })?;
         let logits = self.logits(&features)?;
         let forward = started.elapsed();
+        if !all_finite(&features.values) {
+            return Err(EngineError::Overflow);
+        }
         let features = Arc::new(features);
         self.last = Some(Run {
             input: input.clone(),
@@ -235,7 +250,7 @@ impl Engine {
         if logits.iter().all(|logit| logit.is_finite()) {
             Ok(logits)
         } else {
-            Err(EngineError::Run("its answer is not a number".into()))
+            Err(EngineError::Overflow)
         }
     }
 
@@ -266,7 +281,11 @@ impl Engine {
     ) -> Result<T, EngineError> {
         let nothing = || EngineError::Layer("No photo has been analysed yet.".into());
         let mut run = self.last.take().ok_or_else(nothing)?;
-        let result = match work(&self.model, &run) {
+        let first = match self.device {
+            DeviceChoice::Cpu => work(&self.model, &run),
+            _ => device::caught(|| work(&self.model, &run)),
+        };
+        let result = match first {
             Err(error) if self.device != DeviceChoice::Cpu => {
                 self.fall_back(&error)?;
                 run.precision = Precision::Double;
@@ -289,7 +308,11 @@ impl Engine {
         &mut self,
         work: impl Fn(&Model) -> candle_core::Result<T>,
     ) -> Result<T, EngineError> {
-        let result = match work(&self.model) {
+        let first = match self.device {
+            DeviceChoice::Cpu => work(&self.model),
+            _ => device::caught(|| work(&self.model)),
+        };
+        let result = match first {
             Err(error) if self.device != DeviceChoice::Cpu => {
                 self.fall_back(&error)?;
                 work(&self.model)
@@ -310,6 +333,11 @@ impl Engine {
         self.fallbacks = fallbacks;
         Ok(())
     }
+}
+
+/// Whether no value is infinite or no number.
+fn all_finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
 }
 
 fn device_failed(device: DeviceChoice, error: &candle_core::Error) -> String {
@@ -349,3 +377,6 @@ fn load(
     };
     Ok(Model::open(&path, labels, backend, progress)?)
 }
+
+#[cfg(test)]
+mod tests;

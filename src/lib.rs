@@ -63,3 +63,5 @@ pub mod worker;
 pub mod app;
 
 pub mod allocator;
+
+mod panics;

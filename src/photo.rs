@@ -85,7 +85,7 @@ impl Photo {
     pub fn open_at_least(path: &Path, side: usize, limits: Limits) -> Result<Self, PhotoError> {
         let name = display_name(path);
         let bytes = read(path, &name, limits)?;
-        let mut photo = decode::decode(&name, &bytes, side, limits)?;
+        let mut photo = Self::decode_at_least(&name, &bytes, side, limits)?;
         photo.path = Some(path.to_owned());
         Ok(photo)
     }
@@ -95,7 +95,20 @@ impl Photo {
     /// # Errors
     /// [`PhotoError`] by kind of fault.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, PhotoError> {
-        decode::decode(name, bytes, usize::MAX, Limits::default())
+        Self::decode_at_least(name, bytes, usize::MAX, Limits::default())
+    }
+
+    /// As [`Photo::open_at_least`], from the bytes of a file.
+    ///
+    /// # Errors
+    /// [`PhotoError`] by kind of fault.
+    pub fn decode_at_least(
+        name: &str,
+        bytes: &[u8],
+        side: usize,
+        limits: Limits,
+    ) -> Result<Self, PhotoError> {
+        decode::decode(name, bytes, side, limits)
     }
 
     /// A photo from pixels that are RGB8 already.

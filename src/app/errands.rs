@@ -2,17 +2,20 @@
 //! writing overlays. Their results come back through a channel.
 
 use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::analysis::Analysis;
 use crate::cam::Recipe;
 use crate::export::{self, Exhibit, Existing};
 use crate::model::device::{self, DeviceStatus};
+use crate::panics::mistake;
 use crate::photo::{self, Photo, Picture};
 use crate::sensitivity::References;
 use crate::worker::Wake;
@@ -63,7 +66,14 @@ pub enum Outcome {
     References(Arc<Analysis>, Recipe, References),
     /// The photos of some folders, and which of these can't be read.
     Found(Vec<PathBuf>, Vec<String>),
+    /// A mistake of camlens', in words for the user; and whether it was in a dialog.
+    Broken(String, bool),
 }
+
+/// How long a closing window waits for what it is writing to be cleared away.
+const FAREWELL: Duration = Duration::from_millis(800);
+const DIALOG: &str = "camlens-dialog";
+const EXPORT: &str = "camlens-export";
 
 /// The errands of one window.
 pub struct Errands {
@@ -72,6 +82,20 @@ pub struct Errands {
     sender: Sender<Outcome>,
     outcomes: Receiver<Outcome>,
     dialog_is_open: bool,
+    /// The window is closed: exports are given up.
+    closed: Arc<AtomicBool>,
+    writing: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Errands {
+    /// Waits until half-written files are removed, though not for long.
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+        let until = Instant::now() + FAREWELL;
+        while self.writing.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 impl Errands {
@@ -84,6 +108,8 @@ impl Errands {
             sender,
             outcomes,
             dialog_is_open: false,
+            closed: Arc::default(),
+            writing: Vec::new(),
         }
     }
 
@@ -94,7 +120,7 @@ impl Errands {
         }
         self.dialog_is_open = true;
         let picking = (self.picker)(&ask);
-        self.spawn("camlens-dialog", move || {
+        self.spawn(DIALOG, move || {
             let started = Instant::now();
             match pollster::block_on(picking) {
                 Some(paths) => Outcome::Picked(ask, paths),
@@ -105,25 +131,27 @@ impl Errands {
     }
 
     /// Writes an export into a new folder in `parent`.
-    pub fn export(&self, exhibit: Exhibit, parent: PathBuf) {
-        self.spawn("camlens-export", move || {
+    pub fn export(&mut self, exhibit: Exhibit, parent: PathBuf) {
+        let closed = self.closed.clone();
+        self.spawn(EXPORT, move || {
             let folder = export::new_folder(&parent, &exhibit.photo.name);
-            let written = export::write_folder(&exhibit, &folder, Existing::Keep);
+            let wanted = || !closed.load(Ordering::Relaxed);
+            let written = export::write_folder(&exhibit, &folder, Existing::Keep, &wanted);
             let said = written.map(|count| format!("Saved {count} files in {}.", folder.display()));
             Outcome::Exported(said.map_err(|error| error.to_string()))
         });
     }
 
     /// Composes panes for the clipboard.
-    pub fn copy_panes(&self, exhibit: Exhibit) {
-        self.spawn("camlens-export", move || {
+    pub fn copy_panes(&mut self, exhibit: Exhibit) {
+        self.spawn(EXPORT, move || {
             Outcome::Copied(exhibit.overlays(&exhibit.panes))
         });
     }
 
     /// Copies a photo's pixels for the clipboard.
-    pub fn copy_photo(&self, photo: Arc<Photo>) {
-        self.spawn("camlens-export", move || {
+    pub fn copy_photo(&mut self, photo: Arc<Photo>) {
+        self.spawn(EXPORT, move || {
             Outcome::Copied(Picture {
                 width: photo.width,
                 height: photo.height,
@@ -133,8 +161,8 @@ impl Errands {
     }
 
     /// Writes a table; whoever chose the file in a dialog was asked whether to replace it.
-    pub fn write_table(&self, path: PathBuf, table: Vec<u8>) {
-        self.spawn("camlens-export", move || {
+    pub fn write_table(&mut self, path: PathBuf, table: Vec<u8>) {
+        self.spawn(EXPORT, move || {
             let written =
                 export::write_atomically(&path, Existing::Replace, |out| out.write_all(&table));
             let said = written.map(|()| format!("Saved {}.", path.display()));
@@ -143,7 +171,7 @@ impl Errands {
     }
 
     /// Looks for the photos in folders; what is no folder stays as it is.
-    pub fn look_into(&self, paths: Vec<PathBuf>) {
+    pub fn look_into(&mut self, paths: Vec<PathBuf>) {
         self.spawn("camlens-folders", move || {
             let (mut photos, mut faults) = (Vec::new(), Vec::new());
             for path in paths {
@@ -165,7 +193,7 @@ impl Errands {
     }
 
     /// Makes the maps of other classes at the last layer.
-    pub fn make_references(&self, analysis: Arc<Analysis>, recipe: Recipe) {
+    pub fn make_references(&mut self, analysis: Arc<Analysis>, recipe: Recipe) {
         self.spawn("camlens-meter", move || {
             let references = References::at_last_layer(&analysis, recipe);
             Outcome::References(analysis, recipe, references)
@@ -173,30 +201,44 @@ impl Errands {
     }
 
     /// Looks for devices: a GPU's driver takes its time.
-    pub fn find_devices(&self) {
+    pub fn find_devices(&mut self) {
         self.spawn("camlens-devices", || Outcome::Devices(device::list()));
     }
 
     /// The next outcome, if there is one.
     pub fn outcome(&mut self) -> Option<Outcome> {
         let outcome = self.outcomes.try_recv().ok()?;
-        if let Outcome::Picked(..) | Outcome::Cancelled | Outcome::NoDialog = outcome {
+        if let Outcome::Picked(..)
+        | Outcome::Cancelled
+        | Outcome::NoDialog
+        | Outcome::Broken(_, true) = outcome
+        {
             self.dialog_is_open = false;
         }
         Some(outcome)
     }
 
-    fn spawn(&self, name: &str, errand: impl FnOnce() -> Outcome + Send + 'static) {
+    fn spawn(&mut self, name: &'static str, errand: impl FnOnce() -> Outcome + Send + 'static) {
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         let work = move || {
+            let outcome = panic::catch_unwind(AssertUnwindSafe(errand));
+            let outcome = outcome
+                .unwrap_or_else(|panic| Outcome::Broken(mistake(panic.as_ref()), name == DIALOG));
             // Nobody listens once the window is closed.
-            let _ = sender.send(errand());
+            let _ = sender.send(outcome);
             wake();
         };
-        if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
-            let message =
-                format!("The system has no thread to give ({error}). Close other programs.");
-            let _ = self.sender.send(Outcome::Exported(Err(message)));
+        match thread::Builder::new().name(name.into()).spawn(work) {
+            Ok(thread) if name == EXPORT => {
+                self.writing.retain(|thread| !thread.is_finished());
+                self.writing.push(thread);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let message =
+                    format!("The system has no thread to give ({error}). Close other programs.");
+                let _ = self.sender.send(Outcome::Broken(message, name == DIALOG));
+            }
         }
     }
 }

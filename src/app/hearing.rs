@@ -167,7 +167,9 @@ impl App {
                 );
             }
             Outcome::Exported(Ok(said)) => self.state.info = Some(said),
-            Outcome::Exported(Err(message)) => self.state.error = Some(message),
+            Outcome::Exported(Err(message)) | Outcome::Broken(message, _) => {
+                self.state.error = Some(message);
+            }
             Outcome::Copied(picture) => {
                 ctx.copy_image(textures::color_image(&picture));
                 let (width, height) = (picture.width, picture.height);

@@ -24,7 +24,7 @@ impl Meters {
     /// and while the maps of other classes are being made.
     pub fn get(
         &mut self,
-        (state, errands): (&State, &Errands),
+        (state, errands): (&State, &mut Errands),
         analysis: &Arc<Analysis>,
         (side, subject): (Side, Subject),
         map: &Map,

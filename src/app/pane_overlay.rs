@@ -66,8 +66,12 @@ pub fn overlay_ui(
                 let cells = contour::cells(&analysis.placement, (heat.map.width, heat.map.height));
                 lines(painter, &cells.collect::<Vec<_>>(), at.photo, 0.6);
             }
-            let meter =
-                (app.meters).get((&app.state, &app.errands), analysis, (side, now), &heat.map);
+            let meter = (app.meters).get(
+                (&app.state, &mut app.errands),
+                analysis,
+                (side, now),
+                &heat.map,
+            );
             let remarks = notes(analysis, &heat.map, now.against);
             pane_notes_ui(ui, painter, at.picture, side, (meter, &remarks));
             if let Some(range) = heat.range {

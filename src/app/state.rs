@@ -255,12 +255,22 @@ impl State {
                 // Nothing else to try: do not ask for the same again.
                 None => self.requested = asked,
             },
-            Fault::Photo => {
+            Fault::Photo | Fault::Run => {
                 self.current = shown.as_ref().and_then(|plan| plan.photo);
+                let again = fault == Fault::Run && asked != shown;
                 self.requested = asked.map(|plan| Plan {
                     photo: None,
                     ..plan
                 });
+                if let Some(plan) = shown.as_ref().filter(|_| again) {
+                    // The controls name what is on screen, and the worker runs it anew.
+                    self.settings.model = plan.model.clone();
+                    self.settings.labels.clone_from(&plan.labels);
+                    self.settings.preprocess = plan.preprocess;
+                    self.settings.device = plan.device;
+                    self.settings.framing = plan.framing;
+                    return;
+                }
             }
         }
         // What is on screen need not be asked for again.

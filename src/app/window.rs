@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use eframe::egui::{ViewportBuilder, vec2};
 
 use super::errands::system_picker;
-use super::{App, Launch};
+use super::{App, Launch, NAME};
 use crate::cli::WindowArgs;
 use crate::model::hub::Hub;
 
@@ -27,7 +27,7 @@ pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
         renderer: eframe::Renderer::Glow,
         viewport: ViewportBuilder::default()
             .with_title("camlens")
-            .with_app_id("camlens")
+            .with_app_id(NAME)
             .with_inner_size(vec2(1280.0, 800.0))
             .with_min_inner_size(vec2(480.0, 360.0)),
         #[cfg(target_os = "linux")]
@@ -38,7 +38,7 @@ pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
         log::debug!("the window is there after {:?}", started.elapsed());
         Ok(Box::new(App::new(cc, launch)?))
     };
-    eframe::run_native("camlens", options, Box::new(start)).map_err(|error| {
+    eframe::run_native(NAME, options, Box::new(start)).map_err(|error| {
         anyhow!(
             "Can't open a window ({error}). On a machine without a display use: \
              camlens explain PHOTO --out OVERLAY.png"

@@ -234,7 +234,7 @@ fn write(arguments: &ExplainArgs, exhibit: &Exhibit, report: &mut Report) -> any
         })?;
     }
     if let Some(folder) = &arguments.export {
-        export::write_folder(exhibit, folder, existing(arguments))?;
+        export::write_folder(exhibit, folder, existing(arguments), &|| true)?;
     }
     Ok(())
 }

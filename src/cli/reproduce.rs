@@ -105,7 +105,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     };
     let found = compare(&manifest, &exhibit, folder);
     if let Some(folder) = &arguments.export {
-        export::write_folder(&exhibit, folder, existing(arguments))?;
+        export::write_folder(&exhibit, folder, existing(arguments), &|| true)?;
     }
     let text = if arguments.json {
         serde_json::to_string(&found)? + "\n"

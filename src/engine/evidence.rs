@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Engine, EngineError, Run};
+use super::{Engine, EngineError, Run, all_finite};
 use crate::analysis::{Evidence, FeatureMaps, Gradients, Layer};
 use crate::labels::ClassId;
 use crate::model::cpu::Precision;
@@ -93,6 +93,10 @@ impl Engine {
                     (self.features(layer)?, gradients)
                 }
             };
+            let (Gradients::PerChannel(values) | Gradients::PerCell(values)) = &gradients;
+            if !all_finite(values) || !all_finite(&features.values) {
+                return Err(EngineError::Overflow);
+            }
             evidence.push(Evidence {
                 layer,
                 features,

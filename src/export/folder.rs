@@ -1,11 +1,12 @@
 //! All files of an export in one folder.
 
 use std::fs;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use image::ExtendedColorType;
 
-use super::write::{encode_png, write_atomically};
+use super::write::encode_png;
 use super::{Exhibit, ExportError, Manifest, figure_png, figure_svg, write_npy};
 use crate::overlay;
 
@@ -48,26 +49,22 @@ pub fn new_folder(parent: &Path, photo: &str) -> PathBuf {
 }
 
 /// Writes overlay, heat, cells and heat of the cells of each pane, the figure (SVG and PNG)
-/// and, last, the manifest: a folder with a manifest is complete. Gives their number.
+/// and the manifest. Gives their number. All of it is made beside its place and comes there
+/// at once, or, into a folder that is there already, file by file and the manifest last: a
+/// folder with a manifest is complete. It is given up as soon as nobody wants it any more.
 ///
 /// # Errors
-/// [`ExportError::Exists`] if one of the files is there and may not be replaced: then
-/// nothing is written. [`ExportError::Write`] if the system refuses.
+/// [`ExportError::Exists`] if one of the files is there and may not be replaced,
+/// [`ExportError::Write`] if the system refuses, [`ExportError::Unwanted`]. Then nothing is
+/// left of it.
 pub fn write_folder(
     exhibit: &Exhibit,
     folder: &Path,
     existing: Existing,
+    wanted: &dyn Fn() -> bool,
 ) -> Result<usize, ExportError> {
-    let photo = &exhibit.photo;
-    let copy = photo.path.is_none().then(|| Path::new(PHOTO));
-    let manifest = Manifest::new(exhibit, copy);
-    let parts = ["overlay.png", "heat.png", "cells.npy", "scaled.npy"];
-    let mut names: Vec<String> = exhibit
-        .named()
-        .flat_map(|(name, _)| parts.map(|part| format!("{name}-{part}")))
-        .collect();
-    names.extend(["figure.svg", "figure.png", MANIFEST].map(str::to_owned));
-    names.extend(copy.map(|_| PHOTO.to_owned()));
+    let copy = exhibit.photo.path.is_none().then(|| Path::new(PHOTO));
+    let names = file_names(exhibit, copy.is_some());
     if existing == Existing::Keep
         && let Some(there) = names
             .iter()
@@ -76,15 +73,130 @@ pub fn write_folder(
     {
         return Err(ExportError::Exists(there.display().to_string()));
     }
-    fs::create_dir_all(folder).map_err(|error| ExportError::Write {
+    let fail = |error: io::Error| ExportError::Write {
         name: folder.display().to_string(),
         cause: error.to_string(),
-    })?;
+    };
+    let is_new = !folder.exists();
+    // On the same disk, so that it can be renamed into its place.
+    let beside = match folder.parent() {
+        _ if !is_new => folder,
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(beside).map_err(fail)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".camlens-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let making = builder.tempdir_in(beside).map_err(fail)?;
+    let made = Making {
+        folder: making.path(),
+        place: folder,
+        wanted,
+    };
+    write_files(exhibit, copy, &made)?;
+    made.go_on()?;
+    if is_new {
+        fs::rename(making.path(), folder).map_err(fail)?;
+        // It is not there any more.
+        let _ = making.keep();
+        return Ok(names.len());
+    }
+    match fs::remove_file(folder.join(MANIFEST)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    for name in &names {
+        fs::rename(making.path().join(name), folder.join(name)).map_err(fail)?;
+    }
+    Ok(names.len())
+}
+
+/// The names of an export's files, the manifest last.
+fn file_names(exhibit: &Exhibit, with_photo: bool) -> Vec<String> {
+    let parts = ["overlay.png", "heat.png", "cells.npy", "scaled.npy"];
+    let mut names: Vec<String> = exhibit
+        .named()
+        .flat_map(|(name, _)| parts.map(|part| format!("{name}-{part}")))
+        .collect();
+    names.extend(with_photo.then(|| PHOTO.to_owned()));
+    names.extend(["figure.svg", "figure.png", MANIFEST].map(str::to_owned));
+    names
+}
+
+/// An export in the making.
+struct Making<'a> {
+    /// Where its files are now.
+    folder: &'a Path,
+    /// Where they will be.
+    place: &'a Path,
+    wanted: &'a dyn Fn() -> bool,
+}
+
+impl Making<'_> {
+    fn go_on(&self) -> Result<(), ExportError> {
+        if (self.wanted)() {
+            Ok(())
+        } else {
+            Err(ExportError::Unwanted)
+        }
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        self.go_on()?;
+        let fail = |error: io::Error| ExportError::Write {
+            name: self.place.join(name).display().to_string(),
+            cause: error.to_string(),
+        };
+        let file = fs::File::create_new(self.folder.join(name)).map_err(fail)?;
+        let mut out = BufWriter::new(WhileWanted {
+            file,
+            wanted: self.wanted,
+        });
+        match content(&mut out).and_then(|()| out.flush()) {
+            Err(_) if !(self.wanted)() => Err(ExportError::Unwanted),
+            written => written.map_err(fail),
+        }
+    }
+}
+
+/// A file that takes no more once nobody wants it.
+struct WhileWanted<'a> {
+    file: fs::File,
+    wanted: &'a dyn Fn() -> bool,
+}
+
+impl Write for WhileWanted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.wanted)() {
+            self.file.write(bytes)
+        } else {
+            Err(io::ErrorKind::Other.into())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn write_files(
+    exhibit: &Exhibit,
+    copy: Option<&Path>,
+    made: &Making<'_>,
+) -> Result<(), ExportError> {
+    let photo = &exhibit.photo;
+    let manifest = Manifest::new(exhibit, copy);
     let size = (photo.width, photo.height);
     for (name, pane) in exhibit.named() {
-        let path = |part: &str| folder.join(format!("{name}-{part}"));
+        let called = |part: &str| format!("{name}-{part}");
         let overlay = exhibit.overlays(std::slice::from_ref(pane));
-        write_atomically(&path("overlay.png"), existing, |out| {
+        made.write(&called("overlay.png"), |out| {
             encode_png(out, &overlay.rgb, size, ExtendedColorType::Rgb8)
         })?;
         drop(overlay);
@@ -93,39 +205,33 @@ pub fn write_folder(
             Some(heat) => overlay::heat_alone(&heat, &palette),
             None => vec![[0; 4]; size.0 * size.1],
         };
-        write_atomically(&path("heat.png"), existing, |out| {
+        made.write(&called("heat.png"), |out| {
             encode_png(out, heat.as_flattened(), size, ExtendedColorType::Rgba8)
         })?;
         drop(heat);
         let shape = (pane.map.height, pane.map.width);
-        write_atomically(&path("cells.npy"), existing, |out| {
+        made.write(&called("cells.npy"), |out| {
             write_npy(out, &pane.map.cells, shape)
         })?;
         let cells = pane.map.cells.iter();
         let heat = |&cell: &f32| pane.range.map_or(0.0, |range| range.heat(cell));
         let scaled: Vec<f32> = cells.map(heat).collect();
-        write_atomically(&path("scaled.npy"), existing, |out| {
-            write_npy(out, &scaled, shape)
-        })?;
+        made.write(&called("scaled.npy"), |out| write_npy(out, &scaled, shape))?;
     }
     let svg = figure_svg(exhibit)?;
+    made.go_on()?;
     let png = figure_png(&svg)?;
-    write_atomically(&folder.join("figure.svg"), existing, |out| {
-        out.write_all(svg.as_bytes())
-    })?;
-    write_atomically(&folder.join("figure.png"), existing, |out| {
-        out.write_all(&png)
-    })?;
+    made.write("figure.svg", |out| out.write_all(svg.as_bytes()))?;
+    made.write("figure.png", |out| out.write_all(&png))?;
     if copy.is_some() {
-        write_atomically(&folder.join(PHOTO), existing, |out| {
+        made.write(PHOTO, |out| {
             encode_png(out, &photo.rgb, size, ExtendedColorType::Rgb8)
         })?;
     }
-    write_atomically(&folder.join(MANIFEST), existing, |out| {
+    made.write(MANIFEST, |out| {
         serde_json::to_writer_pretty(&mut *out, &manifest)?;
         out.write_all(b"\n")
-    })?;
-    Ok(names.len())
+    })
 }
 
 #[cfg(test)]

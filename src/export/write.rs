@@ -23,6 +23,9 @@ pub enum ExportError {
     /// There is a file of that name already.
     #[error("{0} exists already and was left as it is. Give another folder, or --overwrite.")]
     Exists(String),
+    /// Nobody wants it any more: the window is closed.
+    #[error("The export was given up.")]
+    Unwanted,
     /// The figure could not be drawn.
     #[error("The figure could not be drawn: {0}. Please report it.")]
     Figure(String),

@@ -1,10 +1,13 @@
 //! Devices: what can be asked for, what is there, and why not.
 
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::str::FromStr;
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
+
+use crate::panics;
 
 /// A device as the user asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -119,12 +122,22 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceChoice), DeviceError>
                 "Metal exists on Apple computers only.".into()
             }));
         }
-        DeviceChoice::Cuda(ordinal) => Device::new_cuda(ordinal)
+        DeviceChoice::Cuda(ordinal) => caught(|| Device::new_cuda(ordinal))
             .map_err(|error| failed(format!("the driver says: {}", first_line(&error))))?,
-        DeviceChoice::Metal => Device::new_metal(0)
+        DeviceChoice::Metal => caught(|| Device::new_metal(0))
             .map_err(|error| failed(format!("the system says: {}", first_line(&error))))?,
     };
     Ok((device, choice))
+}
+
+/// Work on a GPU, whose bindings panic where a library is missing or the driver has died:
+/// an error like any other.
+///
+/// # Errors
+/// candle's, or what the panic said.
+pub fn caught<T>(work: impl FnOnce() -> candle_core::Result<T>) -> candle_core::Result<T> {
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    result.unwrap_or_else(|panic| Err(candle_core::Error::msg(panics::message(panic.as_ref()))))
 }
 
 /// The first line of an error: candle appends a backtrace.

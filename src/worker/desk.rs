@@ -1,6 +1,5 @@
 //! The thread's side: what it owns, what it does next, and how.
 
-use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use crate::engine::{Engine, EngineError};
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::weights::Progress;
+use crate::panics::mistake;
 use crate::photo::{Photo, Picture};
 
 /// What the thread does next.
@@ -237,6 +237,10 @@ impl Desk {
             Ok(Ok(shown)) => self.tell(News::Done(job.id, shown)),
             Ok(Err(Stop::Superseded)) => {}
             Ok(Err(Stop::Failed(fault, message))) => {
+                let fault = match fault {
+                    Fault::Photo if self.analysed.is_none() => Fault::Run,
+                    fault => fault,
+                };
                 self.tell(News::Failed(job.id, fault, message));
             }
             Err(panic) => {
@@ -245,7 +249,7 @@ impl Desk {
                 self.analysed = None;
                 self.photo = None;
                 let message = mistake(panic.as_ref());
-                self.tell(News::Failed(job.id, Fault::Photo, message));
+                self.tell(News::Failed(job.id, Fault::Run, message));
             }
         }
     }
@@ -381,21 +385,5 @@ impl Desk {
             overview,
         });
         Ok(photo)
-    }
-}
-
-/// A panic in words for the user.
-fn mistake(panic: &(dyn Any + Send)) -> String {
-    let cause = panic_message(panic);
-    format!("camlens made a mistake ({cause}). Try again, or another photo; please report it.")
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "no reason given".into()
     }
 }

@@ -198,8 +198,11 @@ pub struct Shown {
 pub enum Fault {
     /// The model can't be used.
     Model,
-    /// The photo can't be read, or the network can't run on it.
+    /// The photo can't be read.
     Photo,
+    /// The network can't run on it, or the photo can't be read by the time that the run on
+    /// screen is gone from the worker: what needs that run has to wait for another.
+    Run,
 }
 
 /// Something the worker has to tell.

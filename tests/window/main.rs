@@ -5,6 +5,7 @@
 
 mod basics;
 mod evidence;
+mod faults;
 mod layers;
 mod models;
 
@@ -143,6 +144,11 @@ fn drop_files(harness: &mut Harness<App>, paths: &[&str]) {
 
 /// A ResNet-18 for three classes with made-up weights, and its folder.
 fn made_up_resnet() -> (tempfile::TempDir, PathBuf) {
+    made_up_resnet_times(1.0)
+}
+
+/// As [`made_up_resnet`], its first convolutions' weights times a factor.
+fn made_up_resnet_times(factor: f32) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pets.safetensors");
     let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
@@ -188,7 +194,9 @@ fn made_up_resnet() -> (tempfile::TempDir, PathBuf) {
         .iter()
         .map(|(name, shape)| {
             let fan_in: usize = shape.iter().skip(1).product();
-            let scale = 2.0 * (3.0 / fan_in as f32).sqrt();
+            let first = ["conv1.weight", "layer1.0.conv1.weight"].contains(&name.as_str());
+            let factor = if first { factor } else { 1.0 };
+            let scale = factor * 2.0 * (3.0 / fan_in as f32).sqrt();
             let count: usize = shape.iter().product();
             let value = |u: f32| {
                 if shape.len() == 1 && !name.ends_with("bias") {

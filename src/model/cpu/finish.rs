@@ -16,13 +16,20 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Applies it to one value.
+    /// Applies it to one value. What is no number stays so, as in PyTorch: `max` would
+    /// make 0 of it, and an overflow would look like an answer.
     #[inline(always)]
     #[must_use]
     pub fn apply(self, value: f32) -> f32 {
         match self {
             Self::Linear => value,
-            Self::Relu => value.max(0.0),
+            Self::Relu => {
+                if value < 0.0 {
+                    0.0
+                } else {
+                    value
+                }
+            }
             Self::Relu6 => value.clamp(0.0, 6.0),
         }
     }
@@ -30,11 +37,12 @@ impl Activation {
     /// Applies it to a vector.
     #[inline(always)]
     pub fn vector<S: Simd>(self, simd: S, value: S::f32s) -> S::f32s {
-        let zero = simd.splat_f32s(0.0);
+        // Of two numbers one of which is none, these give the second.
+        let above_zero = |value| simd.max_f32s(simd.splat_f32s(0.0), value);
         match self {
             Self::Linear => value,
-            Self::Relu => simd.max_f32s(value, zero),
-            Self::Relu6 => simd.min_f32s(simd.max_f32s(value, zero), simd.splat_f32s(6.0)),
+            Self::Relu => above_zero(value),
+            Self::Relu6 => simd.min_f32s(simd.splat_f32s(6.0), above_zero(value)),
         }
     }
 }
@@ -100,6 +108,57 @@ impl Finish<'_> {
             let rest = self.residual.map_or(0.0, |rest| rest[at + index]);
             let sum = sums[index] + self.bias[channel + index] + rest;
             out[index] = self.activation.apply(sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use pulp::WithSimd;
+
+    use super::*;
+    use crate::model::cpu::simd::Level;
+
+    struct Apply<'a>(Activation, &'a mut [f32]);
+
+    impl WithSimd for Apply<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            for at in (0..self.1.len()).step_by(S::F32_LANES) {
+                let value = self.0.vector(simd, load::<S>(self.1, at));
+                store::<S>(self.1, at, value);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_so_with_all_instructions() {
+        let values = [
+            -1.0,
+            0.0,
+            3.0,
+            9.0,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            -0.0,
+        ];
+        let all: Vec<f32> = values.iter().cycle().take(64).copied().collect();
+        for activation in [Activation::Linear, Activation::Relu, Activation::Relu6] {
+            let expected: Vec<f32> = all.iter().map(|&value| activation.apply(value)).collect();
+            for level in Level::available() {
+                let mut found = all.clone();
+                level.run(Apply(activation, &mut found));
+                for (a, b) in found.iter().zip(&expected) {
+                    let same =
+                        a.partial_cmp(b) == Some(Ordering::Equal) || (a.is_nan() && b.is_nan());
+                    assert!(same, "{activation:?}, {}: {a} for {b}", level.name());
+                }
+            }
         }
     }
 }

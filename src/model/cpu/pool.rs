@@ -115,7 +115,10 @@ impl WithSimd for PoolLine<'_> {
                     let at = line % self.ring * self.window.input.1 + column;
                     let values = &self.x[at * channels..][..channels];
                     for (best, value) in pixel.iter_mut().zip(values) {
-                        *best = best.max(*value);
+                        // Also of what is no number, which `max` would skip.
+                        if *value > *best || value.is_nan() {
+                            *best = *value;
+                        }
                     }
                 }
             }

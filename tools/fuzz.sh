@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Fuzzes one target for some seconds, from what is in tests/corpus on.
+#
+#   tools/fuzz.sh photo|checkpoint|labels|manifest SECONDS
+#
+# Needs a nightly toolchain and cargo-fuzz. What it finds lies in fuzz/artifacts; once
+# mended, the input goes to tests/corpus/fuzz/TARGET, where the tests replay it.
+# `tools/fuzz.sh TARGET keep` puts a small set of all that was reached there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=$1
+what=$2
+corpus=fuzz/corpus/$target
+mkdir -p "$corpus"
+
+cp -n tests/corpus/fuzz/"$target"/* "$corpus" 2>/dev/null || true
+case $target in
+photo)
+    # A byte says how the file is called: tests/hostile/inputs.rs.
+    for file in tests/corpus/*; do
+        [ -f "$file" ] || continue
+        how='\000'
+        [[ $file == *.tga ]] && how='\001'
+        { printf "$how"; cat "$file"; } >"$corpus/$(basename "$file")"
+    done
+    ;;
+checkpoint) cp -n tests/golden/pth/*.pth "$corpus" ;;
+labels)
+    printf '\002["cat", "dog"]' >"$corpus/list"
+    printf '\002{"0": ["n01", "cat"], "1": ["n02", "dog"]}' >"$corpus/index"
+    printf '\002{"cat": 0, "dog": 1}' >"$corpus/names"
+    printf '\002cat\ndog\n' >"$corpus/lines"
+    ;;
+esac
+
+fuzz() { cargo +nightly fuzz "$1" --fuzz-dir fuzz -O "$target" "${@:2}"; }
+if [ "$what" = keep ]; then
+    fuzz cmin
+    # Small files that together reach everything.
+    find "$corpus" -size -3k -exec cp -n {} "tests/corpus/fuzz/$target/" \;
+else
+    # 5 s for one input is a hang, 2 GB a bomb.
+    fuzz run -- -max_total_time="$what" -timeout=5 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1
+fi
