@@ -14,7 +14,7 @@ use crate::model::cpu::Precision;
 use crate::model::device::{self, DeviceChoice};
 use crate::model::layers::Backend;
 use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
-use crate::model::weights::{Progress, WeightsError};
+use crate::model::weights::{Progress, WeightsError, all_finite};
 use crate::model::{Architecture, Model, ModelChoice, ModelError, ModelInfo, Trace, catalog, hub};
 use crate::photo::Photo;
 
@@ -333,11 +333,6 @@ impl Engine {
         self.fallbacks = fallbacks;
         Ok(())
     }
-}
-
-/// Whether no value is infinite or no number.
-fn all_finite(values: &[f32]) -> bool {
-    values.iter().all(|value| value.is_finite())
 }
 
 fn device_failed(device: DeviceChoice, error: &candle_core::Error) -> String {

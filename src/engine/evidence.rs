@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Engine, EngineError, Run, all_finite};
+use super::{Engine, EngineError, Run};
 use crate::analysis::{Evidence, FeatureMaps, Gradients, Layer};
 use crate::labels::ClassId;
 use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
+use crate::model::weights::all_finite;
 
 impl Engine {
     /// The evidence for a class at some layers of the last run, in their order. Earlier

@@ -11,7 +11,6 @@ fn pretending() -> Engine {
 
 #[test]
 fn a_device_that_dies_is_replaced_by_the_cpu_and_it_is_said() {
-    let mistake = || candle_core::Error::msg("CUDA_ERROR_ILLEGAL_ADDRESS");
     for panics in [false, true] {
         let mut engine = pretending();
         let tries = Cell::new(0);
@@ -19,7 +18,7 @@ fn a_device_that_dies_is_replaced_by_the_cpu_and_it_is_said() {
             tries.set(tries.get() + 1);
             match tries.get() {
                 1 if panics => panic!("libcuda.so is gone"),
-                1 => Err(mistake()),
+                1 => device::caught(|| panic!("CUDA_ERROR_ILLEGAL_ADDRESS")),
                 _ => Ok(42),
             }
         });

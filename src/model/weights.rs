@@ -135,7 +135,7 @@ fn read_at(mut file: &File, start: u64, bytes: &mut [u8]) -> io::Result<()> {
 
 /// Whether no value is infinite or no number. Without an early end in each chunk, so that
 /// it is done by vectors.
-fn all_finite(values: &[f32]) -> bool {
+pub(crate) fn all_finite(values: &[f32]) -> bool {
     values
         .chunks(4096)
         .all(|chunk| chunk.iter().fold(true, |fine, v| fine & v.is_finite()))

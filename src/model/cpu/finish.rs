@@ -37,12 +37,22 @@ impl Activation {
     /// Applies it to a vector.
     #[inline(always)]
     pub fn vector<S: Simd>(self, simd: S, value: S::f32s) -> S::f32s {
-        // Of two numbers one of which is none, these give the second.
-        let above_zero = |value| simd.max_f32s(simd.splat_f32s(0.0), value);
+        let (zero, six) = (simd.splat_f32s(0.0), simd.splat_f32s(6.0));
+        if S::F32_LANES == 1 {
+            // Comparisons, which are false for what is no number.
+            let above = simd.select_f32s(simd.less_than_f32s(value, zero), zero, value);
+            return match self {
+                Self::Linear => value,
+                Self::Relu => above,
+                Self::Relu6 => simd.select_f32s(simd.less_than_f32s(six, above), six, above),
+            };
+        }
+        // Vectors' instructions give what is no number if it is the second (x86) or either
+        // of the two (ARM).
         match self {
             Self::Linear => value,
-            Self::Relu => above_zero(value),
-            Self::Relu6 => simd.min_f32s(simd.splat_f32s(6.0), above_zero(value)),
+            Self::Relu => simd.max_f32s(zero, value),
+            Self::Relu6 => simd.min_f32s(six, simd.max_f32s(zero, value)),
         }
     }
 }
