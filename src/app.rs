@@ -45,6 +45,7 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
+use crate::analysis::Analysis;
 use crate::cli::WindowArgs;
 use crate::export::Manifest;
 use crate::labels::ClassId;
@@ -226,6 +227,13 @@ impl App {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// What was drawn last in a map pane, and of which answer.
+    #[must_use]
+    pub fn drawn(&self, side: Side) -> Option<(Arc<Analysis>, Subject)> {
+        let heat = self.textures.kept(side)?;
+        Some((heat.analysis().clone(), heat.subject()))
     }
 
     fn run(&mut self, ctx: &Context, command: Command) {

@@ -64,4 +64,4 @@ pub mod app;
 
 pub mod allocator;
 
-mod panics;
+pub mod panics;

@@ -6,6 +6,7 @@ use camlens::cli;
 
 fn main() -> ExitCode {
     env_logger::init();
+    camlens::panics::log_expected_ones();
     camlens::allocator::return_large_blocks();
     camlens::model::cpu::use_physical_cores();
     let cli = match cli::parse(std::env::args_os()) {

@@ -1,5 +1,7 @@
 //! The panes: the photo and both overlays, under one camera.
 
+use std::sync::Arc;
+
 use eframe::egui::{
     self, Color32, EventFilter, Key, Painter, Pos2, Rect, Response, RichText, Sense, Stroke,
     StrokeKind, TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
@@ -10,7 +12,6 @@ use super::exporting::Copied;
 use super::pane_overlay::{PanePlace, overlay_ui};
 use super::regions::{self, Tool};
 use super::settings::{Side, View};
-use super::state::State;
 use super::{App, probe};
 use crate::analysis::Layer;
 use crate::framing::Placement;
@@ -137,7 +138,7 @@ fn display(app: &App, ui: &Ui) -> Display {
 /// Camera, tools and probe of a pane.
 fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Shown, pane: Pane, picture: Rect) {
     let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
-    let name = describe(&app.state, shown, pane);
+    let name = describe(app, shown, pane);
     let id = ui.scope_id().with(("pane", pane.index()));
     let response = ui.interact(picture, id, Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, &name));
@@ -223,12 +224,16 @@ fn camera_ui(
     }
 }
 
-fn describe(state: &State, shown: &Shown, pane: Pane) -> String {
+fn describe(app: &App, shown: &Shown, pane: Pane) -> String {
     match pane {
         Pane::Photo => format!("Photo {}", shown.photo.name),
         Pane::Overlay(side) => {
             let analysis = &shown.analysis;
-            let subject = state.subject(side, analysis);
+            // What is drawn, while the map that is wanted is being made.
+            let subject = match app.drawn(side) {
+                Some((of, subject)) if Arc::ptr_eq(&of, analysis) => subject,
+                _ => app.state.subject(side, analysis),
+            };
             let name = |class| analysis.model.labels.name(class);
             let layer = match subject.layer {
                 Layer::Last => String::new(),

@@ -49,6 +49,11 @@ impl Heat {
         (look.colormap_for(*scaling), *scaling)
     }
 
+    /// The answer that it is of.
+    pub fn analysis(&self) -> &Arc<Analysis> {
+        &self.made_of.analysis
+    }
+
     /// What it shows.
     pub fn subject(&self) -> Subject {
         self.made_of.subject

@@ -1,7 +1,6 @@
 //! Devices: what can be asked for, what is there, and why not.
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::str::FromStr;
 
 use candle_core::Device;
@@ -136,8 +135,7 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceChoice), DeviceError>
 /// # Errors
 /// candle's, or what the panic said.
 pub fn caught<T>(work: impl FnOnce() -> candle_core::Result<T>) -> candle_core::Result<T> {
-    let result = panic::catch_unwind(AssertUnwindSafe(work));
-    result.unwrap_or_else(|panic| Err(candle_core::Error::msg(panics::message(panic.as_ref()))))
+    panics::caught(work).unwrap_or_else(|said| Err(candle_core::Error::msg(said)))
 }
 
 /// The first line of an error: candle appends a backtrace.

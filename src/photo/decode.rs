@@ -10,6 +10,7 @@ use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat, ScalingFactor};
 use super::error::unreadable;
 use super::limits::{self, Limits, MAX_METADATA};
 use super::{Photo, PhotoError};
+use crate::panics;
 
 /// Most passes of a progressive JPEG, as libjpeg-turbo's own fuzzers have it: each goes over
 /// the whole picture, and a file of some KB can have thousands. Encoders write about 10.
@@ -17,6 +18,21 @@ const MAX_SCANS: usize = 500;
 
 /// Decodes a photo at least `side` pixels long, or whole if it has fewer.
 pub fn decode(name: &str, bytes: &[u8], side: usize, limits: Limits) -> Result<Photo, PhotoError> {
+    // Fuzzing finds panics in decoders, always on damaged files (tests/corpus/fuzz).
+    panics::caught(|| decode_trustingly(name, bytes, side, limits)).unwrap_or_else(|said| {
+        Err(PhotoError::Damaged {
+            name: name.to_owned(),
+            cause: format!("the decoder gave up: {said}"),
+        })
+    })
+}
+
+fn decode_trustingly(
+    name: &str,
+    bytes: &[u8],
+    side: usize,
+    limits: Limits,
+) -> Result<Photo, PhotoError> {
     let name = name.to_owned();
     if bytes.is_empty() {
         return Err(PhotoError::Empty { name });

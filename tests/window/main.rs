@@ -8,6 +8,7 @@ mod evidence;
 mod faults;
 mod layers;
 mod models;
+mod stress;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
