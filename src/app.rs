@@ -72,7 +72,7 @@ pub use state::{
     Arrangement, ClassChoice, Latest, PhotoItem, PhotoOrder, State, Subject, Thumbnail,
 };
 pub use survey::Survey;
-pub use window::open_window;
+pub use window::{Server, open_window};
 
 /// What the system knows the program as: its window, its settings' folder.
 const NAME: &str = "camlens";
@@ -93,6 +93,8 @@ pub struct Launch {
     pub remember: bool,
     /// Where weights are fetched from.
     pub hub: Hub,
+    /// What shows the window.
+    pub server: Server,
     /// When the program began.
     pub started: Instant,
 }
@@ -117,6 +119,7 @@ pub struct App {
     show_input: bool,
     input_texture: Option<InputTexture>,
     hub: Hub,
+    server: Server,
     /// When the program began, until the first frame is drawn.
     started: Option<Instant>,
     frame_began: Instant,
@@ -199,6 +202,7 @@ impl App {
             input_texture: None,
             cached: Vec::new(),
             hub: launch.hub,
+            server: launch.server,
             started: Some(launch.started),
             frame_began: launch.started,
             fetch: None,

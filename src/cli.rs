@@ -7,6 +7,7 @@ mod reproduce;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -26,7 +27,7 @@ use crate::region::Region;
 
 /// Shows why an image classifier answered as it did: Grad-CAM and Grad-CAM++.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version = version(), args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// What to do without a window.
     #[command(subcommand)]
@@ -34,6 +35,22 @@ pub struct Cli {
     /// What the window opens with.
     #[command(flatten)]
     pub window: WindowArgs,
+}
+
+/// The version, the commit and the features of this build.
+#[must_use]
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let features = match (cfg!(feature = "cuda"), cfg!(feature = "metal")) {
+            (false, false) => "none",
+            (true, false) => "cuda",
+            (false, true) => "metal",
+            (true, true) => "cuda, metal",
+        };
+        let (version, build) = (env!("CARGO_PKG_VERSION"), env!("CAMLENS_BUILD"));
+        format!("{version} ({build}; features: {features})")
+    });
+    &VERSION
 }
 
 /// What the window opens with. What is not given is as it was last time.

@@ -419,6 +419,7 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
         picker: Arc::new(|_| Box::pin(async { None })),
         remember: false,
         hub: server.hub(cache.path()),
+        server: camlens::app::Server::Other,
         started: std::time::Instant::now(),
     };
     let mut harness = egui_kittest::Harness::builder()

@@ -21,9 +21,9 @@ const GAP: f32 = 4.0;
 const LOWEST: f32 = CELL.y + 36.0;
 /// Points that the row above the photos needs without wrapping.
 const ONE_ROW: f32 = 420.0;
-/// Thumbnails that are kept although they are out of view: about 80 kB each, and as much on
-/// the graphics card.
-const KEPT: usize = 128;
+/// Thumbnails that are kept although they are out of view: about 100 kB each, on the
+/// graphics card.
+const KEPT: usize = 64;
 
 pub fn show(app: &mut App, ui: &mut Ui) {
     if app.state.photos.len() < 2 {
@@ -251,6 +251,9 @@ fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
             _ => {}
         }
     });
+    if let Thumbnail::Made(Ok(made)) = &mut app.state.photos[index].thumbnail {
+        made.rgb = Vec::new(); // the texture has it
+    }
     if clicked {
         app.browsed = Some(number); // it is in view
         app.commands.push(Command::Show(number));

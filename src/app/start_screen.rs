@@ -5,8 +5,8 @@ use eframe::egui::{
     Ui, vec2,
 };
 
-use super::App;
 use super::command::Command;
+use super::{App, Server};
 use crate::worker::PhotoSource;
 
 /// Photographs that come with the program (assets/samples/README.md: CC0 and
@@ -58,7 +58,12 @@ pub fn start_screen_ui(app: &mut App, ui: &mut Ui) {
         .show(ui, |ui| {
             ui.vertical_centered(|ui| {
                 ui.add_space((area.height() * 0.22 - 40.0).max(16.0));
-                ui.label(RichText::new("Drop a photo here").size(30.0).strong());
+                let title = if app.server == Server::Other {
+                    "Drop a photo here"
+                } else {
+                    "Open a photo"
+                };
+                ui.label(RichText::new(title).size(30.0).strong());
                 ui.add_space(4.0);
                 ui.label("to see why the classifier answers as it does");
                 ui.add_space(14.0);
@@ -70,6 +75,9 @@ pub fn start_screen_ui(app: &mut App, ui: &mut Ui) {
                 }
                 ui.add_space(6.0);
                 ui.weak("or paste an image or a path with Ctrl+V");
+                if app.server == Server::Wayland {
+                    ui.weak(NO_DROPS);
+                }
                 ui.add_space(24.0);
                 ui.label("or take one of these:");
                 ui.add_space(6.0);
@@ -77,6 +85,10 @@ pub fn start_screen_ui(app: &mut App, ui: &mut Ui) {
             });
         });
 }
+
+/// Why nothing happens when a file is dropped.
+const NO_DROPS: &str = "Files can't be dropped on this window: Wayland shows it, and its drops do not arrive here. \
+    With XWayland they do.";
 
 fn samples_ui(app: &mut App, ui: &mut Ui) {
     // Not while the first photo is on its way: the samples would hold it up.

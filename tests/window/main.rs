@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use camlens::analysis::{Analysis, Layer};
-use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Side, Thumbnail, View};
+use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Server, Side, Thumbnail, View};
 use camlens::cam::Method;
 use camlens::cli::WindowArgs;
 use camlens::colormap::Colormap;
@@ -57,6 +57,7 @@ fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<
         picker,
         remember: false,
         hub: Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
+        server: Server::Other,
         started: std::time::Instant::now(),
     };
     let mut harness = Harness::builder()

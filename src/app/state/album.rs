@@ -10,7 +10,7 @@ use crate::worker::PhotoSource;
 pub enum Thumbnail {
     /// Nobody sees it.
     NotWanted,
-    /// It is there, or the reason why it can't be.
+    /// It is there, or the reason why it can't be. Once it was drawn, without its pixels.
     Made(Result<Picture, String>),
 }
 
