@@ -39,7 +39,7 @@ mod toolbar;
 mod weights_window;
 mod window;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,6 @@ use eframe::egui::{self, Context, FontId, TextStyle, Ui};
 
 use crate::analysis::Analysis;
 use crate::cli::WindowArgs;
-use crate::export::Manifest;
 use crate::labels::ClassId;
 use crate::model::catalog;
 use crate::model::device::DeviceStatus;
@@ -265,13 +264,6 @@ impl App {
                 self.state.error = None;
                 self.state.settings.labels = path;
             }
-            Command::OpenManifest(path) => match Manifest::read(&path) {
-                Ok(manifest) => {
-                    let folder = path.parent().unwrap_or(Path::new(""));
-                    self.state.restore(manifest, folder);
-                }
-                Err(error) => self.state.error = Some(error.to_string()),
-            },
             Command::ShowWeights => {
                 self.show_weights = true;
                 self.look_into_cache();

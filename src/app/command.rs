@@ -35,8 +35,6 @@ pub enum Command {
     AskForLabels,
     /// Name the classes by a file, or as they were without one.
     UseLabels(Option<PathBuf>),
-    /// Open an export again, by its manifest.
-    OpenManifest(PathBuf),
     /// Show the catalogue of weights.
     ShowWeights,
     /// Fetch weights of the catalogue.

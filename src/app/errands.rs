@@ -3,17 +3,17 @@
 
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SendError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::analysis::Analysis;
 use crate::cam::Recipe;
-use crate::export::{self, Exhibit, Existing};
+use crate::export::{self, Exhibit, Existing, MANIFEST, Manifest};
 use crate::model::device::{self, DeviceStatus};
 use crate::panics::mistake;
 use crate::photo::{self, Photo, Picture};
@@ -64,12 +64,61 @@ pub enum Outcome {
     Copied(Picture),
     /// The maps of other classes, to compare with.
     References(Arc<Analysis>, Recipe, References),
-    /// The photos of some folders, and which of these can't be read.
-    Found(Vec<PathBuf>, Vec<String>),
+    /// What is behind some paths.
+    Found(Box<Found>),
+    /// Nothing to tell.
+    Nothing,
     /// A mistake of camlens', in words for the user; and whether it was in a dialog.
     Broken(String, bool),
 }
 
+/// What is behind paths that were opened.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Photos, those of folders among them.
+    pub photos: Vec<PathBuf>,
+    /// The last manifest of an export, with its folder.
+    pub manifest: Option<(Manifest, PathBuf)>,
+    /// What can't be read, in words for the user.
+    pub faults: Vec<String>,
+}
+
+impl Found {
+    /// Reads folders and manifests; what is neither is taken for a photo.
+    fn behind(paths: Vec<PathBuf>) -> Self {
+        let mut found = Self::default();
+        for path in paths {
+            if path.ends_with(MANIFEST) {
+                match Manifest::read(&path) {
+                    Ok(manifest) => {
+                        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+                        found.manifest = Some((manifest, folder));
+                    }
+                    Err(error) => found.faults.push(error.to_string()),
+                }
+                continue;
+            }
+            if !path.is_dir() {
+                found.photos.push(path);
+                continue;
+            }
+            match photo::in_folder(&path) {
+                Ok(photos) if photos.is_empty() => {
+                    let path = path.display();
+                    let fault = format!("There is no photo in {path}. Give another folder.");
+                    found.faults.push(fault);
+                }
+                Ok(photos) => found.photos.extend(photos),
+                Err(error) => found.faults.push(error.to_string()),
+            }
+        }
+        found
+    }
+}
+
+/// How long a frame waits for the disk: less than anybody notices, longer than any disk of
+/// this computer takes.
+const DISK: Duration = Duration::from_millis(30);
 /// How long a closing window waits for what it is writing to be cleared away.
 const FAREWELL: Duration = Duration::from_millis(800);
 const DIALOG: &str = "camlens-dialog";
@@ -170,26 +219,21 @@ impl Errands {
         });
     }
 
-    /// Looks for the photos in folders; what is no folder stays as it is.
-    pub fn look_into(&mut self, paths: Vec<PathBuf>) {
+    /// Finds out what is behind paths. A disk that does not answer at once (a network drive
+    /// that is gone) does not hold up the window: then it comes as an [`Outcome`].
+    pub fn look_into(&mut self, paths: Vec<PathBuf>) -> Option<Found> {
+        // Handed over only if somebody still waits.
+        let (at_once, waiting) = mpsc::sync_channel(0);
+        let (sender, wake) = (self.sender.clone(), self.wake.clone());
         self.spawn("camlens-folders", move || {
-            let (mut photos, mut faults) = (Vec::new(), Vec::new());
-            for path in paths {
-                if !path.is_dir() {
-                    photos.push(path);
-                    continue;
-                }
-                match photo::in_folder(&path) {
-                    Ok(found) if found.is_empty() => {
-                        let path = path.display();
-                        faults.push(format!("There is no photo in {path}. Give another folder."));
-                    }
-                    Ok(found) => photos.extend(found),
-                    Err(error) => faults.push(error.to_string()),
-                }
+            let found = Found::behind(paths);
+            if let Err(SendError(found)) = at_once.send(found) {
+                let _ = sender.send(Outcome::Found(Box::new(found)));
+                wake();
             }
-            Outcome::Found(photos, faults)
+            Outcome::Nothing
         });
+        waiting.recv_timeout(DISK).ok()
     }
 
     /// Makes the maps of other classes at the last layer.

@@ -1,9 +1,11 @@
 //! What comes in from outside the panels: photos and other files, and the news of the threads.
 
+use std::path::Path;
+
 use eframe::egui::Context;
 
 use super::command::Command;
-use super::errands::{Ask, Outcome};
+use super::errands::{Ask, Found, Outcome};
 use super::state::Thumbnail;
 use super::{App, start_screen, textures};
 use crate::export::MANIFEST;
@@ -13,40 +15,46 @@ use crate::worker::PhotoSource;
 
 impl App {
     pub(super) fn open(&mut self, sources: Vec<PhotoSource>) {
-        let sources: Vec<PhotoSource> = sources
-            .into_iter()
-            .filter(|source| !self.is_no_photo(source))
-            .collect();
-        let folders = |source: &PhotoSource| match source {
-            PhotoSource::File(path) => path.is_dir(),
-            _ => false,
-        };
-        if sources.iter().any(folders) {
-            let paths = sources.into_iter().filter_map(|source| match source {
-                PhotoSource::File(path) => Some(path),
-                _ => None,
-            });
-            self.errands.look_into(paths.collect());
-            return;
+        let (mut paths, mut others) = (Vec::new(), Vec::new());
+        for source in sources {
+            match source {
+                PhotoSource::File(path) if self.is_no_photo(&path) => {}
+                PhotoSource::File(path) => paths.push(path),
+                other => others.push(other),
+            }
         }
-        self.state.open(sources);
+        self.state.open(others);
+        if !paths.is_empty()
+            && let Some(found) = self.errands.look_into(paths)
+        {
+            self.take(found);
+        }
+    }
+
+    /// Opens what was found behind paths.
+    fn take(&mut self, found: Found) {
+        let photos = found.photos.into_iter().map(PhotoSource::File);
+        self.state.open(photos.collect());
+        if let Some((manifest, folder)) = found.manifest {
+            self.state.restore(manifest, &folder);
+        }
+        if !found.faults.is_empty() {
+            self.state.error = Some(found.faults.join(" "));
+        }
     }
 
     /// Weights that are opened or dropped like a photo become the model, files of class
     /// names its names.
-    fn is_no_photo(&mut self, source: &PhotoSource) -> bool {
-        let PhotoSource::File(path) = source else {
-            return false;
-        };
+    fn is_no_photo(&mut self, path: &Path) -> bool {
         let ending = path
             .extension()
             .map(|ending| ending.to_string_lossy().to_lowercase());
         let command = match ending.as_deref() {
-            Some("json") if path.ends_with(MANIFEST) => Command::OpenManifest(path.clone()),
+            Some("json") if path.ends_with(MANIFEST) => return false, // it is read first
             Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") => {
-                Command::UseModel(ModelChoice::File(path.clone()))
+                Command::UseModel(ModelChoice::File(path.to_owned()))
             }
-            Some("txt" | "json") => Command::UseLabels(Some(path.clone())),
+            Some("txt" | "json") => Command::UseLabels(Some(path.to_owned())),
             _ => return false,
         };
         self.commands.push(command);
@@ -121,7 +129,7 @@ impl App {
 
     fn finish_errand(&mut self, ctx: &Context, outcome: Outcome) {
         match outcome {
-            Outcome::Picked(Ask::Photos, paths) => {
+            Outcome::Picked(Ask::Photos | Ask::Folder, paths) => {
                 self.open(paths.into_iter().map(PhotoSource::File).collect());
             }
             Outcome::Picked(Ask::Model, paths) => {
@@ -132,7 +140,6 @@ impl App {
                 self.commands.push(Command::UseLabels(paths.pop()));
             }
             Outcome::Devices(devices) => self.devices = devices,
-            Outcome::Picked(Ask::Folder, paths) => self.errands.look_into(paths),
             Outcome::Picked(Ask::Export, paths) => {
                 if let Some(path) = paths.into_iter().next() {
                     self.export(path);
@@ -152,13 +159,8 @@ impl App {
             Outcome::References(of, recipe, references) => {
                 self.meters.hear(&of, recipe, references);
             }
-            Outcome::Found(photos, faults) => {
-                self.open(photos.into_iter().map(PhotoSource::File).collect());
-                if !faults.is_empty() {
-                    self.state.error = Some(faults.join(" "));
-                }
-            }
-            Outcome::Cancelled => {}
+            Outcome::Found(found) => self.take(*found),
+            Outcome::Cancelled | Outcome::Nothing => {}
             Outcome::NoDialog => {
                 self.state.error = Some(
                     "There is no file dialog on this system (install zenity or an xdg-desktop-portal). \

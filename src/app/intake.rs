@@ -47,7 +47,7 @@ impl App {
     /// A path or a file URI on each line, as file managers copy them.
     fn paste_text(&mut self, text: &str) {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let paths: Vec<PathBuf> = lines.map(path_from_text).collect();
+        let paths: Vec<PathBuf> = lines.take(MOST_LINES).map(path_from_text).collect();
         if paths.iter().any(|path| path.exists()) {
             let files = paths.into_iter().map(PhotoSource::File);
             self.commands.push(Command::Open(files.collect()));
@@ -60,13 +60,23 @@ impl App {
     }
 }
 
+/// A clipboard with more lines than that was not filled by a file manager.
+const MOST_LINES: usize = 10_000;
+
 /// A path as it is typed or copied: plain, quoted, or a `file://` URI.
 fn path_from_text(text: &str) -> PathBuf {
     let text = text.trim_matches(['"', '\'']);
     match text.strip_prefix("file://") {
         Some(encoded) => {
-            let path = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
-            PathBuf::from(path.as_ref())
+            let decoded = percent_encoding::percent_decode_str(encoded);
+            #[cfg(unix)]
+            {
+                use std::os::unix::ffi::OsStringExt;
+                // A name need not be UTF-8.
+                std::ffi::OsString::from_vec(decoded.collect()).into()
+            }
+            #[cfg(not(unix))]
+            PathBuf::from(decoded.decode_utf8_lossy().as_ref())
         }
         None => PathBuf::from(text),
     }

@@ -185,3 +185,46 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
     assert!(before < 100, "{before} photos were classified first");
     worker.survey(None);
 }
+
+/// A photo that has none of the pixels that it says it has: everything that reads it panics.
+fn hollow() -> PhotoSource {
+    PhotoSource::Pixels(Arc::new(crate::photo::Photo {
+        name: "hollow".into(),
+        path: None,
+        width: 100,
+        height: 100,
+        rgb: Vec::new(),
+        had_alpha: false,
+    }))
+}
+
+#[test]
+fn a_panic_is_told_and_the_worker_goes_on() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    let bad = Job {
+        source: Some(hollow()),
+        ..job(1, Some(1), "")
+    };
+    worker.submit(bad).unwrap();
+    let message = loop {
+        if let News::Failed(1, Fault::Run, message) = wait(&worker) {
+            break message;
+        }
+    };
+    assert!(message.contains("camlens made a mistake"), "{message}");
+    let cat = "assets/samples/cat.png";
+    assert!(!worker.submit(job(2, Some(2), cat)).unwrap(), "still alive");
+    while !matches!(wait(&worker), News::Done(2, Some(_))) {}
+    // In a survey, too, and the next photo comes all the same.
+    worker.survey(Some(SurveyJob {
+        id: 5,
+        plan: job(0, None, "").plan,
+        photos: vec![(1, hollow()), (2, PhotoSource::File(cat.into()))],
+        limits: Limits::default(),
+    }));
+    let News::Predicted(5, 1, Err(message)) = wait(&worker) else {
+        panic!("an answer to the first");
+    };
+    assert!(message.contains("camlens made a mistake"), "{message}");
+    assert!(matches!(wait(&worker), News::Predicted(5, 2, Ok(_))));
+}

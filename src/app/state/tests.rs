@@ -339,3 +339,22 @@ fn the_table_has_a_row_for_each_photo_in_view() {
     assert_eq!(&rows[1][19], fault);
     assert!(rows[2].iter().skip(1).all(str::is_empty));
 }
+
+/// The worker has lost the run on screen: the controls go back to it, and it is run anew.
+#[test]
+fn a_run_that_fails_brings_the_last_one_back() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let good = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &good));
+    state.settings.model = ModelChoice::File("overflows.safetensors".into());
+    let bad = state.next_job().unwrap();
+    state.hear(News::Failed(bad.id, Fault::Run, "no".into()));
+    assert_eq!(state.settings.model, ModelChoice::BuiltIn);
+    let again = state.next_job().unwrap();
+    assert_eq!(again.plan, good.plan);
+    // Should that fail as well, it is not asked for without end.
+    state.hear(News::Failed(again.id, Fault::Run, "no".into()));
+    assert!(state.next_job().is_none());
+    assert_eq!(state.latest.shown().unwrap().plan, good.plan);
+}
