@@ -29,6 +29,12 @@ impl LayerBook {
         };
     }
 
+    /// Asks once more for what is not there: the worker gives up maps that it is making
+    /// when a job comes, also when that job fails and changes nothing.
+    pub fn ask_again(&mut self) {
+        self.asked.clear();
+    }
+
     /// The maps of a class, once they are there.
     #[must_use]
     pub fn get(&self, class: ClassId) -> Option<&Arc<LayerMaps>> {
@@ -125,5 +131,16 @@ mod tests {
         book.begin(8);
         assert!(book.get(classes[0]).is_none());
         assert!(book.next_job(&classes).is_some());
+    }
+
+    #[test]
+    fn what_was_given_up_is_asked_for_again() {
+        let mut book = LayerBook::default();
+        book.begin(1);
+        let classes: Vec<ClassId> = ClassId::all(2).collect();
+        assert!(book.next_job(&classes).is_some());
+        assert!(book.next_job(&classes).is_none());
+        book.ask_again();
+        assert_eq!(book.next_job(&classes).unwrap().classes, classes);
     }
 }

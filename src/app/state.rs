@@ -192,9 +192,9 @@ impl State {
                 };
                 self.finish_restoring();
             }
-            News::Failed(id, fault, message) if Some(id) == current_job => {
+            News::Failed(id, fault, message, run) if Some(id) == current_job => {
                 self.restoring = None;
-                self.fail(fault, message);
+                self.fail(fault, message, run);
             }
             News::Step(..) | News::Loading(..) | News::Done(..) | News::Failed(..) => {}
         }
@@ -231,15 +231,22 @@ impl State {
         self.settings.model = choice;
     }
 
-    /// What was there stays: the model that runs, the photo on screen.
-    fn fail(&mut self, fault: Fault, message: String) {
+    /// What was there stays: the model that runs, the photo on screen. If the worker has no
+    /// longer the `run` of what is on screen, it is run anew.
+    fn fail(&mut self, fault: Fault, message: String, run: Option<u64>) {
         self.error = Some(message);
+        self.layers.ask_again();
+        self.survey.ask_again();
         let asked = self.requested.take();
         self.latest = match self.latest.take_shown() {
             Some(shown) => Latest::Ready(shown),
             None => Latest::Empty,
         };
+        let is_lost = |job: u64| run != Some(job);
+        let lost = self.latest.shown().is_some_and(|shown| is_lost(shown.job));
         let shown = self.latest.shown().map(|shown| shown.plan.clone());
+        // Not without end, should that fail as well.
+        let again = lost && asked != shown;
         match fault {
             Fault::Model => match &self.model {
                 Some(running) => {
@@ -255,27 +262,24 @@ impl State {
                 // Nothing else to try: do not ask for the same again.
                 None => self.requested = asked,
             },
-            Fault::Photo | Fault::Run => {
+            Fault::Photo => {
                 self.current = shown.as_ref().and_then(|plan| plan.photo);
-                let again = fault == Fault::Run && asked != shown;
                 self.requested = asked.map(|plan| Plan {
                     photo: None,
                     ..plan
                 });
                 if let Some(plan) = shown.as_ref().filter(|_| again) {
-                    // The controls name what is on screen, and the worker runs it anew.
+                    // The controls name what is on screen.
                     self.settings.model = plan.model.clone();
                     self.settings.labels.clone_from(&plan.labels);
                     self.settings.preprocess = plan.preprocess;
                     self.settings.device = plan.device;
                     self.settings.framing = plan.framing;
-                    return;
                 }
             }
         }
-        // What is on screen need not be asked for again.
         if shown.is_some() {
-            self.requested = shown;
+            self.requested = shown.filter(|_| !again);
         }
     }
 

@@ -84,6 +84,12 @@ impl Survey {
     /// Asks once more for the photos that could not be read.
     pub fn forget_failures(&mut self) {
         self.predictions.retain(|_, answer| answer.is_ok());
+        self.ask_again();
+    }
+
+    /// Asks once more for what has no answer: the worker gives a survey up when it runs
+    /// another model, also when that fails and changes nothing.
+    pub fn ask_again(&mut self) {
         self.asked = 0;
     }
 

@@ -237,11 +237,7 @@ impl Desk {
             Ok(Ok(shown)) => self.tell(News::Done(job.id, shown)),
             Ok(Err(Stop::Superseded)) => {}
             Ok(Err(Stop::Failed(fault, message))) => {
-                let fault = match fault {
-                    Fault::Photo if self.analysed.is_none() => Fault::Run,
-                    fault => fault,
-                };
-                self.tell(News::Failed(job.id, fault, message));
+                self.tell(News::Failed(job.id, fault, message, self.analysed));
             }
             Err(panic) => {
                 // Whatever was half done is not used again.
@@ -249,7 +245,7 @@ impl Desk {
                 self.analysed = None;
                 self.photo = None;
                 let message = mistake(panic.as_ref());
-                self.tell(News::Failed(job.id, Fault::Run, message));
+                self.tell(News::Failed(job.id, Fault::Photo, message, None));
             }
         }
     }

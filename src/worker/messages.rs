@@ -198,11 +198,8 @@ pub struct Shown {
 pub enum Fault {
     /// The model can't be used.
     Model,
-    /// The photo can't be read.
+    /// The photo can't be read, or the network can't run on it.
     Photo,
-    /// The network can't run on it, or the photo can't be read by the time that the run on
-    /// screen is gone from the worker: what needs that run has to wait for another.
-    Run,
 }
 
 /// Something the worker has to tell.
@@ -216,8 +213,9 @@ pub enum News {
     Model(RunningModel),
     /// A job is done; without a photo there is nothing to show.
     Done(u64, Option<Shown>),
-    /// A job has failed, with the message for the user.
-    Failed(u64, Fault, String),
+    /// A job has failed, with the message for the user. The last field is the job whose run
+    /// the worker still has: what needs another has to be run anew.
+    Failed(u64, Fault, String, Option<u64>),
     /// What the network says of a photo (by its number) in a survey, or why it says nothing.
     Predicted(u64, u64, Result<Prediction, String>),
     /// The maps of a class at all layers of a job's answer, or why there are none.

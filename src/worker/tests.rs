@@ -76,7 +76,7 @@ fn a_photo_that_fails_leaves_the_worker_well() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
     worker.submit(job(1, Some(1), "/nowhere/x.png")).unwrap();
     let message = loop {
-        if let News::Failed(1, Fault::Run, message) = wait(&worker) {
+        if let News::Failed(1, Fault::Photo, message, None) = wait(&worker) {
             break message;
         }
     };
@@ -207,7 +207,7 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     };
     worker.submit(bad).unwrap();
     let message = loop {
-        if let News::Failed(1, Fault::Run, message) = wait(&worker) {
+        if let News::Failed(1, Fault::Photo, message, None) = wait(&worker) {
             break message;
         }
     };

@@ -63,7 +63,12 @@ fn a_stale_answer_changes_nothing() {
     assert!(state.latest.shown().is_none());
     state.hear(answer(&mut engine, &second));
     assert_eq!(state.latest.shown().unwrap().plan, second.plan);
-    state.hear(News::Failed(first.id, Fault::Photo, "too late".into()));
+    state.hear(News::Failed(
+        first.id,
+        Fault::Photo,
+        "too late".into(),
+        None,
+    ));
     state.hear(answer(&mut engine, &first));
     assert_eq!(state.latest.shown().unwrap().plan, second.plan);
     assert!(state.error.is_none());
@@ -97,6 +102,7 @@ fn a_photo_that_fails_leaves_the_old_one_on_screen() {
         bad.id,
         Fault::Photo,
         "Can't read bad.png".into(),
+        Some(good.id),
     ));
     assert_eq!(state.latest.shown().unwrap().plan, good.plan);
     assert_eq!(state.current, good.plan.photo);
@@ -109,7 +115,7 @@ fn a_first_photo_that_fails_leaves_the_start_screen() {
     let (mut state, _) = start();
     state.open(vec![PhotoSource::File("bad.png".into())]);
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(bad.id, Fault::Photo, "no".into()));
+    state.hear(News::Failed(bad.id, Fault::Photo, "no".into(), None));
     assert!(state.current.is_none() && state.latest.shown().is_none());
     assert!(state.next_job().is_none());
 }
@@ -122,7 +128,12 @@ fn a_model_that_fails_leaves_the_running_one() {
     state.hear(answer(&mut engine, &good));
     state.settings.model = ModelChoice::File("broken.safetensors".into());
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(bad.id, Fault::Model, "no".into()));
+    state.hear(News::Failed(
+        bad.id,
+        Fault::Model,
+        "no".into(),
+        Some(good.id),
+    ));
     assert_eq!(state.settings.model, ModelChoice::BuiltIn);
     assert!(state.next_job().is_none());
     assert!(state.error.is_some() && state.latest.shown().is_some());
@@ -136,13 +147,13 @@ fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
         ..Settings::default()
     });
     let job = state.next_job().unwrap();
-    state.hear(News::Failed(job.id, Fault::Model, "no".into()));
+    state.hear(News::Failed(job.id, Fault::Model, "no".into(), None));
     let job = state.next_job().unwrap();
     assert_eq!(
         (&job.plan.model, &job.plan.labels),
         (&ModelChoice::File("gone.pth".into()), &None)
     );
-    state.hear(News::Failed(job.id, Fault::Model, "no".into()));
+    state.hear(News::Failed(job.id, Fault::Model, "no".into(), None));
     assert_eq!(state.next_job().unwrap().plan.model, ModelChoice::Auto);
     assert!(state.error.is_some());
 }
@@ -349,12 +360,36 @@ fn a_run_that_fails_brings_the_last_one_back() {
     state.hear(answer(&mut engine, &good));
     state.settings.model = ModelChoice::File("overflows.safetensors".into());
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(bad.id, Fault::Run, "no".into()));
+    state.hear(News::Failed(bad.id, Fault::Photo, "no".into(), None));
     assert_eq!(state.settings.model, ModelChoice::BuiltIn);
     let again = state.next_job().unwrap();
     assert_eq!(again.plan, good.plan);
     // Should that fail as well, it is not asked for without end.
-    state.hear(News::Failed(again.id, Fault::Run, "no".into()));
+    state.hear(News::Failed(again.id, Fault::Photo, "no".into(), None));
     assert!(state.next_job().is_none());
     assert_eq!(state.latest.shown().unwrap().plan, good.plan);
+}
+
+/// An answer that came too late for the window has taken the place of the run on screen.
+#[test]
+fn a_run_that_was_replaced_unseen_is_run_anew() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let good = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &good));
+    state.open(vec![file("coffee")]);
+    let late = state.next_job().unwrap();
+    for fault in [Fault::Photo, Fault::Model] {
+        match fault {
+            Fault::Photo => _ = state.open(vec![PhotoSource::File("bad.png".into())]),
+            Fault::Model => state.settings.model = ModelChoice::File("bad.pth".into()),
+        }
+        let bad = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &late));
+        state.hear(News::Failed(bad.id, fault, "no".into(), Some(late.id)));
+        let again = state.next_job().unwrap();
+        assert_eq!(again.plan, good.plan);
+        state.hear(answer(&mut engine, &again));
+        assert!(state.next_job().is_none());
+    }
 }
