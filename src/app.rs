@@ -388,29 +388,7 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        let mut settings = self.state.settings.clone();
-        if self.given.model.as_ref() == Some(&settings.model) {
-            settings.model = self.stored.model.clone();
-        }
-        if settings.model != self.state.settings.model {
-            // Names and preprocessing belong to the model.
-            settings.labels.clone_from(&self.stored.labels);
-            settings.preprocess = self.stored.preprocess;
-        } else if self.given.labels.is_some() && self.given.labels == settings.labels {
-            settings.labels.clone_from(&self.stored.labels);
-        }
-        if self.given.layer == Some(settings.layer) {
-            settings.layer = self.stored.layer;
-        }
-        if self.given.device == Some(settings.device) {
-            settings.device = self.stored.device;
-        }
-        if self.given.framing == Some(settings.framing) {
-            settings.framing = self.stored.framing;
-        }
-        if self.given.limits.over(self.stored.limits) == settings.limits {
-            settings.limits = self.stored.limits;
-        }
+        let settings = remembered::to_keep(&self.state.settings, &self.given, &self.stored);
         eframe::set_value(storage, remembered::SETTINGS_KEY, &settings);
     }
 }

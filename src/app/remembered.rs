@@ -6,6 +6,7 @@ use std::path::Path;
 use eframe::Storage;
 
 use super::settings::Settings;
+use crate::cli::WindowArgs;
 
 /// The key under which settings are stored.
 pub const SETTINGS_KEY: &str = "settings";
@@ -42,6 +43,34 @@ pub fn load(storage: Option<&dyn Storage>, folder: Option<&Path>) -> (Settings, 
         _ => unwritable(folder, &file),
     };
     (settings.unwrap_or_default(), message)
+}
+
+/// What is kept of the settings: what the command line gave for one start is not.
+pub fn to_keep(now: &Settings, given: &WindowArgs, stored: &Settings) -> Settings {
+    let mut settings = now.clone();
+    if given.model.as_ref() == Some(&settings.model) {
+        settings.model = stored.model.clone();
+    }
+    if settings.model != now.model {
+        // Names and preprocessing belong to the model.
+        settings.labels.clone_from(&stored.labels);
+        settings.preprocess = stored.preprocess;
+    } else if given.labels.is_some() && given.labels == settings.labels {
+        settings.labels.clone_from(&stored.labels);
+    }
+    if given.layer == Some(settings.layer) {
+        settings.layer = stored.layer;
+    }
+    if given.device == Some(settings.device) {
+        settings.device = stored.device;
+    }
+    if given.framing == Some(settings.framing) {
+        settings.framing = stored.framing;
+    }
+    if given.limits.over(stored.limits) == settings.limits {
+        settings.limits = stored.limits;
+    }
+    settings
 }
 
 /// What is to be said if the settings can't be written.
