@@ -149,6 +149,10 @@ def samples(rgb):
     data = saved(palette, "PNG", transparency=bytes(alphas))
     exact("palette-transparent.png", data, on_white(np.dstack([colours[indices], alphas[indices]])))
     cmyk = Image.fromarray(rgb).convert("CMYK")
+    # 32 bits a pixel, none of which is alpha.
+    tga = bytearray(saved(Image.fromarray(np.dstack([rgb, alpha])), "TGA"))
+    tga[17] &= 0xF0
+    exact("no-alpha.tga", bytes(tga), rgb)
     # Pillow writes Adobe's inverted CMYK.
     near("cmyk.jpg", saved(cmyk, "JPEG", quality=98, subsampling=0), "upright.png", cmyk.size)
     near("grey.jpg", saved(Image.fromarray(grey), "JPEG", quality=98), "grey.png", (width, height))
@@ -173,6 +177,9 @@ def orientations(rgb):
     exact("orientation-6.webp", saved(image.transpose(stored[6]), "WEBP", lossless=True,
                                       exif=exif_orientation(6)), rgb)
     exact("orientation-6.tiff", saved(image.transpose(stored[6]), "TIFF", tiffinfo={274: 6}), rgb)
+    # With the prefix that belongs into JPEG only, as some programs write it.
+    webp = saved(image.transpose(stored[6]), "WEBP", lossless=True, exif=b"Exif\0\0" + exif_orientation(6).removeprefix(b"Exif\0\0"))
+    exact("orientation-6-prefixed.webp", webp, rgb)
     exact("orientation-99.png", saved(image, "PNG", exif=exif_orientation(99)), rgb)
 
 
@@ -260,6 +267,9 @@ def broken(rgb):
     end = first + 2 + 12 * count
     loop[end:end + 4] = struct.pack("<I", first)
     refused("directory-loop.tiff", bytes(loop), "damaged")
+    bmp = bytearray(saved(Image.fromarray(rgb).quantize(200), "BMP"))
+    bmp[10:14] = struct.pack("<I", 54)
+    refused("pixels-in-palette.bmp", bytes(bmp), "within its palette")
     checksum = bytearray(saved(Image.fromarray(rgb), "PNG"))
     checksum[-20] ^= 0x55
     refused("wrong-checksum.png", bytes(checksum), "damaged")
@@ -269,14 +279,14 @@ def main():
     assert features.check("webp"), "Pillow without WebP"
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
-        if old.name != "README.md":
+        if old.is_file() and old.name != "README.md":
             old.unlink()
     rgb = picture()
     for part in [formats, samples, orientations, animations, metadata, broken]:
         part(rgb)
     sizes()
     (OUT / "expected.txt").write_text("\n".join(expected) + "\n")
-    total = sum(f.stat().st_size for f in OUT.iterdir())
+    total = sum(f.stat().st_size for f in OUT.iterdir() if f.is_file())
     print(f"{len(expected)} files, {total} bytes")
 
 

@@ -50,7 +50,8 @@ fn decode_trustingly(
     if unsupported {
         return Err(unreadable(name, bytes));
     }
-    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    let format = reader.format();
+    let is_jpeg = format == Some(ImageFormat::Jpeg);
     let metadata = || PhotoError::Metadata {
         name: name.clone(),
         limit: MAX_METADATA / 1_000_000,
@@ -78,8 +79,13 @@ fn decode_trustingly(
         decoder.total_bytes()
     };
     limits.check_picture(&name, (width, height), decoded)?;
-    // A photo whose EXIF block is damaged is shown as it lies.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    if format == Some(ImageFormat::Bmp) && pixels_begin_in_palette(bytes) {
+        return Err(PhotoError::Damaged {
+            name,
+            cause: "its pixels begin within its palette".into(),
+        });
+    }
+    let orientation = orientation(&mut decoder);
     let damaged = |cause: String| PhotoError::Damaged {
         name: name.clone(),
         cause,
@@ -93,8 +99,47 @@ fn decode_trustingly(
         let picture = picture.and_then(|()| DynamicImage::from_decoder(decoder));
         picture.map_err(|error| damaged(error.to_string()))?
     };
+    if format == Some(ImageFormat::Tga) && has_no_alpha(bytes) {
+        picture = DynamicImage::ImageRgb8(picture.into_rgb8());
+    }
     picture.apply_orientation(orientation);
     Ok(Photo::from_picture(name, picture))
+}
+
+/// How the picture is to be turned. One whose EXIF block is damaged is shown as it lies.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    let exif = decoder.exif_metadata().ok().flatten();
+    let found = exif.and_then(|exif| {
+        // Some programs write the prefix that only JPEG has into WebP, too.
+        let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
+        Orientation::from_exif_chunk(exif)
+    });
+    found
+        .or_else(|| decoder.orientation().ok())
+        .unwrap_or(Orientation::NoTransforms)
+}
+
+/// Whether a TGA file of 32 bits a pixel says that none of them are alpha.
+fn has_no_alpha(bytes: &[u8]) -> bool {
+    bytes.get(16) == Some(&32) && bytes.get(17).is_some_and(|about| about % 16 == 0)
+}
+
+/// Whether a BMP file's pixels begin before its palette ends: it would show colours as pixels.
+fn pixels_begin_in_palette(bytes: &[u8]) -> bool {
+    let number = |at: usize| {
+        let four = bytes.get(at..at + 4)?;
+        Some(u64::from(u32::from_le_bytes(four.try_into().ok()?)))
+    };
+    let (Some(pixels), Some(header), Some(depth), Some(used)) =
+        (number(10), number(14), bytes.get(28), number(46))
+    else {
+        return false;
+    };
+    if header < 40 || *depth > 8 {
+        return false; // no palette, or another header
+    }
+    let colours = if used == 0 { 1 << depth } else { used };
+    pixels < 14 + header + 4 * colours
 }
 
 /// Limits of bytes alone: the sides are checked by us.
