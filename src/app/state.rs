@@ -242,9 +242,9 @@ impl State {
             Some(shown) => Latest::Ready(shown),
             None => Latest::Empty,
         };
-        let is_lost = |job: u64| run != Some(job);
-        let lost = self.latest.shown().is_some_and(|shown| is_lost(shown.job));
-        let shown = self.latest.shown().map(|shown| shown.plan.clone());
+        let shown = self.latest.shown();
+        let lost = shown.is_some_and(|shown| run != Some(shown.job));
+        let shown = shown.map(|shown| shown.plan.clone());
         // Not without end, should that fail as well.
         let again = lost && asked != shown;
         match fault {
