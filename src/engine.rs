@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::allocator;
 use crate::analysis::{Analysis, FeatureMaps, Layer, Timings, rank, softmax};
 use crate::framing::{Framing, Input};
 use crate::labels::LabelFileError;
@@ -66,7 +67,7 @@ impl From<LabelFileError> for EngineError {
 
 /// What weights, activations and the threads' own memory take at most for a small network
 /// and the usual input, in bytes (measured: it ran in 100 to 200 MB of address space).
-const NEEDED: usize = 200_000_000;
+const NEEDED: u64 = 200_000_000;
 
 /// A loaded model on a device.
 pub struct Engine {
@@ -111,8 +112,7 @@ impl Engine {
         device: DeviceChoice,
         progress: Option<Progress>,
     ) -> Result<Self, EngineError> {
-        // A probe: what is not there now ends in a message and not in an abort.
-        if Vec::<u8>::new().try_reserve_exact(NEEDED).is_err() {
+        if !allocator::has(NEEDED) {
             return Err(EngineError::Memory);
         }
         let mut fallbacks = Vec::new();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PhotoError;
+use crate::allocator;
 
 /// What a photo may be at most. A file of a few bytes can claim any size, and
 /// a compressed one can grow a thousandfold.
@@ -90,11 +91,8 @@ impl Limits {
                 option: format!("--max-decoded-mb {megabytes}"),
             });
         }
-        // A probe: what is not there now ends in a message and not in an abort.
         let needed = 2 * decoded + 3 * u64::from(width) * u64::from(height);
-        let there = usize::try_from(needed)
-            .is_ok_and(|needed| Vec::<u8>::new().try_reserve_exact(needed).is_ok());
-        if !there {
+        if !allocator::has(needed) {
             return Err(PhotoError::Memory {
                 name: name.to_owned(),
                 megabytes: needed.div_ceil(MB),
