@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::analysis::Analysis;
 use crate::cam::Recipe;
-use crate::export::{self, Exhibit, Existing, MANIFEST, Manifest};
+use crate::export::{self, Exhibit, Existing, ExportError, MANIFEST, Manifest};
 use crate::model::device::{self, DeviceStatus};
 use crate::panics::mistake;
 use crate::photo::{self, Photo, Picture};
@@ -209,13 +209,17 @@ impl Errands {
         });
     }
 
-    /// Writes a table; whoever chose the file in a dialog was asked whether to replace it.
-    pub fn write_table(&mut self, path: PathBuf, table: Vec<u8>) {
+    /// Writes a table. Only a file that the dialog asked about is replaced.
+    pub fn write_table(&mut self, path: PathBuf, existing: Existing, table: Vec<u8>) {
         self.spawn(EXPORT, move || {
-            let written =
-                export::write_atomically(&path, Existing::Replace, |out| out.write_all(&table));
-            let said = written.map(|()| format!("Saved {}.", path.display()));
-            Outcome::Exported(said.map_err(|error| error.to_string()))
+            let written = export::write_atomically(&path, existing, |out| out.write_all(&table));
+            Outcome::Exported(match written {
+                Ok(()) => Ok(format!("Saved {}.", path.display())),
+                Err(ExportError::Exists(name)) => Err(format!(
+                    "{name} exists already and was left as it is. Give that name with its ending to replace it, or another one."
+                )),
+                Err(error) => Err(error.to_string()),
+            })
         });
     }
 
