@@ -120,6 +120,7 @@ pub fn overlay_ui(
     pane_header::menu_ui(app, ui, at.header, side, analysis, (&title, &detail));
     if to_top {
         app.state.explain_top(Some(side));
+        ui.ctx().request_repaint();
     }
 }
 

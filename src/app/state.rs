@@ -215,6 +215,11 @@ impl State {
                 self.loading = Some((done, total));
             }
             News::Predicted(id, photo, answer) => self.survey.hear(id, photo, answer),
+            News::SurveyDropped(id) => {
+                if id == self.survey.id() {
+                    self.survey.ask_again();
+                }
+            }
             News::SurveyFailed(id, message) => {
                 if id == self.survey.id() {
                     self.survey.stop();

@@ -87,8 +87,7 @@ impl Survey {
         self.ask_again();
     }
 
-    /// Asks once more for what has no answer: the worker gives a survey up when it runs
-    /// another model, also when that fails and changes nothing.
+    /// Asks once more for what has no answer.
     pub fn ask_again(&mut self) {
         self.asked = 0;
     }

@@ -264,6 +264,15 @@ impl Desk {
     }
 
     fn serve(&mut self, job: &Job) {
+        // A survey that runs the network in another way is out of date.
+        let of_all = Plan {
+            photo: None,
+            ..job.plan.clone()
+        };
+        let old = self.survey.take_if(|survey| survey.plan != of_all);
+        if let Some(old) = old {
+            self.tell(News::SurveyDropped(old.id));
+        }
         let result = panic::catch_unwind(AssertUnwindSafe(|| self.work(job)));
         match result {
             Ok(Ok(shown)) => self.tell(News::Done(job.id, shown)),

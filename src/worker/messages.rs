@@ -247,6 +247,9 @@ pub enum News {
     /// A request for maps at all layers ended before all of them were made: the request's
     /// number, the job whose answer it was about, the classes that are missing, and why.
     LayersDropped(u64, u64, Vec<ClassId>, Dropped),
+    /// A survey (its number) ended before all photos were classified: a job came that runs the
+    /// network in another way. Ask again if it is still needed.
+    SurveyDropped(u64),
     /// A survey can't go on (its number), with the message for the user.
     SurveyFailed(u64, String),
 }

@@ -218,10 +218,25 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         match wait(&worker) {
             News::Predicted(6, ..) => before += 1,
             News::Done(9, _) => break,
+            News::SurveyDropped(_) => panic!("the job runs the network in the same way"),
             _ => {}
         }
     }
     assert!(before < 100, "{before} photos were classified first");
+    // A job that runs it in another way ends the survey, which is told.
+    let mut other = job(10, Some(9), &path("cat"));
+    other.plan.framing = Framing::Squash;
+    worker.submit(other).unwrap();
+    let mut dropped = false;
+    loop {
+        match wait(&worker) {
+            News::SurveyDropped(6) => dropped = true,
+            News::Predicted(..) => assert!(!dropped, "it goes on"),
+            News::Done(10, _) => break,
+            _ => {}
+        }
+    }
+    assert!(dropped);
     assert!(worker.survey(None));
 }
 

@@ -124,7 +124,7 @@ fn a_kept_class_that_is_improbable_is_said_with_a_way_back() {
     harness.check_accessibility();
     let back = "Egyptian cat: < 0.1 % here · show espresso 37 % (right map)";
     harness.get_by_label_contains(back).click();
-    harness.run_steps(2);
+    harness.run_steps(4);
     let espresso = "Grad-CAM map of espresso, 37 %";
     harness.get_by_role_and_label(Role::Image, espresso);
     assert_eq!(improbable(&harness), 0);
@@ -148,6 +148,6 @@ fn a_kept_class_that_is_improbable_is_said_with_a_way_back() {
     wait(&mut harness, "the coffee", |app| shows(app, "coffee.png"));
     assert_eq!(improbable(&harness), 1);
     harness.get_by_label_contains(back).click();
-    harness.run_steps(2);
+    harness.run_steps(4);
     assert_eq!(harness.state().state().held, [None; 2]);
 }

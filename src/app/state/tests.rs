@@ -495,6 +495,11 @@ fn a_survey_that_fails_is_said_and_stops() {
     let survey = state.next_survey().unwrap();
     state.hear(News::SurveyFailed(survey.id + 1, "another".into()));
     assert!(state.survey.progress(2).is_some() && state.error.is_none());
+    // Dropped, it is asked for again once nothing runs.
+    state.hear(News::SurveyDropped(survey.id + 1));
+    assert!(state.next_survey().is_none());
+    state.hear(News::SurveyDropped(survey.id));
+    assert_eq!(state.next_survey().unwrap().photos.len(), 2);
     state.hear(News::SurveyFailed(survey.id, "no model".into()));
     assert!(state.survey.progress(2).is_none() && state.survey.is_stopped());
     assert_eq!(state.error.as_deref(), Some("no model"));

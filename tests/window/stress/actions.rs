@@ -828,8 +828,9 @@ fn layer_and_class_keys(
     harness: &mut Harness<App>,
     dice: &mut Dice,
     _: &mut World,
-    _: &mut Watch,
+    watch: &mut Watch,
 ) -> Option<String> {
+    watch.class_key = true;
     let keys = [
         Key::OpenBracket,
         Key::CloseBracket,
