@@ -130,6 +130,7 @@ mod tests {
             layer: Layer::Last,
             height: 8,
             width: 8,
+            condition: 1.0,
             cells,
         };
         let placement = Framing::Whole.place(400, 400, InputSize::default());

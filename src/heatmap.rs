@@ -266,6 +266,7 @@ mod tests {
             layer: Layer::Last,
             height,
             width,
+            condition: 1.0,
             cells: cells.to_vec(),
         }
     }

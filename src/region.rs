@@ -195,6 +195,7 @@ mod tests {
             layer: Layer::Last,
             height,
             width,
+            condition: 1.0,
             cells: cells.collect(),
         }
     }

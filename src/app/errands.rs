@@ -193,8 +193,9 @@ impl Errands {
 
     /// Composes panes for the clipboard.
     pub fn copy_panes(&mut self, exhibit: Exhibit) {
-        self.spawn(EXPORT, move || {
-            Outcome::Copied(exhibit.overlays(&exhibit.panes))
+        self.spawn(EXPORT, move || match exhibit.overlays(&exhibit.panes) {
+            Ok(picture) => Outcome::Copied(picture),
+            Err(error) => Outcome::Exported(Err(error.to_string())),
         });
     }
 

@@ -22,9 +22,16 @@ impl State {
     /// Asks for what the manifest of an export in `folder` describes. Classes, regions and
     /// held ranges follow when the answer is there, and whether the maps are the same.
     pub fn restore(&mut self, manifest: Manifest, folder: &Path) {
+        let located = match manifest.locate(folder) {
+            Ok(located) => located,
+            Err(error) => {
+                self.error = Some(error.to_string());
+                return;
+            }
+        };
         let settings = &mut self.settings;
-        settings.model = manifest.model.choice.clone();
-        settings.labels.clone_from(&manifest.model.labels);
+        settings.model = located.model;
+        settings.labels = located.labels;
         settings.preprocess = PreprocessChoice::Custom(manifest.preprocessing);
         settings.framing = manifest.framing;
         settings.look = manifest.look;
@@ -45,7 +52,7 @@ impl State {
             1 => View::Single(Side::Left),
             _ => View::SideBySide,
         };
-        let photo = PhotoSource::File(manifest.photo_file(folder));
+        let photo = PhotoSource::File(located.photo);
         let photo = self.open(vec![photo])[0];
         self.restoring = Some(Restoring { photo, manifest });
     }
