@@ -252,7 +252,7 @@ impl App {
             Command::AskForTable => self.errands.ask(Ask::Table),
             Command::StopSurvey => {
                 self.state.survey.stop();
-                self.worker.survey(None);
+                self.reach_worker(|worker| worker.survey(None));
             }
             Command::Copy => self.copy(self.copied),
             Command::Open(sources) => self.open(sources),
@@ -260,10 +260,7 @@ impl App {
             Command::StepPhoto(by) => self.state.step_photo(by),
             Command::UseModel(choice) => self.state.use_model(choice),
             Command::AskForLabels => self.errands.ask(Ask::Labels),
-            Command::UseLabels(path) => {
-                self.state.error = None;
-                self.state.settings.labels = path;
-            }
+            Command::UseLabels(path) => self.state.use_labels(path),
             Command::ShowWeights => {
                 self.show_weights = true;
                 self.look_into_cache();
@@ -305,10 +302,10 @@ impl App {
     fn submit(&mut self) {
         let Some(job) = self.state.next_job() else {
             if let Some(job) = self.state.next_layer_job() {
-                self.worker.explain(job);
+                self.reach_worker(|worker| worker.explain(job));
             }
             if let Some(job) = self.state.next_survey() {
-                self.worker.survey(Some(job));
+                self.reach_worker(|worker| worker.survey(Some(job)));
             }
             return;
         };
@@ -317,6 +314,14 @@ impl App {
             self.drawing = None;
         }
         self.send(job);
+    }
+
+    /// Sends a request that no job starts. A dead worker is started again by the next job.
+    fn reach_worker(&mut self, send: impl FnOnce(&Worker) -> bool) {
+        if !send(&self.worker) {
+            self.state.ask_anew();
+            (self.wake)();
+        }
     }
 
     fn send(&mut self, job: Job) {
@@ -352,6 +357,7 @@ impl eframe::App for App {
         toolbar::show(self, ui);
         model_panel::show(self, ui);
         browser::show(self, ui);
+        let layers = status::layers(self);
         status::show(self, ui);
         region_panel::show(self, ui);
         egui::CentralPanel::default().show(ui, |ui| {
@@ -361,6 +367,10 @@ impl eframe::App for App {
                 start_screen::start_screen_ui(self, ui);
             }
         });
+        if status::layers(self) != layers {
+            // The status line was drawn before the maps.
+            ctx.request_repaint();
+        }
         if self.show_keys {
             keys::help_ui(&ctx, &mut self.show_keys);
         }

@@ -159,6 +159,12 @@ impl Labels {
         }
     }
 
+    /// Whether all classes are called the same.
+    #[must_use]
+    pub fn same_names(&self, other: &Self) -> bool {
+        self.names == other.names
+    }
+
     /// Number of classes.
     #[must_use]
     pub fn len(&self) -> usize {

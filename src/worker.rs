@@ -11,7 +11,8 @@ use std::thread::{self, JoinHandle};
 
 use desk::Desk;
 pub use messages::{
-    Fault, Job, LayerJob, News, PhotoSource, Plan, Prediction, RunningModel, Shown, Step, SurveyJob,
+    Dropped, Fault, Job, LayerJob, News, PhotoSource, Plan, Prediction, RunningModel, Shown, Step,
+    SurveyJob,
 };
 
 /// Photos larger than this on a side are shown scaled down until the user zooms in (the
@@ -83,16 +84,18 @@ impl Worker {
         self.requests.send(Request::Analyse(job)).is_ok()
     }
 
-    /// Asks for maps at all layers, in place of those asked for before.
-    pub fn explain(&self, job: LayerJob) {
-        // A dead worker is noticed by the next job.
-        let _ = self.requests.send(Request::Explain(job));
+    /// Asks for maps at all layers, in place of those asked for before. False if the worker is
+    /// dead: the next [`Worker::submit`] starts it again.
+    #[must_use]
+    pub fn explain(&self, job: LayerJob) -> bool {
+        self.requests.send(Request::Explain(job)).is_ok()
     }
 
     /// Asks for the predictions of many photos in place of those asked for before, or for
-    /// none any more.
-    pub fn survey(&self, job: Option<SurveyJob>) {
-        let _ = self.requests.send(Request::Survey(job));
+    /// none any more. False if the worker is dead.
+    #[must_use]
+    pub fn survey(&self, job: Option<SurveyJob>) -> bool {
+        self.requests.send(Request::Survey(job)).is_ok()
     }
 
     /// The next piece of news, if there is one.

@@ -49,15 +49,14 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
         let (all, here) = (app.state.photos.len(), app.state.arrangement.order.len());
         ui.label(RichText::new(format!("{here} of {all} photos")).small());
         let order = ComboBox::from_id_salt("photo order")
-            .selected_text(app.state.order.name())
+            .selected_text(order_name(app))
             .width(menu)
             .truncate()
             .show_ui(ui, |ui| {
                 for order in PhotoOrder::ALL {
-                    let item = ui.selectable_value(&mut app.state.order, order, order.name());
-                    if item.clicked() && order == PhotoOrder::Class {
-                        // Or the order would change with each photo that is shown.
-                        app.state.fix_class();
+                    let now = app.state.order == order;
+                    if ui.selectable_label(now, order.name()).clicked() {
+                        app.state.sort_photos(order);
                     }
                 }
             });
@@ -75,26 +74,32 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
     });
 }
 
+/// The order, with the class that it is by.
+fn order_name(app: &App) -> String {
+    match (app.state.order, app.state.sorted_by) {
+        (PhotoOrder::Class, Some(class)) => format!("by {}", app.state.class_name(class)),
+        (order, _) => order.name().into(),
+    }
+}
+
 /// Photos of one predicted class only.
 fn filter_ui(app: &mut App, ui: &mut Ui, width: f32) {
-    let Some(model) = app.state.model.as_ref().map(|model| model.info.clone()) else {
-        return;
-    };
     let text = match app.state.filter {
-        Some(class) => model.labels.name(class),
-        None => "all classes",
+        Some(class) => app.state.class_name(class),
+        None => "all classes".into(),
     };
     let filter = ComboBox::from_id_salt("photo filter")
         .selected_text(text)
         .width(width)
         .truncate()
         .show_ui(ui, |ui| {
-            let filter = &mut app.state.filter;
-            ui.selectable_value(filter, None, "all classes");
+            let mut filter = app.state.filter;
+            ui.selectable_value(&mut filter, None, "all classes");
             for &(class, count) in &app.state.arrangement.tops {
-                let text = format!("{} ({count})", model.labels.name(class));
-                ui.selectable_value(filter, Some(class), text);
+                let text = format!("{} ({count})", app.state.class_name(class));
+                ui.selectable_value(&mut filter, Some(class), text);
             }
+            app.state.filter = filter;
         });
     name_box(&filter.response, "Predicted class of the photos");
 }

@@ -31,12 +31,12 @@ pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
     };
     let analysis = shown.analysis.clone();
     let chosen = app.state.class_in(&analysis);
-    follow_top_ui(ui, &mut app.state.class, &analysis);
+    keep_class_ui(ui, &mut app.state, &analysis);
     why_not_ui(ui, &mut app.state, &analysis, chosen);
     for &class in analysis.ranking.iter().take(TOP) {
         let bar = bar_ui(ui, &analysis, class, class == chosen);
         if bar.clicked() {
-            app.state.class = ClassChoice::Fixed(class);
+            app.state.choose_class(class);
         }
         why_not_menu(&bar, &mut app.state.against, class);
     }
@@ -52,18 +52,26 @@ pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
     table_ui(ui, &mut app.state, &analysis, chosen, scroll);
 }
 
-/// Whether the explained class follows the photo.
-fn follow_top_ui(ui: &mut Ui, class: &mut ClassChoice, analysis: &Analysis) {
-    let mut follow = *class == ClassChoice::Top;
-    let switch = ui.checkbox(&mut follow, "Top class of each photo");
-    let switch = switch.on_hover_text("On: the most probable class is explained. Off: the chosen class stays for the next photos.");
-    if switch.changed() {
-        *class = if follow {
-            ClassChoice::Top
-        } else {
-            ClassChoice::Fixed(analysis.top())
-        };
-    }
+/// Whether the explained class stays for the next photos, and the way back to the most
+/// probable one.
+fn keep_class_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis) {
+    ui.horizontal_wrapped(|ui| {
+        let mut keep = matches!(state.class, ClassChoice::Kept(_));
+        let switch = ui.checkbox(&mut keep, "Keep class for next photos");
+        let switch = switch.on_hover_text("On: this class is explained on the next photos as well. Off: each photo starts with its most probable class.");
+        if switch.changed() {
+            state.keep_class(keep);
+        }
+        let top = analysis.top();
+        if state.class_in(analysis) != top {
+            let name = analysis.model.labels.name(top);
+            let hint = format!("Explain {name}, {}", percent(analysis.probability(top)));
+            let back = ui.small_button("Top class").on_hover_text(hint);
+            if back.clicked() {
+                state.explain_top(None);
+            }
+        }
+    });
 }
 
 /// Which other class the maps are compared with.
@@ -273,7 +281,7 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
             });
         });
     if let Some(class) = clicked {
-        state.class = ClassChoice::Fixed(class);
+        state.choose_class(class);
     }
 }
 

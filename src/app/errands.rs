@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::analysis::Analysis;
 use crate::cam::Recipe;
-use crate::export::{self, Exhibit, Existing, MANIFEST, Manifest};
+use crate::export::{self, Exhibit, Existing, ExportError, Located, MANIFEST, Manifest};
 use crate::model::device::{self, DeviceStatus};
 use crate::panics::mistake;
 use crate::photo::{self, Photo, Picture};
@@ -77,8 +77,8 @@ pub enum Outcome {
 pub struct Found {
     /// Photos, those of folders among them.
     pub photos: Vec<PathBuf>,
-    /// The last manifest of an export, with its folder.
-    pub manifest: Option<(Manifest, PathBuf)>,
+    /// The last manifest of an export, and where its files are.
+    pub manifest: Option<(Manifest, Located)>,
     /// What can't be read, in words for the user.
     pub faults: Vec<String>,
 }
@@ -89,11 +89,10 @@ impl Found {
         let mut found = Self::default();
         for path in paths {
             if path.ends_with(MANIFEST) {
-                match Manifest::read(&path) {
-                    Ok(manifest) => {
-                        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-                        found.manifest = Some((manifest, folder));
-                    }
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let read = Manifest::read(&path);
+                match read.and_then(|manifest| Ok((manifest.locate(folder)?, manifest))) {
+                    Ok((located, manifest)) => found.manifest = Some((manifest, located)),
                     Err(error) => found.faults.push(error.to_string()),
                 }
                 continue;
@@ -210,13 +209,17 @@ impl Errands {
         });
     }
 
-    /// Writes a table; whoever chose the file in a dialog was asked whether to replace it.
-    pub fn write_table(&mut self, path: PathBuf, table: Vec<u8>) {
+    /// Writes a table. Only a file that the dialog asked about is replaced.
+    pub fn write_table(&mut self, path: PathBuf, existing: Existing, table: Vec<u8>) {
         self.spawn(EXPORT, move || {
-            let written =
-                export::write_atomically(&path, Existing::Replace, |out| out.write_all(&table));
-            let said = written.map(|()| format!("Saved {}.", path.display()));
-            Outcome::Exported(said.map_err(|error| error.to_string()))
+            let written = export::write_atomically(&path, existing, |out| out.write_all(&table));
+            Outcome::Exported(match written {
+                Ok(()) => Ok(format!("Saved {}.", path.display())),
+                Err(ExportError::Exists(name)) => Err(format!(
+                    "{name} exists already and was left as it is. Give that name with its ending to replace it, or another one."
+                )),
+                Err(error) => Err(error.to_string()),
+            })
         });
     }
 

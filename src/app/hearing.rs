@@ -8,7 +8,7 @@ use super::command::Command;
 use super::errands::{Ask, Found, Outcome};
 use super::state::Thumbnail;
 use super::{App, start_screen, textures};
-use crate::export::MANIFEST;
+use crate::export::{Existing, MANIFEST};
 use crate::model::hub::{CATALOGUE, Fetch, FetchError, Fetched, Known};
 use crate::model::{ModelChoice, catalog};
 use crate::worker::PhotoSource;
@@ -35,8 +35,8 @@ impl App {
     fn take(&mut self, found: Found) {
         let photos = found.photos.into_iter().map(PhotoSource::File);
         self.state.open(photos.collect());
-        if let Some((manifest, folder)) = found.manifest {
-            self.state.restore(manifest, &folder);
+        if let Some((manifest, located)) = found.manifest {
+            self.state.restore(manifest, located);
         }
         if !found.faults.is_empty() {
             self.state.error = Some(found.faults.join(" "));
@@ -147,11 +147,16 @@ impl App {
             }
             Outcome::Picked(Ask::Table, paths) => {
                 if let Some(mut path) = paths.into_iter().next() {
-                    if path.extension().is_none() {
+                    // The dialog has asked about the name that was typed, and about no other.
+                    let existing = match path.extension() {
+                        Some(_) => Existing::Replace,
+                        None => Existing::Keep,
+                    };
+                    if existing == Existing::Keep {
                         path.set_extension("csv");
                     }
                     match self.state.table() {
-                        Ok(table) => self.errands.write_table(path, table),
+                        Ok(table) => self.errands.write_table(path, existing, table),
                         Err(error) => self.state.error = Some(format!("No table: {error}.")),
                     }
                 }

@@ -1,5 +1,6 @@
 //! Keys, and the window that lists them.
 
+use eframe::egui::text_selection::LabelSelectionState;
 use eframe::egui::{self, Context, Event, Key, Modifiers};
 
 use super::App;
@@ -16,7 +17,7 @@ const KEYS: [(&str, &str); 22] = [
     ("Ctrl+S", "Export all that is on screen into a folder"),
     (
         "Ctrl+C",
-        "Copy the pane under the pointer, or the first map",
+        "Copy the selected text, or the pane under the pointer, or the first map",
     ),
     ("1, 2, 3", "Side by side, left map, right map"),
     ("Space", "Flip between the two maps"),
@@ -105,7 +106,9 @@ pub fn handle(app: &mut App, ctx: &Context) {
         return;
     }
     let copies = |event: &Event| matches!(event, Event::Copy);
-    if ctx.input(|input| input.events.iter().any(copies)) {
+    // Text that is selected in a label is copied by egui.
+    let selected = ctx.plugin::<LabelSelectionState>().lock().has_selection();
+    if !selected && ctx.input(|input| input.events.iter().any(copies)) {
         app.commands.push(Command::Copy);
     }
     for (tool, _, key) in Tool::ALL {

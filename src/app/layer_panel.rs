@@ -139,7 +139,11 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Shown) {
                 (0.0, Color32::TRANSPARENT)
             };
             painter.rect_stroke(picture, 2.0, Stroke::new(thick, colour), StrokeKind::Inside);
-            let state = if heat.is_none() { "; being made" } else { "" };
+            let state = match (heat, app.state.layers.fault()) {
+                (Some(_), _) => "",
+                (None, None) => "; being made",
+                (None, Some(_)) => "; there is none",
+            };
             let hover = format!(
                 "{name}: {} of {}{state}",
                 method.name(),

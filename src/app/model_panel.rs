@@ -223,6 +223,38 @@ fn input_ui(app: &mut App, ui: &mut Ui) {
         ui.add_space(4.0);
         preprocessing_ui(ui, &mut app.state.settings.preprocess, &info);
     });
+    edited_ui(ui, &mut app.state.settings.preprocess, &info);
+}
+
+/// What differs from the model's own preprocessing, also while the section is closed.
+fn edited_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {
+    let (own, now) = (info.preprocessing, choice.over(info.preprocessing));
+    let mut edited = Vec::new();
+    if now.mean != own.mean {
+        edited.push("mean");
+    }
+    if now.std != own.std {
+        edited.push("std");
+    }
+    if now.size != own.size {
+        edited.push("input size");
+    }
+    if edited.is_empty() {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        let text = format!("Not the model's own input: {}", edited.join(", "));
+        let warning = ui.visuals().warn_fg_color;
+        ui.label(RichText::new(text).small().color(warning))
+            .on_hover_text(format!("Now {now}.\nThe model's own: {own}."));
+        let reset = ui.small_button("Reset");
+        if reset
+            .on_hover_text("Use the model's own preprocessing")
+            .clicked()
+        {
+            *choice = PreprocessChoice::Model;
+        }
+    });
 }
 
 fn preprocessing_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {

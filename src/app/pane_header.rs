@@ -3,7 +3,7 @@
 
 use eframe::egui::containers::menu::MenuButton;
 use eframe::egui::{
-    self, Color32, Painter, Rect, RichText, Stroke, Ui, UiBuilder, WidgetInfo, vec2,
+    self, Color32, Painter, Rect, RichText, Stroke, Ui, UiBuilder, Vec2, WidgetInfo, vec2,
 };
 
 use super::App;
@@ -18,7 +18,7 @@ use crate::look::Display;
 /// What one should know of a map: where it was taken, how it was made if not as usual,
 /// and whether it says anything about the class.
 pub fn detail(
-    state: &State,
+    (state, side): (&State, Side),
     analysis: &Analysis,
     now: Subject,
     heat: Option<&Heat>,
@@ -29,6 +29,9 @@ pub fn detail(
         Some(heat) => format!("{layer}, {}×{} cells", heat.map.height, heat.map.width),
         None => layer.to_owned(),
     }];
+    if state.held[side.index()] == Some(now.class) {
+        parts.push("class pinned".into());
+    }
     if now != wanted && state.is_pending(wanted) {
         parts.push("the next one is being made…".into());
     }
@@ -83,13 +86,14 @@ pub fn menu_ui(
     let class = app.state.class_in(analysis);
     let settings = &mut app.state.settings;
     let held = &mut app.state.held[side.index()];
-    // Room for the triangle.
-    let rect = rect.with_max_x(rect.right() - 16.0);
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().button_padding = vec2(2.0, 0.0);
         ui.spacing_mut().interact_size.y = 0.0; // as high as the other titles
-        let button = egui::Button::new(RichText::new(title).strong())
+        // The triangle is part of the button.
+        let room = egui::Atom::custom(egui::IdSalt::new("triangle"), TRIANGLE);
+        let title = RichText::new(title).strong();
+        let button = egui::Button::new((title, room))
             .frame_when_inactive(false)
             .truncate();
         let (response, _) = MenuButton::from_button(button).ui(ui, |ui| {
@@ -111,9 +115,15 @@ pub fn menu_ui(
             ui.separator();
             ui.label(RichText::new("Class").small().strong());
             ui.radio_value(held, None, format!("As for all ({})", labels.name(class)));
-            let hold = held.unwrap_or(class);
-            ui.radio_value(held, Some(hold), format!("Hold {} here", labels.name(hold)))
-                .on_hover_text("Choose another class on the left, and compare");
+            let pin = held.unwrap_or(class);
+            ui.radio_value(
+                held,
+                Some(pin),
+                format!("Pin {} to this map", labels.name(pin)),
+            )
+            .on_hover_text(
+                "It stays, also for the next photos. Choose another class on the left, and compare",
+            );
         });
         let place = side.name();
         response.widget_info(|| {
@@ -129,9 +139,12 @@ pub fn menu_ui(
     });
 }
 
+/// The room that the triangle takes at the end of a title, in points.
+const TRIANGLE: Vec2 = vec2(12.0, 8.0);
+
 /// What says that a title opens a menu.
 fn triangle(painter: &Painter, title: Rect, colour: Color32) {
-    let centre = title.right_center() + vec2(9.0, 1.0);
+    let centre = title.right_center() + vec2(-TRIANGLE.x / 2.0 - 2.0, 1.0);
     let corners = [vec2(-4.0, -2.5), vec2(4.0, -2.5), vec2(0.0, 2.5)];
     let corners = corners.map(|corner| centre + corner).to_vec();
     painter.add(egui::Shape::convex_polygon(corners, colour, Stroke::NONE));

@@ -1,8 +1,10 @@
 //! What one must know to read a map rightly, in the corner of its pane: how much it depends
 //! on the class, and warnings. Each explains itself in a sentence.
 
+use eframe::egui::text::{LayoutJob, TextWrapping};
 use eframe::egui::{
-    Align2, Color32, FontId, Painter, Rect, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Align2, Color32, CursorIcon, FontId, Painter, Rect, Response, Role, Sense, Stroke, StrokeKind,
+    Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::colour_bar::WIDE;
@@ -23,23 +25,39 @@ const LINE: f32 = 17.0;
 const GAUGE: Vec2 = vec2(44.0, 5.0);
 const WARN: Color32 = Color32::from_rgb(255, 190, 60);
 
+/// A class with less than this share of the top class's probability is called improbable where
+/// it is explained.
+pub const IMPROBABLE: f32 = 0.05;
+
 /// A remark: a few words, and a sentence for whoever asks.
 pub struct Note {
     /// The words.
-    pub words: &'static str,
+    pub words: String,
+    /// The words where there is little room.
+    pub short: &'static str,
     /// The sentence.
     pub sentence: String,
+    /// Whether a click explains the most probable class instead.
+    pub leads_to_top: bool,
 }
 
 /// What should be said of a map.
 #[must_use]
-pub fn notes(analysis: &Analysis, map: &Map, against: Option<ClassId>) -> Vec<Note> {
+pub fn notes(
+    analysis: &Analysis,
+    map: &Map,
+    class: ClassId,
+    against: Option<ClassId>,
+) -> Vec<Note> {
     let mut notes = Vec::new();
     let top = analysis.top();
     let probability = analysis.probability(top);
+    notes.extend(improbable(analysis, class));
     if probability < UNSURE {
         notes.push(Note {
-            words: "low confidence",
+            words: "low confidence".into(),
+            short: "low confidence",
+            leads_to_top: false,
             sentence: format!(
                 "The network is not sure: its most probable class, {}, has {} only. A map explains that class all the same.",
                 analysis.model.labels.name(top),
@@ -49,13 +67,17 @@ pub fn notes(analysis: &Analysis, map: &Map, against: Option<ClassId>) -> Vec<No
     }
     if let Some(sentence) = legend::instability(map) {
         notes.push(Note {
-            words: "unstable",
+            words: "unstable".into(),
+            short: "unstable",
+            leads_to_top: false,
             sentence,
         });
     }
     if against.is_none() && map.is_nearly_flat() {
         notes.push(Note {
-            words: "nearly flat",
+            words: "nearly flat".into(),
+            short: "nearly flat",
+            leads_to_top: false,
             sentence: format!(
                 "The least cell has {:.0} % of the largest (from {:.0} % on a map is called nearly flat): the colours show differences that hardly are any.",
                 100.0 * map.min() / map.max(),
@@ -64,6 +86,26 @@ pub fn notes(analysis: &Analysis, map: &Map, against: Option<ClassId>) -> Vec<No
         });
     }
     notes
+}
+
+/// What is said of a map whose class the network hardly considers, with the way to the class
+/// that it does.
+fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
+    let top = analysis.top();
+    let [here, best] = [class, top].map(|class| analysis.probability(class));
+    if here >= IMPROBABLE * best {
+        return None;
+    }
+    let [name, top] = [class, top].map(|class| analysis.model.labels.name(class));
+    let [here, best] = [here, best].map(percent);
+    Some(Note {
+        words: format!("{name}: {here} here · show {top} {best}"),
+        short: "improbable class",
+        sentence: format!(
+            "The network gives {name} {here} on this photo; its most probable class is {top}, {best}. The map explains {name} all the same. Click to explain {top} instead."
+        ),
+        leads_to_top: true,
+    })
 }
 
 /// The sentence for the meter.
@@ -86,16 +128,17 @@ pub fn explain(found: Sensitivity) -> String {
     format!("{compared}: {correlation:.2}. {verdict}")
 }
 
-/// Draws meter and notes into the lower left corner of a pane.
+/// Draws meter and notes into the lower left corner of a pane. True if the user wants the most
+/// probable class explained instead.
 pub fn pane_notes_ui(
     ui: &mut Ui,
     painter: &Painter,
     pane: Rect,
     side: Side,
     (meter, notes): (Option<Sensitivity>, &[Note]),
-) {
+) -> bool {
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
-        return;
+        return false;
     }
     // In a narrow pane from the top, for below is the colour bar.
     let wide = pane.width() >= WIDE;
@@ -133,21 +176,38 @@ pub fn pane_notes_ui(
         painter.rect_filled(filled, 1.0, colour);
         painter.galley(gauge.right_top() + vec2(6.0, -4.0), galley, colour);
         let name = format!("How much the {} map depends on its class", side.name());
-        say(ui, area, (side, "meter"), &name, &explain(found));
+        let meter = ui.interact(area, ui.scope_id().with((side, "meter")), Sense::hover());
+        say(meter, Role::Label, &name, &explain(found));
     }
+    let mut to_top = false;
     for note in notes {
-        let galley = painter.layout_no_wrap(note.words.to_owned(), FONT, WARN);
+        let words = if wide { &note.words } else { note.short };
+        let mut job = LayoutJob::simple_singleline(words.to_owned(), FONT, WARN);
+        job.wrap = TextWrapping::truncate_at_width(pane.width() - 30.0);
+        let galley = painter.layout_job(job);
         let area = place(vec2(galley.size().x + 12.0, LINE));
         painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));
         painter.galley(area.min + vec2(6.0, 2.5), galley, WARN);
         let name = format!("{} ({} map)", note.words, side.name());
-        say(ui, area, (side, note.words), &name, &note.sentence);
+        let (sense, role) = if note.leads_to_top {
+            (Sense::click(), Role::Button)
+        } else {
+            (Sense::hover(), Role::Label)
+        };
+        let mut remark = ui.interact(area, ui.scope_id().with((side, note.short)), sense);
+        if note.leads_to_top {
+            let edge = Stroke::new(if remark.hovered() { 2.0 } else { 1.0 }, WARN);
+            painter.rect_stroke(area, 3.0, edge, StrokeKind::Inside);
+            remark = remark.on_hover_cursor(CursorIcon::PointingHand);
+            to_top |= remark.clicked();
+        }
+        say(remark, role, &name, &note.sentence);
     }
+    to_top
 }
 
-fn say(ui: &Ui, area: Rect, id: (Side, &str), name: &str, sentence: &str) {
-    let response = ui.interact(area, ui.scope_id().with(id), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {sentence}")));
+fn say(response: Response, role: Role, name: &str, sentence: &str) {
+    response.widget_info(|| WidgetInfo::labeled(role, true, format!("{name}: {sentence}")));
     response.on_hover_ui(|ui| {
         ui.set_max_width(320.0);
         ui.label(sentence);

@@ -49,7 +49,8 @@ pub fn overlay_ui(
         dim_unseen(painter, &analysis.placement, at.photo);
     }
     let now = heat.map_or(subject, Heat::subject);
-    let detail = pane_header::detail(&app.state, analysis, now, heat, subject);
+    let detail = pane_header::detail((&app.state, side), analysis, now, heat, subject);
+    let mut to_top = false;
     match heat.map(|heat| (heat, &heat.picture)) {
         Some((heat, Some((texture, covered)))) => {
             if display != Display::Photo {
@@ -71,8 +72,8 @@ pub fn overlay_ui(
                 (side, now),
                 &heat.map,
             );
-            let remarks = notes(analysis, &heat.map, now.against);
-            pane_notes_ui(ui, painter, at.picture, side, (meter, &remarks));
+            let remarks = notes(analysis, &heat.map, now.class, now.against);
+            to_top = pane_notes_ui(ui, painter, at.picture, side, (meter, &remarks));
             if let Some(range) = heat.range {
                 // As it was made: a newer look may still wait for its map.
                 let (colormap, scaling) = heat.look();
@@ -100,11 +101,21 @@ pub fn overlay_ui(
         }
         None => {
             let layer = analysis.model.architecture.layer_name(now.layer);
-            say_ui(ui, at.picture, format!("The map at {layer} is being made…"));
+            say_ui(
+                ui,
+                at.picture,
+                match app.state.layers.fault() {
+                    Some(fault) => format!("There is no map at {layer}. {fault}"),
+                    None => format!("The map at {layer} is being made…"),
+                },
+            );
         }
     }
     let title = legend::title(analysis, now.recipe.method, now.class, now.against);
     pane_header::menu_ui(app, ui, at.header, side, analysis, (&title, &detail));
+    if to_top {
+        app.state.explain_top(Some(side));
+    }
 }
 
 /// White lines with a dark rim: they can be seen on every colour.

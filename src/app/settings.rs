@@ -12,6 +12,7 @@ use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::photo::Limits;
+use crate::worker::Plan;
 
 /// One of the two map panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,6 +138,17 @@ impl Default for Settings {
             order: ClassOrder::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Settings {
+    /// Takes over the model of a plan and all that belongs to it: class names,
+    /// preprocessing, device.
+    pub fn adopt_model(&mut self, plan: &Plan) {
+        self.model = plan.model.clone();
+        self.labels.clone_from(&plan.labels);
+        self.preprocess = plan.preprocess;
+        self.device = plan.device;
     }
 }
 

@@ -5,10 +5,12 @@ mod latest;
 mod restore;
 mod subject;
 
-use super::layer_book::LayerBook;
+use std::path::PathBuf;
+
+use super::layer_book::{LayerBook, Remedy};
 use super::regions::Regions;
 use super::scales::Scales;
-use super::settings::{ClassOrder, Settings};
+use super::settings::{ClassOrder, Settings, Side};
 use super::start_screen::SAMPLES;
 use super::survey::Survey;
 use crate::analysis::{Analysis, Layer};
@@ -18,7 +20,7 @@ use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::preprocessing::{PreprocessChoice, Preset};
 use crate::photo::Picture;
-use crate::worker::{Fault, Job, News, Plan, RunningModel, SurveyJob};
+use crate::worker::{Fault, Job, News, Plan, RunningModel, Shown, SurveyJob};
 pub use album::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
 pub use latest::Latest;
 use restore::Restoring;
@@ -33,8 +35,21 @@ pub enum ClassChoice {
     /// The most probable one of each photo.
     #[default]
     Top,
-    /// This one, whatever the photo.
-    Fixed(ClassId),
+    /// This one, as long as the photo on screen stays.
+    Chosen(ClassId),
+    /// This one, for the next photos as well.
+    Kept(ClassId),
+}
+
+impl ClassChoice {
+    /// The class, unless it is the most probable one.
+    #[must_use]
+    pub fn class(self) -> Option<ClassId> {
+        match self {
+            Self::Top => None,
+            Self::Chosen(class) | Self::Kept(class) => Some(class),
+        }
+    }
 }
 
 /// What the window knows.
@@ -48,6 +63,8 @@ pub struct State {
     pub samples: [Option<Picture>; SAMPLES.len()],
     /// Their order in the browser.
     pub order: PhotoOrder,
+    /// The class by whose probability they are sorted in [`PhotoOrder::Class`].
+    pub sorted_by: Option<ClassId>,
     /// The top class of the photos that the browser shows; none for all photos.
     pub filter: Option<ClassId>,
     /// The photos in that order.
@@ -64,13 +81,13 @@ pub struct State {
     pub(super) scales: Scales,
     /// The model that runs.
     pub model: Option<RunningModel>,
-    /// How many bytes of how many of its weights are read, while it is loaded.
+    /// Bytes of its weights that are read, and bytes in total, while it is loaded.
     pub loading: Option<(u64, u64)>,
     /// Which class is explained.
     pub class: ClassChoice,
     /// The class that the maps are compared with: why not this one.
     pub against: Option<ClassId>,
-    /// Classes that a map pane holds for itself.
+    /// Classes that are pinned to a map pane.
     pub held: [Option<ClassId>; 2],
     /// Maps at all layers.
     pub layers: LayerBook,
@@ -82,6 +99,8 @@ pub struct State {
     pub info: Option<String>,
     /// The plan of the last job, or of what is on screen after a failure.
     requested: Option<Plan>,
+    /// The plan of the last job that was answered.
+    ran: Option<Plan>,
     /// An export that is being opened again.
     restoring: Option<Restoring>,
     last_number: u64,
@@ -113,9 +132,22 @@ impl State {
         }
     }
 
+    /// What is asked for now: by the controls, or by the export that is being opened.
+    #[must_use]
+    pub fn wanted(&self) -> Plan {
+        let plan = self.plan(self.current);
+        let restoring = self.restoring.as_ref();
+        restoring
+            .and_then(|restoring| restoring.plan_over(&plan))
+            .unwrap_or(plan)
+    }
+
     /// The job that is needed now, if what is asked for has changed.
     pub fn next_job(&mut self) -> Option<Job> {
-        let plan = self.plan(self.current);
+        let by_controls = self.plan(self.current);
+        self.restoring
+            .take_if(|restoring| restoring.plan_over(&by_controls).is_none());
+        let plan = self.wanted();
         if self.requested.as_ref() == Some(&plan) {
             return None;
         }
@@ -147,6 +179,13 @@ impl State {
         })
     }
 
+    /// Asks anew for all that is wanted: the worker had stopped.
+    pub fn ask_anew(&mut self) {
+        self.requested = None;
+        self.layers.ask_again();
+        self.survey.ask_again();
+    }
+
     /// The predictions that are needed now, once no job runs.
     pub fn next_survey(&mut self) -> Option<SurveyJob> {
         if self.model.is_none() || matches!(self.latest, Latest::Working { .. }) {
@@ -165,7 +204,7 @@ impl State {
             _ => None,
         };
         match news {
-            News::Model(model) => self.change_model(model),
+            News::Model(model) => self.model = Some(model),
             News::Step(id, now) if Some(id) == current_job => {
                 self.loading = None;
                 if let Latest::Working { step, .. } = &mut self.latest {
@@ -176,49 +215,80 @@ impl State {
                 self.loading = Some((done, total));
             }
             News::Predicted(id, photo, answer) => self.survey.hear(id, photo, answer),
+            News::SurveyFailed(id, message) => {
+                if id == self.survey.id() {
+                    self.survey.stop();
+                    self.error = Some(message);
+                }
+            }
             News::Layers(of, class, maps) => {
                 if let Some(message) = self.layers.hear(of, class, maps) {
                     self.error = Some(message);
                 }
             }
-            News::Done(id, shown) if Some(id) == current_job => {
-                if let Some(shown) = &shown {
-                    self.layers.begin(shown.job);
+            News::LayersDropped(request, of, classes, why) => {
+                let remedy = self.layers.hear_dropped((request, of), &classes, why);
+                if remedy == Remedy::RunAgain && matches!(self.latest, Latest::Ready(_)) {
+                    self.requested = None;
                 }
-                let previous = self.latest.take_shown();
-                self.latest = match shown.map(Box::new).or(previous) {
-                    Some(shown) => Latest::Ready(shown),
-                    None => Latest::Empty,
-                };
-                self.finish_restoring();
             }
+            News::Done(id, shown) if Some(id) == current_job => self.finish(shown),
             News::Failed(id, fault, message, run) if Some(id) == current_job => {
-                self.restoring = None;
                 self.fail(fault, message, run);
             }
             News::Step(..) | News::Loading(..) | News::Done(..) | News::Failed(..) => {}
         }
     }
 
-    fn change_model(&mut self, model: RunningModel) {
-        let classes = model.info.labels.len();
-        let other_classes = self
-            .model
-            .as_ref()
-            .is_some_and(|old| old.info.labels.len() != classes);
-        if other_classes {
+    /// Takes in the answer to the last job.
+    fn finish(&mut self, shown: Option<Shown>) {
+        self.ran.clone_from(&self.requested);
+        self.remember_model();
+        let classes = self.model.as_ref().map(|model| model.info.labels.len());
+        self.filter = self.filter.filter(|class| Some(class.index()) < classes);
+        let previous = self.latest.take_shown();
+        if let Some(shown) = &shown {
+            self.layers.begin(shown.job);
+            if let Some(previous) = &previous {
+                self.leave(previous, shown);
+            }
+        }
+        self.latest = match shown.map(Box::new).or(previous) {
+            Some(shown) => Latest::Ready(shown),
+            None => Latest::Empty,
+        };
+        self.finish_restoring();
+    }
+
+    /// Forgets what was chosen for the last answer and says nothing about the next one:
+    /// classes, with another photo (unless they are to be kept) or other classes.
+    fn leave(&mut self, previous: &Shown, next: &Shown) {
+        let [old, new] = [previous, next].map(|shown| &shown.analysis.model);
+        if old.sha256 != new.sha256 && !old.labels.same_names(&new.labels) {
             self.class = ClassChoice::Top;
             self.against = None;
             self.filter = None;
+            self.sorted_by = None;
             self.held = [None; 2];
+        } else if previous.plan.photo != next.plan.photo
+            && !matches!(self.class, ClassChoice::Kept(_))
+        {
+            self.class = ClassChoice::Top;
+            self.against = None;
         }
-        if matches!(model.choice, ModelChoice::File(_) | ModelChoice::Hub(_)) {
+    }
+
+    /// Puts the model that runs first in the menu's list of recent ones.
+    fn remember_model(&mut self) {
+        let choice = self.model.as_ref().map(|model| model.choice.clone());
+        let named =
+            |choice: &ModelChoice| matches!(choice, ModelChoice::File(..) | ModelChoice::Hub(_));
+        if let Some(choice) = choice.filter(named) {
             let recent = &mut self.settings.recent;
-            recent.retain(|choice| *choice != model.choice);
-            recent.insert(0, model.choice.clone());
+            recent.retain(|other| *other != choice);
+            recent.insert(0, choice);
             recent.truncate(RECENT);
         }
-        self.model = Some(model);
     }
 
     /// Asks for a model, with its own class names and preprocessing.
@@ -231,10 +301,45 @@ impl State {
         self.settings.model = choice;
     }
 
+    /// Asks for a file of class names, or for the usual names without one.
+    pub fn use_labels(&mut self, file: Option<PathBuf>) {
+        self.error = None;
+        self.settings.labels = file;
+    }
+
+    /// Explains a class: of this photo, or also of the next ones if one is kept.
+    pub fn choose_class(&mut self, class: ClassId) {
+        if self.order == PhotoOrder::Class {
+            self.sorted_by = Some(class);
+        }
+        self.class = match self.class {
+            ClassChoice::Kept(_) => ClassChoice::Kept(class),
+            ClassChoice::Top | ClassChoice::Chosen(_) => ClassChoice::Chosen(class),
+        };
+    }
+
+    /// Explains the most probable class again, in a pane too where another one is pinned.
+    pub fn explain_top(&mut self, side: Option<Side>) {
+        self.class = ClassChoice::Top;
+        if let Some(side) = side {
+            self.held[side.index()] = None;
+        }
+    }
+
+    /// Keeps the class that is explained for the next photos, or no longer.
+    pub fn keep_class(&mut self, keep: bool) {
+        self.class = match (keep, self.class, self.explained()) {
+            (true, _, Some(class)) => ClassChoice::Kept(class),
+            (false, ClassChoice::Kept(class), _) => ClassChoice::Chosen(class),
+            (_, class, _) => class,
+        };
+    }
+
     /// What was there stays: the model that runs, the photo on screen. If the worker has no
     /// longer the `run` of what is on screen, it is run anew.
     fn fail(&mut self, fault: Fault, message: String, run: Option<u64>) {
-        self.error = Some(message);
+        // An export that can't be opened again has changed nothing yet.
+        let restoring = self.restoring.take().is_some();
         self.layers.ask_again();
         self.survey.ask_again();
         let asked = self.requested.take();
@@ -245,49 +350,43 @@ impl State {
         let shown = self.latest.shown();
         let lost = shown.is_some_and(|shown| run != Some(shown.job));
         let shown = shown.map(|shown| shown.plan.clone());
-        // Not without end, should that fail as well.
-        let again = lost && asked != shown;
-        match fault {
-            Fault::Model => match &self.model {
-                Some(running) => {
-                    self.settings.model = running.choice.clone();
-                    self.settings.labels.clone_from(&running.asked_labels);
-                    self.settings.device = running.asked_device;
-                }
-                // At the start: without the class names first, then another model.
-                None if self.settings.labels.is_some() => self.settings.labels = None,
-                None if self.settings.model != ModelChoice::Auto => {
-                    self.settings.model = ModelChoice::Auto;
-                }
-                // Nothing else to try: do not ask for the same again.
-                None => self.requested = asked,
-            },
-            Fault::Photo => {
-                self.current = shown.as_ref().and_then(|plan| plan.photo);
-                self.requested = asked.map(|plan| Plan {
-                    photo: None,
-                    ..plan
-                });
-                if let Some(plan) = shown.as_ref().filter(|_| again) {
-                    // The controls name what is on screen.
-                    self.settings.model = plan.model.clone();
-                    self.settings.labels.clone_from(&plan.labels);
-                    self.settings.preprocess = plan.preprocess;
-                    self.settings.device = plan.device;
-                    self.settings.framing = plan.framing;
+        // What the controls say again is what was there before.
+        let before = shown.clone().or_else(|| self.ran.clone());
+        let photo_before = shown.as_ref().and_then(|plan| plan.photo);
+        match (fault, before) {
+            _ if restoring => self.current = photo_before,
+            (Fault::Model, Some(before)) => self.settings.adopt_model(&before),
+            // At the start: without the class names first, then another model.
+            (Fault::Model, None) if self.settings.labels.is_some() => self.settings.labels = None,
+            (Fault::Model, None) => self.settings.model = ModelChoice::Auto,
+            (Fault::Photo, _) => self.current = photo_before,
+            (Fault::Run, before) => {
+                self.current = photo_before;
+                if let Some(before) = before {
+                    self.settings.adopt_model(&before);
+                    self.settings.framing = before.framing;
                 }
             }
         }
-        if shown.is_some() {
-            self.requested = shown.filter(|_| !again);
+        let target = self.plan(self.current);
+        let needed = match &shown {
+            Some(shown) => lost || target != *shown,
+            None => self.model.as_ref().is_none_or(|model| !model.runs(&target)),
+        };
+        // Not without end: what has just failed is not asked for again.
+        let again = needed && asked.as_ref() != Some(&target);
+        if needed && !again && lost {
+            self.layers.give_up(message.clone());
         }
+        self.error = Some(message);
+        self.requested = (!again).then_some(target);
     }
 
     /// The class explained on an analysis.
     #[must_use]
     pub fn class_in(&self, analysis: &Analysis) -> ClassId {
-        match self.class {
-            ClassChoice::Fixed(class) if class.index() < analysis.logits.len() => class,
+        match self.class.class() {
+            Some(class) if class.index() < analysis.logits.len() => class,
             _ => analysis.top(),
         }
     }
@@ -346,7 +445,7 @@ impl State {
             None => 0,
         };
         if let Some(&class) = classes.get(there) {
-            self.class = ClassChoice::Fixed(class);
+            self.choose_class(class);
         }
     }
 }

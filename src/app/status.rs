@@ -5,7 +5,6 @@ use eframe::egui::{self, Color32, Frame, Panel, RichText, Ui};
 
 use super::state::Latest;
 use super::{App, probe};
-use crate::analysis::Layer;
 use crate::report::milliseconds;
 use crate::worker::Shown;
 
@@ -26,7 +25,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             if let Some(shown) = app.state.latest.shown().cloned() {
                 let text = match app.probe {
                     Some(at) => probe::summary(app, &shown, at),
-                    None => summary(&shown),
+                    None => summary(&shown, &layers(app)),
                 };
                 ui.add(egui::Label::new(text).truncate());
             } else if !matches!(app.state.latest, Latest::Working { .. }) {
@@ -48,7 +47,23 @@ fn loading_ui(ui: &mut Ui, done: u64, total: u64) {
     );
 }
 
-fn summary(shown: &Shown) -> String {
+/// The layers of the maps on screen and their cells.
+pub fn layers(app: &App) -> String {
+    let maps = app.state.settings.view.sides().iter();
+    let drawn = maps.filter_map(|&side| app.textures.kept(side));
+    let mut names: Vec<String> = drawn
+        .map(|heat| {
+            let architecture = heat.analysis().model.architecture;
+            let (height, width) = (heat.map.height, heat.map.width);
+            let layer = architecture.layer_name(heat.map.layer);
+            format!("{layer}, {height}×{width} cells")
+        })
+        .collect();
+    names.dedup();
+    names.join(" and ")
+}
+
+fn summary(shown: &Shown, layers: &str) -> String {
     let (photo, analysis) = (&shown.photo, &shown.analysis);
     let (width, height) = analysis.placement.input;
     let verb = match analysis.framing {
@@ -62,14 +77,11 @@ fn summary(shown: &Shown) -> String {
         ""
     };
     format!(
-        "{} {}×{}{alpha} · {verb} {width}×{height} · {:.0} ms · {}, {}×{} cells · {}",
+        "{} {}×{}{alpha} · {verb} {width}×{height} · {:.0} ms · {layers} · {}",
         photo.name,
         photo.width,
         photo.height,
         milliseconds(analysis.timings.frame + analysis.timings.forward),
-        analysis.model.architecture.layer_name(Layer::Last),
-        analysis.features.height,
-        analysis.features.width,
         analysis.device,
     )
 }

@@ -131,7 +131,7 @@ impl Figure {
         if layout.distorted {
             let (width, height) = (photo.width, photo.height);
             notes.push(format!(
-                "The photo has {width}×{height} pixels and is drawn wider than it is."
+                "The photo has {width}×{height} pixels; its short side is drawn longer than it is."
             ));
         }
         let room = layout.width - 2.0 * MARGIN;

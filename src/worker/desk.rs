@@ -8,12 +8,13 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use super::{
-    Fault, Job, LayerJob, News, OVERVIEW_SIDE, PhotoSource, Plan, Prediction, Request,
+    Dropped, Fault, Job, LayerJob, News, OVERVIEW_SIDE, PhotoSource, Plan, Prediction, Request,
     RunningModel, Shown, Step, SurveyJob, Wake,
 };
 use crate::analysis::rank;
 use crate::cam::LayerMaps;
 use crate::engine::{Engine, EngineError};
+use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::weights::Progress;
@@ -142,7 +143,12 @@ impl Desk {
                 self.received += 1;
                 self.waiting = Some(job);
             }
-            Request::Explain(job) => self.explain = Some(job),
+            Request::Explain(job) => {
+                if let Some(old) = self.explain.replace(job) {
+                    let why = Dropped::Replaced;
+                    self.tell(News::LayersDropped(old.id, old.of, old.classes, why));
+                }
+            }
             Request::Survey(job) => {
                 self.survey = job.map(|mut job| {
                     job.photos.reverse();
@@ -152,20 +158,24 @@ impl Desk {
         }
     }
 
-    /// Classifies the next photo of the survey. One that was asked for with another model
-    /// is given up: whoever asked asks again.
+    /// Classifies the next photo of the survey, with the model that it was asked for with.
     fn predict(&mut self) {
-        let (Some(survey), Some(loaded)) = (&mut self.survey, &mut self.engine) else {
-            self.survey = None;
+        let Some(survey) = &mut self.survey else {
             return;
         };
-        let plan = &survey.plan;
-        let next = survey.photos.pop();
-        let (Some((photo, source)), true) = (next, loaded.runs(plan)) else {
-            self.survey = None;
+        let (id, plan, limits) = (survey.id, survey.plan.clone(), survey.limits);
+        let Some((photo, source)) = survey.photos.pop() else {
+            self.survey = None; // all of them are answered
             return;
         };
-        let (id, limits, engine) = (survey.id, survey.limits, &mut loaded.engine);
+        if let Err(message) = self.ready_survey(&plan) {
+            self.survey = None;
+            self.tell(News::SurveyFailed(id, message));
+            return;
+        }
+        let Some(Loaded { engine, .. }) = &mut self.engine else {
+            unreachable!("it was loaded just now");
+        };
         let device = engine.device();
         engine.preprocess(plan.preprocess);
         let answer = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -188,41 +198,63 @@ impl Desk {
         self.tell(News::Predicted(id, photo, answer));
     }
 
-    /// Makes the maps of each class, unless something newer is wanted meanwhile.
+    /// Loads the model of a survey, should another one or none be there (after a panic).
+    fn ready_survey(&mut self, plan: &Plan) -> Result<(), String> {
+        if self.engine.as_ref().is_some_and(|loaded| loaded.runs(plan)) {
+            return Ok(());
+        }
+        panic::catch_unwind(AssertUnwindSafe(|| self.load(plan, None)))
+            .unwrap_or_else(|panic| Err(EngineError::Run(mistake(panic.as_ref()))))
+            .map_err(|error| error.to_string())
+    }
+
+    /// Makes the maps of each class, unless something newer is wanted meanwhile. What is not
+    /// made is told to be dropped.
     fn explain(&mut self, job: &LayerJob) {
-        if self.analysed != Some(job.of) {
-            return; // its photo or model is gone; whoever asked will hear of the next one
-        }
-        for &class in &job.classes {
-            self.empty_inbox();
-            if self.waiting.is_some() || self.explain.is_some() {
-                return;
-            }
-            let Some(Loaded { engine, .. }) = &mut self.engine else {
-                return;
-            };
-            let device = engine.device();
-            let layers = engine.model().architecture.layers();
-            let wanted = || self.sent.load(Ordering::Relaxed) == self.received;
-            let result = panic::catch_unwind(AssertUnwindSafe(|| {
-                let evidence = engine.evidence_while(class, layers, &wanted);
-                evidence.map(|evidence| Arc::new(LayerMaps::new(&evidence)))
-            }));
-            let changed = engine.device() != device;
-            let maps = match result {
-                Ok(Err(EngineError::Unwanted)) => return, // a job waits
-                Ok(maps) => maps.map_err(|error| error.to_string()),
-                Err(panic) => {
-                    self.engine = None;
-                    self.analysed = None;
-                    Err(mistake(panic.as_ref()))
+        for (done, &class) in job.classes.iter().enumerate() {
+            match self.maps(job.of, class) {
+                Ok(maps) => self.tell(News::Layers(job.of, class, maps)),
+                Err(why) => {
+                    let rest = job.classes[done..].to_vec();
+                    self.tell(News::LayersDropped(job.id, job.of, rest, why));
+                    return;
                 }
-            };
-            if changed {
-                self.tell_model();
             }
-            self.tell(News::Layers(job.of, class, maps));
         }
+    }
+
+    /// The maps of a class at all layers of the answer to job `of`, or the message if they
+    /// can't be made.
+    fn maps(&mut self, of: u64, class: ClassId) -> Result<Result<Arc<LayerMaps>, String>, Dropped> {
+        self.empty_inbox();
+        if self.waiting.is_some() || self.explain.is_some() {
+            return Err(Dropped::Replaced);
+        }
+        let has_run = self.analysed == Some(of);
+        let Some(Loaded { engine, .. }) = self.engine.as_mut().filter(|_| has_run) else {
+            return Err(Dropped::RunLost);
+        };
+        let device = engine.device();
+        let layers = engine.model().architecture.layers();
+        let wanted = || self.sent.load(Ordering::Relaxed) == self.received;
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let evidence = engine.evidence_while(class, layers, &wanted);
+            evidence.map(|evidence| Arc::new(LayerMaps::new(&evidence)))
+        }));
+        let changed = engine.device() != device;
+        let maps = match result {
+            Ok(Err(EngineError::Unwanted)) => Err(Dropped::Replaced), // a job waits
+            Ok(maps) => Ok(maps.map_err(|error| error.to_string())),
+            Err(panic) => {
+                self.engine = None;
+                self.analysed = None;
+                Ok(Err(mistake(panic.as_ref())))
+            }
+        };
+        if changed {
+            self.tell_model();
+        }
+        maps
     }
 
     fn tell(&self, news: News) {
@@ -245,7 +277,7 @@ impl Desk {
                 self.analysed = None;
                 self.photo = None;
                 let message = mistake(panic.as_ref());
-                self.tell(News::Failed(job.id, Fault::Photo, message, None));
+                self.tell(News::Failed(job.id, Fault::Run, message, None));
             }
         }
     }
@@ -278,7 +310,7 @@ impl Desk {
         self.analysed = None;
         let analysis = engine
             .analyse(&photo, job.plan.framing)
-            .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
+            .map_err(|error| Stop::Failed(Fault::Run, error.to_string()))?;
         self.analysed = Some(job.id);
         if engine.device() != device {
             self.tell_model();
@@ -293,15 +325,9 @@ impl Desk {
         }))
     }
 
-    /// Loads the job's model unless it is there. The old one stays until the new
-    /// one is complete.
+    /// Loads the job's model unless it is there.
     fn ready_engine(&mut self, job: &Job) -> Result<(), Stop> {
-        let Plan {
-            model,
-            labels,
-            device,
-            ..
-        } = &job.plan;
+        let labels = &job.plan.labels;
         let failed = |error: EngineError| Stop::Failed(Fault::Model, error.to_string());
         if let Some(loaded) = &mut self.engine
             && loaded.runs(&job.plan)
@@ -318,12 +344,23 @@ impl Desk {
         }
         self.step(job, Step::LoadingModel)?;
         let progress = self.loading(job.id);
-        let engine = Engine::open_with(model, labels.as_deref(), *device, Some(progress));
+        self.load(&job.plan, Some(progress)).map_err(failed)
+    }
+
+    /// Loads a plan's model. The old one stays until the new one is complete.
+    fn load(&mut self, plan: &Plan, progress: Option<Progress>) -> Result<(), EngineError> {
+        let Plan {
+            model,
+            labels,
+            device,
+            ..
+        } = plan;
+        let engine = Engine::open_with(model, labels.as_deref(), *device, progress)?;
         self.engine = Some(Loaded {
             model: model.clone(),
             labels: labels.clone(),
             device: *device,
-            engine: engine.map_err(failed)?,
+            engine,
         });
         self.analysed = None;
         self.tell_model();

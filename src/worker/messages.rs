@@ -97,6 +97,8 @@ pub struct Job {
 /// A request for the maps of some classes at all layers of an analysis.
 #[derive(Clone, Debug)]
 pub struct LayerJob {
+    /// Its number; what is dropped of it carries it.
+    pub id: u64,
     /// The job whose answer is explained.
     pub of: u64,
     /// The classes, the most urgent first.
@@ -177,6 +179,16 @@ pub struct RunningModel {
     pub notices: Vec<String>,
 }
 
+impl RunningModel {
+    /// Whether it is what a plan asks for.
+    #[must_use]
+    pub fn runs(&self, plan: &Plan) -> bool {
+        self.choice == plan.model
+            && self.asked_labels == plan.labels
+            && self.asked_device == plan.device
+    }
+}
+
 /// A finished job.
 #[derive(Clone, Debug)]
 pub struct Shown {
@@ -198,8 +210,20 @@ pub struct Shown {
 pub enum Fault {
     /// The model can't be used.
     Model,
-    /// The photo can't be read, or the network can't run on it.
+    /// The photo can't be read.
     Photo,
+    /// The network can't run on the photo.
+    Run,
+}
+
+/// Why maps at the layers that were asked for were not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// A newer request came first. Ask again if they are still needed.
+    Replaced,
+    /// The worker no longer has the run that they belong to (its device failed, say). The
+    /// photo has to be run again.
+    RunLost,
 }
 
 /// Something the worker has to tell.
@@ -207,7 +231,7 @@ pub enum Fault {
 pub enum News {
     /// A job has come to a step.
     Step(u64, Step),
-    /// So many bytes of so many of the model's weights have been read.
+    /// Weight loading progress of a job: bytes read, bytes in total.
     Loading(u64, u64, u64),
     /// The model has changed (or its device has).
     Model(RunningModel),
@@ -220,4 +244,9 @@ pub enum News {
     Predicted(u64, u64, Result<Prediction, String>),
     /// The maps of a class at all layers of a job's answer, or why there are none.
     Layers(u64, ClassId, Result<Arc<LayerMaps>, String>),
+    /// A request for maps at all layers ended before all of them were made: the request's
+    /// number, the job whose answer it was about, the classes that are missing, and why.
+    LayersDropped(u64, u64, Vec<ClassId>, Dropped),
+    /// A survey can't go on (its number), with the message for the user.
+    SurveyFailed(u64, String),
 }

@@ -99,30 +99,69 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
         }
     };
     let classes = shown.analysis.ranking[..3].to_vec();
-    worker.explain(LayerJob { of: 1, classes });
+    let request = |id, classes| LayerJob { id, of: 1, classes };
+    assert!(worker.explain(request(1, classes)));
     let News::Layers(1, class, Ok(maps)) = wait(&worker) else {
         panic!("the maps of the first class");
     };
     assert_eq!(class, shown.analysis.top());
     assert!(maps.get(Layer::Last, Method::LayerCam.into()).is_some());
 
-    // Of an answer that is gone nothing is made.
+    // Of an answer that is gone nothing is made, and whoever asked is told: of the rest of the
+    // first request, and of the second.
     worker
         .submit(job(2, Some(8), "assets/samples/coffee.png"))
         .unwrap();
-    worker.explain(LayerJob {
-        of: 1,
-        classes: vec![class],
-    });
-    let mut done = false;
-    while let Ok(news) = worker.news.recv_timeout(Duration::from_secs(2)) {
-        match news {
-            News::Layers(_, late, _) => assert!(!done && late != class, "a stale answer"),
+    assert!(worker.explain(request(2, vec![class])));
+    let (mut done, mut made, mut dropped) = (false, 1, 0);
+    loop {
+        match wait(&worker) {
+            News::Layers(_, late, _) => {
+                assert!(!done && late != class, "a stale answer");
+                made += 1;
+            }
+            News::LayersDropped(1, 1, rest, Dropped::Replaced) => dropped = rest.len(),
+            News::LayersDropped(2, 1, rest, why) => {
+                assert_eq!((rest, why), (vec![class], Dropped::RunLost));
+                break;
+            }
             News::Done(2, Some(_)) => done = true,
             _ => {}
         }
     }
     assert!(done);
+    assert_eq!(made + dropped, 3, "each class has an answer");
+}
+
+/// After a panic the engine is gone: a survey loads its model anew, and one whose model can't be
+/// loaded says so.
+#[test]
+fn a_survey_after_a_panic_goes_on_or_says_why_not() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    let bad = Job {
+        source: Some(hollow()),
+        ..job(1, Some(1), "")
+    };
+    worker.submit(bad).unwrap();
+    while !matches!(wait(&worker), News::Failed(1, Fault::Run, _, None)) {}
+    let survey = |id, model| SurveyJob {
+        id,
+        plan: Plan {
+            model,
+            ..job(0, None, "").plan
+        },
+        photos: vec![(2, PhotoSource::File("assets/samples/cat.png".into()))],
+        limits: Limits::default(),
+    };
+    assert!(worker.survey(Some(survey(5, ModelChoice::BuiltIn))));
+    assert!(matches!(wait(&worker), News::Model(_)));
+    assert!(matches!(wait(&worker), News::Predicted(5, 2, Ok(_))));
+    let gone: ModelChoice = "/nowhere/gone.safetensors".parse().unwrap();
+    assert!(worker.survey(Some(survey(6, gone))));
+    let News::SurveyFailed(6, message) = wait(&worker) else {
+        panic!("an answer to the survey");
+    };
+    assert!(message.contains("gone.safetensors"), "{message}");
 }
 
 #[test]
@@ -152,7 +191,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         photos,
         limits: Limits::default(),
     };
-    worker.survey(Some(survey(5, photos.collect())));
+    assert!(worker.survey(Some(survey(5, photos.collect()))));
     for (number, analysis) in opened.iter().enumerate() {
         let News::Predicted(5, photo, answer) = wait(&worker) else {
             panic!("in order, and nothing else");
@@ -172,7 +211,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
     // The answer of the last job can still be explained, and a new job does not wait for
     // the end of a survey.
     let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into())));
-    worker.survey(Some(survey(6, many.collect())));
+    assert!(worker.survey(Some(survey(6, many.collect()))));
     worker.submit(job(9, Some(9), &path("cat"))).unwrap();
     let mut before = 0;
     loop {
@@ -183,7 +222,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         }
     }
     assert!(before < 100, "{before} photos were classified first");
-    worker.survey(None);
+    assert!(worker.survey(None));
 }
 
 /// A photo that has none of the pixels that it says it has: everything that reads it panics.
@@ -207,7 +246,7 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     };
     worker.submit(bad).unwrap();
     let message = loop {
-        if let News::Failed(1, Fault::Photo, message, None) = wait(&worker) {
+        if let News::Failed(1, Fault::Run, message, None) = wait(&worker) {
             break message;
         }
     };
@@ -216,12 +255,12 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     assert!(!worker.submit(job(2, Some(2), cat)).unwrap(), "still alive");
     while !matches!(wait(&worker), News::Done(2, Some(_))) {}
     // In a survey, too, and the next photo comes all the same.
-    worker.survey(Some(SurveyJob {
+    assert!(worker.survey(Some(SurveyJob {
         id: 5,
         plan: job(0, None, "").plan,
         photos: vec![(1, hollow()), (2, PhotoSource::File(cat.into()))],
         limits: Limits::default(),
-    }));
+    })));
     let News::Predicted(5, 1, Err(message)) = wait(&worker) else {
         panic!("an answer to the first");
     };

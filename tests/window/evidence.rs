@@ -176,7 +176,7 @@ fn an_export_of_an_earlier_layer_can_be_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let (_weights, path) = made_up_resnet();
     let arguments = WindowArgs {
-        model: Some(ModelChoice::File(path.clone())),
+        model: Some(file_model(&path)),
         ..WindowArgs::default()
     };
     let picker = picker(Some(vec![folder.path().to_owned()]));

@@ -109,3 +109,155 @@ fn closing_in_the_middle_of_an_export_leaves_nothing_half_written() {
         assert!(path == large || complete, "{} is left", path.display());
     }
 }
+
+/// Ctrl+C copies the text that is selected, and no picture in its place.
+#[test]
+fn selected_text_is_copied_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.png");
+    std::fs::write(&broken, b"this is no photo").unwrap();
+    let mut harness = cat();
+    drop_files(&mut harness, &[broken.to_str().unwrap()]);
+    wait(&mut harness, "the error", |app| app.state().error.is_some());
+    let message = harness
+        .get_by_label_contains("Can't read broken.png")
+        .rect();
+    harness.drag_at(message.left_center() + egui::vec2(2.0, 0.0));
+    harness.run_steps(2);
+    harness.hover_at(message.left_center() + egui::vec2(120.0, 0.0));
+    harness.run_steps(2);
+    harness.drop_at(message.left_center() + egui::vec2(120.0, 0.0));
+    harness.run_steps(2);
+    harness.event(Event::Copy);
+    let mut copied = String::new();
+    for _ in 0..20 {
+        harness.run_steps(1);
+        for command in &harness.output().platform_output.commands {
+            match command {
+                egui::OutputCommand::CopyText(text) => copied.clone_from(text),
+                egui::OutputCommand::CopyImage(_) => panic!("a picture took its place"),
+                _ => {}
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(copied.starts_with("Can't read"), "{copied:?}");
+    assert!(harness.state().state().info.is_none());
+}
+
+/// The dialog asks whether to replace the file whose name was typed, not the one that it becomes
+/// with `.csv` at its end.
+#[test]
+fn a_table_replaces_only_what_the_dialog_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("results.csv");
+    std::fs::write(&there, "of another day").unwrap();
+    let answers = Arc::new(Mutex::new(vec![
+        folder.path().join("results"),
+        folder.path().join("new"),
+        there.clone(),
+    ]));
+    let picker: Picker = Arc::new(move |_| {
+        let next = answers.lock().unwrap().remove(0);
+        Box::pin(async move { Some(vec![next]) })
+    });
+    let mut harness = window_with(&[CAT, COFFEE], picker);
+    wait(&mut harness, "the predictions", |app| {
+        app.state().survey.len() == 2
+    });
+    harness.get_by_label("CSV…").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the refusal", |app| {
+        app.state().error.is_some()
+    });
+    harness.get_by_label_contains("results.csv exists already and was left as it is");
+    assert_eq!(std::fs::read_to_string(&there).unwrap(), "of another day");
+    harness.get_by_label("Dismiss").click();
+    harness.run_steps(2);
+    for file in [folder.path().join("new.csv"), there] {
+        harness.get_by_label("CSV…").click();
+        harness.run_steps(2);
+        wait(&mut harness, "the table", |app| {
+            let said = app.state().info.as_deref();
+            said.is_some_and(|said| said.contains(&file.display().to_string()))
+        });
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+}
+
+/// An export of the cat by made-up weights, in a folder, and those weights.
+fn exported() -> (tempfile::TempDir, tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (weights, path) = made_up_resnet();
+    let arguments = WindowArgs {
+        model: Some(file_model(&path)),
+        ..WindowArgs::default()
+    };
+    let picker = picker(Some(vec![folder.path().to_owned()]));
+    let mut harness = window_of(&[CAT], arguments, picker);
+    wait(&mut harness, "the cat", ready);
+    harness.key_press(Key::S);
+    harness.get_by_label("crop").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the crop", ready);
+    harness.get_by_label("Export…").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the files", |app| app.state().info.is_some());
+    (folder, weights, path)
+}
+
+/// What can't be opened again changes nothing: neither settings nor what is on screen.
+#[test]
+fn an_export_whose_model_is_gone_leaves_everything_as_it_is() {
+    let (folder, _weights, path) = exported();
+    let mut harness = window(&[COFFEE]);
+    wait(&mut harness, "the coffee", ready);
+    let (settings, before) = (harness.state().state().settings.clone(), analysis(&harness));
+    let manifest = folder.path().join("cat-camlens/manifest.json");
+    std::fs::rename(&path, path.with_extension("moved")).unwrap();
+    drop_files(&mut harness, &[manifest.to_str().unwrap()]);
+    harness.run_steps(1);
+    wait(&mut harness, "the refusal", |app| {
+        ready(app) && app.state().error.is_some()
+    });
+    harness.run_steps(5);
+    assert_eq!(harness.state().state().settings, settings);
+    assert!(Arc::ptr_eq(&before, &analysis(&harness)));
+    assert!(shows(harness.state(), "coffee.png"));
+
+    // With the model it opens, and all is as it was exported.
+    std::fs::rename(path.with_extension("moved"), &path).unwrap();
+    drop_files(&mut harness, &[manifest.to_str().unwrap()]);
+    wait(&mut harness, "the cat", |app| shows(app, "cat.png"));
+    harness.get_by_label_contains("opened again: 2 maps, the same to the bit");
+    let now = &harness.state().state().settings;
+    assert_eq!(
+        (now.framing, now.look.scaling),
+        (Framing::Crop, Scaling::Signed)
+    );
+}
+
+/// The window has two map panes: what more an export has is said.
+#[test]
+fn an_export_of_more_maps_than_there_are_panes_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("three");
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_camlens"))
+        .args(["explain", CAT, "--model", "efficientnet-lite0"])
+        .args(["--method", "grad-cam", "--method", "grad-cam++"])
+        .args(["--method", "layercam", "--export"])
+        .arg(&export)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let mut harness = window(&[COFFEE]);
+    wait(&mut harness, "the coffee", ready);
+    drop_files(
+        &mut harness,
+        &[export.join("manifest.json").to_str().unwrap()],
+    );
+    wait(&mut harness, "the cat", |app| shows(app, "cat.png"));
+    harness.get_by_label_contains("3 maps, the same to the bit");
+    harness.get_by_label_contains("The export has 3 maps; the window can show 2 of them");
+}

@@ -71,7 +71,7 @@ fn each_pane_may_hold_its_own_method_layer_and_class() {
         .click();
     harness.run_steps(2);
     open(&mut harness);
-    harness.get_by_label_contains("Hold class").click();
+    harness.get_by_label_contains("Pin class").click();
     harness.run_steps(2);
     harness.key_press(Key::ArrowDown);
     harness.run_steps(2);
@@ -114,4 +114,44 @@ fn the_tutorials_settings_are_one_click() {
     assert_eq!(shown.analysis.framing, Framing::Squash);
     assert!(shown.analysis.preprocessing.mean.iter().all(|m| *m == 0.0));
     harness.get_by_label_contains("formula: tutorial");
+}
+
+/// The status line names what the panes show.
+#[test]
+fn the_status_line_names_the_layers_of_the_maps() {
+    let (_folder, mut harness) = pets();
+    harness.get_by_label_contains("ms · layer4, 8×12 cells · CPU");
+    harness.key_press(Key::OpenBracket);
+    harness.run_steps(2);
+    for side in Side::BOTH {
+        wait(&mut harness, "layer3", map_at(side, Layer::Layer3));
+    }
+    harness.get_by_label_contains("ms · layer3, 16×24 cells · CPU");
+    assert_eq!(
+        harness.query_all_by_label_contains("layer4, 8×12").count(),
+        0
+    );
+    harness.get_by_label("What the right map shows").click();
+    harness.run_steps(2);
+    harness
+        .get_by_role_and_label(Role::RadioButton, "layer4")
+        .click();
+    harness.run_steps(3);
+    harness.get_by_label_contains("ms · layer3, 16×24 cells and layer4, 8×12 cells · CPU");
+    harness.run();
+}
+
+/// All of a map's title is the button, the triangle at its end too.
+#[test]
+fn the_triangle_at_a_title_opens_its_menu() {
+    let mut harness = cat();
+    let title = harness.get_by_label("What the left map shows").rect();
+    let triangle = title.right_center() - egui::vec2(8.0, 0.0);
+    harness.hover_at(triangle);
+    harness.run_steps(1);
+    harness.drag_at(triangle);
+    harness.run_steps(1);
+    harness.drop_at(triangle);
+    harness.run_steps(3);
+    harness.get_by_label("HiResCAM");
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod classes;
 mod evidence;
 mod faults;
 mod layers;
@@ -221,11 +222,16 @@ fn made_up_resnet_times(factor: f32) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
+/// A weight file as a model.
+fn file_model(path: &Path) -> ModelChoice {
+    path.to_str().unwrap().parse().unwrap()
+}
+
 /// A window with that network and the cat.
 fn pets() -> (tempfile::TempDir, Harness<'static, App>) {
     let (folder, path) = made_up_resnet();
     let arguments = WindowArgs {
-        model: Some(ModelChoice::File(path)),
+        model: Some(file_model(&path)),
         ..WindowArgs::default()
     };
     let mut harness = window_of(&[CAT], arguments, picker(None));

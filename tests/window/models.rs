@@ -11,10 +11,7 @@ fn models_and_names_are_dropped_remembered_and_refused() {
     wait(&mut harness, "the dropped model", |app| {
         ready(app) && app.state().model.as_ref().unwrap().info.architecture.name() == "ResNet-18"
     });
-    assert_eq!(
-        harness.state().state().settings.recent,
-        [ModelChoice::File(path.clone())]
-    );
+    assert_eq!(harness.state().state().settings.recent, [file_model(&path)]);
     let analysis_of = |harness: &Harness<App>| {
         analysis(harness)
             .model
@@ -119,4 +116,60 @@ fn offline_nothing_is_fetched_and_nothing_else_changes() {
     harness.get_by_label_contains("can't be reached");
     assert_eq!(harness.state().state().settings.model, ModelChoice::BuiltIn);
     assert!(shows(harness.state(), "cat.png"));
+}
+
+/// What differs from the model's own preprocessing is seen without opening anything, and a model
+/// that is refused does not change it.
+#[test]
+fn edited_preprocessing_is_seen_kept_and_reset() {
+    let (folder, mut harness) = pets();
+    let own = analysis(&harness).preprocessing;
+    let header = "Class names and input";
+    harness.get_by_label(header).click();
+    harness.run_steps(8);
+    assert!(
+        harness
+            .query_by_label_contains("Not the model's own")
+            .is_none()
+    );
+    harness
+        .get_by_role_and_label(Role::SpinButton, "mean red")
+        .set_value_accesskit(0.9);
+    harness.run_steps(2);
+    harness.get_by_label(header).click();
+    harness.run_steps(12);
+    wait(&mut harness, "the new mean", |app| {
+        let shown = app.state().latest.shown().unwrap();
+        ready(app) && (shown.analysis.preprocessing.mean[0] - 0.9).abs() < 1e-6
+    });
+    assert!(
+        harness
+            .query_by_role_and_label(Role::SpinButton, "mean red")
+            .is_none(),
+        "the section is closed"
+    );
+    harness.get_by_label("Not the model's own input: mean");
+
+    let before = analysis(&harness);
+    let garbage = folder.path().join("garbage.pth");
+    std::fs::write(&garbage, b"no weights").unwrap();
+    drop_files(&mut harness, &[garbage.to_str().unwrap()]);
+    wait(&mut harness, "the refusal", |app| {
+        ready(app) && app.state().error.is_some()
+    });
+    harness.run_steps(5);
+    assert!(Arc::ptr_eq(&before, &analysis(&harness)), "nothing was run");
+    harness.get_by_label("Not the model's own input: mean");
+
+    harness.get_by_label("Reset").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the model's own", |app| {
+        let shown = app.state().latest.shown().unwrap();
+        ready(app) && shown.analysis.preprocessing == own
+    });
+    assert!(
+        harness
+            .query_by_label_contains("Not the model's own")
+            .is_none()
+    );
 }

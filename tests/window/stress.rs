@@ -1,40 +1,30 @@
-//! Some thousand actions at random, and after each: does what is on screen belong to the
-//! photo, model, layer and class that the controls name?
+//! Some thousand actions at random. After each frame: does what is on screen belong to the photo,
+//! model, layer and class that the controls name? When all is quiet: is it what was asked for last,
+//! and is every number the one that an engine of the test's own computes?
 //!
 //! `CAMLENS_STRESS=ACTIONS` and `CAMLENS_SEED=NUMBER` make it longer, and different.
 
-use std::collections::HashMap;
+mod actions;
+mod oracle;
+
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use camlens::analysis::Analysis;
-use camlens::cam::{self, Map};
-use camlens::engine::Engine;
-use camlens::model::cpu::Precision;
-use camlens::photo::Photo;
+use camlens::labels::ClassId;
+use camlens::worker::Plan;
 
 use super::*;
-
-const PHOTOS: [&str; 4] = [
-    CAT,
-    COFFEE,
-    "assets/samples/rocket.png",
-    "tests/corpus/1x20000.png",
-];
-const BROKEN: [&str; 4] = [
-    "tests/corpus/60000x60000.png",
-    "tests/corpus/zero-bytes.png",
-    "tests/corpus/text.jpg",
-    "/nowhere/gone.png",
-];
+use actions::{ACTIONS, World};
+use oracle::Oracle;
 
 /// For the window to come to rest.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Numbers that look random and are the same each time.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -42,8 +32,8 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.roll(all.len())]
+    pub fn of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.roll(all.len())].clone()
     }
 }
 
@@ -52,94 +42,97 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     text.map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// What must be so in every frame.
-fn check(app: &App) {
-    let state = app.state();
-    let Some(shown) = state.latest.shown() else {
-        return;
-    };
-    let item = state
-        .photos
-        .iter()
-        .find(|item| Some(item.id) == shown.plan.photo);
-    assert_eq!(item.unwrap().source.name(), shown.photo.name);
-    assert_eq!(
-        shown.analysis.logits.len(),
-        shown.analysis.model.labels.len()
-    );
-    if !ready(app) {
-        return;
-    }
-    let (plan, settings) = (&shown.plan, &state.settings);
-    let agrees = plan.photo == state.current
-        && plan.model == settings.model
-        && plan.labels == settings.labels
-        && plan.framing == settings.framing
-        && plan.preprocess == settings.preprocess
-        && plan.device == settings.device;
-    // What was chosen in this frame becomes a job in the next.
-    if agrees {
-        let running = state.model.as_ref().unwrap();
-        assert_eq!(running.choice, plan.model);
-        // It may have been loaded anew meanwhile.
-        assert_eq!(running.info.sha256, shown.analysis.model.sha256);
-    }
+/// What the last frame showed: what may stay to the next, and what may not.
+#[derive(Default)]
+pub struct Watch {
+    photo: Option<u64>,
+    class: Option<ClassId>,
 }
 
-/// Answers of engines of our own.
-#[derive(Default)]
-struct Oracle(HashMap<String, Engine>);
-
-impl Oracle {
-    fn maps(&mut self, app: &App) -> (Analysis, Vec<(Side, Map)>) {
+impl Watch {
+    /// What must be so in every frame.
+    pub fn check(&mut self, app: &App) {
         let state = app.state();
-        let shown = state.latest.shown().unwrap();
-        let choice = &state.settings.model;
-        let engine = self
-            .0
-            .entry(format!("{choice:?}"))
-            .or_insert_with(|| Engine::open(choice, DeviceChoice::Cpu).unwrap());
+        let Some(shown) = state.latest.shown() else {
+            assert!(
+                !matches!(state.latest, Latest::Ready(_)),
+                "ready without an answer"
+            );
+            return;
+        };
+        let analysis = &shown.analysis;
         let item = state
             .photos
             .iter()
-            .find(|item| Some(item.id) == state.current);
-        let photo = item.unwrap().source.load(state.settings.limits).unwrap();
-        let photo: &Photo = &photo;
-        engine.run_in(Precision::Single);
-        let analysis = engine.analyse(photo, state.settings.framing).unwrap();
-        let sides = state.settings.view.sides().iter();
-        let maps = sides.map(|&side| {
-            let subject = state.subject(side, &shown.analysis);
-            let mut map_of = |class| {
-                let evidence = engine.evidence(class, &[subject.layer]).unwrap();
-                cam::explain(subject.recipe, &evidence[0])
-            };
-            let map = map_of(subject.class);
-            let map = match subject.against {
-                Some(other) => map.minus(&map_of(other)),
-                None => map,
-            };
-            (side, map)
-        });
-        let maps = maps.collect();
-        (analysis, maps)
+            .find(|item| Some(item.id) == shown.plan.photo);
+        assert_eq!(item.unwrap().source.name(), shown.photo.name);
+        assert_eq!(analysis.logits.len(), analysis.model.labels.len());
+        // A photo that is new on screen is explained by its top class, unless one is kept.
+        let class = state.class_in(analysis);
+        let restored = state.info.as_deref().unwrap_or_default();
+        if self.photo != shown.plan.photo && !restored.starts_with("The export was opened") {
+            let kept = matches!(state.class, ClassChoice::Kept(_));
+            assert!(kept || class == analysis.top(), "a class nobody chose");
+        }
+        self.photo = shown.plan.photo;
+        self.class = Some(class);
+        if !ready(app) {
+            return;
+        }
+        // Whatever differs from what is wanted has become a job in the same frame.
+        assert_eq!(shown.plan, state.wanted());
+        let running = state.model.as_ref().unwrap();
+        assert_eq!(running.choice, shown.plan.model);
+        assert_eq!(running.info.sha256, analysis.model.sha256);
+        assert_eq!(analysis.framing, shown.plan.framing);
+        let own = analysis.model.preprocessing;
+        assert_eq!(analysis.preprocessing, shown.plan.preprocess.over(own));
     }
 }
 
-/// When all is quiet, every number must be the one that the controls ask for.
-fn check_when_quiet(harness: &mut Harness<App>, oracle: &mut Oracle, what: &str) {
-    let quiet = |app: &App| {
+/// What the plan of a quiet window must be, as far as the actions determine it.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// The photo's name.
+    pub photo: Option<String>,
+    /// The rest of the plan.
+    pub plan: Option<Plan>,
+}
+
+impl Expected {
+    fn check(&self, app: &App, what: &str) {
         let state = app.state();
-        match &state.latest {
-            Latest::Empty => true,
-            Latest::Working { .. } => false,
-            Latest::Ready(shown) => state.settings.view.sides().iter().all(|&side| {
-                let wanted = state.subject(side, &shown.analysis);
-                app.drawn(side)
-                    .is_some_and(|(of, now)| Arc::ptr_eq(&of, &shown.analysis) && now == wanted)
-            }),
+        let shown = state.latest.shown().unwrap();
+        if let Some(name) = &self.photo {
+            assert_eq!(shown.photo.name, *name, "{what}");
         }
-    };
+        if let Some(plan) = &self.plan {
+            let photo = shown.plan.photo;
+            let expected = Plan {
+                photo,
+                ..plan.clone()
+            };
+            assert_eq!(shown.plan, expected, "{what}");
+        }
+    }
+}
+
+/// Whether nothing is on its way: the last answer and both its maps are on screen.
+fn quiet(app: &App) -> bool {
+    let state = app.state();
+    match &state.latest {
+        Latest::Empty => true,
+        Latest::Working { .. } => false,
+        Latest::Ready(shown) => state.settings.view.sides().iter().all(|&side| {
+            let wanted = state.subject(side, &shown.analysis);
+            app.drawn(side)
+                .is_some_and(|(of, now)| Arc::ptr_eq(&of, &shown.analysis) && now == wanted)
+        }),
+    }
+}
+
+/// Draws frames until all is quiet.
+pub fn rest(harness: &mut Harness<App>, watch: &mut Watch, what: &str) {
     harness.run_steps(2);
     let started = Instant::now();
     while !quiet(harness.state()) {
@@ -150,16 +143,30 @@ fn check_when_quiet(harness: &mut Harness<App>, oracle: &mut Oracle, what: &str)
         );
         std::thread::sleep(Duration::from_millis(2));
         harness.run_steps(1);
-        check(harness.state());
+        watch.check(harness.state());
     }
     harness.run_steps(2);
+    watch.check(harness.state());
+}
+
+/// When all is quiet, every number must be the one that was asked for.
+fn check_when_quiet(
+    harness: &mut Harness<App>,
+    (watch, oracle): (&mut Watch, &mut Oracle),
+    expected: &mut Expected,
+    what: &str,
+) {
+    rest(harness, watch, what);
     let app = harness.state();
-    check(app);
     let state = app.state();
     let Some(shown) = state.latest.shown() else {
         return;
     };
     assert_eq!(state.current, shown.plan.photo, "{what}");
+    expected.check(app, what);
+    // From here on it is known.
+    expected.photo = Some(shown.photo.name.clone());
+    expected.plan = Some(shown.plan.clone());
     let (analysis, maps) = oracle.maps(app);
     assert_eq!(shown.analysis.logits, analysis.logits, "{what}");
     for (side, expected) in maps {
@@ -172,7 +179,8 @@ fn check_when_quiet(harness: &mut Harness<App>, oracle: &mut Oracle, what: &str)
             None => format!("{} map of {name},", subject.recipe.method.name()),
             Some(_) => format!("{} map of {name} less", subject.recipe.method.name()),
         };
-        harness.get_all_by_label_contains(&title).next().unwrap();
+        let titles = harness.query_all_by_label_contains(&title).count();
+        assert!(titles > 0, "{what}: no pane is called {title:?}");
     }
 }
 
@@ -205,126 +213,74 @@ fn describe(app: &App) -> String {
     text + &format!("; error {:?}; settings {:?}", state.error, state.settings)
 }
 
-fn open(photos: &[&str]) -> Harness<'static, App> {
-    window_with(photos, picker(None))
-}
-
-/// One action; gives its name.
-fn act(harness: &mut Harness<App>, dice: &mut Dice, weights: &[&str; 2]) -> String {
-    let press = |harness: &mut Harness<App>, key| {
-        harness.key_press(key);
-        format!("{key:?}")
-    };
-    match dice.roll(20) {
-        0 | 1 => {
-            let photo = dice.of(&PHOTOS);
-            drop_files(harness, &[photo]);
-            format!("drop {photo}")
-        }
-        2 => {
-            let files = [dice.of(&PHOTOS), dice.of(&BROKEN), dice.of(&PHOTOS)];
-            drop_files(harness, &files);
-            format!("drop {files:?}")
-        }
-        3 => {
-            let file = dice.of(&BROKEN);
-            drop_files(harness, &[file]);
-            format!("drop {file}")
-        }
-        4 => {
-            let file = dice.of(weights);
-            drop_files(harness, &[file]);
-            format!("drop {file}")
-        }
-        5 => {
-            if let Some(menu) = harness.query_by_role_and_label(Role::ComboBox, "Model") {
-                menu.click();
-                harness.run_steps(2);
-                if let Some(item) = harness.query_by_label("EfficientNet-Lite0 (built in)") {
-                    item.click();
-                }
-            }
-            "the built-in model".into()
-        }
-        6 | 7 => {
-            let framing = dice.of(&["whole", "crop", "squash"]);
-            if let Some(button) = harness.query_by_label(framing) {
-                button.click();
-            }
-            framing.into()
-        }
-        8 => {
-            let size = [
-                (480.0, 360.0),
-                (800.0, 600.0),
-                (1100.0, 750.0),
-                (2000.0, 300.0),
-            ];
-            let (width, height) = dice.of(&size);
-            harness.set_size(egui::vec2(width, height));
-            format!("{width}×{height}")
-        }
-        9 | 10 => press(harness, dice.of(&[Key::PageUp, Key::PageDown])),
-        11 | 12 => press(harness, dice.of(&[Key::OpenBracket, Key::CloseBracket])),
-        13 | 14 => press(harness, dice.of(&[Key::ArrowUp, Key::ArrowDown])),
-        15 => press(
-            harness,
-            dice.of(&[Key::Num1, Key::Num2, Key::Num3, Key::Space, Key::X]),
-        ),
-        16 => press(
-            harness,
-            dice.of(&[Key::S, Key::C, Key::G, Key::O, Key::K, Key::F, Key::I]),
-        ),
-        17 => press(
-            harness,
-            dice.of(&[Key::Plus, Key::Minus, Key::R, Key::L, Key::V]),
-        ),
-        18 => press(
-            harness,
-            dice.of(&[Key::F1, Key::Escape, Key::Escape, Key::Tab]),
-        ),
-        _ => {
-            let text = dice.of(&["/nowhere/x.png", CAT, "no path", ""]);
-            harness.event(Event::Paste(text.into()));
-            format!("paste {text:?}")
-        }
-    }
-}
-
 #[test]
 fn what_is_on_screen_belongs_to_what_the_controls_name() {
     let seed = number("CAMLENS_SEED", 6);
-    let actions = number("CAMLENS_STRESS", 800);
-    let (folder, pets) = made_up_resnet();
-    let garbage = folder.path().join("garbage.pth");
-    std::fs::write(&garbage, b"PK\x03\x04 and nothing else").unwrap();
-    let weights = [pets.to_str().unwrap(), garbage.to_str().unwrap()];
+    let actions = number("CAMLENS_STRESS", 1000);
     let mut dice = Dice(seed);
-    let mut oracle = Oracle::default();
-    let mut harness = open(&[CAT]);
-    let mut lately = Vec::new();
+    let mut world = World::new();
+    let (mut oracle, mut watch) = (Oracle::default(), Watch::default());
+    let mut harness = world.open();
+    let mut lately: Vec<String> = Vec::new();
+    let mut hits: BTreeMap<&str, usize> = ACTIONS.iter().map(|action| (action.name, 0)).collect();
+    let weights: usize = ACTIONS.iter().map(|action| action.weight).sum();
     for number in 0..actions {
-        let what = act(&mut harness, &mut dice, &weights);
-        lately.push(what);
-        for _ in 0..=dice.roll(3) {
-            harness.run_steps(1);
-            check(harness.state());
+        let mut at = dice.roll(weights);
+        let action = ACTIONS.iter().find(|action| {
+            let found = at < action.weight;
+            at = at.saturating_sub(action.weight);
+            found
+        });
+        let action = action.unwrap();
+        let context = format!(
+            "seed {seed}, action {number}, after {lately:?}: {}",
+            action.name
+        );
+        // What was done last, for whoever has to find the fault.
+        let trace = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let done = (action.act)(&mut harness, &mut dice, &mut world, &mut watch);
+            if done.is_some() {
+                for _ in 0..=dice.roll(3) {
+                    harness.run_steps(1);
+                    watch.check(harness.state());
+                }
+            }
+            done
+        }));
+        match trace {
+            Ok(Some(what)) => {
+                lately.push(what);
+                *hits.get_mut(action.name).unwrap() += 1;
+            }
+            Ok(None) => {} // there is nothing to do it with now
+            Err(panic) => {
+                eprintln!("{context}. {}", describe(harness.state()));
+                std::panic::resume_unwind(panic);
+            }
         }
         if number % 23 == 0 {
-            // What was done last, for whoever has to find the fault.
             let what = format!("seed {seed}, action {number}, after {lately:?}");
-            check_when_quiet(&mut harness, &mut oracle, &what);
+            let expected = &mut world.expected;
+            check_when_quiet(&mut harness, (&mut watch, &mut oracle), expected, &what);
             lately.clear();
         }
         if number % 301 == 300 {
             // Closed in the middle of whatever it is at, and opened again.
-            harness = open(&[dice.of(&PHOTOS), dice.of(&PHOTOS)]);
+            watch = Watch::default();
+            harness = world.open();
             lately = vec!["reopened".into()];
         }
     }
     check_when_quiet(
         &mut harness,
-        &mut oracle,
-        &format!("seed {seed}, at the end"),
+        (&mut watch, &mut oracle),
+        &mut world.expected,
+        &format!("seed {seed}, at the end after {lately:?}"),
+    );
+    println!("{actions} actions, seed {seed}: {hits:?}");
+    let missed: Vec<_> = hits.iter().filter(|(_, hits)| **hits == 0).collect();
+    assert!(
+        actions < 1000 || missed.is_empty(),
+        "never done: {missed:?}"
     );
 }

@@ -1,6 +1,6 @@
 //! The opened photos: their order on screen, and the way from one to the next.
 
-use super::{ClassChoice, State};
+use super::State;
 use crate::labels::ClassId;
 use crate::photo::{Limits, Picture};
 use crate::worker::PhotoSource;
@@ -138,8 +138,8 @@ impl State {
 
     /// Puts the photos in order, if something changed.
     pub fn arrange(&mut self) {
-        let explained = match (self.order, self.class) {
-            (PhotoOrder::Class, ClassChoice::Fixed(class)) => Some(class),
+        let explained = match self.order {
+            PhotoOrder::Class => self.sorted_by,
             _ => None, // each photo's own top class
         };
         let made_of = MadeOf {
@@ -195,10 +195,23 @@ impl State {
         };
     }
 
-    /// Makes the class that is explained stay for the next photos.
-    pub fn fix_class(&mut self) {
-        if let Some(class) = self.explained() {
-            self.class = ClassChoice::Fixed(class);
+    /// Chooses the order of the photos. [`PhotoOrder::Class`] is by the class that is explained
+    /// now, and stays by that one while photos change.
+    pub fn sort_photos(&mut self, order: PhotoOrder) {
+        self.order = order;
+        if order == PhotoOrder::Class {
+            self.sorted_by = self.explained();
+        }
+    }
+
+    /// What a predicted class is called. While a model is replaced, predictions may be the old
+    /// one's, of classes that the new one does not have.
+    #[must_use]
+    pub fn class_name(&self, class: ClassId) -> String {
+        let labels = self.model.as_ref().map(|model| &model.info.labels);
+        match labels.filter(|labels| class.index() < labels.len()) {
+            Some(labels) => labels.name(class).into(),
+            None => format!("class {class}"),
         }
     }
 

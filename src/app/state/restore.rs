@@ -1,39 +1,100 @@
 //! An export, opened again: its photo, its model, its maps and regions.
 
-use std::path::Path;
-
+use super::subject::available;
 use super::{ClassChoice, Latest, State, Subject};
 use crate::analysis::Analysis;
 use crate::app::settings::{PaneSettings, Side, View};
 use crate::cam::{Method, Recipe};
-use crate::export::{Manifest, MapEntry, cells_sha256};
+use crate::export::{ClassEntry, Located, Manifest, MapEntry, cells_sha256};
 use crate::model::preprocessing::PreprocessChoice;
 use crate::region::Region;
-use crate::worker::PhotoSource;
+use crate::worker::{PhotoSource, Plan};
 
-/// A manifest whose answer is on its way.
+/// A manifest whose answer is on its way. Until it comes, the controls are left alone.
 #[derive(Debug)]
 pub struct Restoring {
     photo: u64,
     manifest: Manifest,
+    /// Where its files are.
+    located: Located,
+    /// What the controls said when it was opened.
+    base: Plan,
+}
+
+impl Restoring {
+    /// The manifest's plan, in place of what the controls say; `None` if they were changed
+    /// since the manifest was opened, which is newer.
+    pub fn plan_over(&self, by_controls: &Plan) -> Option<Plan> {
+        (*by_controls == self.base).then(|| Plan {
+            model: self.located.model.clone(),
+            labels: self.located.labels.clone(),
+            preprocess: PreprocessChoice::Custom(self.manifest.preprocessing),
+            framing: self.manifest.framing,
+            ..self.base.clone()
+        })
+    }
 }
 
 impl State {
-    /// Asks for what the manifest of an export in `folder` describes. Classes, regions and
-    /// held ranges follow when the answer is there, and whether the maps are the same.
-    pub fn restore(&mut self, manifest: Manifest, folder: &Path) {
-        let located = match manifest.locate(folder) {
-            Ok(located) => located,
-            Err(error) => {
-                self.error = Some(error.to_string());
-                return;
-            }
+    /// Asks for what the manifest of an export describes, whose files are where `located` says. Settings, classes, regions
+    /// and held ranges follow when the answer is there, and whether the maps are the same.
+    pub fn restore(&mut self, manifest: Manifest, located: Located) {
+        let photo = PhotoSource::File(located.photo.clone());
+        let photo = self.open(vec![photo])[0];
+        let base = self.plan(Some(photo));
+        self.restoring = Some(Restoring {
+            photo,
+            manifest,
+            located,
+            base,
+        });
+    }
+
+    /// Takes over all that the manifest says, if its answer is there.
+    pub(super) fn finish_restoring(&mut self) {
+        let Latest::Ready(shown) = &self.latest else {
+            return;
         };
+        let here = |restoring: &mut Restoring| shown.plan.photo == Some(restoring.photo);
+        let Some(Restoring {
+            photo, manifest, ..
+        }) = self.restoring.take_if(here)
+        else {
+            return;
+        };
+        let (plan, analysis) = (shown.plan.clone(), shown.analysis.clone());
+        self.settings.adopt_model(&plan);
+        self.settings.framing = plan.framing;
+        self.adopt_look(&manifest);
+        let labels = &analysis.model.labels;
+        let class = |map: &MapEntry| labels.class(map.class.index).ok();
+        self.held = [None; 2];
+        if let Some(first) = manifest.maps.first() {
+            self.class = class(first).map_or(ClassChoice::Top, ClassChoice::Chosen);
+            let against = first.against.as_ref();
+            self.against = against.and_then(|other| labels.class(other.index).ok());
+        }
+        if let Some(second) = manifest.maps.get(1) {
+            let own = class(second);
+            self.held[1] = own.filter(|own| self.class.class() != Some(*own));
+        }
+        let regions = manifest.regions.iter().map(|region| Region {
+            name: region.name.clone(),
+            shape: region.shape.clone(),
+        });
+        *self.regions.of_mut(photo) = regions.collect();
+        let subjects = Self::restored_subjects(&analysis, &manifest);
+        for (map, subject) in manifest.maps.iter().zip(&subjects) {
+            if let Some(range) = map.range.filter(|_| map.range_held) {
+                self.scales.hold(&analysis, *subject, map.scaling, range);
+            }
+        }
+        self.compare(&analysis, &manifest, &subjects);
+    }
+
+    /// How the manifest's maps were drawn, and which there are.
+    fn adopt_look(&mut self, manifest: &Manifest) {
         let settings = &mut self.settings;
-        settings.model = located.model;
-        settings.labels = located.labels;
-        settings.preprocess = PreprocessChoice::Custom(manifest.preprocessing);
-        settings.framing = manifest.framing;
         settings.look = manifest.look;
         for (pane, map) in settings.panes.iter_mut().zip(&manifest.maps) {
             *pane = PaneSettings {
@@ -52,55 +113,35 @@ impl State {
             1 => View::Single(Side::Left),
             _ => View::SideBySide,
         };
-        let photo = PhotoSource::File(located.photo);
-        let photo = self.open(vec![photo])[0];
-        self.restoring = Some(Restoring { photo, manifest });
     }
 
-    /// Takes over what needs the answer, if it is the one that was waited for.
-    pub(super) fn finish_restoring(&mut self) {
-        let Latest::Ready(shown) = &self.latest else {
-            return;
-        };
-        let here = |restoring: &mut Restoring| shown.plan.photo == Some(restoring.photo);
-        let Some(Restoring { photo, manifest }) = self.restoring.take_if(here) else {
-            return;
-        };
-        let analysis = shown.analysis.clone();
+    /// What the panes can't show of the manifest's maps, in words for the user.
+    fn left_out(&self, analysis: &Analysis, manifest: &Manifest) -> Option<String> {
+        let maps = &manifest.maps;
+        let subjects = Self::restored_subjects(analysis, manifest);
+        let shown = subjects.iter().zip(Side::BOTH);
+        let shown = shown.filter(|(map, side)| **map == self.subject(*side, analysis));
+        let (count, total) = (shown.count(), maps.len());
+        (count < total).then(|| {
+            format!(
+                "The export has {total} maps; the window can show {count} of them as they were. \
+                 `camlens explain --manifest` makes all of them."
+            )
+        })
+    }
+
+    /// What each of the manifest's maps shows.
+    fn restored_subjects(analysis: &Analysis, manifest: &Manifest) -> Vec<Subject> {
         let labels = &analysis.model.labels;
-        let class = |map: &MapEntry| labels.class(map.class.index).ok();
-        self.held = [None; 2];
-        if let Some(first) = manifest.maps.first() {
-            self.class = class(first).map_or(ClassChoice::Top, ClassChoice::Fixed);
-            let against = first.against.as_ref();
-            self.against = against.and_then(|other| labels.class(other.index).ok());
-        }
-        if let Some(second) = manifest.maps.get(1) {
-            let own = class(second);
-            self.held[1] = own.filter(|own| self.class != ClassChoice::Fixed(*own));
-        }
-        let regions = manifest.regions.iter().map(|region| Region {
-            name: region.name.clone(),
-            shape: region.shape.clone(),
-        });
-        *self.regions.of_mut(photo) = regions.collect();
-        let subjects = self.restored_subjects(&analysis, &manifest);
-        for (map, subject) in manifest.maps.iter().zip(&subjects) {
-            if let Some(range) = map.range.filter(|_| map.range_held) {
-                self.scales.hold(&analysis, *subject, map.scaling, range);
-            }
-        }
-        self.compare(&analysis, &manifest, &subjects);
-    }
-
-    fn restored_subjects(&self, analysis: &Analysis, manifest: &Manifest) -> Vec<Subject> {
-        let sides = Side::BOTH.iter().zip(&manifest.maps);
-        sides
-            .map(|(&side, map)| Subject {
-                recipe: Recipe::new(map.method, map.variant),
-                ..self.subject(side, analysis)
-            })
-            .collect()
+        let class = |entry: &ClassEntry| labels.class(entry.index).ok();
+        let maps = manifest.maps.iter();
+        maps.map(|map| Subject {
+            recipe: Recipe::new(map.method, map.variant),
+            layer: available(map.layer, analysis),
+            class: class(&map.class).unwrap_or_else(|| analysis.top()),
+            against: map.against.as_ref().and_then(class),
+        })
+        .collect()
     }
 
     /// Says whether the maps at the last layer are those of the manifest. Those at earlier
@@ -114,10 +155,12 @@ impl State {
             })
             .collect();
         if same.iter().all(|same| *same) {
-            self.info = Some(match same.len() {
+            let opened = match same.len() {
                 0 => "The export was opened again; its maps are being made.".into(),
                 count => format!("The export was opened again: {count} maps, the same to the bit."),
-            });
+            };
+            let parts = [Some(opened), self.left_out(analysis, manifest)];
+            self.info = Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
         } else {
             let why = if manifest.model.sha256 == analysis.model.sha256 {
                 "The photo, the device or the version of camlens is another"

@@ -150,7 +150,7 @@ impl State {
 }
 
 /// A layer, if the network has it, else its last.
-fn available(layer: Layer, analysis: &Analysis) -> Layer {
+pub(super) fn available(layer: Layer, analysis: &Analysis) -> Layer {
     let layers = analysis.model.architecture.layers();
     if layers.contains(&layer) {
         layer

@@ -2,14 +2,19 @@ use super::*;
 use crate::analysis::{rank, softmax};
 use crate::app::settings::Side;
 use crate::engine::Engine;
+use crate::export::Manifest;
 use crate::heatmap::Scaling;
 use crate::model::device::DeviceChoice;
 use crate::photo::Photo;
-use crate::worker::{PhotoSource, Prediction, Shown};
+use crate::worker::{Dropped, PhotoSource, Prediction, Shown};
 use std::sync::Arc;
 
 fn file(name: &str) -> PhotoSource {
     PhotoSource::File(format!("assets/samples/{name}.png").into())
+}
+
+fn path(name: &str) -> ModelChoice {
+    name.parse().unwrap()
 }
 
 fn running(engine: &Engine) -> RunningModel {
@@ -83,7 +88,7 @@ fn the_same_question_is_asked_once_and_looks_ask_nothing() {
     state.hear(answer(&mut engine, &job));
     state.settings.look.scaling = crate::heatmap::Scaling::MinMax;
     state.settings.view = state.settings.view.flipped();
-    state.class = ClassChoice::Fixed(ClassId::all(9).last().unwrap());
+    state.choose_class(ClassId::all(9).last().unwrap());
     assert!(state.next_job().is_none());
     state.settings.framing = Framing::Crop;
     assert_eq!(state.next_job().unwrap().plan.framing, Framing::Crop);
@@ -126,7 +131,7 @@ fn a_model_that_fails_leaves_the_running_one() {
     state.open(vec![file("cat")]);
     let good = state.next_job().unwrap();
     state.hear(answer(&mut engine, &good));
-    state.settings.model = ModelChoice::File("broken.safetensors".into());
+    state.use_model(path("broken.safetensors"));
     let bad = state.next_job().unwrap();
     state.hear(News::Failed(
         bad.id,
@@ -139,10 +144,65 @@ fn a_model_that_fails_leaves_the_running_one() {
     assert!(state.error.is_some() && state.latest.shown().is_some());
 }
 
+/// A model takes its own class names and preprocessing along: with it, they are refused.
+#[test]
+fn a_model_that_fails_leaves_preprocessing_names_and_class_alone() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    state.settings.preprocess = PreprocessChoice::Preset(Preset::Half);
+    let good = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &good));
+    let analysis = state.latest.shown().unwrap().analysis.clone();
+    state.choose_class(analysis.ranking[3]);
+    let settings = state.settings.clone();
+    for (fault, run) in [
+        (Fault::Model, Some(good.id)),
+        (Fault::Run, Some(good.id)),
+        (Fault::Run, None),
+    ] {
+        state.use_model(path("refused.pth"));
+        let bad = state.next_job().unwrap();
+        assert_eq!(bad.plan.preprocess, PreprocessChoice::Model);
+        if fault == Fault::Run {
+            state.hear(News::Model(RunningModel {
+                choice: bad.plan.model.clone(),
+                ..running(&engine)
+            }));
+        }
+        state.hear(News::Failed(bad.id, fault, "no".into(), run));
+        assert_eq!(state.settings, settings, "{fault:?}");
+        assert_eq!(state.class_in(&analysis), analysis.ranking[3]);
+        // The run on screen is made again only where the worker has lost it.
+        let again = state.next_job();
+        assert_eq!(
+            again.as_ref().map(|job| &job.plan),
+            run.is_none().then_some(&good.plan)
+        );
+    }
+}
+
+/// A model and a photo were opened together, and only the photo can't be read.
+#[test]
+fn a_model_stays_when_only_the_photo_fails() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let good = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &good));
+    state.use_model(path("other.pth"));
+    state.open(vec![file("no-such-photo")]);
+    let bad = state.next_job().unwrap();
+    state.hear(News::Failed(bad.id, Fault::Photo, "no".into(), None));
+    let next = state.next_job().unwrap().plan;
+    assert_eq!(
+        (next.photo, next.model),
+        (good.plan.photo, path("other.pth"))
+    );
+}
+
 #[test]
 fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
     let mut state = State::new(Settings {
-        model: ModelChoice::File("gone.pth".into()),
+        model: path("gone.pth"),
         labels: Some("gone.txt".into()),
         ..Settings::default()
     });
@@ -151,7 +211,7 @@ fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
     let job = state.next_job().unwrap();
     assert_eq!(
         (&job.plan.model, &job.plan.labels),
-        (&ModelChoice::File("gone.pth".into()), &None)
+        (&path("gone.pth"), &None)
     );
     state.hear(News::Failed(job.id, Fault::Model, "no".into(), None));
     assert_eq!(state.next_job().unwrap().plan.model, ModelChoice::Auto);
@@ -159,7 +219,7 @@ fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
 }
 
 #[test]
-fn the_chosen_class_stays_for_the_next_photo_and_top_follows() {
+fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
@@ -170,15 +230,44 @@ fn the_chosen_class_stays_for_the_next_photo_and_top_follows() {
     assert_eq!(state.class_in(&analysis), analysis.ranking[1]);
     state.search = "tiger cat".into();
     state.step_class(1);
-    let chosen = state.class;
-    assert_eq!(
-        analysis.model.labels.name(state.class_in(&analysis)),
-        "tiger cat"
-    );
+    let chosen = state.class_in(&analysis);
+    assert_eq!(analysis.model.labels.name(chosen), "tiger cat");
+    state.against = Some(analysis.top());
+
+    // The same photo, run anew: the class stays.
+    state.settings.framing = Framing::Crop;
+    let mut run = |state: &mut State| {
+        let job = state.next_job().unwrap();
+        state.hear(answer(&mut engine, &job));
+        state.latest.shown().unwrap().analysis.clone()
+    };
+    run(&mut state);
+    assert_eq!(state.class, ClassChoice::Chosen(chosen));
+    assert_eq!(state.against, Some(analysis.top()));
+
+    // Another one: its top class, and no comparison that nobody asked for.
     state.open(vec![file("coffee")]);
-    let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
-    assert_eq!(state.class, chosen);
+    assert_eq!(
+        state.class,
+        ClassChoice::Chosen(chosen),
+        "of what is on screen"
+    );
+    let next = run(&mut state);
+    assert_eq!((state.class_in(&next), state.against), (next.top(), None));
+
+    // Kept, it stays; and one step leads back.
+    state.choose_class(chosen);
+    state.keep_class(true);
+    state.open(vec![file("rocket")]);
+    let next = run(&mut state);
+    assert_eq!(state.class_in(&next), chosen);
+    state.explain_top(None);
+    assert_eq!(state.class, ClassChoice::Top);
+    // No longer kept, it is still that of the photo on screen.
+    state.choose_class(chosen);
+    state.keep_class(true);
+    state.keep_class(false);
+    assert_eq!(state.class, ClassChoice::Chosen(chosen));
 }
 
 #[test]
@@ -275,7 +364,7 @@ fn photos_are_surveyed_sorted_and_filtered() {
     }
     state.hear(News::Predicted(survey.id + 7, ids[0], Err("stale".into())));
     let order = |state: &mut State, order| {
-        state.order = order;
+        state.sort_photos(order);
         state.arrange();
         state.arrangement.order.clone()
     };
@@ -284,7 +373,7 @@ fn photos_are_surveyed_sorted_and_filtered() {
     assert_eq!(order(&mut state, PhotoOrder::Confidence), [1, 2, 0, 3]);
     assert_eq!(order(&mut state, PhotoOrder::Doubt), [0, 2, 1, 3]);
     let classes: Vec<ClassId> = ClassId::all(3).collect();
-    state.class = ClassChoice::Fixed(classes[0]);
+    state.choose_class(classes[0]);
     assert_eq!(order(&mut state, PhotoOrder::Class), [2, 0, 1, 3]);
     assert_eq!(state.arrangement.tops, [(classes[0], 2), (classes[1], 1)]);
 
@@ -358,16 +447,57 @@ fn a_run_that_fails_brings_the_last_one_back() {
     state.open(vec![file("cat")]);
     let good = state.next_job().unwrap();
     state.hear(answer(&mut engine, &good));
-    state.settings.model = ModelChoice::File("overflows.safetensors".into());
+    state.use_model(path("overflows.safetensors"));
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(bad.id, Fault::Photo, "no".into(), None));
+    state.hear(News::Failed(bad.id, Fault::Run, "no".into(), None));
     assert_eq!(state.settings.model, ModelChoice::BuiltIn);
     let again = state.next_job().unwrap();
     assert_eq!(again.plan, good.plan);
-    // Should that fail as well, it is not asked for without end.
-    state.hear(News::Failed(again.id, Fault::Photo, "no".into(), None));
+    // Should that fail as well, it is not asked for without end, nor are maps of it.
+    state.hear(News::Failed(again.id, Fault::Run, "no".into(), None));
     assert!(state.next_job().is_none());
     assert_eq!(state.latest.shown().unwrap().plan, good.plan);
+    assert_eq!(state.layers.fault(), Some("no"));
+}
+
+/// A survey or a GPU has cost the worker the run on screen: maps at its earlier layers need it.
+#[test]
+fn a_run_that_was_lost_is_run_again_when_its_maps_are_wanted() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let classes = [state.latest.shown().unwrap().analysis.top()];
+    let request = state.layers.next_job(&classes).unwrap();
+    let dropped = |of, why| News::LayersDropped(request.id, of, classes.to_vec(), why);
+    state.hear(dropped(job.id + 1, Dropped::RunLost));
+    state.hear(dropped(job.id, Dropped::Replaced));
+    assert!(state.next_job().is_none());
+    assert!(state.layers.next_job(&classes).is_some(), "asked again");
+    let request = state
+        .layers
+        .next_job(&[classes[0], ClassId::all(2).last().unwrap()]);
+    let request = request.unwrap();
+    let lost = News::LayersDropped(request.id, job.id, request.classes, Dropped::RunLost);
+    state.hear(lost);
+    let again = state.next_job().unwrap();
+    assert_eq!(again.plan, job.plan);
+    state.hear(answer(&mut engine, &again));
+    assert!(state.next_job().is_none());
+}
+
+#[test]
+fn a_survey_that_fails_is_said_and_stops() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat"), file("coffee")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let survey = state.next_survey().unwrap();
+    state.hear(News::SurveyFailed(survey.id + 1, "another".into()));
+    assert!(state.survey.progress(2).is_some() && state.error.is_none());
+    state.hear(News::SurveyFailed(survey.id, "no model".into()));
+    assert!(state.survey.progress(2).is_none() && state.survey.is_stopped());
+    assert_eq!(state.error.as_deref(), Some("no model"));
 }
 
 /// An answer that came too late for the window has taken the place of the run on screen.
@@ -379,10 +509,10 @@ fn a_run_that_was_replaced_unseen_is_run_anew() {
     state.hear(answer(&mut engine, &good));
     state.open(vec![file("coffee")]);
     let late = state.next_job().unwrap();
-    for fault in [Fault::Photo, Fault::Model] {
+    for fault in [Fault::Photo, Fault::Model, Fault::Run] {
         match fault {
             Fault::Photo => _ = state.open(vec![PhotoSource::File("bad.png".into())]),
-            Fault::Model => state.settings.model = ModelChoice::File("bad.pth".into()),
+            Fault::Model | Fault::Run => state.use_model(path("bad.pth")),
         }
         let bad = state.next_job().unwrap();
         state.hear(answer(&mut engine, &late));
@@ -392,4 +522,102 @@ fn a_run_that_was_replaced_unseen_is_run_anew() {
         state.hear(answer(&mut engine, &again));
         assert!(state.next_job().is_none());
     }
+}
+
+/// The manifest of what is on screen, with two maps.
+fn manifest(state: &State) -> Manifest {
+    let shown = state.latest.shown().unwrap();
+    let analysis = &shown.analysis;
+    let panes = Side::BOTH.map(|side| {
+        let subject = state.subject(side, analysis);
+        let scaling = state.scaling(subject);
+        let map = state.map(analysis, subject).unwrap();
+        crate::export::Pane {
+            range: scaling.range(&map),
+            map,
+            class: subject.class,
+            against: subject.against,
+            scaling,
+            held: false,
+        }
+    });
+    let exhibit = crate::export::Exhibit {
+        photo: shown.photo.clone(),
+        analysis: analysis.clone(),
+        model: shown.plan.model.clone(),
+        labels: None,
+        panes: panes.to_vec(),
+        look: state.settings.look,
+        regions: Vec::new(),
+    };
+    Manifest::new(&exhibit, EXPORT.as_ref(), None)
+}
+
+/// Beside the photos, so that they are found again.
+const EXPORT: &str = "assets/samples/export";
+
+fn restore(state: &mut State, manifest: &Manifest) {
+    let located = manifest.locate(EXPORT.as_ref()).unwrap();
+    state.restore(manifest.clone(), located);
+}
+
+/// Until the answer to a manifest is there, the controls say what is on screen: a failure leaves them
+/// alone, and so does whatever the user does meanwhile.
+#[test]
+fn a_manifest_changes_nothing_before_its_answer() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    state.settings.framing = Framing::Crop;
+    state.settings.look.scaling = Scaling::Signed;
+    let first = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &first));
+    let second = state.latest.shown().unwrap().analysis.ranking[1];
+    state.choose_class(second);
+    let manifest = manifest(&state);
+
+    state.settings.framing = Framing::Squash;
+    state.settings.look.scaling = Scaling::Max;
+    state.open(vec![file("coffee")]);
+    let now = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &now));
+    let before = state.settings.clone();
+    for fault in [Fault::Model, Fault::Photo, Fault::Run] {
+        restore(&mut state, &manifest);
+        let job = state.next_job().unwrap();
+        assert_eq!(job.plan.framing, Framing::Crop);
+        assert!(matches!(job.plan.preprocess, PreprocessChoice::Custom(_)));
+        assert_eq!(state.settings, before);
+        state.hear(News::Failed(job.id, fault, "no".into(), Some(now.id)));
+        assert_eq!(state.settings, before, "{fault:?}");
+        assert_eq!(state.wanted(), now.plan, "{fault:?}");
+        assert!(state.next_job().is_none(), "{fault:?}");
+    }
+
+    // Something newer: the manifest is no longer wanted.
+    restore(&mut state, &manifest);
+    state.next_job().unwrap();
+    state.open(vec![file("rocket")]);
+    let newer = state.next_job().unwrap();
+    assert_eq!(newer.plan.framing, Framing::Squash);
+    state.hear(answer(&mut engine, &newer));
+    assert_eq!((&state.settings, state.class), (&before, ClassChoice::Top));
+
+    // And its answer brings all of it.
+    restore(&mut state, &manifest);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let restored = &state.settings;
+    assert_eq!(
+        (restored.framing, restored.look.scaling),
+        (Framing::Crop, Scaling::Signed)
+    );
+    assert_eq!(state.class, ClassChoice::Chosen(second));
+    assert!(state.next_job().is_none(), "the controls say what was run");
+    assert!(
+        state
+            .info
+            .as_deref()
+            .unwrap()
+            .contains("2 maps, the same to the bit")
+    );
 }

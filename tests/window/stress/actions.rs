@@ -1,0 +1,856 @@
+//! What a user can do, each by the control that does it. A control that should be there and is not
+//! fails the test.
+
+use camlens::app::PhotoOrder;
+use camlens::export::Manifest;
+use camlens::legend::percent;
+use camlens::model::preprocessing::{PreprocessChoice, Preset};
+use egui_kittest::kittest::NodeT;
+
+use super::*;
+
+const PHOTOS: [&str; 4] = [
+    CAT,
+    COFFEE,
+    "assets/samples/rocket.png",
+    "tests/corpus/1x20000.png",
+];
+const BROKEN: [&str; 4] = [
+    "tests/corpus/60000x60000.png",
+    "tests/corpus/zero-bytes.png",
+    "tests/corpus/text.jpg",
+    "/nowhere/gone.png",
+];
+const ROOMY: (f32, f32) = (1100.0, 750.0);
+const SIZES: [(f32, f32); 4] = [(480.0, 360.0), (800.0, 600.0), ROOMY, (2000.0, 300.0)];
+
+/// Does something and gives its name; nothing if there is nothing to do it with now.
+type Act = fn(&mut Harness<App>, &mut Dice, &mut World, &mut Watch) -> Option<String>;
+
+/// Something that a user can do.
+pub struct Action {
+    /// Its name.
+    pub name: &'static str,
+    /// How often it is done, in proportion to the others.
+    pub weight: usize,
+    /// Does it.
+    pub act: Act,
+}
+
+const fn action(weight: usize, name: &'static str, act: Act) -> Action {
+    Action { name, weight, act }
+}
+
+/// All of them.
+pub const ACTIONS: [Action; 31] = [
+    action(8, "drop a photo", drop_photo),
+    action(3, "drop photos, one of them broken", drop_photos),
+    action(3, "drop a broken photo", drop_broken),
+    action(3, "drop weights", drop_weights),
+    action(2, "drop weights that are none", drop_garbage),
+    action(2, "drop class names", drop_names),
+    action(2, "drop class names for another model", drop_wrong_names),
+    action(2, "the usual class names", usual_names),
+    action(1, "open a folder", open_folder),
+    action(2, "paste", paste),
+    action(3, "the built-in model", built_in),
+    action(1, "the recent model", recent_model),
+    action(6, "framing", framing),
+    action(3, "preprocessing", preprocessing),
+    action(2, "a mean by hand", mean_by_hand),
+    action(1, "the model's own preprocessing", reset_preprocessing),
+    action(2, "device", device),
+    action(4, "choose a class", choose_class),
+    action(2, "keep the class", keep_class),
+    action(2, "the top class", top_class),
+    action(3, "why not another class", why_not),
+    action(2, "what a pane shows", pane_menu),
+    action(2, "limits", limits),
+    action(2, "order of the photos", order),
+    action(2, "filter of the photos", filter),
+    action(1, "export", export),
+    action(2, "drop a manifest", drop_manifest),
+    action(2, "window size", resize),
+    action(6, "photo keys", photo_keys),
+    action(8, "layer and class keys", layer_and_class_keys),
+    action(8, "look keys", look_keys),
+];
+
+/// What the actions are done with.
+pub struct World {
+    folder: tempfile::TempDir,
+    _weights: tempfile::TempDir,
+    pets: PathBuf,
+    garbage: PathBuf,
+    names: PathBuf,
+    wrong_names: PathBuf,
+    /// Manifests of what was exported.
+    manifests: Vec<PathBuf>,
+    exports: usize,
+    /// What the next file dialog answers.
+    answer: Arc<Mutex<PathBuf>>,
+    /// What a quiet window must show.
+    pub expected: Expected,
+    /// Something that will be refused is on its way.
+    refusal: bool,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (weights, pets) = made_up_resnet();
+        let file = |name: &str, content: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let garbage = file("garbage.pth", b"PK\x03\x04 and nothing else");
+        let names = file("names.txt", b"cat, tabby\ncat, calico\ndog\n");
+        let wrong_names = file("wrong.txt", b"cat\ndog\n");
+        let photos = folder.path().join("photos");
+        std::fs::create_dir(&photos).unwrap();
+        std::fs::copy(CAT, photos.join("a-cat.png")).unwrap();
+        std::fs::copy(COFFEE, photos.join("b-coffee.png")).unwrap();
+        std::fs::write(photos.join("c-broken.jpg"), b"no photo").unwrap();
+        Self {
+            folder,
+            _weights: weights,
+            pets,
+            garbage,
+            names,
+            wrong_names,
+            manifests: Vec::new(),
+            exports: 0,
+            answer: Arc::default(),
+            expected: Expected::default(),
+            refusal: false,
+        }
+    }
+
+    /// A new window.
+    pub fn open(&mut self) -> Harness<'static, App> {
+        self.expected = Expected::default();
+        self.refusal = false;
+        let answer = self.answer.clone();
+        let picker: Picker = Arc::new(move |_| {
+            let path = answer.lock().unwrap().clone();
+            Box::pin(async move { Some(vec![path]) })
+        });
+        window_with(&[CAT], picker)
+    }
+
+    /// A photo was asked for.
+    fn expect_photo(&mut self, path: &str) {
+        let name = Path::new(path).file_name().unwrap();
+        self.expected.photo = Some(name.to_string_lossy().into_owned());
+    }
+
+    /// A photo was asked for that will be refused. What was on screen stays; which photo that is, is
+    /// only known of a window that was quiet.
+    fn expect_photo_refused(&mut self, was_quiet: bool) {
+        if !was_quiet {
+            self.expected.photo = None;
+        }
+    }
+
+    /// Something of the plan was changed.
+    fn expect(&mut self, change: impl FnOnce(&mut Plan)) {
+        if self.refusal {
+            // It goes back to what was before, and takes with it what was changed meanwhile.
+            self.expected.plan = None;
+        }
+        if let Some(plan) = &mut self.expected.plan {
+            change(plan);
+        }
+    }
+
+    fn expect_model(&mut self, model: ModelChoice) {
+        self.expect(|plan| {
+            if plan.model != model {
+                plan.labels = None;
+                plan.preprocess = PreprocessChoice::Model;
+            }
+            plan.model = model;
+        });
+    }
+
+    /// A model or names were asked for that will be refused.
+    fn expect_refusal(&mut self, was_quiet: bool) {
+        self.refusal = true;
+        if !was_quiet {
+            self.expected.plan = None;
+        }
+    }
+
+    /// All is quiet, so nothing is on its way any more.
+    fn was_quiet(&mut self, harness: &Harness<App>) -> bool {
+        let quiet = quiet(harness.state());
+        if quiet {
+            self.refusal = false;
+        }
+        quiet
+    }
+}
+
+/// Draws frames until something is so.
+fn until(harness: &mut Harness<App>, watch: &mut Watch, what: &str, so: impl Fn(&App) -> bool) {
+    let started = Instant::now();
+    while !so(harness.state()) {
+        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+        harness.run_steps(1);
+        watch.check(harness.state());
+    }
+}
+
+/// Drops files, so many of them photos, and waits until they are in the browser.
+fn drop_and_wait(harness: &mut Harness<App>, watch: &mut Watch, files: &[&str], photos: usize) {
+    let before = harness.state().state().photos.len();
+    drop_files(harness, files);
+    until(harness, watch, "dropped files", |app| {
+        app.state().photos.len() == before + photos
+    });
+}
+
+/// Room for every control, and no menu open.
+fn roomy(harness: &mut Harness<App>) {
+    harness.set_size(ROOMY.into());
+    for _ in 0..2 {
+        harness.key_press(Key::Escape);
+        harness.run_steps(2);
+    }
+}
+
+fn click(harness: &mut Harness<App>, role: Role, label: &str) {
+    harness.get_by_role_and_label(role, label).click_accesskit();
+    harness.run_steps(2);
+}
+
+/// Opens a menu by its name, and chooses an item of it.
+fn choose(harness: &mut Harness<App>, menu: &str, item: &str) {
+    click(harness, Role::ComboBox, menu);
+    harness.get_by_label(item).click_accesskit();
+    harness.run_steps(2);
+    harness.key_press(Key::Escape);
+    harness.run_steps(1);
+}
+
+fn press(harness: &mut Harness<App>, key: Key) -> String {
+    harness.key_press(key);
+    format!("{key:?}")
+}
+
+fn drop_photo(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    let photo = dice.of(&PHOTOS);
+    drop_and_wait(harness, watch, &[photo], 1);
+    world.expect_photo(photo);
+    Some(format!("drop {photo}"))
+}
+
+fn drop_photos(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    let files = [dice.of(&PHOTOS), dice.of(&BROKEN), dice.of(&PHOTOS)];
+    drop_and_wait(harness, watch, &files, 3);
+    world.expect_photo(files[0]);
+    Some(format!("drop {files:?}"))
+}
+
+fn drop_broken(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    let file = dice.of(&BROKEN);
+    let was_quiet = world.was_quiet(harness);
+    drop_and_wait(harness, watch, &[file], 1);
+    world.expect_photo_refused(was_quiet);
+    Some(format!("drop {file}"))
+}
+
+fn drop_weights(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    world.was_quiet(harness);
+    drop_files(harness, &[world.pets.to_str().unwrap()]);
+    world.expect_model(file_model(&world.pets));
+    Some("drop pets".into())
+}
+
+fn drop_garbage(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    let was_quiet = world.was_quiet(harness);
+    drop_files(harness, &[world.garbage.to_str().unwrap()]);
+    world.expect_refusal(was_quiet);
+    Some("drop garbage.pth".into())
+}
+
+fn drop_names(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before names");
+    let has_three = analysis_of(harness)?.logits.len() == 3;
+    drop_files(harness, &[world.names.to_str().unwrap()]);
+    if has_three {
+        world.was_quiet(harness);
+        let names = world.names.clone();
+        world.refusal = false;
+        world.expect(|plan| plan.labels = Some(names));
+    } else {
+        world.expect_refusal(true);
+    }
+    Some("drop names.txt".into())
+}
+
+fn drop_wrong_names(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    let was_quiet = world.was_quiet(harness);
+    drop_files(harness, &[world.wrong_names.to_str().unwrap()]);
+    world.expect_refusal(was_quiet);
+    Some("drop wrong.txt".into())
+}
+
+/// Opens the section with class names and preprocessing.
+fn input_section(harness: &mut Harness<App>) {
+    roomy(harness);
+    let open = |harness: &Harness<App>| {
+        harness
+            .query_by_role_and_label(Role::ComboBox, "Preprocessing")
+            .is_some()
+    };
+    if !open(harness) {
+        harness
+            .get_by_label("Class names and input")
+            .click_accesskit();
+        harness.run_steps(12);
+    }
+    assert!(open(harness));
+}
+
+fn usual_names(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    world.was_quiet(harness);
+    harness.state().state().settings.labels.as_ref()?;
+    input_section(harness);
+    harness.state().state().settings.labels.as_ref()?; // it may have been refused meanwhile
+    harness.get_by_label("Without the file").click_accesskit();
+    world.expect(|plan| plan.labels = None);
+    Some("without the file".into())
+}
+
+fn open_folder(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    roomy(harness);
+    *world.answer.lock().unwrap() = world.folder.path().join("photos");
+    let before = harness.state().state().photos.len();
+    harness.get_by_label("Folder…").click_accesskit();
+    until(harness, watch, "the folder", |app| {
+        app.state().photos.len() == before + 3
+    });
+    world.expect_photo("a-cat.png");
+    Some("open a folder".into())
+}
+
+fn paste(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    let text = dice.of(&["/nowhere/x.png", CAT, "no path", ""]);
+    let before = harness.state().state().photos.len();
+    harness.event(Event::Paste(text.into()));
+    if text == CAT {
+        until(harness, watch, "the pasted path", |app| {
+            app.state().photos.len() == before + 1
+        });
+        world.expect_photo(CAT);
+    }
+    Some(format!("paste {text:?}"))
+}
+
+fn built_in(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    world.was_quiet(harness);
+    roomy(harness);
+    choose(harness, "Model", "EfficientNet-Lite0 (built in)");
+    world.expect_model(ModelChoice::BuiltIn);
+    Some("the built-in model".into())
+}
+
+fn recent_model(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    world.was_quiet(harness);
+    if harness.state().state().settings.recent.is_empty() {
+        return None;
+    }
+    roomy(harness);
+    choose(harness, "Model", "pets.safetensors");
+    world.expect_model(file_model(&world.pets));
+    Some("the recent model".into())
+}
+
+fn framing(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    world.was_quiet(harness);
+    roomy(harness);
+    let framing = dice.of(&Framing::ALL);
+    harness.get_by_label(framing.name()).click_accesskit();
+    harness.run_steps(1);
+    world.expect(|plan| plan.framing = framing);
+    Some(framing.name().into())
+}
+
+fn preprocessing(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before preprocessing");
+    world.was_quiet(harness);
+    input_section(harness);
+    let preset = dice.of(&Preset::ALL);
+    choose(harness, "Preprocessing", preset.name());
+    world.expect(|plan| plan.preprocess = PreprocessChoice::Preset(preset));
+    Some(preset.name().into())
+}
+
+fn mean_by_hand(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before the mean");
+    world.was_quiet(harness);
+    let shown = analysis_of(harness)?.preprocessing;
+    input_section(harness);
+    let mean = 0.31 + 0.01 * dice.roll(40) as f32;
+    harness
+        .get_by_role_and_label(Role::SpinButton, "mean red")
+        .set_value_accesskit(f64::from(mean));
+    harness.run_steps(1);
+    let [_, green, blue] = shown.mean;
+    let mut edited = shown;
+    edited.mean = [mean, green, blue];
+    let chosen = harness.state().state().settings.preprocess;
+    let PreprocessChoice::Custom(now) = chosen else {
+        panic!("{chosen:?} is not by hand");
+    };
+    assert!((now.mean[0] - mean).abs() < 1e-4 && now.std == edited.std);
+    world.expect(|plan| plan.preprocess = chosen);
+    Some(format!("mean {mean}"))
+}
+
+fn reset_preprocessing(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before the reset");
+    world.was_quiet(harness);
+    let analysis = analysis_of(harness)?;
+    if analysis.preprocessing == analysis.model.preprocessing {
+        assert!(harness.query_by_label("Reset").is_none());
+        return None;
+    }
+    roomy(harness);
+    harness.get_by_label("Reset").click_accesskit();
+    harness.run_steps(1);
+    world.expect(|plan| plan.preprocess = PreprocessChoice::Model);
+    Some("the model's own preprocessing".into())
+}
+
+fn device(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    world.was_quiet(harness);
+    roomy(harness);
+    let (name, choice) = dice.of(&[
+        ("Automatic", DeviceChoice::Auto),
+        ("CPU", DeviceChoice::Cpu),
+    ]);
+    click(harness, Role::ComboBox, "Device");
+    let started = Instant::now();
+    // The list of devices comes from a thread.
+    while harness.query_by_label(name).is_none() {
+        assert!(started.elapsed() < PATIENCE, "no device {name}");
+        harness.run_steps(1);
+        watch.check(harness.state());
+    }
+    harness.get_by_label(name).click_accesskit();
+    harness.run_steps(1);
+    world.expect(|plan| plan.device = choice);
+    Some(format!("device {name}"))
+}
+
+fn analysis_of(harness: &Harness<App>) -> Option<Arc<Analysis>> {
+    let shown = harness.state().state().latest.shown();
+    shown.map(|shown| shown.analysis.clone())
+}
+
+fn choose_class(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before the class");
+    roomy(harness);
+    let analysis = analysis_of(harness)?;
+    let class = analysis.ranking[dice.roll(3)];
+    let name = analysis.model.labels.name(class);
+    let bar = format!("{name} {}", percent(analysis.probability(class)));
+    click(harness, Role::RadioButton, &bar);
+    assert_eq!(harness.state().state().class_in(&analysis), class);
+    Some(format!("class {name}"))
+}
+
+fn keep_class(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    analysis_of(harness)?;
+    roomy(harness);
+    click(harness, Role::CheckBox, "Keep class for next photos");
+    Some("keep the class, or no longer".into())
+}
+
+fn top_class(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    roomy(harness);
+    let analysis = analysis_of(harness)?;
+    if harness.state().state().class_in(&analysis) == analysis.top() {
+        assert!(harness.query_by_label("Top class").is_none());
+        return None;
+    }
+    harness.get_by_label("Top class").click_accesskit();
+    harness.run_steps(1);
+    Some("the top class".into())
+}
+
+fn why_not(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before the other class");
+    roomy(harness);
+    let analysis = analysis_of(harness)?;
+    let state = harness.state().state();
+    let chosen = state.class_in(&analysis);
+    let others = analysis.ranking[..3]
+        .iter()
+        .filter(|class| **class != chosen);
+    let others: Vec<ClassId> = others.copied().collect();
+    let name = |class| analysis.model.labels.name(class);
+    let other = (dice.roll(3) > 0).then(|| dice.of(&others));
+    let item = match other {
+        Some(class) => format!("{} {}", name(class), percent(analysis.probability(class))),
+        None => format!("– (the map of {})", name(chosen)),
+    };
+    click(harness, Role::ComboBox, "Why not this class");
+    let items = harness.query_all_by_label(&item);
+    // The other one of that name is the bar that explains it.
+    let mut items = items.filter(|node| node.accesskit_node().role() != Role::RadioButton);
+    items.next().expect(&item).click_accesskit();
+    drop(items);
+    harness.run_steps(2);
+    assert_eq!(harness.state().state().against(&analysis, chosen), other);
+    Some(format!("why not {item}"))
+}
+
+fn pane_menu(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before the menu");
+    roomy(harness);
+    let analysis = analysis_of(harness)?;
+    let side = dice.of(harness.state().state().settings.view.sides());
+    let menu = format!("What the {} map shows", side.name());
+    harness.get_by_label(&menu).click_accesskit();
+    harness.run_steps(3);
+    let state = harness.state().state();
+    let held = state.held[side.index()];
+    let item = match dice.roll(4) {
+        0 | 1 => dice.of(&Method::ALL).name().to_owned(),
+        2 => {
+            let pinned = held.unwrap_or_else(|| state.class_in(&analysis));
+            format!("Pin {} to this map", analysis.model.labels.name(pinned))
+        }
+        _ => {
+            let class = state.class_in(&analysis);
+            format!("As for all ({})", analysis.model.labels.name(class))
+        }
+    };
+    click(harness, Role::RadioButton, &item);
+    roomy(harness);
+    Some(format!("{} map: {item}", side.name()))
+}
+
+fn limits(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    roomy(harness);
+    harness.get_by_label("View").click_accesskit();
+    harness.run_steps(2);
+    harness.get_by_label_contains("Limits").click_accesskit();
+    harness.run_steps(2);
+    let megapixels = 100 + u32::try_from(dice.roll(10)).unwrap();
+    harness
+        .get_by_role_and_label(Role::SpinButton, "Pixels")
+        .set_value_accesskit(f64::from(megapixels));
+    harness.run_steps(2);
+    let set = harness.state().state().settings.limits.megapixels;
+    assert_eq!(set, megapixels);
+    roomy(harness);
+    Some(format!("{megapixels} megapixels"))
+}
+
+fn order(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    if harness.state().state().photos.len() < 2 {
+        return None;
+    }
+    roomy(harness);
+    let order = dice.of(&PhotoOrder::ALL);
+    choose(harness, "Order of the photos", order.name());
+    assert_eq!(harness.state().state().order, order);
+    Some(order.name().into())
+}
+
+fn filter(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    let state = harness.state().state();
+    if state.photos.len() < 2 {
+        return None;
+    }
+    let item = match state.arrangement.tops[..] {
+        [] => "all classes".into(),
+        _ if dice.roll(2) == 0 => "all classes".into(),
+        ref tops => {
+            let (class, count) = tops[0];
+            format!("{} ({count})", state.class_name(class))
+        }
+    };
+    roomy(harness);
+    click(harness, Role::ComboBox, "Predicted class of the photos");
+    // Predictions come in meanwhile: the count may be another one.
+    let name = item.split(" (").next().unwrap();
+    let items = harness.query_all_by_label_contains(name);
+    let is_item = |node: &egui_kittest::Node| node.accesskit_node().role() == Role::Button;
+    let found = items.filter(is_item).last();
+    match found {
+        Some(found) => found.click_accesskit(),
+        None => return None, // another model has answered meanwhile
+    }
+    harness.run_steps(2);
+    roomy(harness);
+    Some(format!("only {item}"))
+}
+
+fn export(
+    harness: &mut Harness<App>,
+    _: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    rest(harness, watch, "before the export");
+    roomy(harness);
+    rest(harness, watch, "before the export");
+    let photo = harness.state().state().latest.shown()?.photo.name.clone();
+    world.exports += 1;
+    let parent = world
+        .folder
+        .path()
+        .join(format!("export-{}", world.exports));
+    std::fs::create_dir(&parent).unwrap();
+    world.answer.lock().unwrap().clone_from(&parent);
+    harness.get_by_label("Export…").click_accesskit();
+    let place = parent.display().to_string();
+    until(harness, watch, "the export", |app| {
+        let state = app.state();
+        let said = [&state.info, &state.error];
+        said.into_iter().flatten().any(|said| said.contains(&place))
+    });
+    let said = harness.state().state().info.clone();
+    assert!(said.is_some_and(|said| said.contains(&place)));
+    let made: Vec<PathBuf> = std::fs::read_dir(&parent)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    let manifest = made[0].join("manifest.json");
+    assert_eq!(Manifest::read(&manifest).unwrap().photo.name, photo);
+    world.manifests.push(manifest);
+    Some(format!("export {photo}"))
+}
+
+fn drop_manifest(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    if world.manifests.is_empty() {
+        return None;
+    }
+    let path = dice.of(&world.manifests);
+    let manifest = Manifest::read(&path).unwrap();
+    let waits = dice.roll(3) > 0;
+    if waits {
+        rest(harness, watch, "before the manifest");
+        world.was_quiet(harness);
+    }
+    drop_and_wait(harness, watch, &[path.to_str().unwrap()], 1);
+    world.expected.photo = Some(manifest.photo.name.clone());
+    if waits {
+        rest(harness, watch, "the manifest");
+        let state = harness.state().state();
+        let said = state.info.as_deref().unwrap_or_default();
+        assert!(
+            said.starts_with("The export was opened again"),
+            "{said:?}, {:?}",
+            state.error
+        );
+        let shown = state.latest.shown().unwrap();
+        assert_eq!(shown.analysis.framing, manifest.framing);
+        assert_eq!(shown.analysis.preprocessing, manifest.preprocessing);
+        assert_eq!(shown.analysis.model.sha256, manifest.model.sha256);
+        let sides = state.settings.view.sides().iter();
+        for (&side, map) in sides.zip(&manifest.maps) {
+            let subject = state.subject(side, &shown.analysis);
+            assert_eq!(subject.class.index(), map.class.index);
+            assert_eq!(
+                (subject.recipe.method, subject.layer),
+                (map.method, map.layer)
+            );
+        }
+        world.expected.plan = Some(shown.plan.clone());
+    } else {
+        // What is changed next is newer than the manifest.
+        world.expected.plan = None;
+    }
+    Some(format!("drop the manifest of {}", manifest.photo.name))
+}
+
+fn resize(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    let (width, height) = dice.of(&SIZES);
+    harness.set_size(egui::vec2(width, height));
+    Some(format!("{width}×{height}"))
+}
+
+fn photo_keys(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    world.expected.photo = None;
+    Some(press(harness, dice.of(&[Key::PageUp, Key::PageDown])))
+}
+
+fn layer_and_class_keys(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    let keys = [
+        Key::OpenBracket,
+        Key::CloseBracket,
+        Key::ArrowUp,
+        Key::ArrowDown,
+    ];
+    Some(press(harness, dice.of(&keys)))
+}
+
+fn look_keys(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    _: &mut World,
+    _: &mut Watch,
+) -> Option<String> {
+    let keys = [
+        [Key::Num1, Key::Num2, Key::Num3, Key::Space, Key::X],
+        [Key::S, Key::C, Key::G, Key::O, Key::K],
+        [Key::F, Key::I, Key::Plus, Key::Minus, Key::R],
+        [Key::L, Key::V, Key::F1, Key::Escape, Key::Tab],
+    ];
+    let row = dice.of(&keys);
+    Some(press(harness, dice.of(&row)))
+}

@@ -1,0 +1,51 @@
+//! Answers of engines of our own.
+
+use std::collections::HashMap;
+
+use camlens::analysis::Analysis;
+use camlens::cam::{self, Map};
+use camlens::engine::Engine;
+use camlens::model::cpu::Precision;
+
+use super::*;
+
+/// An engine for each model that was asked for.
+#[derive(Default)]
+pub struct Oracle(HashMap<String, Engine>);
+
+impl Oracle {
+    /// The answer to what the window shows, and the maps of its panes.
+    pub fn maps(&mut self, app: &App) -> (Analysis, Vec<(Side, Map)>) {
+        let state = app.state();
+        let shown = state.latest.shown().unwrap();
+        let plan = &shown.plan;
+        let engine = self
+            .0
+            .entry(format!("{:?}", plan.model))
+            .or_insert_with(|| Engine::open(&plan.model, DeviceChoice::Cpu).unwrap());
+        let item = state
+            .photos
+            .iter()
+            .find(|item| Some(item.id) == state.current);
+        let photo = item.unwrap().source.load(state.settings.limits).unwrap();
+        engine.run_in(Precision::Single);
+        engine.preprocess(plan.preprocess);
+        let analysis = engine.analyse(&photo, plan.framing).unwrap();
+        let sides = state.settings.view.sides().iter();
+        let maps = sides.map(|&side| {
+            let subject = state.subject(side, &shown.analysis);
+            let mut map_of = |class| {
+                let evidence = engine.evidence(class, &[subject.layer]).unwrap();
+                cam::explain(subject.recipe, &evidence[0])
+            };
+            let map = map_of(subject.class);
+            let map = match subject.against {
+                Some(other) => map.minus(&map_of(other)),
+                None => map,
+            };
+            (side, map)
+        });
+        let maps = maps.collect();
+        (analysis, maps)
+    }
+}
