@@ -2,7 +2,7 @@ use super::*;
 use crate::analysis::{rank, softmax};
 use crate::app::settings::Side;
 use crate::engine::Engine;
-use crate::export::Manifest;
+use crate::export::{Located, Manifest};
 use crate::heatmap::Scaling;
 use crate::model::device::DeviceChoice;
 use crate::photo::Photo;
@@ -550,14 +550,15 @@ fn manifest(state: &State) -> Manifest {
         look: state.settings.look,
         regions: Vec::new(),
     };
-    Manifest::new(&exhibit, EXPORT.as_ref(), None)
+    Manifest::new(&exhibit, "/nowhere".as_ref(), None)
 }
 
-/// Beside the photos, so that they are found again.
-const EXPORT: &str = "assets/samples/export";
-
 fn restore(state: &mut State, manifest: &Manifest) {
-    let located = manifest.locate(EXPORT.as_ref()).unwrap();
+    let located = Located {
+        photo: "assets/samples/cat.png".into(),
+        model: manifest.model.choice.clone(),
+        labels: None,
+    };
     state.restore(manifest.clone(), located);
 }
 
