@@ -6,6 +6,7 @@
 //! class follows without running anything
 //! ([`Analysis::evidence`](crate::analysis::Analysis::evidence)).
 
+mod cancellation;
 pub mod grad_cam;
 pub mod grad_cam_plus_plus;
 pub mod hirescam;
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Evidence, FeatureMaps, Gradients, Layer};
+pub use cancellation::{UNSTABLE, condition};
 pub use grad_cam_plus_plus::Variant;
 pub use map::{FLAT, Map};
 
@@ -176,6 +178,7 @@ pub fn explain(recipe: impl Into<Recipe>, evidence: &Evidence) -> Map {
         layer: evidence.layer,
         height: features.height,
         width: features.width,
+        condition: condition(recipe, features, gradients),
         cells,
     }
 }

@@ -243,7 +243,7 @@ pub struct ExplainArgs {
     pub overwrite: bool,
     /// Make the maps of an export again and say whether they are the same
     #[arg(long, value_name = "manifest.json", conflicts_with_all = [
-        "labels", "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
+        "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
         "class", "against", "regions", "framing", "out", "map", "repeat",
     ])]
     pub manifest: Option<PathBuf>,
@@ -286,24 +286,32 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     })
 }
 
-/// Runs a command that needs no window.
+/// Runs a command that needs no window, and prints what it gives.
 ///
 /// # Errors
 /// Whatever stands in its way, in words for the user.
 pub fn run(command: &Command) -> anyhow::Result<()> {
-    let text = match command {
-        Command::Explain(arguments) => match &arguments.manifest {
-            Some(manifest) => reproduce::reproduce(manifest, arguments)?,
-            None => explain::explain(arguments)?,
-        },
-        Command::Fetch(arguments) => fetch::fetch(arguments)?,
-        Command::Devices(DevicesArgs { check: true, model }) => devices::check(model)?,
-        Command::Devices(_) => devices::list(),
-    };
+    let text = answer(command)?;
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever read has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("Can't write to stdout"),
+    }
+}
+
+/// Runs a command that needs no window; gives what to print.
+///
+/// # Errors
+/// Whatever stands in its way, in words for the user.
+pub fn answer(command: &Command) -> anyhow::Result<String> {
+    match command {
+        Command::Explain(arguments) => match &arguments.manifest {
+            Some(manifest) => reproduce::reproduce(manifest, arguments),
+            None => explain::explain(arguments),
+        },
+        Command::Fetch(arguments) => fetch::fetch(arguments),
+        Command::Devices(DevicesArgs { check: true, model }) => devices::check(model),
+        Command::Devices(_) => Ok(devices::list()),
     }
 }
 

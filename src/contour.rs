@@ -75,11 +75,17 @@ fn crossings(corners: [f32; 4], level: f32) -> Vec<(f32, f32)> {
     found
 }
 
-/// The borders of the cells of a layer with `cells` (columns, rows).
+/// The borders of the cells of a layer with `cells` (columns, rows); those that lie beyond the
+/// input are drawn at its edge.
 pub fn cells(placement: &Placement, cells: (usize, usize)) -> impl Iterator<Item = Line> {
     let at = share_of(placement);
     let (columns, rows) = (cells.0 as f64, cells.1 as f64);
-    let place = move |x: f64, y: f64| at(placement.photo_from_cells((x, y), cells));
+    let ends = placement.cell_axes(cells);
+    let (across, down) = (ends.0.ends(), ends.1.ends());
+    let place = move |x: f64, y: f64| {
+        let within = (x.clamp(across.0, across.1), y.clamp(down.0, down.1));
+        at(placement.photo_from_cells(within, cells))
+    };
     let upright = (0..=cells.0).map(move |column| ((column as f64, 0.0), (column as f64, rows)));
     let level = (0..=cells.1).map(move |row| ((0.0, row as f64), (columns, row as f64)));
     upright.chain(level).map(move |(from, to)| Line {
@@ -124,6 +130,7 @@ mod tests {
             layer: Layer::Last,
             height: 8,
             width: 8,
+            condition: 1.0,
             cells,
         };
         let placement = Framing::Whole.place(400, 400, InputSize::default());

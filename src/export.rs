@@ -4,6 +4,7 @@
 mod figure;
 mod folder;
 mod manifest;
+mod places;
 mod write;
 
 use std::path::PathBuf;
@@ -20,9 +21,10 @@ use crate::overlay;
 use crate::photo::{Photo, Picture};
 use crate::region::Region;
 
-pub use figure::{figure_png, figure_svg};
+pub use figure::Figure;
 pub use folder::{Existing, MANIFEST, new_folder, write_folder};
 pub use manifest::{ClassEntry, Manifest, ManifestError, MapEntry, RegionEntry, cells_sha256};
+pub use places::Located;
 pub use write::{ExportError, write_atomically, write_npy, write_png};
 
 /// One map as a pane shows it.
@@ -75,10 +77,31 @@ impl Exhibit {
             .map(|range| Heatmap::in_range(&pane.map, range, placement, size, interpolation))
     }
 
+    /// Whether the pictures of so many panes side by side, at the photo's size, can be made:
+    /// asked before anything is allocated.
+    ///
+    /// # Errors
+    /// [`ExportError::TooLarge`] above [`overlay::MOST_PIXELS`].
+    pub fn check_size(&self, count: usize) -> Result<(), ExportError> {
+        let (width, height) = overlay::size_of(count, (self.photo.width, self.photo.height));
+        let pixels = width.saturating_mul(height);
+        if pixels <= overlay::MOST_PIXELS {
+            return Ok(());
+        }
+        Err(ExportError::TooLarge {
+            what: "The picture",
+            megapixels: pixels / 1_000_000,
+            most: overlay::MOST_PIXELS / 1_000_000,
+        })
+    }
+
     /// The photo at full size with each pane's heat over it, side by side if there are
     /// several. Contours, cells and regions are drawn as on screen.
-    #[must_use]
-    pub fn overlays(&self, panes: &[Pane]) -> Picture {
+    ///
+    /// # Errors
+    /// [`ExportError::TooLarge`], by [`Exhibit::check_size`].
+    pub fn overlays(&self, panes: &[Pane]) -> Result<Picture, ExportError> {
+        self.check_size(panes.len())?;
         let heats: Vec<_> = panes
             .iter()
             .map(|pane| {
@@ -117,7 +140,7 @@ impl Exhibit {
                 overlay::draw_lines(&mut picture, left, (photo.width, photo.height), &lines);
             }
         }
-        picture
+        Ok(picture)
     }
 
     /// The outlines of the regions.

@@ -5,12 +5,14 @@
 //! evidence can be drawn where it lies. Coordinates are continuous: pixel `i`
 //! covers `i..i+1`, its centre is `i + 0.5`.
 
+mod cells;
 mod resample;
 
 use serde::{Deserialize, Serialize};
 
 use crate::photo::Photo;
 
+pub use cells::CellAxis;
 pub use resample::bilinear as resize_like_pillow;
 
 /// `whole` rounds both sides to this: the stride of the networks' last layer.
@@ -230,26 +232,27 @@ impl Placement {
         cells: (usize, usize),
     ) -> Option<(f64, f64)> {
         let (x, y) = self.input_from_photo(position);
-        let axis = |position: f64, input: usize, cells: usize| {
-            let input = input as f64;
-            (0.0..=input)
-                .contains(&position)
-                .then(|| position * cells as f64 / input)
-        };
-        let x = axis(x, self.input.0, cells.0)?;
-        Some((x, axis(y, self.input.1, cells.1)?))
+        let seen = |position: f64, input: usize| (0.0..=input as f64).contains(&position);
+        let (columns, rows) = self.cell_axes(cells);
+        (seen(x, self.input.0) && seen(y, self.input.1))
+            .then(|| (columns.cell_from_input(x), rows.cell_from_input(y)))
     }
 
     /// The photo position of a position in cells: the way back of
     /// [`Placement::cells_from_photo`].
     #[must_use]
     pub fn photo_from_cells(&self, (x, y): (f64, f64), cells: (usize, usize)) -> (f64, f64) {
-        let axis =
-            |position: f64, input: usize, cells: usize| position * input as f64 / cells as f64;
-        self.photo_from_input((
-            axis(x, self.input.0, cells.0),
-            axis(y, self.input.1, cells.1),
-        ))
+        let (columns, rows) = self.cell_axes(cells);
+        self.photo_from_input((columns.input_from_cell(x), rows.input_from_cell(y)))
+    }
+
+    /// Where the cells of a layer with `cells` (columns, rows) lie on the input.
+    #[must_use]
+    pub fn cell_axes(&self, cells: (usize, usize)) -> (CellAxis, CellAxis) {
+        (
+            CellAxis::new(self.input.0, cells.0),
+            CellAxis::new(self.input.1, cells.1),
+        )
     }
 
     /// The same on the photo scaled to another size (width, height).

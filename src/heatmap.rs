@@ -1,6 +1,7 @@
 //! From cells to heat in photo space: scaling rule and bilinear upsampling.
 //!
-//! Cell (r, c) covers a `stride×stride` square of the network's input. Heat is
+//! Cell (r, c) covers a `stride×stride` square of the network's input
+//! ([`CellAxis`](crate::framing::CellAxis)). Heat is
 //! interpolated between the cells' centres (half-pixel centres, edges clamped:
 //! PyTorch's `align_corners=False`) and drawn where the framing says the input
 //! lies on the photo. Outside the part that the network saw there is no heat.
@@ -265,6 +266,7 @@ mod tests {
             layer: Layer::Last,
             height,
             width,
+            condition: 1.0,
             cells: cells.to_vec(),
         }
     }
@@ -377,6 +379,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// An input of 240 has 8 cells of 32 pixels, of which the outermost reach 8 pixels beyond it.
+    #[test]
+    fn cells_are_as_long_as_their_stride_at_inputs_of_any_size() {
+        let cells: Vec<f32> = (0..64u8).map(|cell| f32::from(cell % 8)).collect();
+        let map = map(8, 8, &cells);
+        let range = Range {
+            low: 0.0,
+            high: 7.0,
+        };
+        let heat = Heatmap::in_range(&map, range, &plain(240), (240, 240), Interpolation::Cells);
+        let mut row = vec![0.0; 240];
+        heat.row(100, &mut row);
+        let expected = (0..240u8).map(|pixel| f32::from((pixel + 8) / 32) / 7.0);
+        assert_eq!(row, expected.collect::<Vec<_>>());
     }
 
     /// The hottest cell comes out hottest at its centre, at any grid size.

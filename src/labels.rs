@@ -1,12 +1,11 @@
 //! Classes and what they are called.
 
-use std::collections::BTreeMap;
+mod file;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
@@ -84,22 +83,33 @@ fn hint(similar: &[String]) -> String {
 /// The names of a model's classes.
 #[derive(Clone, Debug)]
 pub struct Labels {
+    /// As they were given.
     names: Vec<String>,
+    /// What classes are called on screen: different for each class.
+    shown: Vec<String>,
     /// Lower-case names, for searching as one types.
     folded: Vec<String>,
+    /// Whether a name is a list of synonyms with commas between them: `ImageNet`'s are. A
+    /// comma in other names is part of the name ("nevus, benign").
+    synonyms: bool,
 }
 
 impl Labels {
     /// Names in index order.
     #[must_use]
     pub fn new(names: Vec<String>) -> Self {
-        let folded = names.iter().map(|name| name.to_lowercase()).collect();
-        Self { names, folded }
+        let synonyms = are_imagenet_synonyms(&names);
+        Self {
+            shown: shown(&names, synonyms),
+            folded: names.iter().map(|name| name.to_lowercase()).collect(),
+            names,
+            synonyms,
+        }
     }
 
-    /// Reads a file of names for `classes` classes: a name in each line, a JSON list,
-    /// or a JSON object: index to name, index to (`WordNet` id, name) as torchvision's
-    /// tutorials have it, or name to index (`class_to_idx`).
+    /// Reads a file of names for `classes` classes: a name in each line, a table of index
+    /// and name, a JSON list, or a JSON object: index to name, index to (`WordNet` id, name)
+    /// as torchvision's tutorials have it, or name to index (`class_to_idx`).
     ///
     /// # Errors
     /// [`LabelFileError`] if it can't be read or has another number of names.
@@ -114,7 +124,7 @@ impl Labels {
         }
         let bytes = fs::read(path).map_err(|error| fail(error.to_string()))?;
         let text = std::str::from_utf8(&bytes).map_err(|_| fail("it is not UTF-8 text".into()))?;
-        let names = names_from(text).map_err(fail)?;
+        let names = file::names_from(text).map_err(fail)?;
         if names.len() != classes {
             return Err(fail(format!(
                 "it has {} names and the model {classes} classes",
@@ -167,17 +177,18 @@ impl Labels {
         self.names.is_empty()
     }
 
-    /// The whole label, synonyms included.
+    /// The whole label as it was given, synonyms included. Two classes may have the same.
     #[must_use]
     pub fn full(&self, class: ClassId) -> &str {
         &self.names[class.0]
     }
 
-    /// The first synonym of the label.
+    /// What the class is called on screen: the whole label, of `ImageNet`'s lists of synonyms
+    /// the first one. No two classes are called the same: where labels are not unique, the
+    /// index is added.
     #[must_use]
     pub fn name(&self, class: ClassId) -> &str {
-        let full = self.full(class);
-        full.split(',').next().unwrap_or(full).trim()
+        &self.shown[class.0]
     }
 
     /// The whole label in lower case, for sorting and searching.
@@ -199,7 +210,8 @@ impl Labels {
         }
     }
 
-    /// The class that a user names: an index, or a name or synonym in any case.
+    /// The class that a user names: an index, its label or its name on screen in any case,
+    /// or one of `ImageNet`'s synonyms.
     ///
     /// # Errors
     /// [`LabelError`]: none, or more than one, of that name.
@@ -208,11 +220,18 @@ impl Labels {
             return self.class(index);
         }
         let wanted = text.trim().to_lowercase();
-        let is_it =
-            |label: &String| *label == wanted || label.split(',').any(|s| s.trim() == wanted);
-        let found: Vec<usize> = (0..self.len())
-            .filter(|&i| is_it(&self.folded[i]))
-            .collect();
+        let is_it = |index: usize| {
+            let label = &self.folded[index];
+            label.trim() == wanted
+                || self.shown[index].to_lowercase() == wanted
+                || self.synonyms && label.split(',').any(|synonym| synonym.trim() == wanted)
+        };
+        // As it is written first: names may differ in their case only.
+        let exact = |&index: &usize| self.shown[index] == text.trim();
+        let found: Vec<usize> = match (0..self.len()).find(exact) {
+            Some(index) => vec![index],
+            None => (0..self.len()).filter(|index| is_it(*index)).collect(),
+        };
         match found[..] {
             [index] => Ok(ClassId(index)),
             [] => Err(LabelError::Name {
@@ -241,70 +260,59 @@ impl Labels {
     }
 }
 
-/// The names in a text or JSON file.
-fn names_from(text: &str) -> Result<Vec<String>, String> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Names {
-        List(Vec<String>),
-        ByIndex(BTreeMap<String, Name>),
-        ByName(BTreeMap<String, usize>),
-    }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Name {
-        Plain(String),
-        WithId(IgnoredAny, String),
-    }
+/// Names that differ from `ImageNet`'s in so few places are a list of its classes:
+/// torchvision, whose names ours are, says "crane bird" where other lists say "crane".
+const IMAGENET_MAY_DIFFER: usize = 50;
 
-    let text = text.trim_start_matches('\u{feff}');
-    if !text.trim_start().starts_with(['[', '{']) {
-        let lines = text.trim_end().lines().map(str::trim);
-        if let Some(empty) = lines.clone().position(str::is_empty) {
-            return Err(format!("line {} is empty", empty + 1));
-        }
-        return Ok(lines.map(str::to_owned).collect());
-    }
-    let names = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() {
-            "its JSON is neither a list of names nor an object from index to name".into()
-        } else {
-            format!("its JSON: {error}")
-        }
-    })?;
-    let pairs: Vec<(usize, String)> = match names {
-        Names::List(names) => return Ok(names),
-        Names::ByName(indices) => indices
-            .into_iter()
-            .map(|(name, index)| (index, name))
-            .collect(),
-        Names::ByIndex(names) => {
-            let pair = |(index, name): (String, Name)| {
-                let (Name::Plain(name) | Name::WithId(_, name)) = name;
-                let number = index.trim().parse();
-                number
-                    .map(|number| (number, name))
-                    .map_err(|_| format!("{index:?} is no index"))
-            };
-            names.into_iter().map(pair).collect::<Result<_, String>>()?
-        }
+/// Whether these are `ImageNet`'s classes, each with its synonyms.
+fn are_imagenet_synonyms(names: &[String]) -> bool {
+    let first = |name: &str| name.split(',').next().unwrap_or(name).trim().to_lowercase();
+    let pairs = names.iter().zip(IMAGENET.lines());
+    names.len() == 1000
+        && names.iter().any(|name| name.contains(','))
+        && pairs
+            .filter(|(name, own)| first(name) != own.to_lowercase())
+            .count()
+            <= IMAGENET_MAY_DIFFER
+}
+
+/// What classes are called on screen. Shortened and completed until no two are the same.
+fn shown(names: &[String], synonyms: bool) -> Vec<String> {
+    let first = |name: &String| match name.split_once(',') {
+        Some((first, _)) if synonyms => first.trim().to_owned(),
+        _ => name.trim().to_owned(),
     };
-    let mut sorted = vec![None; pairs.len()];
-    for (index, name) in pairs {
-        match sorted.get_mut(index) {
-            Some(place @ None) => *place = Some(name),
-            Some(_) => return Err(format!("it has two names for class {index}")),
-            None => {
-                return Err(format!(
-                    "it has a name for class {index} but not for all before it"
-                ));
-            }
+    let mut shown: Vec<String> = names.iter().map(first).collect();
+    // A shortened name that others have, too, is given whole.
+    for index in repeated(&shown) {
+        names[index].trim().clone_into(&mut shown[index]);
+    }
+    for (index, name) in shown.iter_mut().enumerate() {
+        if name.is_empty() {
+            *name = format!("class {index}");
         }
     }
-    sorted
-        .into_iter()
-        .collect::<Option<_>>()
-        .ok_or_else(|| "a class has no name".into())
+    // Indices differ, so that a second round is needed only where a name looks like one
+    // with an index; each round makes those longer.
+    loop {
+        let same = repeated(&shown);
+        if same.is_empty() {
+            return shown;
+        }
+        for index in same {
+            shown[index] = format!("{} ({index})", shown[index]);
+        }
+    }
+}
+
+/// Where names stand that are there more than once.
+fn repeated(names: &[String]) -> Vec<usize> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let often = |index: &usize| counts[names[*index].as_str()] > 1;
+    (0..names.len()).filter(often).collect()
 }
 
 impl fmt::Display for ClassId {
@@ -314,98 +322,4 @@ impl fmt::Display for ClassId {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn imagenet_has_a_thousand_names() {
-        let labels = Labels::for_count(1000);
-        assert_eq!(labels.len(), 1000);
-        assert_eq!(labels.full(ClassId(0)), "tench");
-        assert_eq!(labels.full(ClassId(282)), "tiger cat");
-        assert_eq!(labels.full(ClassId(999)), "toilet tissue");
-        assert_eq!(Labels::for_count(3).full(ClassId(2)), "class 2");
-    }
-
-    #[test]
-    fn classes_are_found_by_index_name_and_synonym() {
-        let labels = Labels::new(
-            ["tabby, tabby cat", "Egyptian cat", "crane", "crane"]
-                .map(String::from)
-                .to_vec(),
-        );
-        assert_eq!(labels.find("1"), Ok(ClassId(1)));
-        assert_eq!(labels.find("egyptian CAT"), Ok(ClassId(1)));
-        assert_eq!(labels.find("tabby cat"), Ok(ClassId(0)));
-        assert_eq!(labels.name(ClassId(0)), "tabby");
-        for (text, words) in [
-            ("4", "classes 0 to 3"),
-            ("crane", "[2, 3]"),
-            ("cat", "Did you mean \"tabby\" (0), \"Egyptian cat\" (1)?"),
-            ("xyzzy", "Give its index"),
-        ] {
-            let message = labels.find(text).unwrap_err().to_string();
-            assert!(message.contains(words), "{message}");
-        }
-    }
-
-    #[test]
-    fn names_are_read_from_every_common_form() {
-        for text in [
-            "cat\ndog\n",
-            "\u{feff}cat\r\ndog\r\n\r\n",
-            "cat\ndog",
-            r#"["cat", "dog"]"#,
-            r#"{"1": "dog", "0": "cat"}"#,
-            r#"{"0": ["n02121808", "cat"], "1": ["n02084071", "dog"]}"#,
-            r#"{"cat": 0, "dog": 1}"#,
-        ] {
-            assert_eq!(names_from(text).unwrap(), ["cat", "dog"], "{text}");
-        }
-        for (text, words) in [
-            ("cat\n\ndog", "line 2 is empty"),
-            ("[1, 2]", "neither a list"),
-            (r#"{"0": "a", "2": "b"}"#, "class 2"),
-            (r#"{"0": "a", "00": "b"}"#, "two names for class 0"),
-            (r#"{"a": 0, "b": 0}"#, "two names"),
-            (r#"{"x": "y"}"#, "\"x\" is no index"),
-            ("[\"a\"", "its JSON"),
-        ] {
-            let problem = names_from(text).unwrap_err();
-            assert!(problem.contains(words), "{problem}");
-        }
-    }
-
-    #[test]
-    fn a_file_of_names_must_fit_the_model() {
-        let folder = tempfile::tempdir().unwrap();
-        let weights = folder.path().join("lesions.pth");
-        let file = folder.path().join("lesions-labels.txt");
-        fs::write(&file, "naevus\nmelanoma").unwrap();
-        assert_eq!(
-            Labels::files_beside(&weights).collect::<Vec<_>>(),
-            std::slice::from_ref(&file)
-        );
-        assert_eq!(Labels::open(&file, 2).unwrap().full(ClassId(1)), "melanoma");
-        let message = Labels::open(&file, 5).unwrap_err().to_string();
-        assert!(
-            message.contains("2 names and the model 5 classes"),
-            "{message}"
-        );
-        assert!(Labels::open(folder.path(), 2).is_err());
-    }
-
-    #[test]
-    fn search_takes_words_in_any_order_and_indices() {
-        let labels = Labels::for_count(1000);
-        let names = |text| {
-            labels
-                .search(text)
-                .map(|c| labels.name(c).to_owned())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(names("cat tiger"), ["tiger cat"]);
-        assert_eq!(names("282"), ["tiger cat"]);
-        assert_eq!(names("").len(), 1000);
-    }
-}
+mod tests;

@@ -1,9 +1,9 @@
 //! What the colours and numbers of a map mean, in words: for the screen and for figures.
 
 use crate::analysis::Analysis;
-use crate::cam::{Map, Method};
-use crate::heatmap::Range;
-use crate::labels::ClassId;
+use crate::cam::{Map, Method, Recipe};
+use crate::heatmap::{Range, Scaling};
+use crate::labels::{ClassId, Labels};
 
 /// A probability for people: no digits that say nothing, and no false zero.
 #[must_use]
@@ -26,7 +26,18 @@ pub fn title(
     class: ClassId,
     against: Option<ClassId>,
 ) -> String {
-    let name = |class| analysis.model.labels.name(class);
+    let name = |class| analysis.model.labels.name(class).to_owned();
+    title_with(analysis, method, (class, against), name)
+}
+
+/// The same with other names for the classes: shorter ones.
+#[must_use]
+pub fn title_with(
+    analysis: &Analysis,
+    method: Method,
+    (class, against): (ClassId, Option<ClassId>),
+    name: impl Fn(ClassId) -> String,
+) -> String {
     let method = method.name();
     if let Some(other) = against {
         format!("{method} · {} − {}", name(class), name(other))
@@ -34,6 +45,44 @@ pub fn title(
         let probability = percent(analysis.probability(class));
         format!("{method} · {} {probability}", name(class))
     }
+}
+
+/// What is said of a map that has nothing to draw: by [`Scaling::range`].
+#[must_use]
+pub fn nothing_to_draw(
+    labels: &Labels,
+    scaling: Scaling,
+    class: ClassId,
+    against: Option<ClassId>,
+) -> String {
+    let name = |class| labels.name(class);
+    match (against, scaling) {
+        (Some(other), _) => {
+            let (class, other) = (name(class), name(other));
+            format!("No difference between the evidence for {class} and for {other}.")
+        }
+        (None, Scaling::Signed) => format!("No evidence for or against {}.", name(class)),
+        (None, Scaling::Max | Scaling::MinMax) => {
+            format!("No positive evidence for {}.", name(class))
+        }
+    }
+}
+
+/// What is said of a map that depends on rounding; `None` of others.
+#[must_use]
+pub fn instability(map: &Map) -> Option<String> {
+    let method = match map.recipe {
+        Recipe {
+            method: Method::GradCamPlusPlus,
+            variant,
+        } => format!("Grad-CAM++ ({})", variant.id()),
+        Recipe { method, .. } => method.name().to_owned(),
+    };
+    map.is_unstable().then(|| {
+        format!(
+            "{method} divides by sums that nearly cancel here: rounding alone can change this map. Compare it with Grad-CAM or HiResCAM at this layer."
+        )
+    })
 }
 
 /// The numbers at the lower end, the middle and the upper end of a colour bar. Where the
@@ -56,7 +105,18 @@ pub fn ends(range: Range, map: &Map) -> [String; 3] {
 /// What a map's values are.
 #[must_use]
 pub fn meaning(analysis: &Analysis, map: &Map, class: ClassId, against: Option<ClassId>) -> String {
-    let name = |class| analysis.model.labels.name(class);
+    let name = |class| analysis.model.labels.name(class).to_owned();
+    meaning_with(analysis, map, (class, against), name)
+}
+
+/// The same with other names for the classes: shorter ones.
+#[must_use]
+pub fn meaning_with(
+    analysis: &Analysis,
+    map: &Map,
+    (class, against): (ClassId, Option<ClassId>),
+    name: impl Fn(ClassId) -> String,
+) -> String {
     if !map.recipe.method.is_in_logits(map.layer) {
         let method = map.recipe.method.name();
         let layer = analysis.model.architecture.layer_name(map.layer);
@@ -143,6 +203,25 @@ mod tests {
             (0.000_123, false, "1.2e−4"),
         ] {
             assert_eq!(number(value, signed), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_said_by_what_would_be_drawn() {
+        let labels = Labels::for_count(3);
+        let mut classes = ClassId::all(3);
+        let (class, other) = (classes.next().unwrap(), classes.next());
+        for (scaling, against, words) in [
+            (Scaling::Max, None, "No positive evidence for class 0."),
+            (Scaling::MinMax, None, "No positive evidence for class 0."),
+            (Scaling::Signed, None, "No evidence for or against class 0."),
+            (
+                Scaling::Signed,
+                other,
+                "No difference between the evidence for class 0 and for class 1.",
+            ),
+        ] {
+            assert_eq!(nothing_to_draw(&labels, scaling, class, against), words);
         }
     }
 

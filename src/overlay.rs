@@ -13,6 +13,9 @@ use crate::photo::{Photo, Picture};
 pub const DIMMED: f32 = 0.4;
 /// The grey behind a photo, and behind heat that is drawn alone.
 pub const BEHIND: u8 = 60;
+/// Most pixels of a picture that is made from a photo: 0.8 GB as RGB. Two overlays of the largest
+/// photo that is opened unless told otherwise ([`Limits`](crate::photo::Limits)) stay below.
+pub const MOST_PIXELS: usize = 1 << 28;
 /// Pixels of background between pictures side by side.
 const GAP: usize = 8;
 /// Neutral grey between pictures side by side.
@@ -85,7 +88,7 @@ pub fn side_by_side(
         .hides_something()
         .then(|| placement.seen_in_photo());
     let count = heats.len();
-    let width = count * photo.width + GAP * count.saturating_sub(1);
+    let (width, _) = size_of(count, (photo.width, photo.height));
     let mut rgb = vec![GAP_GREY; 3 * width * photo.height];
     let rows = photo.rgb.par_chunks_exact(3 * photo.width);
     rgb.par_chunks_exact_mut((3 * width).max(1))
@@ -160,6 +163,12 @@ pub fn grid_of(placement: &Placement, longest: usize) -> (usize, usize) {
     let (width, height) = placement.photo;
     let side = |length: usize| (length * longest).div_ceil(width.max(height));
     (side(width), side(height))
+}
+
+/// The width and height of so many pictures of that size in [`side_by_side`].
+#[must_use]
+pub fn size_of(count: usize, (width, height): (usize, usize)) -> (usize, usize) {
+    (count * width + GAP * count.saturating_sub(1), height)
 }
 
 /// The column at which a picture begins in [`side_by_side`], for photos of that width.

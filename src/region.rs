@@ -1,7 +1,7 @@
 //! Regions of a photo, and what a map says of them.
 //!
-//! A cell's value is spread evenly over the square of the photo that it covers, so a region
-//! has of each cell the share of its area: exact sums, and regions that tile the photo add
+//! A cell's value is spread evenly over the part of the photo that it covers, so a region
+//! has of each cell the share of that area: exact sums, and regions that tile the photo add
 //! up to what all cells add up to (at the last layer the logit less its bias).
 
 mod coverage;
@@ -135,18 +135,16 @@ impl Shape {
     }
 
     /// The share of each cell's area (row-major) that is inside, for a layer with `cells`
-    /// (columns, rows).
+    /// (columns, rows). What of a cell lies beyond the input does not count.
     #[must_use]
     pub fn coverage(&self, placement: &Placement, cells: (usize, usize)) -> Vec<f64> {
+        let (columns, rows) = placement.cell_axes(cells);
         let in_cells = |(x, y): (f64, f64)| {
             let (x, y) = placement.input_from_photo((x, y));
-            (
-                x * cells.0 as f64 / placement.input.0 as f64,
-                y * cells.1 as f64 / placement.input.1 as f64,
-            )
+            (columns.cell_from_input(x), rows.cell_from_input(y))
         };
         let corners: Vec<_> = self.corners().into_iter().map(in_cells).collect();
-        coverage::of_polygon(&corners, cells)
+        coverage::within(&corners, cells, (columns.ends(), rows.ends()))
     }
 
     /// What a map says of it.
@@ -187,13 +185,18 @@ mod tests {
     use crate::framing::{Framing, InputSize};
 
     fn map() -> Map {
-        let cells = (0..96u8).map(|cell| f32::from(cell) / 7.0 - 5.0).collect();
+        map_of(8, 12)
+    }
+
+    fn map_of(height: usize, width: usize) -> Map {
+        let cells = (0..height * width).map(|cell| cell as f32 / 7.0 - 5.0);
         Map {
             recipe: Method::GradCam.into(),
             layer: Layer::Last,
-            height: 8,
-            width: 12,
-            cells,
+            height,
+            width,
+            condition: 1.0,
+            cells: cells.collect(),
         }
     }
 
@@ -203,7 +206,18 @@ mod tests {
 
     #[test]
     fn regions_that_tile_the_photo_add_up_to_the_whole() {
-        let (map, placement) = (map(), placement());
+        // Where cells tile the input, and where they reach beyond it.
+        let odd = InputSize::new(353, 353).unwrap();
+        for placement in [placement(), Framing::Squash.place(451, 300, odd)] {
+            tiles_add_up(&placement);
+        }
+    }
+
+    fn tiles_add_up(placement: &Placement) {
+        let map = map_of(
+            placement.input.1.div_ceil(32),
+            placement.input.0.div_ceil(32),
+        );
         // A slanted cut, and the upper part cut once more.
         let tiles = [
             Shape::Lasso(vec![(0.0, 0.0), (451.0, 0.0), (451.0, 90.0), (0.0, 171.0)]),
@@ -215,7 +229,7 @@ mod tests {
                 (0.0, 300.0),
             ]),
         ];
-        let parts = tiles.map(|tile| tile.measure(&map, &placement));
+        let parts = tiles.map(|tile| tile.measure(&map, placement));
         let add = |pick: fn(&Measure) -> f64| parts.iter().map(pick).sum::<f64>();
         assert!((add(|part| part.sum) - f64::from(map.sum())).abs() < 1e-4);
         assert!((add(|part| part.share.unwrap()) - 1.0).abs() < 1e-9);
@@ -243,6 +257,21 @@ mod tests {
         // What lies outside the photo counts for nothing.
         let all = sum(Shape::Rectangle([-100.0, -100.0, 900.0, 900.0]));
         assert!((all - f64::from(map.sum())).abs() < 1e-4);
+    }
+
+    /// A cell at the edge counts with the part of it that is on the input, as it is drawn.
+    #[test]
+    fn cells_that_reach_beyond_the_input_count_with_what_is_on_it() {
+        let size = InputSize::new(240, 240).unwrap();
+        let placement = Framing::Squash.place(240, 240, size);
+        let map = map_of(8, 8);
+        // Cells begin at −8: the first has 24 pixels on the input, the second 32.
+        let sum = |corners| Shape::Rectangle(corners).measure(&map, &placement).sum;
+        let cell = |row: usize, column: usize| f64::from(map.cells[row * 8 + column]);
+        assert!((sum([0.0, 0.0, 24.0, 24.0]) - cell(0, 0)).abs() < 1e-9);
+        assert!((sum([-50.0, -50.0, 12.0, 24.0]) - cell(0, 0) / 2.0).abs() < 1e-9);
+        assert!((sum([24.0, 56.0, 56.0, 72.0]) - cell(2, 1) / 2.0).abs() < 1e-9);
+        assert!((sum([216.0, 216.0, 900.0, 900.0]) - cell(7, 7)).abs() < 1e-9);
     }
 
     #[test]

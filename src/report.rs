@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, Layer};
 use crate::cam::{Map, Method};
 use crate::labels::ClassId;
+use crate::legend;
 use crate::model::preprocessing::Preprocessing;
 use crate::photo::Photo;
 use crate::region::{Measure, Region};
@@ -112,6 +113,12 @@ pub struct MapReport {
     pub sum: f32,
     /// `ok`, `nearly_flat`, or `no_positive_evidence` if no cell is above 0.
     pub state: &'static str,
+    /// Whether it depends on rounding: the method divides by sums that nearly cancel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unstable: bool,
+    /// What is said of it in words, if anything.
+    #[serde(skip)]
+    pub remark: Option<String>,
     /// How much it depends on the class (at the last layer).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<SensitivityReport>,
@@ -311,6 +318,9 @@ impl Report {
                     map.method, class.label
                 )
             };
+            if let Some(remark) = &map.remark {
+                let _ = writeln!(text, "              {remark}");
+            }
             if let Some(found) = map
                 .sensitivity
                 .as_ref()
@@ -371,6 +381,8 @@ impl MapReport {
             } else {
                 "ok"
             },
+            unstable: map.is_unstable(),
+            remark: legend::instability(map),
             sensitivity: sensitivity.map(|found| SensitivityReport {
                 mean_correlation: found.correlation,
                 classes: found.classes,

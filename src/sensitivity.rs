@@ -111,6 +111,7 @@ mod tests {
             layer: Layer::Last,
             height: 2,
             width: 2,
+            condition: 1.0,
             cells: cells.to_vec(),
         };
         let own = map([1.0, 2.0, 3.0, 4.0]);

@@ -418,7 +418,7 @@ fn an_export_is_made_again_to_the_bit() {
     let manifest = manifest.to_str().unwrap();
     let again =
         |arguments: &[&str]| camlens(&[&["explain", "--manifest", manifest], arguments].concat());
-    let same = again(&[]);
+    let same = again(&[CAT]);
     let text = String::from_utf8(same.stdout).unwrap();
     assert!(
         same.status.success() && text.matches("the same, to the bit").count() == 2,
@@ -428,7 +428,7 @@ fn an_export_is_made_again_to_the_bit() {
     // An export of the export has the same pixels and numbers in every file.
     let second = folder.path().join("second");
     assert!(
-        again(&["--export", second.to_str().unwrap()])
+        again(&[CAT, "--export", second.to_str().unwrap()])
             .status
             .success()
     );

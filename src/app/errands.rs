@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::analysis::Analysis;
 use crate::cam::Recipe;
-use crate::export::{self, Exhibit, Existing, ExportError, MANIFEST, Manifest};
+use crate::export::{self, Exhibit, Existing, ExportError, Located, MANIFEST, Manifest};
 use crate::model::device::{self, DeviceStatus};
 use crate::panics::mistake;
 use crate::photo::{self, Photo, Picture};
@@ -77,8 +77,8 @@ pub enum Outcome {
 pub struct Found {
     /// Photos, those of folders among them.
     pub photos: Vec<PathBuf>,
-    /// The last manifest of an export, with its folder.
-    pub manifest: Option<(Manifest, PathBuf)>,
+    /// The last manifest of an export, and where its files are.
+    pub manifest: Option<(Manifest, Located)>,
     /// What can't be read, in words for the user.
     pub faults: Vec<String>,
 }
@@ -89,11 +89,10 @@ impl Found {
         let mut found = Self::default();
         for path in paths {
             if path.ends_with(MANIFEST) {
-                match Manifest::read(&path) {
-                    Ok(manifest) => {
-                        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-                        found.manifest = Some((manifest, folder));
-                    }
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let read = Manifest::read(&path);
+                match read.and_then(|manifest| Ok((manifest.locate(folder)?, manifest))) {
+                    Ok((located, manifest)) => found.manifest = Some((manifest, located)),
                     Err(error) => found.faults.push(error.to_string()),
                 }
                 continue;
@@ -193,8 +192,9 @@ impl Errands {
 
     /// Composes panes for the clipboard.
     pub fn copy_panes(&mut self, exhibit: Exhibit) {
-        self.spawn(EXPORT, move || {
-            Outcome::Copied(exhibit.overlays(&exhibit.panes))
+        self.spawn(EXPORT, move || match exhibit.overlays(&exhibit.panes) {
+            Ok(picture) => Outcome::Copied(picture),
+            Err(error) => Outcome::Exported(Err(error.to_string())),
         });
     }
 

@@ -35,8 +35,8 @@ impl App {
     fn take(&mut self, found: Found) {
         let photos = found.photos.into_iter().map(PhotoSource::File);
         self.state.open(photos.collect());
-        if let Some((manifest, folder)) = found.manifest {
-            self.state.restore(manifest, &folder);
+        if let Some((manifest, located)) = found.manifest {
+            self.state.restore(manifest, located);
         }
         if !found.faults.is_empty() {
             self.state.error = Some(found.faults.join(" "));

@@ -12,7 +12,7 @@ use super::settings::Side;
 use crate::analysis::Analysis;
 use crate::cam::{FLAT, Map};
 use crate::labels::ClassId;
-use crate::legend::percent;
+use crate::legend::{self, percent};
 use crate::sensitivity::Sensitivity;
 
 /// Below this probability of the top class the answer is called unsure. Of ten classes
@@ -63,6 +63,14 @@ pub fn notes(
                 analysis.model.labels.name(top),
                 percent(probability)
             ),
+        });
+    }
+    if let Some(sentence) = legend::instability(map) {
+        notes.push(Note {
+            words: "unstable".into(),
+            short: "unstable",
+            leads_to_top: false,
+            sentence,
         });
     }
     if against.is_none() && map.is_nearly_flat() {

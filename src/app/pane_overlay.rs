@@ -12,7 +12,6 @@ use super::settings::Side;
 use super::textures::{Heat, Place};
 use super::{App, pane_header};
 use crate::contour::{self, Line};
-use crate::heatmap::Scaling;
 use crate::legend;
 use crate::look::Display;
 use crate::overlay::Opacity;
@@ -95,13 +94,9 @@ pub fn overlay_ui(
             }
         }
         Some((_, None)) => {
-            let name = analysis.model.labels.name(now.class);
-            let text = match app.state.scaling(now) {
-                Scaling::Signed => format!("No evidence for or against {name}."),
-                Scaling::Max | Scaling::MinMax => {
-                    format!("No positive evidence for {name}.")
-                }
-            };
+            let labels = &analysis.model.labels;
+            let scaling = app.state.scaling(now);
+            let text = legend::nothing_to_draw(labels, scaling, now.class, now.against);
             say_ui(ui, at.picture, text);
         }
         None => {

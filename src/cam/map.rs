@@ -1,6 +1,6 @@
 //! A map: one value for each cell of a layer.
 
-use super::Recipe;
+use super::{Recipe, UNSTABLE};
 use crate::analysis::Layer;
 
 /// A map whose smallest cell is at least this share of its largest is called nearly flat.
@@ -17,6 +17,8 @@ pub struct Map {
     pub height: usize,
     /// Columns of cells.
     pub width: usize,
+    /// How much what it divides by cancels: see [`condition`](super::condition). 1 where nothing does.
+    pub condition: f32,
     /// `[height, width]`, row-major. In logit units where
     /// [`Method::is_in_logits`](super::Method::is_in_logits) says so, else only comparable within the map.
     pub cells: Vec<f32>,
@@ -85,9 +87,10 @@ impl Map {
     /// `(y_a − y_b) − (b_a − b_b)`.
     #[must_use]
     pub fn minus(mut self, other: &Self) -> Self {
-        for (cell, other) in self.cells.iter_mut().zip(&other.cells) {
-            *cell -= other;
+        for (cell, less) in self.cells.iter_mut().zip(&other.cells) {
+            *cell -= less;
         }
+        self.condition = self.condition.max(other.condition);
         self
     }
 
@@ -97,6 +100,12 @@ impl Map {
     #[must_use]
     pub fn is_nearly_flat(&self) -> bool {
         self.max() > 0.0 && self.min() >= FLAT * self.max()
+    }
+
+    /// Whether it depends on rounding: it divides by sums that nearly cancel.
+    #[must_use]
+    pub fn is_unstable(&self) -> bool {
+        self.condition >= UNSTABLE
     }
 
     /// Whether any cell speaks for the class.
@@ -117,6 +126,7 @@ mod tests {
             layer: Layer::Last,
             height: cells.len() / 2,
             width: 2,
+            condition: 1.0,
             cells: cells.to_vec(),
         }
     }

@@ -223,7 +223,7 @@ fn exhibit(
 fn write(arguments: &ExplainArgs, exhibit: &Exhibit, report: &mut Report) -> anyhow::Result<()> {
     if let Some(out) = &arguments.out {
         let started = Instant::now();
-        let picture = exhibit.overlays(&exhibit.panes);
+        let picture = exhibit.overlays(&exhibit.panes)?;
         report.timings_ms.render = milliseconds(started.elapsed());
         export::write_png(&picture, out, exhibit.photo.path.as_deref())?;
     }

@@ -51,17 +51,22 @@ struct MapReproduction {
 pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String> {
     let manifest = Manifest::read(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let photo = arguments.photo.clone();
-    let photo = photo.unwrap_or_else(|| manifest.photo_file(folder));
+    let photo = match &arguments.photo {
+        Some(photo) => photo.clone(),
+        None => manifest.locate_photo(folder)?,
+    };
     let limits = arguments.limits.over(Limits::default());
     let photo = Arc::new(Photo::open_within(&photo, limits)?);
-    let choice = arguments.model.clone();
-    let choice = choice.unwrap_or_else(|| manifest.model.choice.clone());
-    let labels = manifest
-        .model
-        .labels
-        .as_deref()
-        .filter(|_| arguments.model.is_none());
+    let choice = match &arguments.model {
+        Some(choice) => choice.clone(),
+        None => manifest.locate_model(folder)?,
+    };
+    // Those of the manifest name the classes of its own model.
+    let labels = match (&arguments.labels, &arguments.model) {
+        (Some(labels), _) => Some(labels.clone()),
+        (None, Some(_)) => None,
+        (None, None) => manifest.locate_labels(folder)?,
+    };
     let device = match arguments.device {
         Some(device) => device,
         None => manifest
@@ -76,7 +81,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
                 )
             })?,
     };
-    let mut engine = Engine::open_with(&choice, labels, device, None)?;
+    let mut engine = Engine::open_with(&choice, labels.as_deref(), device, None)?;
     engine.preprocess(PreprocessChoice::Custom(manifest.preprocessing));
     engine.run_in(manifest.precision);
     let analysis = engine.analyse(&photo, manifest.framing)?;
@@ -91,7 +96,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
         photo,
         analysis: Arc::new(analysis),
         model: choice,
-        labels: labels.map(Path::to_owned),
+        labels,
         panes,
         look: manifest.look,
         regions: manifest
@@ -158,7 +163,7 @@ fn pane(engine: &mut Engine, analysis: &Analysis, entry: &MapEntry) -> anyhow::R
 }
 
 fn compare(manifest: &Manifest, exhibit: &Exhibit, folder: &Path) -> Reproduction {
-    let now = Manifest::new(exhibit, Some(&manifest.photo.file));
+    let now = Manifest::new(exhibit, folder, Some(&manifest.photo.file));
     let mut differences = Vec::new();
     let mut check = |what: &str, before: &str, now: &str| {
         if before != now {

@@ -1,23 +1,27 @@
 //! The panes as one labelled figure: written as SVG, and drawn from it as PNG.
 
-use std::fmt::Write as _;
+mod fonts;
+mod svg;
+
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use image::ExtendedColorType;
 use resvg::{tiny_skia, usvg};
 
-use super::write::encode_png;
 use super::{Exhibit, ExportError, Pane};
-use crate::colormap::Colormap;
-use crate::contour::Line;
+use crate::labels::ClassId;
 use crate::legend;
 use crate::look::Display;
 use crate::photo::{Photo, Picture};
+use fonts::{Fonts, Style, shortened};
+use svg::Place;
 
 /// Width of a pane, in the figure's units.
 const PANE: f64 = 400.0;
+/// A pane's longer side is at most so many times its shorter one: longer photos leave room at
+/// their sides.
+const MOST_ASPECT: f64 = 3.0;
+/// No side of a photo is drawn shorter: a photo of one column would not be seen.
+const THINNEST: f64 = 4.0;
 /// Longest side of the pictures in it, in pixels: three for each unit.
 const PICTURE: usize = 1200;
 /// Room round everything, and between a pane and its colour bar.
@@ -28,99 +32,255 @@ const HEADER: f64 = 40.0;
 const BAR: f64 = 70.0;
 /// Lines below the panes are that far apart.
 const LINE: f64 = 15.0;
-/// Pixels of the PNG for each unit.
-const ZOOM: f32 = 2.0;
-/// Steps of the colour bar.
-const STEPS: usize = 64;
+/// Pixels of the PNG for each unit, unless it would have more than [`MOST_PIXELS`].
+const ZOOM: f64 = 2.0;
+/// Most pixels of the PNG: 128 MB while it is drawn. Five panes with tall photos have 17 million.
+const MOST_PIXELS: f64 = 32e6;
+/// Regions beyond these are in the manifest only.
+const MOST_REGIONS: usize = 40;
+/// Letters of a class's name in the notes, and of a region's.
+const NAME: usize = 100;
+/// Letters of what a viewer shows when it is asked for the whole title.
+const WHOLE_TITLE: usize = 2000;
 
-/// The figure: the photo and every pane, each with its colour bar, and below them what made
-/// them.
-///
-/// # Errors
-/// [`ExportError::Figure`] if a picture can't be encoded.
-pub fn figure_svg(exhibit: &Exhibit) -> Result<String, ExportError> {
-    let Exhibit {
-        photo, analysis, ..
-    } = exhibit;
-    let height = PANE * photo.height as f64 / photo.width as f64;
-    let count = exhibit.panes.len() as f64;
-    let width = 2.0 * MARGIN + PANE + count * (MARGIN + PANE + BAR);
-    // About 5.5 units a letter.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some hundred
-    let letters = ((width - 2.0 * MARGIN) / 5.5) as usize;
-    let notes: Vec<String> = notes(exhibit)
-        .iter()
-        .flat_map(|note| wrapped(note, letters))
-        .collect();
-    let below = MARGIN + HEADER + height + 10.0;
-    let total = below + LINE * notes.len() as f64 + MARGIN;
-    let mut svg = format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{total:.1}" viewBox="0 0 {width} {total:.1}" font-family="Ubuntu, sans-serif" font-size="13" fill="#222"><rect width="100%" height="100%" fill="#fff"/>"##
-    );
-    let top = MARGIN + HEADER;
-    let bare = photo.scaled_down(PICTURE);
-    heading(&mut svg, MARGIN, "Photo", &photo.name);
-    picture(&mut svg, &bare, (MARGIN, top), (PANE, height))?;
-    outlines(&mut svg, exhibit, (MARGIN, top), (PANE, height));
-    for (index, pane) in exhibit.panes.iter().enumerate() {
-        let left = 2.0 * MARGIN + PANE + index as f64 * (MARGIN + PANE + BAR);
-        let Pane { map, class, .. } = pane;
-        let layer = analysis.model.architecture.layer_name(map.layer);
-        let detail = format!(
-            "{layer}, {}×{} cells, {}",
-            map.height,
-            map.width,
-            pane.scaling.name()
-        );
-        let title = legend::title(analysis, map.recipe.method, *class, pane.against);
-        heading(&mut svg, left, &title, &detail);
-        // As large as it is drawn: a photo of 12 megapixels would make 40 MB of text.
-        let small = small(exhibit);
-        let bare = Pane {
-            range: pane
-                .range
-                .filter(|_| exhibit.look.display != Display::Photo),
-            ..pane.clone()
-        };
-        let over = small.overlays(std::slice::from_ref(&bare));
-        picture(&mut svg, &over, (left, top), (PANE, height))?;
-        lines(&mut svg, &exhibit.lines(pane), (left, top), (PANE, height));
-        outlines(&mut svg, exhibit, (left, top), (PANE, height));
-        match pane.range {
-            Some(range) => {
-                let ends = legend::ends(range, map);
-                let colormap = exhibit.look.colormap_for(pane.scaling);
-                bar(
-                    &mut svg,
-                    colormap,
-                    (left + PANE + 8.0, top),
-                    height.min(220.0),
-                    &ends,
-                    map.unit(),
-                );
-            }
-            None => text(
-                &mut svg,
-                (left + 8.0, top + height - 10.0),
-                r##"fill="#fff" stroke="#000" stroke-width="3" paint-order="stroke""##,
-                &format!(
-                    "No positive evidence for {}.",
-                    analysis.model.labels.name(*class)
-                ),
-            ),
+const TITLE: Style = Style {
+    size: 13.0,
+    bold: true,
+};
+const DETAIL: Style = Style {
+    size: 11.0,
+    bold: false,
+};
+const DETAIL_STYLE: &str = r##"font-size="11" fill="#555""##;
+
+/// A figure: the photo and every pane, each with its colour bar, and below them what made them.
+pub struct Figure {
+    /// It as SVG.
+    pub svg: String,
+    fonts: Fonts,
+}
+
+/// Where the parts are.
+struct Layout {
+    /// Width and height of a pane.
+    pane: (f64, f64),
+    /// Where the photo lies in it.
+    photo: Place,
+    /// Whether the photo is drawn in other proportions than its own.
+    distorted: bool,
+    /// Width of all.
+    width: f64,
+}
+
+impl Layout {
+    #[allow(clippy::float_cmp)] // clamped, or as it was
+    fn new((width, height): (usize, usize), panes: usize) -> Self {
+        let aspect = height as f64 / width as f64;
+        let pane = (PANE, PANE * aspect.clamp(1.0 / MOST_ASPECT, MOST_ASPECT));
+        let exact = (PANE.min(pane.1 / aspect), pane.1.min(PANE * aspect));
+        let drawn = (exact.0.max(THINNEST), exact.1.max(THINNEST));
+        Self {
+            pane,
+            photo: Place {
+                left: (pane.0 - drawn.0) / 2.0,
+                top: (pane.1 - drawn.1) / 2.0,
+                width: drawn.0,
+                height: drawn.1,
+            },
+            distorted: drawn != exact,
+            width: 2.0 * MARGIN + PANE + panes as f64 * (MARGIN + PANE + BAR),
         }
     }
-    for (index, note) in notes.iter().enumerate() {
-        let y = below + LINE * (index as f64 + 1.0);
-        text(
-            &mut svg,
-            (MARGIN, y),
-            r##"font-size="11" fill="#555""##,
-            note,
-        );
+
+    /// Where a pane is: the photo's is the first one.
+    fn pane(&self, index: usize) -> Place {
+        let left = match index.checked_sub(1) {
+            None => MARGIN,
+            Some(map) => 2.0 * MARGIN + PANE + map as f64 * (MARGIN + PANE + BAR),
+        };
+        Place {
+            left,
+            top: MARGIN + HEADER,
+            width: self.pane.0,
+            height: self.pane.1,
+        }
     }
-    svg.push_str("</svg>\n");
-    Ok(svg)
+
+    /// Where the photo is in a pane.
+    fn photo(&self, pane: Place) -> Place {
+        Place {
+            left: pane.left + self.photo.left,
+            top: pane.top + self.photo.top,
+            ..self.photo
+        }
+    }
+}
+
+impl Figure {
+    /// Writes the SVG.
+    ///
+    /// # Errors
+    /// [`ExportError::Figure`] if a picture can't be encoded, [`ExportError::TooLarge`].
+    pub fn new(exhibit: &Exhibit) -> Result<Self, ExportError> {
+        let Exhibit { photo, panes, .. } = exhibit;
+        let layout = Layout::new((photo.width, photo.height), panes.len());
+        let fonts = Fonts::for_text(&all_names(exhibit));
+        let below = MARGIN + HEADER + layout.pane.1 + 10.0;
+        let height = |lines: usize| below + LINE * lines as f64 + MARGIN;
+        let mut notes = notes(exhibit);
+        if layout.distorted {
+            let (width, height) = (photo.width, photo.height);
+            notes.push(format!(
+                "The photo has {width}×{height} pixels; its short side is drawn longer than it is."
+            ));
+        }
+        let room = layout.width - 2.0 * MARGIN;
+        let wrap = |note: &String| fonts.wrapped(note, DETAIL, room);
+        let mut lines: Vec<String> = notes.iter().flat_map(wrap).collect();
+        let reduced = zoom(layout.width, height(lines.len() + 1));
+        if reduced < ZOOM {
+            lines.push(format!(
+                "As PNG with {reduced:.2} pixels for each unit instead of {ZOOM}: it would be too large."
+            ));
+        }
+        let (width, total) = (layout.width, height(lines.len()));
+        let mut svg = format!(
+            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{total:.1}" viewBox="0 0 {width} {total:.1}" font-family="Ubuntu, sans-serif" font-size="13" fill="#222"><rect width="100%" height="100%" fill="#fff"/>"##
+        );
+        let at = layout.pane(0);
+        let name = fonts.fitted(&photo.name, DETAIL, PANE);
+        heading(&mut svg, at, PANE, ("Photo", &name), &photo.name);
+        begin_photo(&mut svg, &layout, at);
+        let size = (layout.photo.width, layout.photo.height);
+        svg::picture(&mut svg, &photo.scaled_down(PICTURE), size)?;
+        outlines(&mut svg, exhibit, &fonts, size);
+        svg::end(&mut svg);
+        // As large as it is drawn: a photo of 12 megapixels would make 40 MB of text.
+        let small = small(exhibit);
+        for (index, pane) in panes.iter().enumerate() {
+            let at = layout.pane(index + 1);
+            draw_pane(&mut svg, (exhibit, &small, pane), &fonts, &layout, at)?;
+        }
+        for (index, line) in lines.iter().enumerate() {
+            let y = below + LINE * (index as f64 + 1.0);
+            svg::text(&mut svg, (MARGIN, y), DETAIL_STYLE, line);
+        }
+        svg.push_str("</svg>\n");
+        Ok(Self { svg, fonts })
+    }
+
+    /// Draws it, at twice its size as a rule.
+    ///
+    /// # Errors
+    /// [`ExportError::Figure`] if it can't be drawn.
+    pub fn png(&self) -> Result<Vec<u8>, ExportError> {
+        draw(&self.svg, &self.fonts)
+    }
+}
+
+/// Pixels for each unit of a figure of that size.
+fn zoom(width: f64, height: f64) -> f64 {
+    ZOOM.min((MOST_PIXELS / (width * height)).sqrt())
+}
+
+fn draw(svg: &str, fonts: &Fonts) -> Result<Vec<u8>, ExportError> {
+    let fail = |cause: String| ExportError::Figure(cause);
+    let tree =
+        usvg::Tree::from_str(svg, fonts.options()).map_err(|error| fail(error.to_string()))?;
+    let size = (tree.size().width(), tree.size().height());
+    #[allow(clippy::cast_possible_truncation)] // at most 2
+    let zoom = zoom(size.0.into(), size.1.into()) as f32;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few thousand
+    let side = |length: f32| (length * zoom).ceil() as u32;
+    let mut pixels = tiny_skia::Pixmap::new(side(size.0), side(size.1))
+        .ok_or_else(|| fail("it has no size".into()))?;
+    let zoom = tiny_skia::Transform::from_scale(zoom, zoom);
+    resvg::render(&tree, zoom, &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| fail(error.to_string()))
+}
+
+/// All that is written with names from outside.
+fn all_names(exhibit: &Exhibit) -> String {
+    let labels = &exhibit.analysis.model.labels;
+    let classes = exhibit
+        .panes
+        .iter()
+        .flat_map(|pane| [Some(pane.class), pane.against]);
+    let classes = classes.flatten().map(|class| labels.name(class));
+    let regions = exhibit.regions.iter().map(|region| region.name.as_str());
+    let mut names = exhibit.photo.name.clone();
+    names.extend(classes.chain(regions));
+    names
+}
+
+/// A class's name in at most so many letters; a shortened one with its index, so that no two
+/// classes are called the same.
+fn class_name(exhibit: &Exhibit, class: ClassId, letters: usize) -> String {
+    let name = exhibit.analysis.model.labels.name(class);
+    let short = shortened(name, letters);
+    if short == name {
+        short
+    } else {
+        format!("{short} ({class})")
+    }
+}
+
+fn draw_pane(
+    svg: &mut String,
+    (exhibit, small, pane): (&Exhibit, &Exhibit, &Pane),
+    fonts: &Fonts,
+    layout: &Layout,
+    at: Place,
+) -> Result<(), ExportError> {
+    let analysis = &exhibit.analysis;
+    let Pane { map, class, .. } = pane;
+    let layer = analysis.model.architecture.layer_name(map.layer);
+    let detail = format!(
+        "{layer}, {}×{} cells, {}",
+        map.height,
+        map.width,
+        pane.scaling.name()
+    );
+    let subject = (*class, pane.against);
+    let room = PANE + BAR;
+    let title = fonts.longest(room, TITLE, |letters| {
+        let name = |class| class_name(exhibit, class, letters);
+        legend::title_with(analysis, map.recipe.method, subject, name)
+    });
+    let whole = legend::title(analysis, map.recipe.method, *class, pane.against);
+    let detail = fonts.fitted(&detail, DETAIL, room);
+    heading(svg, at, room, (&title, &detail), &whole);
+    let bare = Pane {
+        range: pane
+            .range
+            .filter(|_| exhibit.look.display != Display::Photo),
+        ..pane.clone()
+    };
+    let over = small.overlays(std::slice::from_ref(&bare))?;
+    begin_photo(svg, layout, at);
+    let size = (layout.photo.width, layout.photo.height);
+    svg::picture(svg, &over, size)?;
+    svg::lines(svg, &exhibit.lines(pane), size);
+    outlines(svg, exhibit, fonts, size);
+    svg::end(svg);
+    if let Some(range) = pane.range {
+        let ends = legend::ends(range, map);
+        let colormap = exhibit.look.colormap_for(pane.scaling);
+        let corner = (at.left + PANE + 8.0, at.top);
+        let height = at.height.min(220.0);
+        svg::bar(svg, colormap, corner, height, &ends, map.unit());
+    } else {
+        let labels = &analysis.model.labels;
+        let words = legend::nothing_to_draw(labels, pane.scaling, *class, pane.against);
+        let style = Style {
+            bold: false,
+            ..TITLE
+        };
+        let words = fonts.fitted(&words, style, PANE - 16.0);
+        let corner = (at.left + 8.0, at.top + at.height - 10.0);
+        svg::rimmed(svg, corner, style.size, &words);
+    }
+    Ok(())
 }
 
 /// The same exhibit on a photo that is scaled down, without lines: they are drawn as such.
@@ -144,22 +304,6 @@ fn small(exhibit: &Exhibit) -> Exhibit {
     }
 }
 
-/// A text in lines of at most so many letters, broken between words where there are any.
-fn wrapped(text: &str, letters: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= letters => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 /// What made the maps, and what they mean.
 fn notes(exhibit: &Exhibit) -> Vec<String> {
     let analysis = &exhibit.analysis;
@@ -178,15 +322,21 @@ fn notes(exhibit: &Exhibit) -> Vec<String> {
         },
         env!("CARGO_PKG_VERSION"),
     )];
-    for pane in &exhibit.panes {
-        notes.push(format!(
-            "{}: {}",
-            pane.map.recipe.method.name(),
-            legend::meaning(analysis, &pane.map, pane.class, pane.against)
-        ));
+    for Pane {
+        map,
+        class,
+        against,
+        ..
+    } in &exhibit.panes
+    {
+        let method = map.recipe.method.name();
+        let name = |class| class_name(exhibit, class, NAME);
+        let meaning = legend::meaning_with(analysis, map, (*class, *against), name);
+        notes.push(format!("{method}: {meaning}"));
+        notes.extend(legend::instability(map));
     }
     let placement = &analysis.placement;
-    for region in &exhibit.regions {
+    for region in exhibit.regions.iter().take(MOST_REGIONS) {
         let measures = exhibit.panes.iter().map(|pane| {
             let measure = region.shape.measure(&pane.map, placement);
             let share = measure.positive_share.map_or(String::new(), |share| {
@@ -199,168 +349,60 @@ fn notes(exhibit: &Exhibit) -> Vec<String> {
             )
         });
         let measures: Vec<String> = measures.collect();
-        notes.push(format!("Region {}: {}", region.name, measures.join("; ")));
+        let name = shortened(&region.name, NAME);
+        notes.push(format!("Region {name}: {}", measures.join("; ")));
+    }
+    if let Some(more @ 1..) = exhibit.regions.len().checked_sub(MOST_REGIONS) {
+        notes.push(format!("{more} regions more are in manifest.json."));
     }
     notes
 }
 
-fn heading(svg: &mut String, left: f64, title: &str, detail: &str) {
-    text(svg, (left, MARGIN + 12.0), r#"font-weight="bold""#, title);
-    text(
-        svg,
-        (left, MARGIN + 30.0),
-        r##"font-size="11" fill="#555""##,
-        detail,
-    );
+/// The two lines above a pane, which are not wider than `room`.
+fn heading(svg: &mut String, pane: Place, room: f64, (title, detail): (&str, &str), whole: &str) {
+    let place = Place {
+        top: pane.top - HEADER,
+        width: room,
+        height: HEADER,
+        ..pane
+    };
+    svg::begin(svg, place, &shortened(whole, WHOLE_TITLE));
+    svg::text(svg, (0.0, 12.0), r#"font-weight="bold""#, title);
+    svg::text(svg, (0.0, 30.0), DETAIL_STYLE, detail);
+    svg::end(svg);
 }
 
-fn text(svg: &mut String, (x, y): (f64, f64), style: &str, content: &str) {
-    let content = content
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        // XML has no other control characters.
-        .replace(|letter: char| letter.is_control(), " ");
-    let _ = write!(
-        svg,
-        r#"<text x="{x:.1}" y="{y:.1}" {style}>{content}</text>"#
-    );
-}
-
-fn picture(
-    svg: &mut String,
-    picture: &Picture,
-    (x, y): (f64, f64),
-    (width, height): (f64, f64),
-) -> Result<(), ExportError> {
-    let mut png = Vec::new();
-    let size = (picture.width, picture.height);
-    encode_png(&mut png, &picture.rgb, size, ExtendedColorType::Rgb8)
-        .map_err(|error| ExportError::Figure(error.to_string()))?;
-    let _ = write!(
-        svg,
-        r#"<image x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" preserveAspectRatio="none" href="data:image/png;base64,{}"/>"#,
-        STANDARD.encode(png)
-    );
-    Ok(())
+/// Begins what is drawn on the photo of a pane.
+fn begin_photo(svg: &mut String, layout: &Layout, pane: Place) {
+    let photo = layout.photo(pane);
+    if photo != pane {
+        svg::ground(svg, pane, "#eee");
+    }
+    svg::begin(svg, photo, "");
 }
 
 /// The outlines of regions, with their names.
-fn outlines(svg: &mut String, exhibit: &Exhibit, (x, y): (f64, f64), (width, height): (f64, f64)) {
+fn outlines(svg: &mut String, exhibit: &Exhibit, fonts: &Fonts, (width, height): (f64, f64)) {
+    const STYLE: Style = Style {
+        size: 12.0,
+        bold: false,
+    };
     for region in &exhibit.regions {
         let placement = &exhibit.analysis.placement;
         let outline = crate::contour::outline(&region.shape, placement);
-        lines(svg, &outline, (x, y), (width, height));
+        svg::lines(svg, &outline, (width, height));
         if let Some(first) = outline.first() {
-            let at = (
-                x + f64::from(first.from.0) * width + 4.0,
-                y + f64::from(first.from.1) * height + 14.0,
-            );
-            text(
-                svg,
-                at,
-                r##"font-size="12" fill="#fff" stroke="#000" stroke-width="3" paint-order="stroke""##,
-                &region.name,
-            );
+            let at = |share: f32, side: f64, before: f64| {
+                (f64::from(share) * side + before)
+                    .min(side - 4.0)
+                    .max(before)
+            };
+            let at = (at(first.from.0, width, 4.0), at(first.from.1, height, 14.0));
+            let name = fonts.fitted(&region.name, STYLE, width - at.0 - 4.0);
+            svg::rimmed(svg, at, STYLE.size, &name);
         }
     }
 }
 
-fn lines(svg: &mut String, lines: &[Line], (x, y): (f64, f64), (width, height): (f64, f64)) {
-    if lines.is_empty() {
-        return;
-    }
-    let mut path = String::new();
-    for Line { from, to } in lines {
-        let at = |(h, v): (f32, f32)| (x + f64::from(h) * width, y + f64::from(v) * height);
-        let ((ax, ay), (bx, by)) = (at(*from), at(*to));
-        let _ = write!(path, "M{ax:.1} {ay:.1}L{bx:.1} {by:.1}");
-    }
-    for (colour, thick) in [("#000", 2.0), ("#fff", 0.8)] {
-        let _ = write!(
-            svg,
-            r#"<path d="{path}" fill="none" stroke="{colour}" stroke-width="{thick}" stroke-linecap="round"/>"#
-        );
-    }
-}
-
-fn bar(
-    svg: &mut String,
-    colormap: Colormap,
-    (x, y): (f64, f64),
-    height: f64,
-    ends: &[String; 3],
-    unit: &str,
-) {
-    let table = colormap.table();
-    let (top, height) = (y + 18.0, height - 24.0);
-    let step = height / STEPS as f64;
-    for index in 0..STEPS {
-        let [r, g, b] = table[index * 256 / STEPS + 128 / STEPS];
-        let y = top + height - step * (index as f64 + 1.0);
-        let _ = write!(
-            svg,
-            r##"<rect x="{x:.1}" y="{y:.2}" width="12" height="{:.2}" fill="#{r:02x}{g:02x}{b:02x}"/>"##,
-            step + 0.3
-        );
-    }
-    text(svg, (x, y + 10.0), r#"font-size="10""#, unit);
-    for (share, number) in [0.0, 0.5, 1.0].into_iter().zip(ends) {
-        let y = top + height * (1.0 - share) + 3.5;
-        text(svg, (x + 16.0, y), r#"font-size="10""#, number);
-    }
-}
-
-/// Draws a figure at twice its size.
-///
-/// # Errors
-/// [`ExportError::Figure`] if it can't be drawn.
-pub fn figure_png(svg: &str) -> Result<Vec<u8>, ExportError> {
-    let fail = |cause: String| ExportError::Figure(cause);
-    let mut options = usvg::Options {
-        font_family: "Ubuntu".into(),
-        ..usvg::Options::default()
-    };
-    let fonts = options.fontdb_mut();
-    fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
-    fonts.set_sans_serif_family("Ubuntu");
-    // Ours has no other scripts than these.
-    if svg.chars().any(|letter| u32::from(letter) > 0x2fff) {
-        fonts.load_system_fonts();
-    }
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| fail(error.to_string()))?;
-    let size = tree.size();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few thousand
-    let side = |length: f32| (length * ZOOM).ceil() as u32;
-    let mut pixels = tiny_skia::Pixmap::new(side(size.width()), side(size.height()))
-        .ok_or_else(|| fail("it has no size".into()))?;
-    let zoom = tiny_skia::Transform::from_scale(ZOOM, ZOOM);
-    resvg::render(&tree, zoom, &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| fail(error.to_string()))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_notes_are_broken_between_words() {
-        let lines = wrapped("one two three four verylongword five", 9);
-        assert_eq!(lines, ["one two", "three", "four", "verylongword", "five"]);
-    }
-
-    #[test]
-    fn names_can_hold_anything() {
-        let mut svg =
-            String::from("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"90\" height=\"30\">");
-        text(&mut svg, (2.0, 20.0), "", "a<b & \"c\" \u{1b}\u{0}猫.png");
-        svg.push_str("</svg>");
-        let png = figure_png(&svg).unwrap();
-        let drawn = image::load_from_memory(&png).unwrap();
-        assert_eq!((drawn.width(), drawn.height()), (180, 60));
-        assert!(
-            drawn.to_rgba8().pixels().any(|pixel| pixel[3] > 0),
-            "something is drawn"
-        );
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use image::ExtendedColorType;
 
 use super::write::encode_png;
-use super::{Exhibit, ExportError, Manifest, figure_png, figure_svg, write_npy};
+use super::{Exhibit, ExportError, Figure, Manifest, write_npy};
 use crate::overlay;
 
 /// What becomes of files that are there already.
@@ -55,7 +55,8 @@ pub fn new_folder(parent: &Path, photo: &str) -> PathBuf {
 ///
 /// # Errors
 /// [`ExportError::Exists`] if one of the files is there and may not be replaced,
-/// [`ExportError::Write`] if the system refuses, [`ExportError::Unwanted`]. Then nothing is
+/// [`ExportError::Write`] if the system refuses, [`ExportError::Unwanted`],
+/// [`ExportError::TooLarge`], [`ExportError::Figure`]. Then nothing is
 /// left of it.
 pub fn write_folder(
     exhibit: &Exhibit,
@@ -63,6 +64,7 @@ pub fn write_folder(
     existing: Existing,
     wanted: &dyn Fn() -> bool,
 ) -> Result<usize, ExportError> {
+    exhibit.check_size(1)?;
     let copy = exhibit.photo.path.is_none().then(|| Path::new(PHOTO));
     let names = file_names(exhibit, copy.is_some());
     if existing == Existing::Keep
@@ -191,11 +193,11 @@ fn write_files(
     made: &Making<'_>,
 ) -> Result<(), ExportError> {
     let photo = &exhibit.photo;
-    let manifest = Manifest::new(exhibit, copy);
+    let manifest = Manifest::new(exhibit, made.place, copy);
     let size = (photo.width, photo.height);
     for (name, pane) in exhibit.named() {
         let called = |part: &str| format!("{name}-{part}");
-        let overlay = exhibit.overlays(std::slice::from_ref(pane));
+        let overlay = exhibit.overlays(std::slice::from_ref(pane))?;
         made.write(&called("overlay.png"), |out| {
             encode_png(out, &overlay.rgb, size, ExtendedColorType::Rgb8)
         })?;
@@ -218,10 +220,10 @@ fn write_files(
         let scaled: Vec<f32> = cells.map(heat).collect();
         made.write(&called("scaled.npy"), |out| write_npy(out, &scaled, shape))?;
     }
-    let svg = figure_svg(exhibit)?;
+    let figure = Figure::new(exhibit)?;
     made.go_on()?;
-    let png = figure_png(&svg)?;
-    made.write("figure.svg", |out| out.write_all(svg.as_bytes()))?;
+    let png = figure.png()?;
+    made.write("figure.svg", |out| out.write_all(figure.svg.as_bytes()))?;
     made.write("figure.png", |out| out.write_all(&png))?;
     if copy.is_some() {
         made.write(PHOTO, |out| {

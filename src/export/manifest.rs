@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::places::{portable, portable_choice};
 use super::{Exhibit, Pane};
 use crate::analysis::Layer;
 use crate::cam::{Method, Variant};
@@ -25,6 +26,8 @@ use crate::region::{Measure, Region, Shape};
 const FORMAT: u32 = 1;
 /// Manifests are small; more is no manifest.
 const MAX_BYTES: u64 = 16 << 20;
+/// More maps has no export: a window shows two, `explain` makes one for each method.
+const MOST_MAPS: usize = 32;
 
 /// Why a manifest can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,22 @@ pub enum ManifestError {
         name: String,
         /// Its format.
         format: u32,
+    },
+    /// A file that it names was not found.
+    #[error(
+        "The {what} {name:?}{sha256} of this export was not found {places}. Put it there, or give it: camlens explain --manifest FILE {option}."
+    )]
+    Missing {
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Its contents, in words.
+        sha256: String,
+        /// Where it was looked for.
+        places: &'static str,
+        /// How it can be given.
+        option: &'static str,
     },
 }
 
@@ -83,7 +102,8 @@ pub struct Manifest {
 pub struct PhotoEntry {
     /// What it was called.
     pub name: String,
-    /// Its file, or its copy beside the manifest where it had none.
+    /// Its file, or its copy beside the manifest where it had none: relative to the manifest's
+    /// folder, or its name alone.
     pub file: PathBuf,
     /// SHA-256 of that file, if it could be read.
     pub sha256: Option<String>,
@@ -98,9 +118,9 @@ pub struct PhotoEntry {
 /// The model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelEntry {
-    /// As it was asked for.
+    /// As it was asked for; a file as the photo's.
     pub choice: ModelChoice,
-    /// A file of class names given by hand.
+    /// A file of class names given by hand, as the photo's.
     pub labels: Option<PathBuf>,
     /// Its network.
     pub architecture: String,
@@ -148,6 +168,9 @@ pub struct MapEntry {
     pub width: usize,
     /// The sum of all cells.
     pub sum: f32,
+    /// Whether it depends on rounding: the method divides by sums that nearly cancel.
+    #[serde(default)]
+    pub unstable: bool,
     /// The smallest cell.
     pub min: f32,
     /// The largest cell.
@@ -176,13 +199,17 @@ pub struct RegionEntry {
 }
 
 impl Manifest {
-    /// Of an export; `copy` is the photo's copy where it has no file of its own.
+    /// Of an export into `folder`; `copy` is the photo's copy there where it has no file of its
+    /// own.
     #[must_use]
-    pub fn new(exhibit: &Exhibit, copy: Option<&Path>) -> Self {
+    pub fn new(exhibit: &Exhibit, folder: &Path, copy: Option<&Path>) -> Self {
         let Exhibit {
             photo, analysis, ..
         } = exhibit;
-        let file = photo.path.as_deref().or(copy).unwrap_or(Path::new(""));
+        let file = match &photo.path {
+            Some(path) => portable(path, folder),
+            None => copy.unwrap_or(Path::new("")).to_owned(),
+        };
         let on_cpu = analysis.device == crate::model::device::DeviceChoice::Cpu.to_string();
         Self {
             format: FORMAT,
@@ -190,19 +217,16 @@ impl Manifest {
             photo: PhotoEntry {
                 name: photo.name.clone(),
                 sha256: photo.path.as_deref().and_then(file_sha256),
-                file: std::path::absolute(file)
-                    .ok()
-                    .filter(|_| photo.path.is_some())
-                    .unwrap_or_else(|| file.to_owned()),
+                file,
                 pixels_sha256: hex_sha256(&photo.rgb),
                 width: photo.width,
                 height: photo.height,
             },
             model: ModelEntry {
-                choice: exhibit.model.clone(),
-                labels: exhibit.labels.clone(),
+                choice: portable_choice(&exhibit.model, folder),
+                labels: exhibit.labels.as_deref().map(|file| portable(file, folder)),
                 architecture: analysis.model.architecture.name().into(),
-                origin: analysis.model.origin.clone(),
+                origin: analysis.model.short_origin(),
                 sha256: analysis.model.sha256.clone(),
             },
             device: analysis.device.clone(),
@@ -257,20 +281,12 @@ impl Manifest {
         }
     }
 
-    /// Where its photo is: where it was, or beside the manifest in `folder`.
-    #[must_use]
-    pub fn photo_file(&self, folder: &Path) -> PathBuf {
-        let own = &self.photo.file;
-        let beside = folder.join(own.file_name().unwrap_or_default());
-        if own.is_absolute() && (own.exists() || !beside.exists()) {
-            own.clone()
-        } else {
-            beside
-        }
-    }
-
     /// What can't be so.
     fn fault(&self) -> Option<String> {
+        if self.maps.len() > MOST_MAPS {
+            let count = self.maps.len();
+            return Some(format!("{count} maps, and {MOST_MAPS} are possible"));
+        }
         if let Some(region) = self.regions.iter().find(|region| !region.shape.is_sound()) {
             return Some(format!("the region {:?} encloses nothing", region.name));
         }
@@ -326,6 +342,7 @@ impl MapEntry {
             height: map.height,
             width: map.width,
             sum: map.sum(),
+            unstable: map.is_unstable(),
             min: map.min(),
             max: map.max(),
             cells_sha256: cells_sha256(&map.cells),
@@ -359,7 +376,7 @@ pub fn cells_sha256(cells: &[f32]) -> String {
 }
 
 /// SHA-256 of a file, if it can be read.
-fn file_sha256(path: &Path) -> Option<String> {
+pub fn file_sha256(path: &Path) -> Option<String> {
     let mut hash = Sha256::new();
     let mut file = fs::File::open(path).ok()?;
     let mut buffer = vec![0; 1 << 16];

@@ -26,6 +26,18 @@ pub enum ExportError {
     /// Nobody wants it any more: the window is closed.
     #[error("The export was given up.")]
     Unwanted,
+    /// It would have too many pixels.
+    #[error(
+        "{what} would have {megapixels} megapixels, and {most} are possible. Give fewer methods or a smaller photo."
+    )]
+    TooLarge {
+        /// What would.
+        what: &'static str,
+        /// How many, in millions.
+        megapixels: usize,
+        /// The most, in millions.
+        most: usize,
+    },
     /// The figure could not be drawn.
     #[error("The figure could not be drawn: {0}. Please report it.")]
     Figure(String),

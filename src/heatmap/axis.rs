@@ -1,6 +1,7 @@
 //! Which cells the lines of a grid over the photo lie between.
 
 use super::Interpolation;
+use crate::framing::CellAxis;
 
 /// Between which two cells a grid line lies, and how far.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ impl Axis {
         interpolation: Interpolation,
         input_from_photo: impl Fn(f64) -> f64,
     ) -> Self {
-        let stride = input as f64 / cells as f64;
+        let axis = CellAxis::new(input, cells);
         let at = |line: usize| {
             let in_photo = (line as f64 + 0.5) * photo as f64 / grid as f64;
             input_from_photo(in_photo)
@@ -65,7 +66,7 @@ impl Axis {
         let first = (0..grid).find(seen).unwrap_or(0);
         let taps = (first..grid)
             .take_while(seen)
-            .map(|line| Tap::new(at(line) / stride, cells, interpolation))
+            .map(|line| Tap::new(axis.cell_from_input(at(line)), cells, interpolation))
             .collect();
         Self { first, taps }
     }

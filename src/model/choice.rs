@@ -45,6 +45,24 @@ impl FromStr for ModelChoice {
 }
 
 impl ModelChoice {
+    /// The weight file that it is, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The same weight file at another place; other choices as they are.
+    #[must_use]
+    pub fn at(self, path: PathBuf) -> Self {
+        match self {
+            Self::File(_) => Self::File(path),
+            other => other,
+        }
+    }
+
     /// What to call it in a menu.
     #[must_use]
     pub fn label(&self) -> String {

@@ -7,11 +7,29 @@
 /// Within a band the inside lies between pairs of sides, and the area left of a side in a
 /// column is the integral of a clamped linear function.
 pub fn of_polygon(corners: &[(f64, f64)], cells: (usize, usize)) -> Vec<f64> {
+    let whole = ((0.0, cells.0 as f64), (0.0, cells.1 as f64));
+    within(corners, cells, whole)
+}
+
+/// The same where only a part of the grid counts, from and to which column and row: the shares
+/// are of what there is of each square. The part has something of every square.
+pub fn within(
+    corners: &[(f64, f64)],
+    cells: (usize, usize),
+    (across, down): ((f64, f64), (f64, f64)),
+) -> Vec<f64> {
     let mut coverage = vec![0.0; cells.0 * cells.1];
+    // From and to where there is something of a column or row.
+    let part = |index: usize, (first, last): (f64, f64)| {
+        let index = index as f64;
+        (index.max(first), (index + 1.0).min(last))
+    };
     let sides: Vec<Side> = (0..corners.len())
         .filter_map(|at| Side::new(corners[at], corners[(at + 1) % corners.len()]))
         .collect();
-    let mut cuts: Vec<f64> = (0..=cells.1).map(|row| row as f64).collect();
+    let mut cuts: Vec<f64> = (0..=cells.1)
+        .map(|row| (row as f64).clamp(down.0, down.1))
+        .collect();
     cuts.extend(corners.iter().map(|corner| corner.1));
     for (index, side) in sides.iter().enumerate() {
         cuts.extend(
@@ -20,7 +38,7 @@ pub fn of_polygon(corners: &[(f64, f64)], cells: (usize, usize)) -> Vec<f64> {
                 .filter_map(|other| side.crossing(other)),
         );
     }
-    cuts.retain(|cut| (0.0..=cells.1 as f64).contains(cut));
+    cuts.retain(|cut| (down.0..=down.1).contains(cut));
     cuts.sort_by(f64::total_cmp);
     cuts.dedup();
     for band in cuts.windows(2) {
@@ -42,12 +60,16 @@ pub fn of_polygon(corners: &[(f64, f64)], cells: (usize, usize)) -> Vec<f64> {
                 _ => continue,
             };
             for (column, share) in row.iter_mut().enumerate() {
-                *share += sign * side.area_left(top, bottom, column as f64);
+                *share += sign * side.area_left(top, bottom, part(column, across));
             }
         }
     }
-    for share in &mut coverage {
-        *share = share.clamp(0.0, 1.0);
+    let length = |(first, last): (f64, f64)| last - first;
+    for (row, line) in coverage.chunks_exact_mut(cells.0).enumerate() {
+        for (column, share) in line.iter_mut().enumerate() {
+            let area = length(part(column, across)) * length(part(row, down));
+            *share = (*share / area).clamp(0.0, 1.0);
+        }
     }
     coverage
 }
@@ -103,25 +125,26 @@ impl Side {
         (apart != 0.0 && self.spans(y) && other.spans(y)).then_some(y)
     }
 
-    /// The area of the square `column..column+1` × `top..bottom` that lies left of it: the
-    /// integral of `clamp(x(y) − column, 0, 1)`.
-    fn area_left(&self, top: f64, bottom: f64, column: f64) -> f64 {
-        let (a, b) = (self.x(top) - column, self.x(bottom) - column);
+    /// The area of the rectangle `left..right` × `top..bottom` that lies left of it: the
+    /// integral of `clamp(x(y) − left, 0, right − left)`.
+    fn area_left(&self, top: f64, bottom: f64, (left, right): (f64, f64)) -> f64 {
+        let width = right - left;
+        let (a, b) = (self.x(top) - left, self.x(bottom) - left);
         let (low, high) = (a.min(b), a.max(b));
         let height = bottom - top;
         if high <= 0.0 {
             return 0.0;
         }
-        if low >= 1.0 {
-            return height;
+        if low >= width {
+            return height * width;
         }
         if high - low < 1e-12 {
-            return height * low.clamp(0.0, 1.0);
+            return height * low.clamp(0.0, width);
         }
-        // ∫ clamp(t, 0, 1) dt from low to high, over the whole span of t.
+        // ∫ clamp(t, 0, width) dt from low to high, over the whole span of t.
         let below = |t: f64| {
-            let inside = t.clamp(0.0, 1.0);
-            inside * inside / 2.0 + (t - 1.0).max(0.0)
+            let inside = t.clamp(0.0, width);
+            inside * inside / 2.0 + width * (t - width).max(0.0)
         };
         height * (below(high) - below(low)) / (high - low)
     }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // a test that can't go on has failed
 
 mod corpus;
+mod exports;
 mod found;
 mod inputs;
 mod names;
+mod resnet;

@@ -4,22 +4,26 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use camlens::export::Manifest;
 use camlens::photo::Photo;
 
 const CAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/upright.png");
 
 fn explain(photo: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_camlens"))
-        .args([
-            "explain",
-            "--model",
-            "efficientnet-lite0",
-            "--device",
-            "cpu",
-        ])
-        .arg(photo)
-        .output()
-        .unwrap()
+    command(photo).output().unwrap()
+}
+
+fn explain_into(photo: &Path, out: &Path) -> Output {
+    command(photo).arg("--export").arg(out).output().unwrap()
+}
+
+fn command(photo: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_camlens"));
+    command
+        .args(["explain", "--model", "efficientnet-lite0"])
+        .args(["--device", "cpu"])
+        .arg(photo);
+    command
 }
 
 /// Status 1 and one line that has the words.
@@ -88,11 +92,17 @@ fn odd_names_are_names() {
         let name = std::ffi::OsStr::from_bytes(b"not \xff\xfe utf-8.png");
         paths.push(folder.path().join(name));
     }
-    for path in paths {
+    for (index, path) in paths.into_iter().enumerate() {
         fs::copy(CAT, &path).unwrap();
-        let output = explain(&path);
+        let out = folder.path().join(format!("out-{index}"));
+        let output = explain_into(&path, &out);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{}: {message}", path.display());
+        let manifest = Manifest::read(&out.join("manifest.json")).unwrap();
+        // JSON has no name that is not UTF-8; such a photo must be given by hand.
+        let found = manifest.locate_photo(&out).ok();
+        let said = path.file_name().unwrap().to_str();
+        assert_eq!(found.is_some(), said.is_some(), "{}", path.display());
         assert_eq!(Photo::open(&path).unwrap().path.as_deref(), Some(&*path));
     }
 }

@@ -157,10 +157,11 @@ fn earlier_layers_have_a_meter_too() {
 }
 
 /// `camlens explain --manifest` says that both maps are the same.
-fn made_again(manifest: &Path) {
+fn made_again(manifest: &Path, arguments: &[&str]) {
     let again = Command::new(env!("CARGO_BIN_EXE_camlens"))
         .args(["explain", "--manifest"])
         .arg(manifest)
+        .args(arguments)
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&again.stdout).into_owned();
@@ -188,14 +189,18 @@ fn an_export_of_an_earlier_layer_can_be_made_again() {
     harness.get_by_label("Export…").click();
     harness.run_steps(2);
     wait(&mut harness, "the files", |app| app.state().info.is_some());
-    made_again(&folder.path().join("cat-camlens/manifest.json"));
+    let manifest = folder.path().join("cat-camlens/manifest.json");
+    made_again(&manifest, &[CAT, "--model", path.to_str().unwrap()]);
 }
 
 /// What the window exports can be made again without it.
 #[test]
 fn what_is_shown_is_exported_and_can_be_made_again() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = window_with(&[CAT], picker(Some(vec![folder.path().to_owned()])));
+    let photo = folder.path().join("cat.png");
+    std::fs::copy(CAT, &photo).unwrap();
+    let picker = picker(Some(vec![folder.path().to_owned()]));
+    let mut harness = window_with(&[photo.to_str().unwrap()], picker);
     wait(&mut harness, "the cat", ready);
     harness.key_press(Key::S); // signed
     harness.key_press(Key::ArrowDown); // the second class
@@ -212,7 +217,7 @@ fn what_is_shown_is_exported_and_can_be_made_again() {
             said.is_some_and(|said| said.ends_with(&format!("{name}.")))
         });
         let manifest = folder.path().join(name).join("manifest.json");
-        made_again(&manifest);
+        made_again(&manifest, &[]);
         let text = std::fs::read_to_string(&manifest).unwrap();
         assert!(text.contains("\"scaling\": \"signed\"") && text.contains("\"range_held\": true"));
     }

@@ -1,13 +1,11 @@
 //! An export, opened again: its photo, its model, its maps and regions.
 
-use std::path::Path;
-
 use super::subject::available;
 use super::{ClassChoice, Latest, State, Subject};
 use crate::analysis::Analysis;
 use crate::app::settings::{PaneSettings, Side, View};
 use crate::cam::{Method, Recipe};
-use crate::export::{ClassEntry, Manifest, MapEntry, cells_sha256};
+use crate::export::{ClassEntry, Located, Manifest, MapEntry, cells_sha256};
 use crate::model::preprocessing::PreprocessChoice;
 use crate::region::Region;
 use crate::worker::{PhotoSource, Plan};
@@ -17,6 +15,8 @@ use crate::worker::{PhotoSource, Plan};
 pub struct Restoring {
     photo: u64,
     manifest: Manifest,
+    /// Where its files are.
+    located: Located,
     /// What the controls said when it was opened.
     base: Plan,
 }
@@ -26,8 +26,8 @@ impl Restoring {
     /// since the manifest was opened, which is newer.
     pub fn plan_over(&self, by_controls: &Plan) -> Option<Plan> {
         (*by_controls == self.base).then(|| Plan {
-            model: self.manifest.model.choice.clone(),
-            labels: self.manifest.model.labels.clone(),
+            model: self.located.model.clone(),
+            labels: self.located.labels.clone(),
             preprocess: PreprocessChoice::Custom(self.manifest.preprocessing),
             framing: self.manifest.framing,
             ..self.base.clone()
@@ -36,15 +36,16 @@ impl Restoring {
 }
 
 impl State {
-    /// Asks for what the manifest of an export in `folder` describes. Settings, classes, regions
+    /// Asks for what the manifest of an export describes, whose files are where `located` says. Settings, classes, regions
     /// and held ranges follow when the answer is there, and whether the maps are the same.
-    pub fn restore(&mut self, manifest: Manifest, folder: &Path) {
-        let photo = PhotoSource::File(manifest.photo_file(folder));
+    pub fn restore(&mut self, manifest: Manifest, located: Located) {
+        let photo = PhotoSource::File(located.photo.clone());
         let photo = self.open(vec![photo])[0];
         let base = self.plan(Some(photo));
         self.restoring = Some(Restoring {
             photo,
             manifest,
+            located,
             base,
         });
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::analysis::{rank, softmax};
 use crate::app::settings::Side;
 use crate::engine::Engine;
-use crate::export::Manifest;
+use crate::export::{Located, Manifest};
 use crate::heatmap::Scaling;
 use crate::model::device::DeviceChoice;
 use crate::photo::Photo;
@@ -555,7 +555,16 @@ fn manifest(state: &State) -> Manifest {
         look: state.settings.look,
         regions: Vec::new(),
     };
-    Manifest::new(&exhibit, None)
+    Manifest::new(&exhibit, "/nowhere".as_ref(), None)
+}
+
+fn restore(state: &mut State, manifest: &Manifest) {
+    let located = Located {
+        photo: "assets/samples/cat.png".into(),
+        model: manifest.model.choice.clone(),
+        labels: None,
+    };
+    state.restore(manifest.clone(), located);
 }
 
 /// Until the answer to a manifest is there, the controls say what is on screen: a failure leaves them
@@ -579,7 +588,7 @@ fn a_manifest_changes_nothing_before_its_answer() {
     state.hear(answer(&mut engine, &now));
     let before = state.settings.clone();
     for fault in [Fault::Model, Fault::Photo, Fault::Run] {
-        state.restore(manifest.clone(), "/nowhere".as_ref());
+        restore(&mut state, &manifest);
         let job = state.next_job().unwrap();
         assert_eq!(job.plan.framing, Framing::Crop);
         assert!(matches!(job.plan.preprocess, PreprocessChoice::Custom(_)));
@@ -591,7 +600,7 @@ fn a_manifest_changes_nothing_before_its_answer() {
     }
 
     // Something newer: the manifest is no longer wanted.
-    state.restore(manifest.clone(), "/nowhere".as_ref());
+    restore(&mut state, &manifest);
     state.next_job().unwrap();
     state.open(vec![file("rocket")]);
     let newer = state.next_job().unwrap();
@@ -600,7 +609,7 @@ fn a_manifest_changes_nothing_before_its_answer() {
     assert_eq!((&state.settings, state.class), (&before, ClassChoice::Top));
 
     // And its answer brings all of it.
-    state.restore(manifest, "/nowhere".as_ref());
+    restore(&mut state, &manifest);
     let job = state.next_job().unwrap();
     state.hear(answer(&mut engine, &job));
     let restored = &state.settings;

@@ -1,0 +1,133 @@
+//! Finding, showing and reading class names.
+
+use super::*;
+
+#[test]
+fn imagenet_has_a_thousand_names() {
+    let labels = Labels::for_count(1000);
+    assert_eq!(labels.len(), 1000);
+    assert_eq!(labels.full(ClassId(0)), "tench");
+    assert_eq!(labels.full(ClassId(282)), "tiger cat");
+    assert_eq!(labels.full(ClassId(999)), "toilet tissue");
+    assert_eq!(Labels::for_count(3).full(ClassId(2)), "class 2");
+}
+
+#[test]
+fn classes_are_found_by_index_name_and_synonym() {
+    let labels = labels(&[
+        "Carcinoma, ductal",
+        "Egyptian cat",
+        "crane",
+        "crane",
+        "Cat",
+        "cat",
+    ]);
+    for (text, index) in [
+        ("1", 1),
+        ("egyptian CAT", 1),
+        ("carcinoma, Ductal", 0),
+        ("crane (3)", 3),
+        ("Cat", 4),
+        ("cat", 5),
+    ] {
+        assert_eq!(labels.find(text), Ok(ClassId(index)), "{text}");
+    }
+    for (text, words) in [
+        ("6", "classes 0 to 5"),
+        ("crane", "[2, 3]"),
+        ("CAT", "[4, 5]"),
+        ("Carcinoma", "Did you mean \"Carcinoma, ductal\" (0)?"),
+        ("ductal", "no class called"),
+        ("xyzzy", "Give its index"),
+    ] {
+        let message = labels.find(text).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
+    let labels = imagenet_with_synonyms();
+    assert_eq!(labels.find("goldfish two"), Ok(ClassId(1)));
+}
+
+fn labels(names: &[&str]) -> Labels {
+    Labels::new(names.iter().copied().map(str::to_owned).collect())
+}
+
+/// As other programs have `ImageNet`'s classes.
+fn imagenet_with_synonyms() -> Labels {
+    let names = IMAGENET.lines().map(|name| match name {
+        "crane bird" => "crane, a bird".to_owned(),
+        "crane" => "crane, a machine".to_owned(),
+        name => format!("{name}, {name} two"),
+    });
+    Labels::new(names.collect())
+}
+
+fn names(labels: &Labels) -> Vec<&str> {
+    let classes = ClassId::all(labels.len());
+    classes.map(|class| labels.name(class)).collect()
+}
+
+#[test]
+fn names_are_whole_and_no_two_are_the_same() {
+    for (given, shown) in [
+        (
+            vec!["nevus, benign", "nevus, atypical"],
+            vec!["nevus, benign", "nevus, atypical"],
+        ),
+        (vec!["a", "b", "a "], vec!["a (0)", "b", "a (2)"]),
+        (
+            vec!["a", "a", "a (0)"],
+            vec!["a (0) (0)", "a (1)", "a (0) (2)"],
+        ),
+        (
+            vec!["", " ", "class 0"],
+            vec!["class 0 (0)", "class 1", "class 0 (2)"],
+        ),
+    ] {
+        assert_eq!(names(&labels(&given)), shown);
+    }
+    let labels = imagenet_with_synonyms();
+    assert_eq!(labels.name(ClassId(281)), "tabby");
+    let cranes = labels.search("crane").map(|class| labels.name(class));
+    assert_eq!(
+        cranes.collect::<Vec<_>>(),
+        ["crane, a bird", "crane, a machine"]
+    );
+    for labels in [labels, Labels::for_count(1000), Labels::for_count(7)] {
+        let names = names(&labels);
+        let different: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(different.len(), labels.len());
+    }
+}
+
+#[test]
+fn a_file_of_names_must_fit_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("lesions.pth");
+    let file = folder.path().join("lesions-labels.txt");
+    fs::write(&file, "naevus\nmelanoma").unwrap();
+    assert_eq!(
+        Labels::files_beside(&weights).collect::<Vec<_>>(),
+        std::slice::from_ref(&file)
+    );
+    assert_eq!(Labels::open(&file, 2).unwrap().full(ClassId(1)), "melanoma");
+    let message = Labels::open(&file, 5).unwrap_err().to_string();
+    assert!(
+        message.contains("2 names and the model 5 classes"),
+        "{message}"
+    );
+    assert!(Labels::open(folder.path(), 2).is_err());
+}
+
+#[test]
+fn search_takes_words_in_any_order_and_indices() {
+    let labels = Labels::for_count(1000);
+    let names = |text| {
+        labels
+            .search(text)
+            .map(|c| labels.name(c).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("cat tiger"), ["tiger cat"]);
+    assert_eq!(names("282"), ["tiger cat"]);
+    assert_eq!(names("").len(), 1000);
+}
