@@ -212,7 +212,7 @@ impl State {
             self.filter = None;
             self.held = [None; 2];
         }
-        if matches!(model.choice, ModelChoice::File(_) | ModelChoice::Hub(_)) {
+        if model.choice.file().is_some() || matches!(model.choice, ModelChoice::Hub(_)) {
             let recent = &mut self.settings.recent;
             recent.retain(|choice| *choice != model.choice);
             recent.insert(0, model.choice.clone());

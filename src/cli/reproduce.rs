@@ -56,7 +56,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     let limits = arguments.limits.over(Limits::default());
     let photo = Arc::new(Photo::open_within(&photo, limits)?);
     let choice = arguments.model.clone();
-    let choice = choice.unwrap_or_else(|| manifest.model.choice.clone());
+    let choice = choice.unwrap_or_else(|| manifest.model.again());
     let labels = manifest
         .model
         .labels

@@ -178,6 +178,7 @@ fn notes(exhibit: &Exhibit) -> Vec<String> {
         },
         env!("CARGO_PKG_VERSION"),
     )];
+    notes.extend(analysis.model.assumed.clone());
     for pane in &exhibit.panes {
         notes.push(format!(
             "{}: {}",

@@ -1,5 +1,6 @@
 //! What is done to pixels before the network sees them, and how large its input is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, LiteNames};
+use super::declared::Declared;
 use crate::framing::InputSize;
 
 /// Mean and standard deviation for each channel, of values in 0..=1, and the size of
@@ -169,8 +171,8 @@ impl FromStr for Channels {
 /// What a timm `config.json` says of a model.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// timm's name of the network, or nothing.
-    pub architecture: String,
+    /// What it says of the network.
+    pub declared: Declared,
     /// Mean, standard deviation, input size.
     pub preprocessing: Option<Preprocessing>,
     /// Names of the classes.
@@ -181,10 +183,10 @@ pub struct Config {
 
 #[derive(Deserialize)]
 struct TimmConfig {
-    #[serde(default)]
-    architecture: String,
     pretrained_cfg: Option<TimmInput>,
     label_names: Option<Vec<String>>,
+    // Hugging Face transformers'.
+    id2label: Option<BTreeMap<usize, String>>,
     // Older files have these at the top.
     #[serde(flatten)]
     input: TimmInput,
@@ -216,6 +218,8 @@ impl Config {
                 notices: vec![format!(
                     "config.json beside the weights was not used: {problem}."
                 )],
+                // What it says of the network counts all the same.
+                declared: Declared::read(&text),
                 ..Self::default()
             },
         }
@@ -250,12 +254,22 @@ impl Config {
             ));
         }
         Ok(Self {
-            architecture: config.architecture,
+            declared: Declared::read(text),
             preprocessing,
-            labels: config.label_names,
+            labels: config.label_names.or(config.id2label.and_then(by_index)),
             notices,
         })
     }
+}
+
+/// Names in the order of their indices, if those are 0, 1, 2, … and the names are more than
+/// `LABEL_0`, `LABEL_1`, ….
+fn by_index(names: BTreeMap<usize, String>) -> Option<Vec<String>> {
+    let numbered = names
+        .iter()
+        .all(|(index, name)| *name == format!("LABEL_{index}"));
+    let complete = names.keys().copied().eq(0..names.len());
+    (complete && !numbered).then(|| names.into_values().collect())
 }
 
 #[cfg(test)]
@@ -292,7 +306,20 @@ mod tests {
         );
         assert!((preprocessing.mean[1] - 0.4).abs() < 1e-6);
         assert_eq!(config.labels.unwrap(), ["a", "b"]);
+        assert_eq!(config.declared.architecture, "resnet50");
         assert!(config.notices[0].contains("bicubic"));
+        // Hugging Face transformers'.
+        for (names, expected) in [
+            (
+                r#"{"1": "b", "0": "a"}"#,
+                Some(vec!["a".into(), "b".into()]),
+            ),
+            (r#"{"0": "LABEL_0", "1": "LABEL_1"}"#, None),
+            (r#"{"0": "a", "2": "b"}"#, None),
+        ] {
+            let config = Config::parse(&format!(r#"{{"id2label": {names}}}"#)).unwrap();
+            assert_eq!(config.labels, expected);
+        }
         // Some other program's.
         assert!(
             Config::parse(r#"{"model_type": "bert"}"#)

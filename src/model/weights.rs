@@ -4,6 +4,7 @@
 //! when a network asks for it. Problems are collected meanwhile, so that one message
 //! can name the first few and say how many there are.
 
+pub mod dictionaries;
 mod layout;
 mod pickle;
 mod pth;
@@ -20,7 +21,9 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
-use layout::{Element, Entry, Listing, row_major, to_f32};
+use super::Selection;
+use super::families::Shapes;
+use layout::{Dictionary, Element, Entry, Listing, row_major, to_f32};
 
 /// How many problems a message names.
 const NAMED_PROBLEMS: usize = 3;
@@ -50,13 +53,29 @@ pub enum WeightsError {
     },
     /// A weight file of some other network.
     #[error(
-        "{name} holds {what}, which is not supported. Give weights of a ResNet-18, 34, 50, 101 or 152 (names as in torchvision or timm) or of EfficientNet-Lite0."
+        "{name} holds {what}. camlens opens ResNet-18, 34, 50, 101 and 152 (names as in torchvision or timm) and EfficientNet-Lite0."
     )]
     Architecture {
         /// The file's name.
         name: String,
         /// What it seems to hold.
         what: String,
+    },
+    /// The right network, but for something that camlens can't do or can't tell.
+    #[error("{name} can't be used: {what}.")]
+    Structure {
+        /// The file's name.
+        name: String,
+        /// What it is, and what to do.
+        what: String,
+    },
+    /// Several networks, and nothing says which one is meant.
+    #[error("{name} holds {} networks. Choose one: {}.", networks.len(), options(networks))]
+    Several {
+        /// The file's name.
+        name: String,
+        /// What selects each of them.
+        networks: Vec<Selection>,
     },
     /// Tensors are missing, of the wrong shape, or not finite.
     #[error("The weights {name} can't be used: {}. Give a complete file for {architecture}.", list(.problems))]
@@ -77,6 +96,19 @@ fn list(problems: &[String]) -> String {
         let _ = write!(text, "; and {more} more problems");
     }
     text
+}
+
+/// How many networks a message names.
+const NAMED_NETWORKS: usize = 6;
+
+fn options(networks: &[Selection]) -> String {
+    let shown = networks.iter().take(NAMED_NETWORKS);
+    let shown: Vec<String> = shown.map(Selection::options).collect();
+    let more = networks.len().saturating_sub(NAMED_NETWORKS);
+    match more {
+        0 => shown.join(" or "),
+        _ => format!("{} or one of {more} more", shown.join(" or ")),
+    }
 }
 
 /// Told how many of how many bytes of tensors have been read.
@@ -146,8 +178,12 @@ pub struct Checkpoint {
     name: String,
     source: Source,
     entries: BTreeMap<String, Entry>,
-    /// Class names that were saved along.
+    /// The key of the dictionary they are from, and the file's other ones.
+    key: String,
+    others: Vec<Dictionary>,
+    /// Class names that were saved along, or why they can't be used.
     labels: Option<Vec<String>>,
+    labels_problem: Option<String>,
     /// What stands before every name of the network ("module.").
     prefix: String,
     used: BTreeSet<String>,
@@ -204,7 +240,7 @@ impl Checkpoint {
         };
         let listing = listing.map_err(|cause| WeightsError::Format {
             name: name.clone(),
-            cause,
+            cause: other_format(&start).map_or(cause, str::to_owned),
         })?;
         let sha256 = File::open(path).and_then(hash_aside).map_err(io)?;
         Self::from_listing(name, Source::File(file), listing, sha256, progress)
@@ -239,18 +275,15 @@ impl Checkpoint {
         sha256: JoinHandle<io::Result<String>>,
         progress: Option<Progress>,
     ) -> Result<Self, WeightsError> {
-        let mut entries = BTreeMap::new();
-        for (tensor, entry) in listing.entries {
-            if entries.insert(tensor.clone(), entry).is_some() {
-                let cause = format!("it has {tensor} twice");
-                return Err(WeightsError::Format { name, cause });
-            }
-        }
+        let entries = by_name(&name, listing.entries)?;
         Ok(Self {
             name,
             source,
             entries,
+            key: listing.key,
+            others: listing.others,
             labels: listing.labels,
+            labels_problem: listing.labels_problem,
             prefix: String::new(),
             used: BTreeSet::new(),
             problems: Vec::new(),
@@ -269,10 +302,89 @@ impl Checkpoint {
         &self.name
     }
 
+    /// The error of a file that holds the right network and can't be used all the same.
+    #[must_use]
+    pub fn refused(&self, what: String) -> WeightsError {
+        let name = self.name.clone();
+        WeightsError::Structure { name, what }
+    }
+
     /// Class names that the training script saved along.
     #[must_use]
     pub fn labels(&self) -> Option<&[String]> {
         self.labels.as_deref()
+    }
+
+    /// Why class names that were saved along can't be used.
+    #[must_use]
+    pub fn labels_problem(&self) -> Option<&str> {
+        self.labels_problem.as_deref()
+    }
+
+    /// The key of the dictionary that tensors are read from.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Every dictionary of tensors in the file, that which is read from first.
+    pub fn dictionaries(&self) -> impl Iterator<Item = (&str, Shapes<'_>)> {
+        let others = self.others.iter().map(|dictionary| {
+            let entries = dictionary.entries.iter();
+            let shapes = entries.map(|(name, entry)| (&name[..], &entry.shape[..]));
+            (&dictionary.key[..], shapes.collect())
+        });
+        std::iter::once((&self.key[..], self.shapes())).chain(others)
+    }
+
+    /// Reads from another dictionary from now on.
+    ///
+    /// # Errors
+    /// [`WeightsError::Format`] if there is something wrong with it.
+    pub fn take(&mut self, key: &str) -> Result<(), WeightsError> {
+        let mut others = self.others.iter();
+        let Some(place) = others.position(|dictionary| dictionary.key == key) else {
+            return Ok(());
+        };
+        let taken = self.others.swap_remove(place);
+        if let Some(cause) = taken.problem {
+            let name = self.name.clone();
+            return Err(WeightsError::Format { name, cause });
+        }
+        let entries = by_name(&self.name, taken.entries)?;
+        self.others.push(Dictionary {
+            key: std::mem::replace(&mut self.key, taken.key),
+            entries: std::mem::replace(&mut self.entries, entries)
+                .into_iter()
+                .collect(),
+            problem: None,
+        });
+        Ok(())
+    }
+
+    /// The shapes of all tensors of the dictionary, by their names with all prefixes.
+    #[must_use]
+    pub fn shapes(&self) -> Shapes<'_> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(name, entry)| (&name[..], &entry.shape[..]))
+            .collect()
+    }
+
+    /// Tensors of floating-point numbers that nothing has asked for and that are not under
+    /// one of the `parts` of the network: with their shapes.
+    #[must_use]
+    pub fn unused(&self, parts: &[&str]) -> Shapes<'_> {
+        let parts: Vec<String> = parts.iter().map(|part| self.whole(part)).collect();
+        let mut unused = self.shapes();
+        unused.retain(|name, _| {
+            let is_number = !matches!(self.entries[*name].element, Element::Other(_));
+            is_number
+                && !self.used.contains(*name)
+                && !is_counter(name)
+                && !parts.iter().any(|part| name.starts_with(part))
+        });
+        unused
     }
 
     /// Every tensor's name, with all prefixes.
@@ -398,7 +510,7 @@ impl Checkpoint {
         architecture: &'static str,
         parts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Finished, WeightsError> {
-        let counters = |name: &&String| !name.ends_with(".num_batches_tracked");
+        let counters = |name: &&String| !is_counter(name);
         let unused = self
             .entries
             .keys()
@@ -425,6 +537,55 @@ impl Checkpoint {
             cause,
         })?;
         Ok(Finished { sha256, unused })
+    }
+}
+
+/// Numbers that no network computes with: how many batches a batch-norm saw, and what thop's
+/// profiler leaves behind.
+fn is_counter(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    matches!(last, "num_batches_tracked" | "total_ops" | "total_params")
+}
+
+fn by_name(
+    file: &str,
+    entries: Vec<(String, Entry)>,
+) -> Result<BTreeMap<String, Entry>, WeightsError> {
+    let mut named = BTreeMap::new();
+    for (tensor, entry) in entries {
+        if named.insert(tensor.clone(), entry).is_some() {
+            return Err(WeightsError::Format {
+                name: file.to_owned(),
+                cause: format!("it has {tensor} twice"),
+            });
+        }
+    }
+    Ok(named)
+}
+
+/// What a file is that is no weight file, told by its first bytes.
+fn other_format(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0x89, b'H', b'D', b'F', ..] => {
+            Some("it is an HDF5 file, as Keras saves its models; not supported")
+        }
+        // A protocol buffer whose first field is ONNX's `ir_version`, and whose second is
+        // `producer_name` or one of the few after it.
+        // In a safetensors header of so few megabytes the upper bytes of its length are 0.
+        [
+            0x08,
+            1..=30,
+            0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a,
+            _,
+            rest @ ..,
+        ] if rest.iter().any(|byte| *byte != 0) => Some("it is an ONNX file; not supported yet"),
+        [_, _, _, _, b'T', b'F', b'L', b'3', ..] => {
+            Some("it is a TensorFlow Lite file; not supported")
+        }
+        [b'G', b'G', b'U', b'F', ..] => Some("it is a GGUF file; not supported"),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some("it is a NumPy array; not supported"),
+        [0x80, 3..=5, ..] => Some("it is a plain pickle, not a file that torch.save made"),
+        _ => None,
     }
 }
 

@@ -81,10 +81,36 @@ impl Entry {
 }
 
 /// What a file holds.
+#[derive(Default)]
 pub struct Listing {
     pub entries: Vec<(String, Entry)>,
     /// Names of classes, if the file has them.
     pub labels: Option<Vec<String>>,
+    /// Why names that it has can't be used.
+    pub labels_problem: Option<String>,
+    /// The key of the dictionary that the entries are from.
+    pub key: String,
+    /// The file's other dictionaries of tensors.
+    pub others: Vec<Dictionary>,
+}
+
+/// A dictionary of tensors within a file.
+#[derive(Debug)]
+pub struct Dictionary {
+    /// Its key; of dictionaries within dictionaries with dots between them. Nothing is the
+    /// outermost one.
+    pub key: String,
+    pub entries: Vec<(String, Entry)>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+impl Dictionary {
+    /// Whether it has convolutions, as every network that is known.
+    pub fn holds_a_network(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|(_, entry)| entry.shape.len() >= 4)
+    }
 }
 
 /// Little-endian floating-point bytes as `f32`, into as many values; the type's name if it

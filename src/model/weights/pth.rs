@@ -2,30 +2,18 @@
 //! the tensors, and one stored entry with the numbers of each storage
 //! (`torch.save` since PyTorch 1.6; `caffe2/serialize/inline_container.cc`).
 
+mod search;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::dictionaries::first;
 use super::layout::{Element, Entry, Listing};
 use super::pickle::{Id, Node, Pickle};
 
-/// Where training scripts put the weights within a checkpoint.
-const WRAPPERS: [&str; 12] = [
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "model",
-    "net",
-    "network",
-    "module",
-    "weights",
-    "params",
-    "state_dict_ema",
-    "model_ema",
-    "ema",
-];
 /// Where they put the names of the classes.
 const LABELS: [&str; 4] = ["classes", "class_names", "labels", "label_names"];
 /// Wrappers within wrappers, and modules within modules.
@@ -115,13 +103,21 @@ struct Reader {
 impl Reader {
     fn list(&self) -> Result<Listing, String> {
         let root = self.pickle.root();
-        let mut tensors = Vec::new();
-        if !self.collect(root, MAX_DEPTH, &mut tensors)? {
+        let mut dictionaries = self.dictionaries();
+        let Some(first) = first(&dictionaries) else {
             return Err(format!("no weights were found in it{}", self.keys(root)));
+        };
+        let first = dictionaries.remove(first);
+        if let Some(problem) = first.problem {
+            return Err(problem);
         }
+        let (labels, labels_problem) = self.labels(root);
         Ok(Listing {
-            entries: tensors,
-            labels: self.labels(root),
+            entries: first.entries,
+            labels,
+            labels_problem,
+            key: first.key,
+            others: dictionaries,
         })
     }
 
@@ -137,37 +133,6 @@ impl Reader {
         } else {
             format!("; it has {}", keys.join(", "))
         }
-    }
-
-    /// Finds the state dict: within the wrappers of training scripts, or here, or as
-    /// a whole pickled module. Says whether there were any tensors.
-    fn collect(
-        &self,
-        id: Id,
-        depth: usize,
-        out: &mut Vec<(String, Entry)>,
-    ) -> Result<bool, String> {
-        if depth == 0 {
-            return Err("its weights are nested too deeply".into());
-        }
-        for wrapper in WRAPPERS {
-            if let Some(inner) = self.pickle.get(id, wrapper)
-                && self.tensor(inner).is_none()
-                && self.collect(inner, depth - 1, out)?
-            {
-                return Ok(true);
-            }
-        }
-        let modules = self
-            .pickle
-            .state(id)
-            .filter(|state| self.pickle.get(*state, "_modules").is_some());
-        if let Some(state) = modules {
-            self.module(state, "", depth, out)?;
-        } else {
-            self.dictionary(id, "", out)?;
-        }
-        Ok(!out.is_empty())
     }
 
     fn dictionary(
@@ -304,8 +269,8 @@ impl Reader {
         }
     }
 
-    /// Class names that the training script saved along.
-    fn labels(&self, root: Id) -> Option<Vec<String>> {
+    /// Class names that the training script saved along; and why those there were not used.
+    fn labels(&self, root: Id) -> (Option<Vec<String>>, Option<String>) {
         let text = |id: &Id| self.pickle.text(*id).map(str::to_owned);
         for key in LABELS {
             let Some(id) = self.pickle.get(root, key) else {
@@ -314,17 +279,26 @@ impl Reader {
             if let Some(names) = self.pickle.sequence(id) {
                 let names: Option<Vec<String>> = names.iter().map(text).collect();
                 if let Some(names) = names.filter(|names| !names.is_empty()) {
-                    return Some(names);
+                    return (Some(names), None);
                 }
             }
         }
-        let entries = self
-            .pickle
-            .entries(self.pickle.get(root, "class_to_idx")?)?;
+        let indices = self.pickle.get(root, "class_to_idx");
+        let Some(entries) = indices.and_then(|id| self.pickle.entries(id)) else {
+            return (None, None);
+        };
         let mut names = vec![None; entries.len()];
         for (name, index) in entries {
-            *names.get_mut(self.pickle.size(*index)?)? = Some(text(name)?);
+            let index = self.pickle.size(*index);
+            if let Some(place) = index.and_then(|index| names.get_mut(index)) {
+                *place = text(name);
+            }
         }
-        names.into_iter().collect()
+        let names: Option<Vec<String>> = names.into_iter().collect();
+        let problem = "its class_to_idx does not give each index from 0 on to one name";
+        match names {
+            Some(names) => (Some(names), None),
+            None => (None, Some(problem.into())),
+        }
     }
 }

@@ -53,6 +53,6 @@ pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String>
     };
     Ok(Listing {
         entries: metadata.tensors().into_iter().map(entry).collect(),
-        labels: None,
+        ..Listing::default()
     })
 }
