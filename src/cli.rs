@@ -384,7 +384,7 @@ mod tests {
                 prefix: prefix.map(str::to_owned),
                 head: head.map(str::to_owned),
             };
-            Some(ModelChoice::Within("w.pth".into(), selection))
+            Some(ModelChoice::Within("w.pth".into(), Box::new(selection)))
         };
         let cli = parsed("camlens a.png --model w.pth --key ema").unwrap();
         assert_eq!(cli.window.model, choice(Some("ema"), None, None));

@@ -30,7 +30,8 @@ pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {
                     let chosen = *network == info.network;
                     let item = ui.selectable_label(chosen, network.to_string());
                     if item.clicked() && !chosen {
-                        let choice = ModelChoice::Within(file.to_owned(), network.clone());
+                        let choice =
+                            ModelChoice::Within(file.to_owned(), Box::new(network.clone()));
                         commands.push(Command::UseModel(choice));
                     }
                 }

@@ -123,7 +123,7 @@ impl ModelEntry {
         let choice = self.choice.clone();
         match &choice {
             ModelChoice::File(path) if !self.network.is_none() => {
-                ModelChoice::Within(path.clone(), self.network.clone())
+                ModelChoice::Within(path.clone(), Box::new(self.network.clone()))
             }
             _ => choice,
         }

@@ -26,7 +26,7 @@ pub enum ModelChoice {
     /// A weight file. Which of several networks in it is decided by rule.
     File(PathBuf),
     /// A weight file, and which network in it.
-    Within(PathBuf, Selection),
+    Within(PathBuf, Box<Selection>),
 }
 
 /// Which network of a file that holds several, and which of its linear layers is the
@@ -119,7 +119,7 @@ impl ModelChoice {
             return Ok(self);
         }
         match self {
-            Self::File(path) | Self::Within(path, _) => Ok(Self::Within(path, selection)),
+            Self::File(path) | Self::Within(path, _) => Ok(Self::Within(path, Box::new(selection))),
             _ => Err("--key, --prefix and --head choose within a weight file: give its path with --model.".into()),
         }
     }
@@ -205,10 +205,10 @@ mod tests {
                 r#"{"Within":["b.pth",{"key":"ema"}]}"#,
                 ModelChoice::Within(
                     "b.pth".into(),
-                    Selection {
+                    Box::new(Selection {
                         key: Some("ema".into()),
                         ..Selection::default()
-                    },
+                    }),
                 ),
             ),
         ] {

@@ -559,13 +559,16 @@ fn task(inside: &Shapes, outside: &Shapes) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    type Tensors = &'static [(&'static str, &'static [usize])];
+
     fn shapes(tensors: &[(&'static str, &'static [usize])]) -> Shapes<'static> {
         tensors.iter().copied().collect()
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // a table
     fn families_are_called_by_their_names() {
-        let cases: [(&[(&str, &[usize])], &str); 16] = [
+        let cases: [(Tensors, &str); 16] = [
             (
                 &[
                     ("features.0.weight", &[64, 3, 3, 3]),
@@ -703,7 +706,7 @@ mod tests {
     fn resnets_of_other_kinds_are_called_so() {
         const STEM: (&str, &[usize]) = ("conv1.weight", &[64, 3, 7, 7]);
         const NORM: (&str, &[usize]) = ("bn1.running_mean", &[64]);
-        let cases: [(&[(&str, &[usize])], &[(&str, &[usize])], &str); 14] = [
+        let cases: [(Tensors, Tensors, &str); 14] = [
             (
                 &[("conv1.weight", &[64, 1, 7, 7])],
                 &[],

@@ -93,13 +93,13 @@ impl Search<'_> {
                 ));
             }
         }
-        let part = match self.wanted {
-            Some(_) => format!("{name}."),
-            // nn.Sequential numbers its layers: those beside it belong to the classifier.
-            None => {
-                let end = name.rfind(|c: char| c != '.' && !c.is_ascii_digit());
-                format!("{}.", &name[..end.map_or(name.len(), |end| end + 1)])
-            }
+        // nn.Sequential numbers its layers: those beside it belong to the classifier.
+        let end = name.rfind(|c: char| c != '.' && !c.is_ascii_digit());
+        let end = end.map_or(name.len(), |end| end + 1);
+        let part = if self.wanted.is_none() {
+            format!("{}.", &name[..end])
+        } else {
+            format!("{name}.")
         };
         let own = [format!("{name}.weight"), format!("{name}.bias")];
         let mut more = self.tensors.keys().filter(|tensor| {

@@ -100,9 +100,8 @@ impl Outside<'_> {
     /// That it has a linear layer which may follow the network.
     pub fn check_beside(&self, key: &str, tensors: &Shapes, head: &Linear) -> Result<(), String> {
         let follows = |(name, shape): &(&&str, &&[usize])| {
-            let inputs = match shape[..] {
-                [_, inputs] => inputs,
-                _ => return false,
+            let [_, inputs] = shape[..] else {
+                return false;
             };
             name.ends_with("weight")
                 && !is_for_training(name)

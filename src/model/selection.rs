@@ -280,8 +280,7 @@ fn scope(place: &Place, places: &[Place]) -> String {
 /// weights if there is one.
 fn usual_of<'a>(checkpoint: &Checkpoint, places: &[&'a Place]) -> Option<&'a Place> {
     let averaged = |place: &&Place| is_average(&place.key) || is_average(&place.prefix);
-    let (averages, plain): (Vec<&Place>, Vec<&Place>) =
-        places.iter().copied().partition(|place| averaged(&place));
+    let (averages, plain): (Vec<&Place>, Vec<&Place>) = places.iter().copied().partition(averaged);
     let rank = |place: &Place| Some((usual(&place.key)?, usual_prefix(&place.prefix)?));
     let base = match plain[..] {
         [] => None,

@@ -197,7 +197,7 @@ fn selected(path: &Path, key: Option<&str>, prefix: Option<&str>) -> ModelChoice
         prefix: prefix.map(str::to_owned),
         head: None,
     };
-    ModelChoice::Within(path.into(), selection)
+    ModelChoice::Within(path.into(), Box::new(selection))
 }
 
 fn answer(path: &Path) -> Analysis {

@@ -127,7 +127,7 @@ fn averaged_weights_are_taken_and_said_and_others_can_be_chosen() {
             } else {
                 &of_plain
             };
-            let choice = ModelChoice::Within(path.clone(), network);
+            let choice = ModelChoice::Within(path.clone(), Box::new(network));
             is(&choice, expected, "chosen in the menu");
             let chosen = Engine::open(&choice, DeviceChoice::Cpu).unwrap();
             assert!(
@@ -350,7 +350,7 @@ fn the_user_can_say_what_counts() {
             ..Selection::default()
         };
         assert_eq!(
-            logits(&ModelChoice::Within(path.clone(), selection)).len(),
+            logits(&ModelChoice::Within(path.clone(), Box::new(selection))).len(),
             classes
         );
     }
