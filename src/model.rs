@@ -15,6 +15,7 @@ pub mod hub;
 pub mod layers;
 pub mod preprocessing;
 mod resnet;
+mod standard;
 pub mod weights;
 
 use std::borrow::Cow;
@@ -103,7 +104,8 @@ impl Model {
             "" => checkpoint.name().to_owned(),
             name => name.to_owned(),
         };
-        let recognised = architecture::recognise(&mut checkpoint, &declared)?;
+        let mut recognised = architecture::recognise(&mut checkpoint, &declared)?;
+        recognised.names = standard::lite_names(&checkpoint, recognised.names);
         let architecture = recognised.architecture;
         let mut notices = config.notices;
         let (network, channels, own_head, parts) = if let Some(blocks) = architecture.blocks() {
@@ -113,7 +115,8 @@ impl Model {
             (network, channels, "fc", &resnet::PARTS[..])
         } else {
             let names = recognised.names;
-            if names == architecture::LiteNames::Timm && config.architecture.is_empty() {
+            let is_open = config.architecture.is_empty() && !checkpoint.saved_whole();
+            if names == architecture::LiteNames::Timm && is_open {
                 notices.push(
                         "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
                     );
@@ -123,6 +126,8 @@ impl Model {
             let parts = &efficientnet_lite::PARTS[..];
             (network, efficientnet_lite::FEATURES, head, parts)
         };
+        notices.extend_from_slice(checkpoint.notices());
+        notices.extend(standard::compare_rest(&mut checkpoint, architecture, parts));
         let (head, head_part) = head::read(&mut checkpoint, own_head, channels);
         let classes = head.classes();
         let own_labels = checkpoint
@@ -384,6 +389,7 @@ fn folded_conv(
     spec: ConvSpec,
     backend: &Backend,
 ) -> CandleResult<Conv> {
+    standard::compare_convolution(checkpoint, names, eps, &spec);
     let weight = checkpoint.tensor(&names.conv, &spec.weight_shape());
     let mut vector =
         |part: &str| checkpoint.tensor(&format!("{}.{part}", names.batch_norm), &[spec.cout]);

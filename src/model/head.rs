@@ -74,10 +74,8 @@ fn find(checkpoint: &Checkpoint, own: &str) -> Result<String, String> {
             // nn.Sequential(Dropout, Linear), as people build for fine-tuning.
             let start = format!("{prefix}{name}.");
             let inner: Vec<&str> = checkpoint
-                .names()
-                .filter(|tensor| {
-                    tensor.starts_with(&start) && tensor.ends_with(".weight") && is_matrix(tensor)
-                })
+                .names_within(&start)
+                .filter(|tensor| tensor.ends_with(".weight") && is_matrix(tensor))
                 .collect();
             match inner[..] {
                 [] => {}

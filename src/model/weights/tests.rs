@@ -187,6 +187,8 @@ fn a_tensor_that_is_there_twice_is_refused() {
     let listing = Listing {
         entries: vec![("a".into(), entry()), ("a".into(), entry())],
         labels: None,
+        modules: Modules::default(),
+        notices: Vec::new(),
     };
     let sha256 = thread::spawn(|| Ok(String::new()));
     let source = Source::Memory(Cow::Borrowed(&[]));
