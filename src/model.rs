@@ -20,6 +20,7 @@ mod outside;
 pub mod preprocessing;
 mod resnet;
 mod selection;
+mod standard;
 pub mod weights;
 
 use std::borrow::Cow;
@@ -142,7 +143,8 @@ impl Model {
             name => name.to_owned(),
         };
         let recognised = architecture::recognise(&mut checkpoint, selection, &declared)?;
-        let (architecture, names) = (recognised.architecture, recognised.names);
+        let architecture = recognised.architecture;
+        let names = standard::lite_names(&checkpoint, recognised.names);
         let linear = recognised.linear(&checkpoint, selection)?;
         if let Some(problem) = config.declared.problem(architecture, names, linear.classes) {
             let what = format!(
@@ -153,7 +155,8 @@ impl Model {
         let mut notices = std::mem::take(&mut config.notices);
         notices.extend(recognised.selected.notice.clone());
         notices.extend(linear.notice());
-        if names == LiteNames::Timm && config.declared.architecture.is_empty() {
+        let is_open = config.declared.architecture.is_empty() && !checkpoint.saved_whole();
+        if names == LiteNames::Timm && is_open {
             notices.push(
                 "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
             );
@@ -167,24 +170,23 @@ impl Model {
             let network = Network::EfficientNetLite0(Box::new(network));
             (network, &efficientnet_lite::PARTS[..])
         };
+        notices.extend_from_slice(checkpoint.notices());
+        notices.extend(standard::compare_rest(&mut checkpoint, architecture, parts));
         let head = linear.read(&mut checkpoint);
         let classes = head.classes();
         let head_part = format!("/{}", linear.part);
         let parts: Vec<&str> = parts.iter().copied().chain([&head_part[..]]).collect();
         let ignored = recognised.ignored(&checkpoint, &linear, &parts, selection);
-        let labels_problem = checkpoint.labels_problem().map(str::to_owned);
+        let saved_whole = checkpoint.saved_whole();
         let saved = checkpoint.labels().map(<[String]>::to_vec);
         let file = checkpoint.name().to_owned();
         let finished = checkpoint.finish(architecture.name(), parts)?;
         let ignored = ignored.map_err(|what| WeightsError::Structure { name: file, what })?;
         notices.extend(ignored);
-        if let Some(problem) = labels_problem {
-            notices.push(format!("Class names in the file were not used: {problem}."));
-        }
-        // What is known of the network beside its tensors. A module saved whole, whose layers
-        // were compared with the standard ones, would be known as well.
         let known = if path.is_none() || catalog::is_known(&finished.sha256) {
             Known::File
+        } else if saved_whole {
+            Known::Modules
         } else if config.declared.architecture.is_empty() {
             Known::Tensors
         } else {
@@ -448,6 +450,7 @@ fn folded_conv(
     spec: ConvSpec,
     backend: &Backend,
 ) -> CandleResult<Conv> {
+    standard::compare_convolution(checkpoint, names, eps, &spec);
     let weight = checkpoint.tensor(&names.conv, &spec.weight_shape());
     let mut vector =
         |part: &str| checkpoint.tensor(&format!("{}.{part}", names.batch_norm), &[spec.cout]);

@@ -9,6 +9,8 @@ use super::architecture::{BlockKind, LiteNames};
 pub enum Known<'a> {
     /// Nothing: the file holds numbers and names.
     Tensors,
+    /// Its modules were saved whole, and are those of the standard network.
+    Modules,
     /// A timm `config.json` beside it names the network (and asks for nothing else).
     Config(&'a str),
     /// The file itself, by its SHA-256 or as part of the program.
@@ -21,6 +23,9 @@ pub fn assumed(architecture: Architecture, names: LiteNames, known: Known) -> Op
     let name = architecture.name();
     match known {
         Known::File => None,
+        Known::Modules => Some(format!(
+            "The modules saved with the weights are a standard {name}'s; what their forward does besides is not in the file. Probabilities by softmax."
+        )),
         Known::Config(declared) => Some(format!(
             "Taken as timm's {declared}, which config.json names; probabilities by softmax."
         )),
@@ -67,6 +72,11 @@ mod tests {
                 Architecture::EfficientNetLite0,
                 Known::Tensors,
                 "padding as in TensorFlow",
+            ),
+            (
+                Architecture::ResNet34,
+                Known::Modules,
+                "modules saved with the weights are a standard ResNet-34's",
             ),
             (
                 Architecture::ResNet34,

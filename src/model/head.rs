@@ -1,5 +1,7 @@
 //! The linear layer after global average pooling, whatever it is called.
 
+use std::ops::Bound;
+
 use super::families::Shapes;
 use super::selection::Scope;
 use super::weights::Checkpoint;
@@ -217,10 +219,15 @@ impl Search<'_> {
                 start.trim_end_matches('.')
             ));
         }
-        let inner = self.tensors.keys().filter(|tensor| {
-            tensor.starts_with(start) && tensor.ends_with(".weight") && self.is_matrix(tensor)
-        });
-        let inner: Vec<&str> = inner.copied().collect();
+        let from = (Bound::Included(start), Bound::Unbounded);
+        let inner = self
+            .tensors
+            .range::<str, _>(from)
+            .map(|(tensor, _)| *tensor);
+        let inner: Vec<&str> = inner
+            .take_while(|tensor| tensor.starts_with(start))
+            .filter(|tensor| tensor.ends_with(".weight") && self.is_matrix(tensor))
+            .collect();
         let takes_features = |tensor: &&str| self.tensors[tensor].last() == Some(&self.channels);
         match inner[..] {
             [] => Ok(None),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::architecture::{Architecture, LiteNames};
 use super::declared::Declared;
 use crate::framing::InputSize;
+use crate::small_file;
 
 /// Mean and standard deviation for each channel, of values in 0..=1, and the size of
 /// the input: `x = (byte / 255 − mean) / std`.
@@ -201,6 +203,8 @@ struct TimmInput {
     interpolation: Option<String>,
 }
 
+/// The largest `config.json` that is read; timm's have 2 kB, with 20,000 names of classes 500.
+const MAX_CONFIG: u64 = 1 << 20;
 /// timm's default where a configuration does not say.
 const USUAL_CROP: f64 = 0.875;
 
@@ -209,10 +213,11 @@ impl Config {
     #[must_use]
     pub fn beside(weights: &Path) -> Self {
         let path = weights.with_file_name("config.json");
-        let Ok(text) = fs::read_to_string(&path) else {
+        if fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Self::default();
-        };
-        match Self::parse(&text) {
+        }
+        let text = small_file::read_text(&path, MAX_CONFIG);
+        match text.and_then(|text| Self::parse(&text)) {
             Ok(config) => config,
             Err(problem) => Self {
                 notices: vec![format!(

@@ -6,6 +6,8 @@ use super::families::Shapes;
 use super::weights::dictionaries::{is_average, usual};
 use super::weights::{Checkpoint, WeightsError};
 
+/// A file with more networks is not one that people choose from.
+const MOST_NETWORKS: usize = 64;
 /// What programs put before the names of the one network they save.
 const WRAPPERS: [&str; 6] = ["module", "model", "net", "network", "_orig_mod", "backbone"];
 
@@ -100,6 +102,11 @@ pub fn select(
         checkpoint.take(key)?;
     }
     let places = places(checkpoint);
+    if places.len() > MOST_NETWORKS {
+        let count = places.len();
+        let what = format!("it holds {count} networks, and at most {MOST_NETWORKS} are looked at");
+        return Err(checkpoint.refused(what));
+    }
     let fitting: Vec<&Place> = places
         .iter()
         .filter(|place| wanted.key.as_ref().is_none_or(|key| place.key == *key))

@@ -4,17 +4,20 @@
 //! when a network asks for it. Problems are collected meanwhile, so that one message
 //! can name the first few and say how many there are.
 
+mod archive;
 pub mod dictionaries;
 mod layout;
+mod modules;
 mod pickle;
 mod pth;
 mod safetensors_file;
+mod source;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -23,7 +26,10 @@ use sha2::{Digest, Sha256};
 
 use super::Selection;
 use super::families::Shapes;
-use layout::{Dictionary, Element, Entry, Listing, row_major, to_f32};
+use layout::{Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, check_name, row_major, to_f32};
+pub use modules::Module;
+use modules::Modules;
+use source::{FromStart, Source};
 
 /// How many problems a message names.
 const NAMED_PROBLEMS: usize = 3;
@@ -78,7 +84,7 @@ pub enum WeightsError {
         networks: Vec<Selection>,
     },
     /// Tensors are missing, of the wrong shape, or not finite.
-    #[error("The weights {name} can't be used: {}. Give a complete file for {architecture}.", list(.problems))]
+    #[error("The weights {name} can't be used: {}. Give a complete file for {architecture}.", list(.problems, "problems"))]
     Tensors {
         /// The file's name.
         name: String,
@@ -87,13 +93,23 @@ pub enum WeightsError {
         /// Every problem found.
         problems: Vec<String>,
     },
+    /// A module saved whole that is another network than its tensors look like.
+    #[error("The network saved whole in {name} is not the {architecture} that camlens runs: {}. Give a model with the standard layers.", list(.differences, "differences"))]
+    Modules {
+        /// The file's name.
+        name: String,
+        /// The network that it would be run as.
+        architecture: &'static str,
+        /// Every difference found.
+        differences: Vec<String>,
+    },
 }
 
-fn list(problems: &[String]) -> String {
+fn list(problems: &[String], what: &str) -> String {
     let mut text = problems[..problems.len().min(NAMED_PROBLEMS)].join("; ");
     if problems.len() > NAMED_PROBLEMS {
         let more = problems.len() - NAMED_PROBLEMS;
-        let _ = write!(text, "; and {more} more problems");
+        let _ = write!(text, "; and {more} more {what}");
     }
     text
 }
@@ -114,57 +130,6 @@ fn options(networks: &[Selection]) -> String {
 /// Told how many of how many bytes of tensors have been read.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
-/// Where the bytes are.
-enum Source {
-    Memory(Cow<'static, [u8]>),
-    File(File),
-}
-
-impl Source {
-    /// Some bytes; the buffer is used for those of a file.
-    fn read<'a>(
-        &'a self,
-        start: u64,
-        count: usize,
-        buffer: &'a mut Vec<u8>,
-    ) -> io::Result<&'a [u8]> {
-        match self {
-            Self::Memory(bytes) => {
-                let start = usize::try_from(start).map_err(io::Error::other)?;
-                let part = bytes.get(start..start + count);
-                part.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-            }
-            Self::File(file) => {
-                buffer.resize(count, 0);
-                read_at(file, start, buffer)?;
-                Ok(buffer)
-            }
-        }
-    }
-
-    /// Little-endian `f32` values, read straight into their place.
-    fn read_f32(&self, start: u64, values: &mut [f32]) -> io::Result<()> {
-        let bytes = bytemuck::cast_slice_mut(values);
-        match self {
-            Self::Memory(_) => {
-                bytes.copy_from_slice(self.read(start, bytes.len(), &mut Vec::new())?);
-            }
-            Self::File(file) => read_at(file, start, bytes)?,
-        }
-        if cfg!(target_endian = "big") {
-            for value in values {
-                *value = f32::from_bits(value.to_bits().swap_bytes());
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read_at(mut file: &File, start: u64, bytes: &mut [u8]) -> io::Result<()> {
-    file.seek(SeekFrom::Start(start))?;
-    file.read_exact(bytes)
-}
-
 /// Whether no value is infinite or no number. Without an early end in each chunk, so that
 /// it is done by vectors.
 pub(crate) fn all_finite(values: &[f32]) -> bool {
@@ -181,13 +146,17 @@ pub struct Checkpoint {
     /// The key of the dictionary they are from, and the file's other ones.
     key: String,
     others: Vec<Dictionary>,
-    /// Class names that were saved along, or why they can't be used.
+    /// Class names that were saved along.
     labels: Option<Vec<String>>,
-    labels_problem: Option<String>,
     /// What stands before every name of the network ("module.").
     prefix: String,
     used: BTreeSet<String>,
     problems: Vec<String>,
+    /// What is known of each module, if one was saved whole; and how it differs from the
+    /// network that is run.
+    modules: Modules,
+    differences: Vec<String>,
+    notices: Vec<String>,
     /// Computed meanwhile: it takes as long as reading.
     sha256: JoinHandle<io::Result<String>>,
     progress: Option<Progress>,
@@ -242,7 +211,8 @@ impl Checkpoint {
             name: name.clone(),
             cause: other_format(&start).map_or(cause, str::to_owned),
         })?;
-        let sha256 = File::open(path).and_then(hash_aside).map_err(io)?;
+        let file = Arc::new(file);
+        let sha256 = hash_aside(FromStart::of(&file)).map_err(io)?;
         Self::from_listing(name, Source::File(file), listing, sha256, progress)
     }
 
@@ -283,10 +253,12 @@ impl Checkpoint {
             key: listing.key,
             others: listing.others,
             labels: listing.labels,
-            labels_problem: listing.labels_problem,
             prefix: String::new(),
             used: BTreeSet::new(),
             problems: Vec::new(),
+            modules: listing.modules,
+            differences: Vec::new(),
+            notices: listing.notices,
             sha256,
             progress,
             read: 0,
@@ -315,10 +287,35 @@ impl Checkpoint {
         self.labels.as_deref()
     }
 
-    /// Why class names that were saved along can't be used.
+    /// What the user should know about the file.
     #[must_use]
-    pub fn labels_problem(&self) -> Option<&str> {
-        self.labels_problem.as_deref()
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Whether a module was saved whole, so that strides, pools and activations could be
+    /// compared with those that camlens runs.
+    #[must_use]
+    pub fn saved_whole(&self) -> bool {
+        !self.modules.list().is_empty()
+    }
+
+    /// What is known of each module that was saved whole, each before those within it.
+    #[must_use]
+    pub fn modules(&self) -> &[Module] {
+        self.modules.list()
+    }
+
+    /// What is known of the network's module of a name ("layer1.0.conv1"), if it was saved
+    /// whole.
+    #[must_use]
+    pub fn module(&self, name: &str) -> Option<&Module> {
+        self.modules.get(&self.whole(name))
+    }
+
+    /// Notes that a module differs from the one that is run: [`Checkpoint::finish`] fails.
+    pub fn differ(&mut self, difference: String) {
+        self.differences.push(difference);
     }
 
     /// The key of the dictionary that tensors are read from.
@@ -357,6 +354,7 @@ impl Checkpoint {
             entries: std::mem::replace(&mut self.entries, entries)
                 .into_iter()
                 .collect(),
+            modules: std::mem::replace(&mut self.modules, taken.modules),
             problem: None,
         });
         Ok(())
@@ -510,6 +508,13 @@ impl Checkpoint {
         architecture: &'static str,
         parts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Finished, WeightsError> {
+        if !self.differences.is_empty() {
+            return Err(WeightsError::Modules {
+                name: self.name,
+                architecture,
+                differences: self.differences,
+            });
+        }
         let counters = |name: &&String| !is_counter(name);
         let unused = self
             .entries
@@ -553,6 +558,14 @@ fn by_name(
 ) -> Result<BTreeMap<String, Entry>, WeightsError> {
     let mut named = BTreeMap::new();
     for (tensor, entry) in entries {
+        let fault = check_name(tensor.len()).err().or_else(|| {
+            let dimensions = entry.shape.len();
+            (dimensions > MAX_DIMENSIONS).then(|| format!("{tensor} has {dimensions} dimensions"))
+        });
+        if let Some(cause) = fault {
+            let name = file.to_owned();
+            return Err(WeightsError::Format { name, cause });
+        }
         if named.insert(tensor.clone(), entry).is_some() {
             return Err(WeightsError::Format {
                 name: file.to_owned(),

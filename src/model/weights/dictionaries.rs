@@ -79,8 +79,7 @@ mod tests {
     fn the_usual_key_comes_first() {
         let dictionary = |key: &str| Dictionary {
             key: key.into(),
-            entries: Vec::new(),
-            problem: None,
+            ..Dictionary::default()
         };
         for (keys, expected) in [
             (&["", "state_dict"][..], Some(1)),

@@ -3,7 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::super::layout::Dictionary;
-use super::{Id, MAX_DEPTH, Node, Reader};
+use super::super::modules::Modules;
+use super::{Found, Id, MAX_DEPTH, Node, Reader};
 
 /// What is never looked into: the optimiser's state is as large as the network and has its
 /// names.
@@ -18,23 +19,23 @@ impl Reader {
         let mut seen = HashSet::from([root]);
         let mut queue = VecDeque::from([(root, String::new(), 0)]);
         while let Some((id, key, depth)) = queue.pop_front() {
-            let mut entries = Vec::new();
-            let module = self
-                .pickle
-                .state(id)
-                .filter(|state| self.pickle.get(*state, "_modules").is_some());
-            let collected = match module {
-                Some(state) => self.module(state, "", MAX_DEPTH, &mut entries),
-                None => self.dictionary(id, "", &mut entries),
+            let mut inside = Found::default();
+            let state = self.pickle.state(id);
+            let is_module = state.is_some_and(|state| self.pickle.get(state, "_modules").is_some());
+            let collected = if is_module {
+                self.module(id, "", MAX_DEPTH, &mut inside)
+            } else {
+                self.dictionary(id, "", &mut inside)
             };
-            if !entries.is_empty() || collected.is_err() {
+            if !inside.tensors.is_empty() || collected.is_err() {
                 found.push(Dictionary {
                     key: key.clone(),
-                    entries,
+                    entries: inside.tensors,
+                    modules: Modules::new(inside.modules),
                     problem: collected.err(),
                 });
             }
-            if module.is_some() || depth == MAX_DEPTH {
+            if is_module || depth == MAX_DEPTH {
                 continue;
             }
             for (name, child) in self.children(id) {
