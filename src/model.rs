@@ -138,7 +138,7 @@ impl Model {
         backend: Backend,
     ) -> Result<Self, ModelError> {
         let mut config = path.map(Config::beside).unwrap_or_default();
-        let declared = match &config.declared.architecture[..] {
+        let declared = match &config.declared.name()[..] {
             "" => checkpoint.name().to_owned(),
             name => name.to_owned(),
         };

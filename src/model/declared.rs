@@ -133,16 +133,23 @@ impl Declared {
             .or_else(|| self.input())
     }
 
-    /// Whether its name means the network.
-    fn names(&self, architecture: Architecture, names: LiteNames) -> bool {
+    /// The network's name without the hub's folder before it and the tag behind it.
+    #[must_use]
+    pub fn name(&self) -> String {
         let name = self.architecture.to_lowercase();
         let name = name.rsplit('/').next().unwrap_or_default();
-        let name = name.split('.').next().unwrap_or_default();
+        name.split('.').next().unwrap_or_default().to_owned()
+    }
+
+    /// Whether its name means the network.
+    fn names(&self, architecture: Architecture, names: LiteNames) -> bool {
+        let name = self.name();
         let mut known = NAMES.iter();
         let known = known.find(|(its, _)| *its == architecture);
-        known.is_some_and(|(_, known)| known.contains(&name))
-            // The other way round is another padding.
-            && (names != LiteNames::Source || name != "efficientnet_lite0")
+        // TensorFlow's EfficientNet-Lite0 pads otherwise.
+        let padding = architecture != Architecture::EfficientNetLite0
+            || (names != LiteNames::Timm) == name.starts_with("tf_");
+        padding && known.is_some_and(|(_, known)| known.contains(&&name[..]))
     }
 
     fn pooling(&self) -> Option<String> {
@@ -223,7 +230,13 @@ mod tests {
             ),
         ] {
             let config = format!(r#"{{"architecture": "{name}", "num_classes": 1000}}"#);
-            assert_eq!(problem(&config, architecture), None, "{name}");
+            let declared = Declared::read(&config);
+            let names = if declared.name().starts_with("tf_") {
+                LiteNames::TimmFromTensorFlow
+            } else {
+                LiteNames::Timm
+            };
+            assert_eq!(declared.problem(architecture, names, 1000), None, "{name}");
         }
     }
 

@@ -261,7 +261,7 @@ impl Reader {
         let names = in_order.and_then(|ids| self.names(ids.into_iter()));
         if names.is_none() {
             notices.push(
-                "The class names in its class_to_idx were not used: they are not numbered 0, 1, 2, …, each once.".into(),
+                "Names in its class_to_idx were not used: they are not numbered 0, 1, 2, …, each once.".into(),
             );
         }
         names
