@@ -256,7 +256,7 @@ pub fn recognise(
             Some(variant) => Err(variant),
             None => resnet(&inside),
         },
-        Kind::LiteSource | Kind::LiteTimm => match families::family(&inside) {
+        Kind::LiteSource | Kind::LiteTimm => match families::lite_variant(&inside) {
             Some(family) => Err(family),
             None => Ok(Architecture::EfficientNetLite0),
         },

@@ -307,6 +307,13 @@ const FAMILIES: &[(&str, &[Mark])] = &[
         &[("blocks.0.0.conv_dw.weight", &[]), ("conv_head.bias", &[])],
     ),
     (
+        "an FBNet",
+        &[
+            ("blocks.0.0.conv_pw.weight", &[16, 16, 1, 1]),
+            ("blocks.0.0.conv_pwl.weight", &[16, 16, 1, 1]),
+        ],
+    ),
+    (
         "a MobileNetV2",
         &[
             ("blocks.0.0.conv_dw.weight", &[]),
@@ -317,15 +324,8 @@ const FAMILIES: &[(&str, &[Mark])] = &[
         "an MNASNet",
         &[
             ("blocks.0.0.conv_dw.weight", &[]),
-            ("blocks.1.0.conv_pwl.weight", &[24, 48, 1, 1]),
+            ("blocks.2.0.conv_dw.weight", &[72, 1, 5, 5]),
             ("blocks.4.0.conv_pwl.weight", &[96, 480, 1, 1]),
-        ],
-    ),
-    (
-        "an FBNet",
-        &[
-            ("blocks.0.0.conv_pw.weight", &[16, 16, 1, 1]),
-            ("blocks.0.0.conv_pwl.weight", &[16, 16, 1, 1]),
         ],
     ),
     (
@@ -405,11 +405,11 @@ const EFFICIENTNET_NAMES: [[&str; 4]; 3] = [
 /// The family that tensors belong to, with its article: "a VGG-16".
 #[must_use]
 pub fn family(tensors: &Shapes) -> Option<String> {
-    let mut families = FAMILIES.iter();
-    let known = families.find(|(_, marks)| has_all(tensors, marks));
-    known
-        .map(|(name, _)| (*name).to_owned())
-        .or_else(|| efficientnet(tensors))
+    efficientnet(tensors).or_else(|| {
+        let mut families = FAMILIES.iter();
+        let known = families.find(|(_, marks)| has_all(tensors, marks));
+        known.map(|(name, _)| (*name).to_owned())
+    })
 }
 
 /// Whether all marks are there behind one prefix.
@@ -446,8 +446,10 @@ fn efficientnet(tensors: &Shapes) -> Option<String> {
                 let shape = tensors.get(format!("{prefix}{name}").as_str());
                 shape.and_then(|shape| shape.first().copied())
             };
-            let (Some(stem), Some(last)) = (channels(stem), channels(last)) else {
-                continue;
+            let (Some(stem), Some(last), None) =
+                (channels(stem), channels(last), channels("conv_head.bias"))
+            else {
+                continue; // with that bias it is a MobileNetV3
             };
             let mut known = EFFICIENTNETS.iter();
             let known = known.find(|(a, b, _)| (*a, *b) == (stem, last));
@@ -459,6 +461,22 @@ fn efficientnet(tensors: &Shapes) -> Option<String> {
         }
     }
     None
+}
+
+/// What an `EfficientNet`-Lite0 is that has the names of one and other shapes.
+#[must_use]
+pub fn lite_variant(inside: &Shapes) -> Option<String> {
+    const MARKS: [Mark; 4] = [
+        ("blocks.1.0.conv_pwl.weight", &[24, 96, 1, 1]),
+        ("blocks.6.0.conv_pwl.weight", &[320, 1152, 1, 1]),
+        ("_blocks.1._project_conv.weight", &[24, 96, 1, 1]),
+        ("_blocks.15._project_conv.weight", &[320, 1152, 1, 1]),
+    ];
+    family(inside).or_else(|| {
+        let mut marks = MARKS.iter();
+        let other = marks.any(|(name, shape)| inside.get(name).is_some_and(|s| s != shape));
+        other.then(|| "a network of EfficientNet's kind that is not Lite0".into())
+    })
 }
 
 /// What a ResNet is that has the names of one that camlens opens and more or other tensors:
@@ -693,6 +711,8 @@ mod tests {
         for (tensors, name) in cases {
             assert_eq!(family(&shapes(tensors)).as_deref(), Some(name));
         }
+        let narrow = shapes(&[("blocks.1.0.conv_pwl.weight", &[16, 96, 1, 1])]);
+        assert!(lite_variant(&narrow).is_some_and(|name| name.contains("not Lite0")));
         for unknown in [
             &[][..],
             &[("features.0.weight", &[64, 3, 5, 5][..])],

@@ -5,19 +5,18 @@ use super::families::Shapes;
 use super::head::Linear;
 use super::selection::Scope;
 
-/// What the parts of names begin with that are there for training only: losses and their
-/// weights, heads that help training, averages.
-const FOR_TRAINING: [&str; 9] = [
-    "criterion",
-    "loss",
+/// What the parts of names begin with that are there for training only: heads that help
+/// training, averages, weights of losses.
+const FOR_TRAINING: [&str; 6] = [
     "aux",
     "optim",
     "ema",
-    "metric",
     "class_weight",
     "pos_weight",
     "n_averaged",
 ];
+/// What such parts have in them: losses and measures.
+const MEASURES: [&str; 3] = ["criterion", "loss", "metric"];
 /// How many tensors a message names.
 const NAMED: usize = 3;
 
@@ -121,7 +120,10 @@ impl Outside<'_> {
 /// Whether a tensor's name says that it is there for training only.
 fn is_for_training(name: &str) -> bool {
     let mut parts = name.split('.');
-    parts.any(|part| FOR_TRAINING.iter().any(|start| part.starts_with(start)))
+    parts.any(|part| {
+        FOR_TRAINING.iter().any(|start| part.starts_with(start))
+            || MEASURES.iter().any(|measure| part.contains(measure))
+    })
 }
 
 #[cfg(test)]
@@ -159,6 +161,7 @@ mod tests {
                 2,
             ),
             (&[("loss_fn.centers", &[10, 512])], 1),
+            (&[("train_loss.mean_value", &[1])], 1),
             (&[("model.ema_layer1_0_conv1_weight", &[64, 64, 3, 3])], 1),
         ] {
             let notice = check(tensors, false).unwrap().unwrap();
