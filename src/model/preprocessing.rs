@@ -217,6 +217,7 @@ impl Config {
             return Self::default();
         }
         let text = small_file::read_text(&path, MAX_CONFIG);
+        let declared = text.as_deref().map(Declared::read).unwrap_or_default();
         match text.and_then(|text| Self::parse(&text)) {
             Ok(config) => config,
             Err(problem) => Self {
@@ -224,7 +225,7 @@ impl Config {
                     "config.json beside the weights was not used: {problem}."
                 )],
                 // What it says of the network counts all the same.
-                declared: Declared::read(&text),
+                declared,
                 ..Self::default()
             },
         }
