@@ -17,6 +17,7 @@ mod layer_panel;
 mod menus;
 mod meters;
 mod model_panel;
+mod network_menu;
 mod pane_header;
 mod pane_notes;
 mod pane_overlay;

@@ -18,9 +18,9 @@ use crate::colormap::Colormap;
 use crate::framing::Framing;
 use crate::heatmap::{Interpolation, Scaling};
 use crate::look::{Display, Look};
-use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
+use crate::model::{ModelChoice, Selection};
 use crate::overlay::Opacity;
 use crate::photo::Limits;
 use crate::region::Region;
@@ -61,6 +61,9 @@ pub struct WindowArgs {
     /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file
     #[arg(long)]
     pub model: Option<ModelChoice>,
+    /// Which network in its file
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// The names of its classes: a line each, or JSON
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
@@ -76,6 +79,36 @@ pub struct WindowArgs {
     /// How large photos may be
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// Which network in a weight file that holds several.
+#[derive(Clone, Debug, Default, Args)]
+pub struct NetworkArgs {
+    /// The dictionary of the weight file to take, such as `state_dict_ema` [default: averaged weights if there are some]
+    #[arg(long, value_name = "KEY", requires = "model")]
+    pub key: Option<String>,
+    /// Take the network whose tensors' names begin so, such as `teacher.`, and ignore all others
+    #[arg(long, value_name = "PREFIX", requires = "model")]
+    pub prefix: Option<String>,
+    /// The linear layer that is the classifier, such as `head2`
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub head: Option<String>,
+}
+
+impl NetworkArgs {
+    /// Puts what was given into the choice of the model.
+    fn choose(&self, model: &mut Option<ModelChoice>) -> Result<(), String> {
+        let selection = Selection {
+            key: self.key.clone(),
+            prefix: self.prefix.clone(),
+            head: self.head.clone(),
+        };
+        *model = match model.take() {
+            Some(choice) => Some(choice.within(selection)?),
+            None => None,
+        };
+        Ok(())
+    }
 }
 
 /// How large photos may be; a guard against files that claim more than they hold.
@@ -172,6 +205,9 @@ pub struct ExplainArgs {
     /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file [default: auto]
     #[arg(long)]
     pub model: Option<ModelChoice>,
+    /// Which network in its file
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// The names of its classes: a line each, or JSON
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
@@ -275,7 +311,7 @@ fn parse_opacity(text: &str) -> Result<Opacity, String> {
 /// # Errors
 /// The text for stdout (status 0), or one line for stderr (status 1).
 pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, (String, u8)> {
-    Cli::try_parse_from(arguments).map_err(|error| {
+    let mut cli = Cli::try_parse_from(arguments).map_err(|error| {
         let text = error.render().to_string();
         if error.use_stderr() {
             let words: Vec<&str> = text.split_whitespace().collect();
@@ -283,7 +319,14 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
         } else {
             (text, 0)
         }
-    })
+    })?;
+    let chosen = match &mut cli.command {
+        Some(Command::Explain(explain)) => explain.network.choose(&mut explain.model),
+        Some(_) => Ok(()),
+        None => cli.window.network.choose(&mut cli.window.model),
+    };
+    chosen.map_err(|problem| (problem, 1))?;
+    Ok(cli)
 }
 
 /// Runs a command that needs no window, and prints what it gives.
@@ -342,6 +385,25 @@ mod tests {
     }
 
     #[test]
+    fn a_network_is_chosen_within_the_models_file() {
+        let choice = |key: Option<&str>, prefix: Option<&str>, head: Option<&str>| {
+            let selection = Selection {
+                key: key.map(str::to_owned),
+                prefix: prefix.map(str::to_owned),
+                head: head.map(str::to_owned),
+            };
+            Some(ModelChoice::Within("w.pth".into(), Box::new(selection)))
+        };
+        let cli = parsed("camlens a.png --model w.pth --key ema").unwrap();
+        assert_eq!(cli.window.model, choice(Some("ema"), None, None));
+        let cli = parsed("camlens explain a.png --model w.pth --prefix b. --head fc2").unwrap();
+        let Some(Command::Explain(explain)) = cli.command else {
+            panic!("explain was asked for");
+        };
+        assert_eq!(explain.model, choice(None, Some("b."), Some("fc2")));
+    }
+
+    #[test]
     fn mistakes_are_one_line_with_status_1() {
         for line in [
             "camlens explain",
@@ -355,6 +417,10 @@ mod tests {
             "camlens explain a.png --overwrite",
             "camlens explain --manifest m.json --class 3",
             "camlens a.png --layer layer9",
+            "camlens a.png --key ema",
+            "camlens a.png --model auto --key ema",
+            "camlens explain a.png --model resnet18 --prefix ema.",
+            "camlens explain a.png --head fc2",
         ] {
             let (text, status) = parsed(line).unwrap_err();
             assert!(status == 1 && text.lines().count() == 1, "{text}");

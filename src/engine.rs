@@ -365,6 +365,10 @@ fn load(
     let path = match choice {
         ModelChoice::BuiltIn => return built_in(backend),
         ModelChoice::File(path) => path.clone(),
+        ModelChoice::Within(path, selection) => {
+            let model = Model::open_within(path, selection, labels, backend, progress);
+            return Ok(model?);
+        }
         ModelChoice::ResNet18 => catalog::find_resnet18().ok_or(EngineError::NoResNet18)?,
         ModelChoice::Hub(name) => {
             let found = hub::find(name).and_then(hub::Known::cached);

@@ -4,8 +4,9 @@ mod file;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::small_file;
 
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
@@ -118,13 +119,8 @@ impl Labels {
             name: crate::photo::display_name(path),
             cause,
         };
-        let about = fs::metadata(path).map_err(|error| fail(error.to_string()))?;
-        if !about.is_file() || about.len() > MAX_FILE {
-            return Err(fail("it is no file of names".into()));
-        }
-        let bytes = fs::read(path).map_err(|error| fail(error.to_string()))?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| fail("it is not UTF-8 text".into()))?;
-        let names = file::names_from(text).map_err(fail)?;
+        let text = small_file::read_text(path, MAX_FILE).map_err(fail)?;
+        let names = file::names_from(&text).map_err(fail)?;
         if names.len() != classes {
             return Err(fail(format!(
                 "it has {} names and the model {classes} classes",

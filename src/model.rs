@@ -5,16 +5,22 @@
 //! Only this module and [`crate::engine`] know candle.
 
 mod architecture;
+mod assumed;
 pub mod catalog;
 mod choice;
 pub mod cpu;
+mod declared;
 pub mod device;
 mod efficientnet_lite;
+mod families;
 mod head;
 pub mod hub;
 pub mod layers;
+mod outside;
 pub mod preprocessing;
 mod resnet;
+mod selection;
+mod standard;
 pub mod weights;
 
 use std::borrow::Cow;
@@ -27,7 +33,9 @@ use crate::analysis::{FeatureMaps, Gradients, Head, Layer};
 use crate::framing::Input;
 use crate::labels::{LabelFileError, Labels};
 pub use architecture::Architecture;
-pub use choice::{ModelChoice, ModelInfo};
+use architecture::LiteNames;
+use assumed::Known;
+pub use choice::{ModelChoice, ModelInfo, Selection};
 use cpu::Precision;
 use efficientnet_lite::EfficientNetLite0;
 use layers::{Backend, Conv, ConvSpec, Image};
@@ -45,7 +53,13 @@ pub struct Model {
     backend: Backend,
     /// The weight file, if there is one, and the names found in it.
     path: Option<PathBuf>,
-    own_labels: Option<Vec<String>>,
+    own_labels: Option<OwnLabels>,
+}
+
+/// Class names that came with the weights.
+struct OwnLabels {
+    names: Vec<String>,
+    from: &'static str,
 }
 
 enum Network {
@@ -82,68 +96,112 @@ impl Model {
         backend: Backend,
         progress: Option<Progress>,
     ) -> Result<Self, ModelError> {
+        Self::open_within(path, &Selection::default(), labels, backend, progress)
+    }
+
+    /// As [`Model::open`], of a file that may hold several networks.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn open_within(
+        path: &Path,
+        selection: &Selection,
+        labels: Option<&Path>,
+        backend: Backend,
+        progress: Option<Progress>,
+    ) -> Result<Self, ModelError> {
         let checkpoint = Checkpoint::open(path, progress)?;
-        Self::load(checkpoint, Some(path), labels, backend)
+        Self::build(checkpoint, selection, Some(path), labels, backend)
     }
 
     /// Builds the network that a checkpoint holds.
     ///
     /// # Errors
-    /// [`ModelError::Weights`] if the file is not complete and finite,
+    /// [`ModelError::Weights`] if the file is not complete and finite, or not of a network
+    /// that is known, or if the tensors or a `config.json` say that it is another one,
     /// [`ModelError::Labels`] if the names given by hand don't fit,
     /// [`ModelError::Device`] if the device fails.
     pub fn load(
-        mut checkpoint: Checkpoint,
+        checkpoint: Checkpoint,
         path: Option<&Path>,
         labels: Option<&Path>,
         backend: Backend,
     ) -> Result<Self, ModelError> {
-        let config = path.map(Config::beside).unwrap_or_default();
-        let declared = match config.architecture.as_str() {
+        Self::build(checkpoint, &Selection::default(), path, labels, backend)
+    }
+
+    fn build(
+        mut checkpoint: Checkpoint,
+        selection: &Selection,
+        path: Option<&Path>,
+        labels: Option<&Path>,
+        backend: Backend,
+    ) -> Result<Self, ModelError> {
+        let mut config = path.map(Config::beside).unwrap_or_default();
+        let declared = match &config.declared.name()[..] {
             "" => checkpoint.name().to_owned(),
             name => name.to_owned(),
         };
-        let recognised = architecture::recognise(&mut checkpoint, &declared)?;
+        let recognised = architecture::recognise(&mut checkpoint, selection, &declared)?;
         let architecture = recognised.architecture;
-        let mut notices = config.notices;
-        let (network, channels, own_head, parts) = if let Some(blocks) = architecture.blocks() {
-            let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
-            let channels = network.channels;
-            let network = Network::ResNet(Box::new(network));
-            (network, channels, "fc", &resnet::PARTS[..])
-        } else {
-            let names = recognised.names;
-            if names == architecture::LiteNames::Timm && config.architecture.is_empty() {
-                notices.push(
-                        "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
-                    );
-            }
-            let (network, head) = EfficientNetLite0::load(&mut checkpoint, names, &backend)?;
-            let network = Network::EfficientNetLite0(Box::new(network));
-            let parts = &efficientnet_lite::PARTS[..];
-            (network, efficientnet_lite::FEATURES, head, parts)
-        };
-        let (head, head_part) = head::read(&mut checkpoint, own_head, channels);
-        let classes = head.classes();
-        let own_labels = checkpoint
-            .labels()
-            .map(<[String]>::to_vec)
-            .or(config.labels);
-        let parts = parts.iter().copied().chain(head_part.as_deref());
-        let finished = checkpoint.finish(architecture.name(), parts)?;
-        if let [first, ..] = &finished.unused[..] {
-            let count = finished.unused.len();
-            notices.push(format!(
-                "Ignored, since {} has no such tensors: {count} of the file ({first}, …).",
-                architecture.name()
-            ));
+        let names = standard::lite_names(&checkpoint, recognised.names);
+        let linear = recognised.linear(&checkpoint, selection)?;
+        if let Some(problem) = config.declared.problem(architecture, names, linear.classes) {
+            let what = format!(
+                "config.json beside it {problem}. Remove config.json if it belongs to another file"
+            );
+            return Err(checkpoint.refused(what).into());
         }
+        let mut notices = std::mem::take(&mut config.notices);
+        notices.extend(recognised.selected.notice.clone());
+        notices.extend(linear.notice());
+        let is_open = config.declared.architecture.is_empty() && !checkpoint.saved_whole();
+        if names == LiteNames::Timm && is_open {
+            notices.push(
+                "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
+            );
+        }
+        let (network, parts) = if let Some(blocks) = architecture.blocks() {
+            let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
+            let network = Network::ResNet(Box::new(network));
+            (network, &resnet::PARTS[..])
+        } else {
+            let network = EfficientNetLite0::load(&mut checkpoint, names, &backend)?;
+            let network = Network::EfficientNetLite0(Box::new(network));
+            (network, &efficientnet_lite::PARTS[..])
+        };
+        notices.extend_from_slice(checkpoint.notices());
+        notices.extend(standard::compare_rest(&mut checkpoint, architecture, parts));
+        let head = linear.read(&mut checkpoint);
+        let classes = head.classes();
+        let head_part = format!("/{}", linear.part);
+        let parts: Vec<&str> = parts.iter().copied().chain([&head_part[..]]).collect();
+        let ignored = recognised.ignored(&checkpoint, &linear, &parts, selection);
+        let saved_whole = checkpoint.saved_whole();
+        let saved = checkpoint.labels().map(<[String]>::to_vec);
+        let file = checkpoint.name().to_owned();
+        let finished = checkpoint.finish(architecture.name(), parts)?;
+        let ignored = ignored.map_err(|what| WeightsError::Structure { name: file, what })?;
+        notices.extend(ignored);
+        let known = if path.is_none() || catalog::is_known(&finished.sha256) {
+            Known::File
+        } else if saved_whole {
+            Known::Modules
+        } else if config.declared.architecture.is_empty() {
+            Known::Tensors
+        } else {
+            Known::Config(&config.declared.architecture)
+        };
         let (preprocessing, preprocessing_from) = if let Some(found) = config.preprocessing {
             (found, "config.json".to_owned())
         } else {
-            let usual = Preprocessing::usual(architecture, recognised.names);
+            let usual = Preprocessing::usual(architecture, names);
             (usual, format!("usual for {}", architecture.name()))
         };
+        let own = |from| move |names| OwnLabels { names, from };
+        let own_labels = saved
+            .map(own("saved with the weights"))
+            .or(config.labels.map(own("config.json")));
         let origin = path.map_or("built in".into(), |path| path.display().to_string());
         let mut model = Self {
             info: Arc::new(ModelInfo {
@@ -155,6 +213,9 @@ impl Model {
                 labels_from: String::new(),
                 preprocessing,
                 preprocessing_from,
+                assumed: assumed::assumed(architecture, names, known),
+                network: recognised.selected.network,
+                networks: recognised.selected.networks,
                 notices,
             }),
             head: Arc::new(head),
@@ -193,13 +254,17 @@ impl Model {
     }
 
     fn find_names(&self, classes: usize, notices: &mut Vec<String>) -> (Labels, String) {
-        if let Some(names) = &self.own_labels {
+        if let Some(OwnLabels { names, from }) = &self.own_labels {
             if names.len() == classes {
-                return (Labels::new(names.clone()), "saved with the weights".into());
+                return (Labels::new(names.clone()), (*from).into());
             }
             let count = names.len();
             notices.push(format!(
-                "{NAMES_NOTICE} saved with the weights were not used: {count} for {classes} classes."
+                "{NAMES_NOTICE} {} were not used: {count} for {classes} classes.",
+                match *from {
+                    "config.json" => "in config.json",
+                    from => from,
+                }
             ));
         }
         let files = self.path.iter().flat_map(|path| Labels::files_beside(path));
@@ -212,10 +277,11 @@ impl Model {
                 )),
             }
         }
-        let from = if classes == 1000 {
-            "ImageNet's names"
-        } else {
-            "numbers: no names were found"
+        let from = match (classes, &self.path) {
+            (1000, None) => "ImageNet's names",
+            (1000, Some(_)) if catalog::is_known(&self.info.sha256) => "ImageNet's names",
+            (1000, Some(_)) => "ImageNet's names, assumed since there are 1000 classes",
+            _ => "numbers: no names were found",
         };
         (Labels::for_count(classes), from.into())
     }
@@ -384,6 +450,7 @@ fn folded_conv(
     spec: ConvSpec,
     backend: &Backend,
 ) -> CandleResult<Conv> {
+    standard::compare_convolution(checkpoint, names, eps, &spec);
     let weight = checkpoint.tensor(&names.conv, &spec.weight_shape());
     let mut vector =
         |part: &str| checkpoint.tensor(&format!("{}.{part}", names.batch_norm), &[spec.cout]);

@@ -9,6 +9,7 @@ use crate::analysis::{Analysis, Layer};
 use crate::cam::{Map, Method};
 use crate::labels::ClassId;
 use crate::legend;
+use crate::model::Selection;
 use crate::model::preprocessing::Preprocessing;
 use crate::photo::Photo;
 use crate::region::{Measure, Region};
@@ -76,6 +77,12 @@ pub struct ModelReport {
     pub sha256: String,
     /// What is known about it.
     pub accuracy: String,
+    /// What was taken for granted of the network, which no weight file tells; none where
+    /// nothing had to be.
+    pub assumed: Option<String>,
+    /// Which network of the file ran, if it holds several or one was chosen.
+    #[serde(skip_serializing_if = "Selection::is_none")]
+    pub network: Selection,
 }
 
 /// One class.
@@ -200,6 +207,8 @@ impl Report {
                 labels: info.labels_from.clone(),
                 sha256: info.sha256.clone(),
                 accuracy: info.accuracy.clone(),
+                assumed: info.assumed.clone(),
+                network: info.network.clone(),
             },
             device: analysis.device.to_lowercase().replace(' ', ":"),
             notices: Vec::new(),
@@ -264,6 +273,9 @@ impl Report {
             "{} on {}; {}",
             model.name, self.device, model.accuracy
         );
+        if let Some(assumed) = &model.assumed {
+            let _ = writeln!(text, "{assumed}");
+        }
         let cells = self
             .maps
             .first()

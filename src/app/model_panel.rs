@@ -5,7 +5,7 @@ use eframe::egui::{self, ComboBox, DragValue, Panel, RichText, ScrollArea, Slide
 use super::command::Command;
 use super::state::State;
 use super::weights_window::progress_ui;
-use super::{App, class_picker, layer_panel};
+use super::{App, class_picker, layer_panel, network_menu};
 use crate::colormap::Colormap;
 use crate::framing::{Framing, InputSize};
 use crate::heatmap::Scaling;
@@ -78,7 +78,12 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
             info.accuracy
         ));
         origin.on_hover_text(format!("{}\nSHA-256 {}", info.origin, info.sha256));
+        if let Some(assumed) = &info.assumed {
+            let short = egui::Label::new(RichText::new(assumed).small().weak()).truncate();
+            ui.add(short).on_hover_text(assumed);
+        }
     }
+    network_menu::network_menu_ui(app, ui);
     if app.resnet18.is_none() && !runs_resnet18(&app.state) {
         let button = ui.small_button("Get ResNet-18…");
         let button = button.on_hover_ui(|ui| _ = ui.label(catalog::how_to_get_resnet18()));
@@ -182,7 +187,9 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
             }
             for choice in &recent {
                 match choice {
-                    ModelChoice::File(path) => offer(ui, choice, &path.display().to_string()),
+                    ModelChoice::File(path) | ModelChoice::Within(path, _) => {
+                        offer(ui, choice, &path.display().to_string());
+                    }
                     choice => offer(ui, choice, "From the hub's cache"),
                 }
             }
@@ -325,7 +332,7 @@ fn runs_resnet18(state: &State) -> bool {
 }
 
 /// Menus have their choice for a text, but need a name as well.
-fn name_widget(ui: &Ui, response: &egui::Response, name: &str) {
+pub fn name_widget(ui: &Ui, response: &egui::Response, name: &str) {
     let enabled = ui.is_enabled();
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, enabled, name));
 }

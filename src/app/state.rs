@@ -287,7 +287,7 @@ impl State {
     fn remember_model(&mut self) {
         let choice = self.model.as_ref().map(|model| model.choice.clone());
         let named =
-            |choice: &ModelChoice| matches!(choice, ModelChoice::File(..) | ModelChoice::Hub(_));
+            |choice: &ModelChoice| choice.file().is_some() || matches!(choice, ModelChoice::Hub(_));
         if let Some(choice) = choice.filter(named) {
             let recent = &mut self.settings.recent;
             recent.retain(|other| *other != choice);

@@ -215,8 +215,12 @@ fn compare(manifest: &Manifest, exhibit: &Exhibit, folder: &Path) -> Reproductio
     }
 }
 
+/// The largest file of cells that is read: a map has some thousands of them.
+const MAX_CELLS: u64 = 64 << 20;
+
 fn largest_difference(folder: &Path, entry: &MapEntry, map: &Map) -> Option<f32> {
-    let bytes = std::fs::read(folder.join(format!("{}-cells.npy", entry.files))).ok()?;
+    let path = folder.join(format!("{}-cells.npy", entry.files));
+    let bytes = crate::small_file::read(&path, MAX_CELLS).ok()?;
     let array = npyz::NpyFile::new(&bytes[..]).ok()?;
     let same_shape = array.shape() == [map.height as u64, map.width as u64];
     let cells: Vec<f32> = same_shape.then(|| array.into_vec().ok()).flatten()?;

@@ -322,6 +322,7 @@ fn notes(exhibit: &Exhibit) -> Vec<String> {
         },
         env!("CARGO_PKG_VERSION"),
     )];
+    notes.extend(analysis.model.assumed.clone());
     for Pane {
         map,
         class,

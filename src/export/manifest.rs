@@ -16,10 +16,10 @@ use crate::framing::Framing;
 use crate::heatmap::{Range, Scaling};
 use crate::labels::ClassId;
 use crate::look::Look;
-use crate::model::ModelChoice;
 use crate::model::cpu::{Level, Precision};
 use crate::model::preprocessing::Preprocessing;
 use crate::model::weights::{hex_sha256, hexadecimal};
+use crate::model::{ModelChoice, Selection};
 use crate::region::{Measure, Region, Shape};
 
 /// The version of the manifest's layout.
@@ -128,6 +128,26 @@ pub struct ModelEntry {
     pub origin: String,
     /// SHA-256 of its weights.
     pub sha256: String,
+    /// Which network of the file ran, if it holds several or one was chosen.
+    #[serde(default, skip_serializing_if = "Selection::is_none")]
+    pub network: Selection,
+    /// What was taken for granted of the network, which no weight file tells.
+    #[serde(default)]
+    pub assumed: Option<String>,
+}
+
+impl ModelEntry {
+    /// The same model again, and the same network of its file, whatever is chosen by rule.
+    #[must_use]
+    pub fn again(&self) -> ModelChoice {
+        let choice = self.choice.clone();
+        match &choice {
+            ModelChoice::File(path) if !self.network.is_none() => {
+                ModelChoice::Within(path.clone(), Box::new(self.network.clone()))
+            }
+            _ => choice,
+        }
+    }
 }
 
 /// A class.
@@ -228,6 +248,8 @@ impl Manifest {
                 architecture: analysis.model.architecture.name().into(),
                 origin: analysis.model.short_origin(),
                 sha256: analysis.model.sha256.clone(),
+                network: analysis.model.network.clone(),
+                assumed: analysis.model.assumed.clone(),
             },
             device: analysis.device.clone(),
             instructions: on_cpu.then(|| Level::chosen().name().to_owned()),

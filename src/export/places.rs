@@ -94,9 +94,9 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError::Missing`].
     pub fn locate_model(&self, folder: &Path) -> Result<ModelChoice, ManifestError> {
-        let choice = &self.model.choice;
+        let choice = self.model.again();
         let Some(file) = choice.file() else {
-            return Ok(choice.clone());
+            return Ok(choice);
         };
         let sha256 = Some(self.model.sha256.as_str());
         let found = find(file, folder, &[here()], sha256);

@@ -1,5 +1,7 @@
 //! Finding, showing and reading class names.
 
+use std::fs;
+
 use super::*;
 
 #[test]

@@ -1,6 +1,11 @@
 //! The networks that are known, and how they are recognised: by the names and
 //! shapes of their tensors.
 
+use super::choice::Selection;
+use super::families::{self, Shapes};
+use super::head::{Linear, Search};
+use super::outside::Outside;
+use super::selection::{self, Kind, Selected};
 use super::weights::{Checkpoint, WeightsError};
 use crate::analysis::Layer;
 
@@ -65,6 +70,16 @@ impl Architecture {
             Self::ResNet101 => Some(([3, 4, 23, 3], BlockKind::Bottleneck)),
             Self::ResNet152 => Some(([3, 8, 36, 3], BlockKind::Bottleneck)),
             Self::EfficientNetLite0 => None,
+        }
+    }
+
+    /// Channels of its last layer: what its classifier takes.
+    #[must_use]
+    pub(super) fn channels(self) -> usize {
+        match self.blocks() {
+            Some((_, BlockKind::Basic)) => 512,
+            Some((_, BlockKind::Bottleneck)) => 2048,
+            None => super::efficientnet_lite::FEATURES,
         }
     }
 
@@ -142,108 +157,148 @@ pub struct Recognised {
     pub architecture: Architecture,
     /// How its tensors are named, where there is a choice.
     pub names: LiteNames,
+    /// Where it is in the file.
+    pub selected: Selected,
+}
+
+impl Recognised {
+    /// Finds its classifier.
+    ///
+    /// # Errors
+    /// [`WeightsError::Structure`] with what stands in the way.
+    pub fn linear(
+        &self,
+        checkpoint: &Checkpoint,
+        wanted: &Selection,
+    ) -> Result<Linear, WeightsError> {
+        let tensors = checkpoint.shapes();
+        let found = self.search(&tensors, wanted).find();
+        found.map_err(|what| checkpoint.refused(what))
+    }
+
+    fn search<'a>(&'a self, tensors: &'a Shapes<'a>, wanted: &'a Selection) -> Search<'a> {
+        Search {
+            tensors,
+            prefix: &self.selected.place.prefix,
+            scope: &self.selected.scope,
+            channels: self.architecture.channels(),
+            wanted: wanted.head.as_deref(),
+        }
+    }
+
+    /// A notice of the tensors outside the network that are ignored, once all others have been
+    /// read.
+    ///
+    /// # Errors
+    /// That there are some on which the answer may depend.
+    pub fn ignored(
+        &self,
+        checkpoint: &Checkpoint,
+        linear: &Linear,
+        parts: &[&str],
+        wanted: &Selection,
+    ) -> Result<Option<String>, String> {
+        let Selected { place, scope, .. } = &self.selected;
+        let chosen = wanted.prefix.is_some() || wanted.head.is_some();
+        let outside = Outside {
+            architecture: self.architecture.name(),
+            prefix: &place.prefix,
+            scope,
+        };
+        let beside = checkpoint.dictionaries().skip(1);
+        let beside = beside.filter(|_| wanted.key.is_none());
+        for (key, shapes) in beside {
+            if !shapes.values().any(|shape| shape.len() >= 4) {
+                outside.check_beside(key, &shapes, linear)?;
+            }
+        }
+        outside.check(&checkpoint.unused(parts), linear, chosen)
+    }
 }
 
 /// Recognises a network and enters its prefix. `declared` is what a `config.json`
 /// or the file's name says of it (timm's name).
 ///
 /// # Errors
-/// [`WeightsError::Architecture`] with what the file seems to hold.
-pub fn recognise(checkpoint: &mut Checkpoint, declared: &str) -> Result<Recognised, WeightsError> {
+/// [`WeightsError`] with what the file seems to hold, or if it holds several networks.
+pub fn recognise(
+    checkpoint: &mut Checkpoint,
+    wanted: &Selection,
+    declared: &str,
+) -> Result<Recognised, WeightsError> {
     let refuse = |checkpoint: &Checkpoint, what: String| {
         Err(WeightsError::Architecture {
             name: checkpoint.name().to_owned(),
             what,
         })
     };
-    let lite = [
-        ("_conv_stem.weight", LiteNames::Source),
-        (
-            "blocks.0.0.conv_dw.weight",
-            if declared.starts_with("tf_") {
-                LiteNames::TimmFromTensorFlow
-            } else {
-                LiteNames::Timm
-            },
-        ),
-    ];
-    for (marker, names) in lite {
-        let prefixes = prefixes(checkpoint, |name| name.strip_suffix(marker));
-        if let Some(prefix) = one_of(checkpoint, prefixes)? {
-            checkpoint.enter(&prefix);
-            return Ok(Recognised {
-                architecture: Architecture::EfficientNetLite0,
-                names,
-            });
-        }
-    }
-    let prefixes = prefixes(checkpoint, |name| {
-        let name = name.strip_suffix(".conv1.weight")?;
-        let (rest, block) = name.rsplit_once('.')?;
-        block.parse::<usize>().ok()?;
-        rest.strip_suffix(['1', '2', '3', '4'])?
-            .strip_suffix("layer")
-    });
-    let Some(prefix) = one_of(checkpoint, prefixes)? else {
-        let first: Vec<&str> = checkpoint.names().take(3).collect();
-        let what = if first.is_empty() {
-            "no tensors".into()
-        } else {
-            format!(
-                "no network that camlens knows (its tensors are called {}, …)",
-                first.join(", ")
-            )
-        };
-        return refuse(checkpoint, what);
+    let Some(selected) = selection::select(checkpoint, wanted)? else {
+        return refuse(checkpoint, unknown(checkpoint));
     };
+    let prefix = selected.place.prefix.clone();
     checkpoint.enter(&prefix);
-    resnet(checkpoint).map_or_else(
-        |what| refuse(checkpoint, what),
-        |architecture| {
-            Ok(Recognised {
-                architecture,
-                names: LiteNames::Source,
-            })
-        },
-    )
-}
-
-/// What stands before the network's names, wherever `strip` finds one.
-fn prefixes<'a>(
-    checkpoint: &'a Checkpoint,
-    strip: impl Fn(&'a str) -> Option<&'a str>,
-) -> Vec<String> {
-    let mut prefixes: Vec<String> = checkpoint
-        .names()
-        .filter_map(strip)
-        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
-        .map(str::to_owned)
+    let (inside, outside): (Vec<_>, Vec<_>) = checkpoint
+        .shapes()
+        .into_iter()
+        .filter(|(name, _)| !selected.scope.is_of_another(name))
+        .partition(|(name, _)| name.starts_with(&prefix));
+    let inside = inside.into_iter();
+    let inside: Shapes = inside
+        .map(|(name, shape)| (&name[prefix.len()..], shape))
         .collect();
-    prefixes.dedup();
-    prefixes.sort_unstable();
-    prefixes.dedup();
-    prefixes
-}
-
-fn one_of(checkpoint: &Checkpoint, prefixes: Vec<String>) -> Result<Option<String>, WeightsError> {
-    match <[String; 1]>::try_from(prefixes) {
-        Ok([prefix]) => Ok(Some(prefix)),
-        Err(none) if none.is_empty() => Ok(None),
-        Err(several) => Err(WeightsError::Architecture {
-            name: checkpoint.name().to_owned(),
-            what: format!(
-                "{} networks ({}); save the one you mean on its own",
-                several.len(),
-                several.join(", ")
-            ),
+    let names = match selected.place.kind {
+        Kind::LiteTimm if declared.starts_with("tf_") => LiteNames::TimmFromTensorFlow,
+        Kind::LiteTimm => LiteNames::Timm,
+        Kind::LiteSource | Kind::ResNet => LiteNames::Source,
+    };
+    let found = match selected.place.kind {
+        Kind::ResNet => match families::resnet_variant(&inside, &outside.into_iter().collect()) {
+            Some(variant) => Err(variant),
+            None => resnet(&inside),
+        },
+        Kind::LiteSource | Kind::LiteTimm => match families::lite_variant(&inside) {
+            Some(family) => Err(family),
+            None => Ok(Architecture::EfficientNetLite0),
+        },
+    };
+    match found {
+        Ok(architecture) => Ok(Recognised {
+            architecture,
+            names,
+            selected,
         }),
+        Err(what) => refuse(checkpoint, what),
     }
 }
+
+/// What a file holds that has no network that camlens opens.
+fn unknown(checkpoint: &Checkpoint) -> String {
+    if let Some(family) = families::family(&checkpoint.shapes()) {
+        return family;
+    }
+    let first: Vec<&str> = checkpoint.names().take(3).collect();
+    if first.is_empty() {
+        "no tensors".into()
+    } else {
+        let names = first.join(", ");
+        format!("no network that camlens knows (its tensors are called {names}, …)")
+    }
+}
+
+/// `ResNets` that have names of their own: their blocks and kind.
+const NAMED: [([usize; 4], BlockKind, &str); 6] = [
+    ([1, 1, 1, 1], BlockKind::Basic, "a ResNet-10"),
+    ([1, 2, 2, 1], BlockKind::Basic, "a ResNet-14"),
+    ([1, 1, 1, 1], BlockKind::Bottleneck, "a ResNet-14"),
+    ([2, 2, 2, 2], BlockKind::Bottleneck, "a ResNet-26"),
+    ([2, 3, 3, 2], BlockKind::Bottleneck, "a ResNet-33"),
+    ([3, 24, 36, 3], BlockKind::Bottleneck, "a ResNet-200"),
+];
 
 /// Which ResNet it is. One that lacks blocks counts as the smallest that has all
 /// those found, so that loading can name what is missing.
-fn resnet(checkpoint: &Checkpoint) -> Result<Architecture, String> {
-    let has = |name: &str| checkpoint.shape(name).is_some();
+fn resnet(tensors: &Shapes) -> Result<Architecture, String> {
+    let has = |name: &str| tensors.contains_key(name);
     let count = |stage: usize| {
         let blocks = (0..100).filter(|block| has(&format!("layer{stage}.{block}.conv1.weight")));
         blocks.max().map_or(0, |last| last + 1)
@@ -255,15 +310,9 @@ fn resnet(checkpoint: &Checkpoint) -> Result<Architecture, String> {
     } else {
         BlockKind::Basic
     };
-    let width = checkpoint.shape("layer1.0.conv2.weight");
-    if kind == BlockKind::Bottleneck && width.is_some_and(|shape| shape != [64, 64, 3, 3]) {
-        return Err("a ResNet with other widths or groups (Wide ResNet or ResNeXt)".into());
-    }
-    if has("conv1.0.weight") {
-        return Err("a ResNet with a deep stem (timm's ResNet-C or -D)".into());
-    }
-    if has("layer1.0.se.fc1.weight") || has("layer1.0.se.conv.weight") {
-        return Err("a ResNet with squeeze-and-excitation".into());
+    let mut named = NAMED.iter();
+    if let Some((.., name)) = named.find(|(blocks, its, _)| *blocks == found && *its == kind) {
+        return Err((*name).to_owned());
     }
     let covers = |architecture: &Architecture| {
         architecture.blocks().is_some_and(|(blocks, its_kind)| {

@@ -58,6 +58,12 @@ pub fn how_to_get_resnet18() -> String {
     )
 }
 
+/// Whether a weight file is one whose contents are known.
+#[must_use]
+pub fn is_known(sha256: &str) -> bool {
+    KNOWN.iter().any(|known| sha256.starts_with(known.sha256))
+}
+
 /// What is known about the accuracy of a weight file.
 #[must_use]
 pub fn accuracy(sha256: &str, path: Option<&Path>) -> String {

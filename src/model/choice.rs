@@ -23,8 +23,64 @@ pub enum ModelChoice {
     ResNet18,
     /// Weights from the hub, by their name in the [catalogue](hub::CATALOGUE).
     Hub(String),
-    /// A weight file.
+    /// A weight file. Which of several networks in it is decided by rule.
     File(PathBuf),
+    /// A weight file, and which network in it.
+    Within(PathBuf, Box<Selection>),
+}
+
+/// Which network of a file that holds several, and which of its linear layers is the
+/// classifier. What is none is decided by rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// The key of the dictionary that holds its tensors (`state_dict_ema`); of dictionaries
+    /// within dictionaries with dots between them. Nothing is the outermost dictionary.
+    pub key: Option<String>,
+    /// What the names of its tensors begin with (`teacher.`).
+    pub prefix: Option<String>,
+    /// The linear layer that is its classifier (`head2`).
+    pub head: Option<String>,
+}
+
+impl Selection {
+    /// Whether nothing is selected.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The options of the command line that select the same.
+    #[must_use]
+    pub fn options(&self) -> String {
+        let options = [
+            ("--key", &self.key),
+            ("--prefix", &self.prefix),
+            ("--head", &self.head),
+        ];
+        let given = options.iter().filter_map(|(option, value)| {
+            let value = value.as_ref()?;
+            Some(if value.is_empty() {
+                format!("{option} \"\"")
+            } else {
+                format!("{option} {value}")
+            })
+        });
+        given.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl fmt::Display for Selection {
+    /// In few words: `state_dict_ema, teacher.`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [&self.key, &self.prefix, &self.head];
+        let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+        let parts: Vec<&str> = parts.map(String::as_str).collect();
+        match parts[..] {
+            [] => f.write_str("without a prefix"),
+            _ => f.write_str(&parts.join(", ")),
+        }
+    }
 }
 
 impl FromStr for ModelChoice {
@@ -45,11 +101,11 @@ impl FromStr for ModelChoice {
 }
 
 impl ModelChoice {
-    /// The weight file that it is, if it is one.
+    /// The weight file chosen by its path, if one is.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::File(path) => Some(path),
+            Self::File(path) | Self::Within(path, _) => Some(path),
             _ => None,
         }
     }
@@ -59,7 +115,22 @@ impl ModelChoice {
     pub fn at(self, path: PathBuf) -> Self {
         match self {
             Self::File(_) => Self::File(path),
+            Self::Within(_, selection) => Self::Within(path, selection),
             other => other,
+        }
+    }
+
+    /// The same file, and which network in it.
+    ///
+    /// # Errors
+    /// If it is not a file: what to do.
+    pub fn within(self, selection: Selection) -> Result<Self, String> {
+        if selection.is_none() {
+            return Ok(self);
+        }
+        match self {
+            Self::File(path) | Self::Within(path, _) => Ok(Self::Within(path, Box::new(selection))),
+            _ => Err("--key, --prefix and --head choose within a weight file: give its path with --model.".into()),
         }
     }
 
@@ -76,6 +147,9 @@ impl ModelChoice {
                 Some(known) => known.name.into(),
                 None => crate::photo::display_name(path),
             },
+            Self::Within(path, selection) => {
+                format!("{} ({selection})", crate::photo::display_name(path))
+            }
         }
     }
 }
@@ -99,6 +173,13 @@ pub struct ModelInfo {
     pub preprocessing: Preprocessing,
     /// Where it came from.
     pub preprocessing_from: String,
+    /// What was taken for granted of the network, in a sentence: what no weight file tells.
+    /// None where nothing had to be.
+    pub assumed: Option<String>,
+    /// Which network of the file runs.
+    pub network: Selection,
+    /// The networks in the file, if it holds several that can be told apart.
+    pub networks: Vec<Selection>,
     /// What the user should know about this file.
     pub notices: Vec<String>,
 }
@@ -118,5 +199,49 @@ impl ModelInfo {
 impl fmt::Display for ModelInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.architecture.name(), self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_of_older_versions_are_read() {
+        for (text, choice) in [
+            (r#"{"File":"a/b.pth"}"#, ModelChoice::File("a/b.pth".into())),
+            (r#""Auto""#, ModelChoice::Auto),
+            (
+                r#"{"Within":["b.pth",{"key":"ema"}]}"#,
+                ModelChoice::Within(
+                    "b.pth".into(),
+                    Box::new(Selection {
+                        key: Some("ema".into()),
+                        ..Selection::default()
+                    }),
+                ),
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<ModelChoice>(text).unwrap(), choice);
+            let written = serde_json::to_string(&choice).unwrap();
+            let read: ModelChoice = serde_json::from_str(&written).unwrap();
+            assert_eq!(read, choice);
+        }
+    }
+
+    #[test]
+    fn a_network_is_chosen_within_a_file_only() {
+        let teacher = Selection {
+            prefix: Some("teacher.".into()),
+            ..Selection::default()
+        };
+        let file = ModelChoice::File("b.pth".into());
+        assert_eq!(file.clone().within(Selection::default()), Ok(file.clone()));
+        let within = file.within(teacher.clone()).unwrap();
+        assert_eq!(within.label(), "b.pth (teacher.)");
+        assert_eq!(within.file(), Some(Path::new("b.pth")));
+        assert_eq!(teacher.options(), "--prefix teacher.");
+        let problem = ModelChoice::Auto.within(teacher).unwrap_err();
+        assert!(problem.contains("give its path"), "{problem}");
     }
 }

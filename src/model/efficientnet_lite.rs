@@ -58,13 +58,8 @@ struct InvertedResidual {
 }
 
 impl EfficientNetLite0 {
-    /// Reads all tensors of the convolutional part from a checkpoint. Gives the name of
-    /// the linear layer, too.
-    pub fn load(
-        checkpoint: &mut Checkpoint,
-        names: LiteNames,
-        backend: &Backend,
-    ) -> Result<(Self, &'static str)> {
+    /// Reads all tensors of the convolutional part from a checkpoint.
+    pub fn load(checkpoint: &mut Checkpoint, names: LiteNames, backend: &Backend) -> Result<Self> {
         let (eps, symmetric) = match names {
             LiteNames::Timm => (BATCH_NORM_EPS.1, true),
             LiteNames::Source | LiteNames::TimmFromTensorFlow => (BATCH_NORM_EPS.0, false),
@@ -123,13 +118,13 @@ impl EfficientNetLite0 {
             }
         }
         let head_spec = spec(cin, FEATURES, 1, 1, Relu6);
-        let (head, norm, linear) = if from_source {
-            ("_conv_head", "_bn1", "_fc")
+        let (head, norm) = if from_source {
+            ("_conv_head", "_bn1")
         } else {
-            ("conv_head", "bn2", "classifier")
+            ("conv_head", "bn2")
         };
         let head = conv(head.into(), norm.into(), head_spec)?;
-        Ok((Self { stem, blocks, head }, linear))
+        Ok(Self { stem, blocks, head })
     }
 
     /// The output of the head convolution, after `ReLU6`: 1280 channels, stride 32.

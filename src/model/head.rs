@@ -1,96 +1,387 @@
 //! The linear layer after global average pooling, whatever it is called.
 
+use std::ops::Bound;
+
+use super::families::Shapes;
+use super::selection::Scope;
 use super::weights::Checkpoint;
 use crate::analysis::Head;
 
 /// More classes than this no classifier has; it bounds what a file can make us do.
 const MAX_CLASSES: usize = 200_000;
 
-/// Reads the linear layer at the end: any number of classes, but two at least. Gives what
-/// the names of the whole classifier begin with, too: what else is there within it changes
-/// what it computes.
-pub fn read(checkpoint: &mut Checkpoint, own: &str, channels: usize) -> (Head, Option<String>) {
-    let name = match find(checkpoint, own) {
-        Ok(name) => name,
-        Err(problem) => {
-            checkpoint.complain(problem);
-            let head = Head {
-                weight: vec![0.0; 2 * channels],
-                bias: vec![0.0; 2],
-            };
-            return (head, None);
-        }
-    };
-    let end = name
-        .rfind(|c: char| c != '.' && !c.is_ascii_digit())
-        .map_or(name.len(), |end| end + 1);
-    let part = format!("{}.", &name[..end]);
-    let weight = format!("{name}.weight");
-    let classes = checkpoint.shape(&weight).map_or(0, |shape| shape[0]);
-    let classes = if (2..=MAX_CLASSES).contains(&classes) {
-        classes
-    } else {
-        let name = weight.trim_start_matches('/').to_owned();
-        checkpoint.complain(format!(
-            "the number of classes in {name} is {classes}, and 2 to {MAX_CLASSES} are possible"
-        ));
-        2
-    };
-    let head = Head {
-        weight: checkpoint.tensor(&weight, &[classes, channels]),
-        bias: checkpoint.tensor(&format!("{name}.bias"), &[classes]),
-    };
-    (head, Some(part))
+/// A linear layer that can be the classifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// The whole name of its tensors without `.weight`.
+    pub name: String,
+    /// What the names of the whole classifier begin with: what else is there within it changes
+    /// what it computes.
+    pub part: String,
+    /// Its outputs.
+    pub classes: usize,
+    /// Its inputs.
+    pub channels: usize,
+    /// Whether it has a bias; else it is taken as 0.
+    pub has_bias: bool,
 }
 
-/// The linear layer at the end: the name of its tensors without `.weight`, or what
-/// stands in the way.
-fn find(checkpoint: &Checkpoint, own: &str) -> Result<String, String> {
-    // `fc` in torchvision and timm; the others where people put their own.
-    let names = [
-        own,
-        "fc",
-        "classifier",
-        "head.fc",
-        "head",
-        "linear",
-        "last_linear",
-    ];
-    let mut prefixes = vec![checkpoint.prefix()];
-    while let Some(shorter) = prefixes.last().and_then(|last| last.strip_suffix('.')) {
-        prefixes.push(shorter.rfind('.').map_or("", |dot| &shorter[..=dot]));
+/// Where the classifier is looked for.
+pub struct Search<'a> {
+    /// The tensors of the file.
+    pub tensors: &'a Shapes<'a>,
+    /// What the names of the convolutional part begin with.
+    pub prefix: &'a str,
+    /// Where its classifier may be.
+    pub scope: &'a Scope,
+    /// Channels of the last layer.
+    pub channels: usize,
+    /// The name chosen by the user.
+    pub wanted: Option<&'a str>,
+}
+
+impl Linear {
+    /// Reads it.
+    pub fn read(&self, checkpoint: &mut Checkpoint) -> Head {
+        let weight = format!("/{}.weight", self.name);
+        let bias = format!("/{}.bias", self.name);
+        Head {
+            weight: checkpoint.tensor(&weight, &[self.classes, self.channels]),
+            bias: if self.has_bias {
+                checkpoint.tensor(&bias, &[self.classes])
+            } else {
+                vec![0.0; self.classes]
+            },
+        }
     }
-    for prefix in prefixes {
-        for name in names {
-            let whole = format!("/{prefix}{name}");
-            let is_matrix = |tensor: &str| {
-                checkpoint
-                    .shape(&format!("/{tensor}"))
-                    .is_some_and(|shape| shape.len() == 2)
-            };
-            if is_matrix(&format!("{prefix}{name}.weight")) {
-                return Ok(whole);
+
+    /// What the user should know of it.
+    pub fn notice(&self) -> Option<String> {
+        let name = &self.name;
+        (!self.has_bias).then(|| format!("The classifier {name} has no bias: taken as 0."))
+    }
+}
+
+impl Search<'_> {
+    /// The linear layer at the end: any number of classes, but two at least.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn find(&self) -> Result<Linear, String> {
+        let name = match self.wanted {
+            Some(wanted) => self.wanted(wanted)?,
+            None => self.usual()?,
+        };
+        let shape = self.shape(&format!("{name}.weight"));
+        let &[classes, channels] = shape.unwrap_or_default() else {
+            return Err(format!("its classifier {name} is no linear layer"));
+        };
+        if channels != self.channels {
+            return Err(format!(
+                "its classifier {name} takes {channels} inputs, and the network gives {}: something that camlens does not know stands between them",
+                self.channels
+            ));
+        }
+        match classes {
+            1 => {
+                return Err(format!(
+                    "its classifier {name} has one output (a sigmoid head, probably); camlens needs two classes or more"
+                ));
             }
-            // nn.Sequential(Dropout, Linear), as people build for fine-tuning.
-            let start = format!("{prefix}{name}.");
-            let inner: Vec<&str> = checkpoint
-                .names()
-                .filter(|tensor| {
-                    tensor.starts_with(&start) && tensor.ends_with(".weight") && is_matrix(tensor)
-                })
-                .collect();
-            match inner[..] {
-                [] => {}
-                [only] => return Ok(format!("/{}", only.trim_end_matches(".weight"))),
-                _ => {
-                    return Err(format!(
-                        "its classifier has {} linear layers ({}); camlens needs one after global average pooling",
-                        inner.len(),
-                        inner.join(", ")
-                    ));
+            2..=MAX_CLASSES => {}
+            _ => {
+                return Err(format!(
+                    "its classifier {name} has {classes} outputs; 2 to {MAX_CLASSES} are possible"
+                ));
+            }
+        }
+        // nn.Sequential numbers its layers: those beside it belong to the classifier.
+        let end = name.rfind(|c: char| c != '.' && !c.is_ascii_digit());
+        let end = end.map_or(name.len(), |end| end + 1);
+        let part = if self.wanted.is_none() {
+            format!("{}.", &name[..end])
+        } else {
+            format!("{name}.")
+        };
+        let own = [format!("{name}.weight"), format!("{name}.bias")];
+        let mut more = self.tensors.keys().filter(|tensor| {
+            tensor.starts_with(&part)
+                && self.scope.contains(tensor)
+                && !own.iter().any(|own| own == *tensor)
+                && !tensor.ends_with(".num_batches_tracked")
+                && !tensor.ends_with(".total_ops")
+                && !tensor.ends_with(".total_params")
+        });
+        if let Some(more) = more.next() {
+            return Err(format!(
+                "its classifier is more than a linear layer (it has {more}, too); camlens needs one linear layer after global average pooling"
+            ));
+        }
+        Ok(Linear {
+            has_bias: self.tensors.contains_key(&own[1][..]),
+            name,
+            part,
+            classes,
+            channels,
+        })
+    }
+
+    fn shape(&self, tensor: &str) -> Option<&[usize]> {
+        self.tensors
+            .get(tensor)
+            .copied()
+            .filter(|_| self.scope.contains(tensor))
+    }
+
+    fn is_matrix(&self, tensor: &str) -> bool {
+        self.shape(tensor).is_some_and(|shape| shape.len() == 2)
+    }
+
+    /// The classifier that the user has chosen, by its whole name or from the network's prefix
+    /// on.
+    fn wanted(&self, wanted: &str) -> Result<String, String> {
+        let wanted = wanted.trim_end_matches(".weight");
+        let names = ["", &self.scope.prefix, self.prefix].map(|start| format!("{start}{wanted}"));
+        let mut found = names
+            .into_iter()
+            .filter(|name| self.is_matrix(&format!("{name}.weight")));
+        found.next().ok_or_else(|| match &self.linear_layers()[..] {
+            [] => format!(
+                "it has no linear layer {wanted:?}, and none other of {} inputs",
+                self.channels
+            ),
+            layers => format!(
+                "it has no linear layer {wanted:?}; it has {}",
+                layers.join(", ")
+            ),
+        })
+    }
+
+    /// The linear layers of the right width, with their numbers of classes.
+    fn linear_layers(&self) -> Vec<String> {
+        let layers = self.tensors.iter().filter_map(|(name, shape)| {
+            let name = name.strip_suffix(".weight")?;
+            match *shape {
+                [classes, channels] if *channels == self.channels => {
+                    Some(format!("{name} ({classes} classes)"))
+                }
+                _ => None,
+            }
+        });
+        layers.take(6).collect()
+    }
+
+    /// The classifier by its usual names.
+    fn usual(&self) -> Result<String, String> {
+        // `fc` in torchvision, `classifier` in timm's EfficientNets, `_fc` in their source; the
+        // others where people put their own.
+        let names = [
+            "fc",
+            "_fc",
+            "classifier",
+            "head.fc",
+            "head",
+            "linear",
+            "last_linear",
+        ];
+        let mut prefixes = vec![self.prefix];
+        while let Some(shorter) = prefixes
+            .last()
+            .filter(|last| **last != self.scope.prefix)
+            .and_then(|last| last.strip_suffix('.'))
+        {
+            prefixes.push(shorter.rfind('.').map_or("", |dot| &shorter[..=dot]));
+        }
+        for prefix in prefixes {
+            for name in names {
+                let whole = format!("{prefix}{name}");
+                if self.is_matrix(&format!("{whole}.weight")) {
+                    return Ok(whole);
+                }
+                if let Some(found) = self.within(&format!("{whole}."))? {
+                    return Ok(found);
                 }
             }
         }
+        Err(self.without())
     }
-    Err(format!("{}{own}.weight is missing", checkpoint.prefix()))
+
+    /// The linear layer within `nn.Sequential(Dropout, Linear)`, as people build for
+    /// fine-tuning.
+    fn within(&self, start: &str) -> Result<Option<String>, String> {
+        let normalised = ["weight_v", "weight_g", "parametrizations.weight.original0"];
+        if normalised
+            .iter()
+            .any(|tensor| self.tensors.contains_key(&format!("{start}{tensor}")[..]))
+        {
+            return Err(format!(
+                "its classifier {} uses weight normalisation; remove it (torch.nn.utils.remove_weight_norm) and save the model again",
+                start.trim_end_matches('.')
+            ));
+        }
+        let from = (Bound::Included(start), Bound::Unbounded);
+        let inner = self
+            .tensors
+            .range::<str, _>(from)
+            .map(|(tensor, _)| *tensor);
+        let inner: Vec<&str> = inner
+            .take_while(|tensor| tensor.starts_with(start))
+            .filter(|tensor| tensor.ends_with(".weight") && self.is_matrix(tensor))
+            .collect();
+        let takes_features = |tensor: &&str| self.tensors[tensor].last() == Some(&self.channels);
+        match inner[..] {
+            [] => Ok(None),
+            [only] => Ok(Some(only.trim_end_matches(".weight").to_owned())),
+            _ if inner.iter().all(takes_features) => Err(self.choose()),
+            _ => Err(format!(
+                "its classifier has {} linear layers ({}); camlens needs one after global average pooling",
+                inner.len(),
+                inner.join(", ")
+            )),
+        }
+    }
+
+    /// For a message: several linear layers of the right width.
+    pub fn choose(&self) -> String {
+        let layers = self.linear_layers();
+        let first = layers.first().and_then(|layer| layer.split(' ').next());
+        format!(
+            "it has several linear layers that can be the classifier: {}. Choose one, such as --head {}",
+            layers.join(", "),
+            first.unwrap_or_default()
+        )
+    }
+
+    /// Why there is no classifier.
+    fn without(&self) -> String {
+        let layers = self.linear_layers();
+        let Some(first) = layers.first().and_then(|layer| layer.split(' ').next()) else {
+            return format!(
+                "it has no classifier, a linear layer of {} inputs (num_classes=0, or only the backbone was saved)",
+                self.channels
+            );
+        };
+        if self.scope.others.is_empty() || self.scope.contains(first) {
+            format!(
+                "it has no classifier called fc, classifier or head. Choose one of its linear layers, such as --head {first}: {}",
+                layers.join(", ")
+            )
+        } else {
+            format!(
+                "it holds {} networks that share the classifier {first}",
+                self.scope.others.len() + 1
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(
+        tensors: &[(&str, &[usize])],
+        prefix: &str,
+        wanted: Option<&str>,
+    ) -> Result<String, String> {
+        let scope = Scope::default();
+        let tensors: Shapes = tensors.iter().copied().collect();
+        let search = Search {
+            tensors: &tensors,
+            prefix,
+            scope: &scope,
+            channels: 512,
+            wanted,
+        };
+        search.find().map(|linear| linear.name)
+    }
+
+    #[test]
+    fn the_classifier_is_found_where_people_put_it() {
+        for (tensors, prefix, wanted, name) in [
+            (&[("fc.weight", &[2, 512][..])][..], "", None, "fc"),
+            (
+                &[("m.head.weight", &[2, 512])],
+                "m.backbone.",
+                None,
+                "m.head",
+            ),
+            (&[("fc.1.weight", &[2, 512])], "", None, "fc.1"),
+            (
+                &[("fc1.weight", &[2, 512]), ("m.fc2.weight", &[3, 512])],
+                "m.",
+                Some("fc2"),
+                "m.fc2",
+            ),
+            (
+                &[
+                    ("classifier.a.weight", &[2, 512]),
+                    ("classifier.b.weight", &[3, 512]),
+                ],
+                "",
+                Some("classifier.b"),
+                "classifier.b",
+            ),
+        ] {
+            assert_eq!(find(tensors, prefix, wanted), Ok(name.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_one_sentence_with_its_cause() {
+        for (tensors, wanted, words) in [
+            (
+                &[("fc.weight", &[1, 512][..])][..],
+                None,
+                "one output (a sigmoid head, probably)",
+            ),
+            (&[("fc.weight", &[0, 512])], None, "0 outputs"),
+            (
+                &[("fc.weight", &[2, 1024])],
+                None,
+                "takes 1024 inputs, and the network gives 512",
+            ),
+            (
+                &[("fc.weight_v", &[2, 512]), ("fc.weight_g", &[2, 1])],
+                None,
+                "weight normalisation",
+            ),
+            (
+                &[("fc1.weight", &[2, 512]), ("fc2.weight", &[7, 512])],
+                None,
+                "--head fc1: fc1 (2 classes), fc2 (7 classes)",
+            ),
+            (
+                &[("fc1.weight", &[2, 512])],
+                Some("fc3"),
+                "no linear layer \"fc3\"; it has fc1",
+            ),
+            (
+                &[("x.weight", &[2, 5])],
+                None,
+                "only the backbone was saved",
+            ),
+            (
+                &[("fc.0.weight", &[256, 512]), ("fc.2.weight", &[2, 256])],
+                None,
+                "2 linear layers (fc.0.weight, fc.2.weight)",
+            ),
+            (
+                &[
+                    ("classifier.a.weight", &[2, 512]),
+                    ("classifier.b.weight", &[3, 512]),
+                ],
+                None,
+                "Choose one, such as --head classifier.a",
+            ),
+            (
+                &[("fc.0.weight", &[512]), ("fc.1.weight", &[2, 512])],
+                None,
+                "more than a linear layer (it has fc.0.weight, too)",
+            ),
+        ] {
+            let problem = find(tensors, "", wanted).unwrap_err();
+            assert!(problem.contains(words), "{words}: {problem}");
+        }
+    }
 }

@@ -1,14 +1,18 @@
 //! What is done to pixels before the network sees them, and how large its input is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, LiteNames};
+use super::declared::Declared;
 use crate::framing::InputSize;
+use crate::small_file;
 
 /// Mean and standard deviation for each channel, of values in 0..=1, and the size of
 /// the input: `x = (byte / 255 − mean) / std`.
@@ -169,8 +173,8 @@ impl FromStr for Channels {
 /// What a timm `config.json` says of a model.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// timm's name of the network, or nothing.
-    pub architecture: String,
+    /// What it says of the network.
+    pub declared: Declared,
     /// Mean, standard deviation, input size.
     pub preprocessing: Option<Preprocessing>,
     /// Names of the classes.
@@ -181,10 +185,10 @@ pub struct Config {
 
 #[derive(Deserialize)]
 struct TimmConfig {
-    #[serde(default)]
-    architecture: String,
     pretrained_cfg: Option<TimmInput>,
     label_names: Option<Vec<String>>,
+    // Hugging Face transformers'.
+    id2label: Option<BTreeMap<usize, String>>,
     // Older files have these at the top.
     #[serde(flatten)]
     input: TimmInput,
@@ -199,6 +203,8 @@ struct TimmInput {
     interpolation: Option<String>,
 }
 
+/// The largest `config.json` that is read; timm's have 2 kB, with 20,000 names of classes 500.
+const MAX_CONFIG: u64 = 1 << 20;
 /// timm's default where a configuration does not say.
 const USUAL_CROP: f64 = 0.875;
 
@@ -207,15 +213,19 @@ impl Config {
     #[must_use]
     pub fn beside(weights: &Path) -> Self {
         let path = weights.with_file_name("config.json");
-        let Ok(text) = fs::read_to_string(&path) else {
+        if fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Self::default();
-        };
-        match Self::parse(&text) {
+        }
+        let text = small_file::read_text(&path, MAX_CONFIG);
+        let declared = text.as_deref().map(Declared::read).unwrap_or_default();
+        match text.and_then(|text| Self::parse(&text)) {
             Ok(config) => config,
             Err(problem) => Self {
                 notices: vec![format!(
                     "config.json beside the weights was not used: {problem}."
                 )],
+                // What it says of the network counts all the same.
+                declared,
                 ..Self::default()
             },
         }
@@ -250,12 +260,22 @@ impl Config {
             ));
         }
         Ok(Self {
-            architecture: config.architecture,
+            declared: Declared::read(text),
             preprocessing,
-            labels: config.label_names,
+            labels: config.label_names.or(config.id2label.and_then(by_index)),
             notices,
         })
     }
+}
+
+/// Names in the order of their indices, if those are 0, 1, 2, … and the names are more than
+/// `LABEL_0`, `LABEL_1`, ….
+fn by_index(names: BTreeMap<usize, String>) -> Option<Vec<String>> {
+    let numbered = names
+        .iter()
+        .all(|(index, name)| *name == format!("LABEL_{index}"));
+    let complete = names.keys().copied().eq(0..names.len());
+    (complete && !numbered).then(|| names.into_values().collect())
 }
 
 #[cfg(test)]
@@ -292,7 +312,20 @@ mod tests {
         );
         assert!((preprocessing.mean[1] - 0.4).abs() < 1e-6);
         assert_eq!(config.labels.unwrap(), ["a", "b"]);
+        assert_eq!(config.declared.architecture, "resnet50");
         assert!(config.notices[0].contains("bicubic"));
+        // Hugging Face transformers'.
+        for (names, expected) in [
+            (
+                r#"{"1": "b", "0": "a"}"#,
+                Some(vec!["a".into(), "b".into()]),
+            ),
+            (r#"{"0": "LABEL_0", "1": "LABEL_1"}"#, None),
+            (r#"{"0": "a", "2": "b"}"#, None),
+        ] {
+            let config = Config::parse(&format!(r#"{{"id2label": {names}}}"#)).unwrap();
+            assert_eq!(config.labels, expected);
+        }
         // Some other program's.
         assert!(
             Config::parse(r#"{"model_type": "bert"}"#)

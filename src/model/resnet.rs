@@ -24,8 +24,6 @@ const EXPANSION: usize = 4;
 pub struct ResNet {
     conv1: Conv,
     stages: Vec<Vec<Block>>,
-    /// Channels of `layer4`.
-    pub channels: usize,
 }
 
 /// Convolutions one after the other, and what is added before the last ReLU.
@@ -106,11 +104,7 @@ impl ResNet {
             }
             stages.push(blocks);
         }
-        Ok(Self {
-            conv1,
-            stages,
-            channels: cin,
-        })
+        Ok(Self { conv1, stages })
     }
 
     /// Runs up to the output of `layer4`, after its last ReLU, stride 32.

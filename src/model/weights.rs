@@ -4,23 +4,32 @@
 //! when a network asks for it. Problems are collected meanwhile, so that one message
 //! can name the first few and say how many there are.
 
+mod archive;
+pub mod dictionaries;
 mod layout;
+mod modules;
 mod pickle;
 mod pth;
 mod safetensors_file;
+mod source;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
-use layout::{Element, Entry, Listing, row_major, to_f32};
+use super::Selection;
+use super::families::Shapes;
+use layout::{Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, check_name, row_major, to_f32};
+pub use modules::Module;
+use modules::Modules;
+use source::{FromStart, Source};
 
 /// How many problems a message names.
 const NAMED_PROBLEMS: usize = 3;
@@ -50,7 +59,7 @@ pub enum WeightsError {
     },
     /// A weight file of some other network.
     #[error(
-        "{name} holds {what}, which is not supported. Give weights of a ResNet-18, 34, 50, 101 or 152 (names as in torchvision or timm) or of EfficientNet-Lite0."
+        "{name} holds {what}. camlens opens ResNet-18, 34, 50, 101 and 152 (names as in torchvision or timm) and EfficientNet-Lite0."
     )]
     Architecture {
         /// The file's name.
@@ -58,8 +67,24 @@ pub enum WeightsError {
         /// What it seems to hold.
         what: String,
     },
+    /// The right network, but for something that camlens can't do or can't tell.
+    #[error("{name} can't be used: {what}.")]
+    Structure {
+        /// The file's name.
+        name: String,
+        /// What it is, and what to do.
+        what: String,
+    },
+    /// Several networks, and nothing says which one is meant.
+    #[error("{name} holds {} networks. Choose one: {}.", networks.len(), options(networks))]
+    Several {
+        /// The file's name.
+        name: String,
+        /// What selects each of them.
+        networks: Vec<Selection>,
+    },
     /// Tensors are missing, of the wrong shape, or not finite.
-    #[error("The weights {name} can't be used: {}. Give a complete file for {architecture}.", list(.problems))]
+    #[error("The weights {name} can't be used: {}. Give a complete file for {architecture}.", list(.problems, "problems"))]
     Tensors {
         /// The file's name.
         name: String,
@@ -68,70 +93,42 @@ pub enum WeightsError {
         /// Every problem found.
         problems: Vec<String>,
     },
+    /// A module saved whole that is another network than its tensors look like.
+    #[error("The network saved whole in {name} is not the {architecture} that camlens runs: {}. Give a model with the standard layers.", list(.differences, "differences"))]
+    Modules {
+        /// The file's name.
+        name: String,
+        /// The network that it would be run as.
+        architecture: &'static str,
+        /// Every difference found.
+        differences: Vec<String>,
+    },
 }
 
-fn list(problems: &[String]) -> String {
+fn list(problems: &[String], what: &str) -> String {
     let mut text = problems[..problems.len().min(NAMED_PROBLEMS)].join("; ");
     if problems.len() > NAMED_PROBLEMS {
         let more = problems.len() - NAMED_PROBLEMS;
-        let _ = write!(text, "; and {more} more problems");
+        let _ = write!(text, "; and {more} more {what}");
     }
     text
 }
 
+/// How many networks a message names.
+const NAMED_NETWORKS: usize = 6;
+
+fn options(networks: &[Selection]) -> String {
+    let shown = networks.iter().take(NAMED_NETWORKS);
+    let shown: Vec<String> = shown.map(Selection::options).collect();
+    let more = networks.len().saturating_sub(NAMED_NETWORKS);
+    match more {
+        0 => shown.join(" or "),
+        _ => format!("{} or one of {more} more", shown.join(" or ")),
+    }
+}
+
 /// Told how many of how many bytes of tensors have been read.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
-
-/// Where the bytes are.
-enum Source {
-    Memory(Cow<'static, [u8]>),
-    File(File),
-}
-
-impl Source {
-    /// Some bytes; the buffer is used for those of a file.
-    fn read<'a>(
-        &'a self,
-        start: u64,
-        count: usize,
-        buffer: &'a mut Vec<u8>,
-    ) -> io::Result<&'a [u8]> {
-        match self {
-            Self::Memory(bytes) => {
-                let start = usize::try_from(start).map_err(io::Error::other)?;
-                let part = bytes.get(start..start + count);
-                part.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-            }
-            Self::File(file) => {
-                buffer.resize(count, 0);
-                read_at(file, start, buffer)?;
-                Ok(buffer)
-            }
-        }
-    }
-
-    /// Little-endian `f32` values, read straight into their place.
-    fn read_f32(&self, start: u64, values: &mut [f32]) -> io::Result<()> {
-        let bytes = bytemuck::cast_slice_mut(values);
-        match self {
-            Self::Memory(_) => {
-                bytes.copy_from_slice(self.read(start, bytes.len(), &mut Vec::new())?);
-            }
-            Self::File(file) => read_at(file, start, bytes)?,
-        }
-        if cfg!(target_endian = "big") {
-            for value in values {
-                *value = f32::from_bits(value.to_bits().swap_bytes());
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read_at(mut file: &File, start: u64, bytes: &mut [u8]) -> io::Result<()> {
-    file.seek(SeekFrom::Start(start))?;
-    file.read_exact(bytes)
-}
 
 /// Whether no value is infinite or no number. Without an early end in each chunk, so that
 /// it is done by vectors.
@@ -146,12 +143,20 @@ pub struct Checkpoint {
     name: String,
     source: Source,
     entries: BTreeMap<String, Entry>,
+    /// The key of the dictionary they are from, and the file's other ones.
+    key: String,
+    others: Vec<Dictionary>,
     /// Class names that were saved along.
     labels: Option<Vec<String>>,
     /// What stands before every name of the network ("module.").
     prefix: String,
     used: BTreeSet<String>,
     problems: Vec<String>,
+    /// What is known of each module, if one was saved whole; and how it differs from the
+    /// network that is run.
+    modules: Modules,
+    differences: Vec<String>,
+    notices: Vec<String>,
     /// Computed meanwhile: it takes as long as reading.
     sha256: JoinHandle<io::Result<String>>,
     progress: Option<Progress>,
@@ -204,9 +209,10 @@ impl Checkpoint {
         };
         let listing = listing.map_err(|cause| WeightsError::Format {
             name: name.clone(),
-            cause,
+            cause: other_format(&start).map_or(cause, str::to_owned),
         })?;
-        let sha256 = File::open(path).and_then(hash_aside).map_err(io)?;
+        let file = Arc::new(file);
+        let sha256 = hash_aside(FromStart::of(&file)).map_err(io)?;
         Self::from_listing(name, Source::File(file), listing, sha256, progress)
     }
 
@@ -239,21 +245,20 @@ impl Checkpoint {
         sha256: JoinHandle<io::Result<String>>,
         progress: Option<Progress>,
     ) -> Result<Self, WeightsError> {
-        let mut entries = BTreeMap::new();
-        for (tensor, entry) in listing.entries {
-            if entries.insert(tensor.clone(), entry).is_some() {
-                let cause = format!("it has {tensor} twice");
-                return Err(WeightsError::Format { name, cause });
-            }
-        }
+        let entries = by_name(&name, listing.entries)?;
         Ok(Self {
             name,
             source,
             entries,
+            key: listing.key,
+            others: listing.others,
             labels: listing.labels,
             prefix: String::new(),
             used: BTreeSet::new(),
             problems: Vec::new(),
+            modules: listing.modules,
+            differences: Vec::new(),
+            notices: listing.notices,
             sha256,
             progress,
             read: 0,
@@ -269,10 +274,115 @@ impl Checkpoint {
         &self.name
     }
 
+    /// The error of a file that holds the right network and can't be used all the same.
+    #[must_use]
+    pub fn refused(&self, what: String) -> WeightsError {
+        let name = self.name.clone();
+        WeightsError::Structure { name, what }
+    }
+
     /// Class names that the training script saved along.
     #[must_use]
     pub fn labels(&self) -> Option<&[String]> {
         self.labels.as_deref()
+    }
+
+    /// What the user should know about the file.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Whether a module was saved whole, so that strides, pools and activations could be
+    /// compared with those that camlens runs.
+    #[must_use]
+    pub fn saved_whole(&self) -> bool {
+        !self.modules.list().is_empty()
+    }
+
+    /// What is known of each module that was saved whole, each before those within it.
+    #[must_use]
+    pub fn modules(&self) -> &[Module] {
+        self.modules.list()
+    }
+
+    /// What is known of the network's module of a name ("layer1.0.conv1"), if it was saved
+    /// whole.
+    #[must_use]
+    pub fn module(&self, name: &str) -> Option<&Module> {
+        self.modules.get(&self.whole(name))
+    }
+
+    /// Notes that a module differs from the one that is run: [`Checkpoint::finish`] fails.
+    pub fn differ(&mut self, difference: String) {
+        self.differences.push(difference);
+    }
+
+    /// The key of the dictionary that tensors are read from.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Every dictionary of tensors in the file, that which is read from first.
+    pub fn dictionaries(&self) -> impl Iterator<Item = (&str, Shapes<'_>)> {
+        let others = self.others.iter().map(|dictionary| {
+            let entries = dictionary.entries.iter();
+            let shapes = entries.map(|(name, entry)| (&name[..], &entry.shape[..]));
+            (&dictionary.key[..], shapes.collect())
+        });
+        std::iter::once((&self.key[..], self.shapes())).chain(others)
+    }
+
+    /// Reads from another dictionary from now on.
+    ///
+    /// # Errors
+    /// [`WeightsError::Format`] if there is something wrong with it.
+    pub fn take(&mut self, key: &str) -> Result<(), WeightsError> {
+        let mut others = self.others.iter();
+        let Some(place) = others.position(|dictionary| dictionary.key == key) else {
+            return Ok(());
+        };
+        let taken = self.others.swap_remove(place);
+        if let Some(cause) = taken.problem {
+            let name = self.name.clone();
+            return Err(WeightsError::Format { name, cause });
+        }
+        let entries = by_name(&self.name, taken.entries)?;
+        self.others.push(Dictionary {
+            key: std::mem::replace(&mut self.key, taken.key),
+            entries: std::mem::replace(&mut self.entries, entries)
+                .into_iter()
+                .collect(),
+            modules: std::mem::replace(&mut self.modules, taken.modules),
+            problem: None,
+        });
+        Ok(())
+    }
+
+    /// The shapes of all tensors of the dictionary, by their names with all prefixes.
+    #[must_use]
+    pub fn shapes(&self) -> Shapes<'_> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(name, entry)| (&name[..], &entry.shape[..]))
+            .collect()
+    }
+
+    /// Tensors of floating-point numbers that nothing has asked for and that are not under
+    /// one of the `parts` of the network: with their shapes.
+    #[must_use]
+    pub fn unused(&self, parts: &[&str]) -> Shapes<'_> {
+        let parts: Vec<String> = parts.iter().map(|part| self.whole(part)).collect();
+        let mut unused = self.shapes();
+        unused.retain(|name, _| {
+            let is_number = !matches!(self.entries[*name].element, Element::Other(_));
+            is_number
+                && !self.used.contains(*name)
+                && !is_counter(name)
+                && !parts.iter().any(|part| name.starts_with(part))
+        });
+        unused
     }
 
     /// Every tensor's name, with all prefixes.
@@ -398,7 +508,14 @@ impl Checkpoint {
         architecture: &'static str,
         parts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Finished, WeightsError> {
-        let counters = |name: &&String| !name.ends_with(".num_batches_tracked");
+        if !self.differences.is_empty() {
+            return Err(WeightsError::Modules {
+                name: self.name,
+                architecture,
+                differences: self.differences,
+            });
+        }
+        let counters = |name: &&String| !is_counter(name);
         let unused = self
             .entries
             .keys()
@@ -425,6 +542,63 @@ impl Checkpoint {
             cause,
         })?;
         Ok(Finished { sha256, unused })
+    }
+}
+
+/// Numbers that no network computes with: how many batches a batch-norm saw, and what thop's
+/// profiler leaves behind.
+fn is_counter(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    matches!(last, "num_batches_tracked" | "total_ops" | "total_params")
+}
+
+fn by_name(
+    file: &str,
+    entries: Vec<(String, Entry)>,
+) -> Result<BTreeMap<String, Entry>, WeightsError> {
+    let mut named = BTreeMap::new();
+    for (tensor, entry) in entries {
+        let fault = check_name(tensor.len()).err().or_else(|| {
+            let dimensions = entry.shape.len();
+            (dimensions > MAX_DIMENSIONS).then(|| format!("{tensor} has {dimensions} dimensions"))
+        });
+        if let Some(cause) = fault {
+            let name = file.to_owned();
+            return Err(WeightsError::Format { name, cause });
+        }
+        if named.insert(tensor.clone(), entry).is_some() {
+            return Err(WeightsError::Format {
+                name: file.to_owned(),
+                cause: format!("it has {tensor} twice"),
+            });
+        }
+    }
+    Ok(named)
+}
+
+/// What a file is that is no weight file, told by its first bytes.
+fn other_format(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0x89, b'H', b'D', b'F', ..] => {
+            Some("it is an HDF5 file, as Keras saves its models; not supported")
+        }
+        // A protocol buffer whose first field is ONNX's `ir_version`, and whose second is
+        // `producer_name` or one of the few after it.
+        // In a safetensors header of so few megabytes the upper bytes of its length are 0.
+        [
+            0x08,
+            1..=30,
+            0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a,
+            _,
+            rest @ ..,
+        ] if rest.iter().any(|byte| *byte != 0) => Some("it is an ONNX file; not supported yet"),
+        [_, _, _, _, b'T', b'F', b'L', b'3', ..] => {
+            Some("it is a TensorFlow Lite file; not supported")
+        }
+        [b'G', b'G', b'U', b'F', ..] => Some("it is a GGUF file; not supported"),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some("it is a NumPy array; not supported"),
+        [0x80, 3..=5, ..] => Some("it is a plain pickle, not a file that torch.save made"),
+        _ => None,
     }
 }
 

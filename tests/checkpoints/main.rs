@@ -6,6 +6,7 @@
 
 mod agreement;
 mod beside;
+mod networks;
 mod refusals;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use camlens::model::cpu::Precision;
 use camlens::model::device::{self, DeviceChoice};
 use camlens::model::layers::Backend;
 use camlens::model::preprocessing::Preprocessing;
-use camlens::model::{Model, ModelChoice};
+use camlens::model::{Model, ModelChoice, Selection};
 use candle_core::Device;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -187,6 +188,16 @@ fn key(layer: Layer) -> &'static str {
 
 fn open(path: &Path) -> Result<Engine, String> {
     Engine::open(&ModelChoice::File(path.into()), DeviceChoice::Cpu).map_err(|e| e.to_string())
+}
+
+/// As the command line chooses a network within a file.
+fn selected(path: &Path, key: Option<&str>, prefix: Option<&str>) -> ModelChoice {
+    let selection = Selection {
+        key: key.map(str::to_owned),
+        prefix: prefix.map(str::to_owned),
+        head: None,
+    };
+    ModelChoice::Within(path.into(), Box::new(selection))
 }
 
 fn answer(path: &Path) -> Analysis {

@@ -173,3 +173,36 @@ fn edited_preprocessing_is_seen_kept_and_reset() {
             .is_none()
     );
 }
+
+#[test]
+fn a_network_is_chosen_among_those_of_a_file() {
+    let (folder, single) = made_up_resnet();
+    let bytes = std::fs::read(single).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let both = ["model.", "ema_model."].into_iter().flat_map(|prefix| {
+        let tensors = tensors.tensors().into_iter();
+        tensors.map(move |(name, view)| (format!("{prefix}{name}"), view))
+    });
+    let path = folder.path().join("both.safetensors");
+    std::fs::write(&path, safetensors::serialize(both, None).unwrap()).unwrap();
+    let mut harness = cat();
+    drop_files(&mut harness, &[path.to_str().unwrap()]);
+    harness.run_steps(1);
+    wait(&mut harness, "the dropped model", |app| {
+        ready(app) && app.state().model.as_ref().unwrap().info.networks.len() == 2
+    });
+    harness.get_by_label_contains("averaged weights (EMA)");
+    harness.get_by_label_contains("Taken as a standard ResNet-18");
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Network in the file")
+        .click();
+    harness.run_steps(2);
+    harness.get_by_label("model.").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the other network", |app| {
+        let model = app.state().model.as_ref().unwrap();
+        ready(app) && model.info.network.prefix.as_deref() == Some("model.")
+    });
+    let recent = &harness.state().state().settings.recent;
+    assert_eq!(recent[0].label(), "both.safetensors (model.)");
+}

@@ -3,6 +3,8 @@
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
+use super::modules::Modules;
+
 /// The type of a tensor's numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Element {
@@ -81,10 +83,70 @@ impl Entry {
 }
 
 /// What a file holds.
+#[derive(Default)]
 pub struct Listing {
     pub entries: Vec<(String, Entry)>,
     /// Names of classes, if the file has them.
     pub labels: Option<Vec<String>>,
+    /// What is known of each module, if one was saved whole.
+    pub modules: Modules,
+    /// What the user should know about the file.
+    pub notices: Vec<String>,
+    /// The key of the dictionary that the entries are from.
+    pub key: String,
+    /// The file's other dictionaries of tensors.
+    pub others: Vec<Dictionary>,
+}
+
+/// A dictionary of tensors within a file.
+#[derive(Debug, Default)]
+pub struct Dictionary {
+    /// Its key; of dictionaries within dictionaries with dots between them. Nothing is the
+    /// outermost one.
+    pub key: String,
+    pub entries: Vec<(String, Entry)>,
+    /// What is known of each module, if one was saved whole.
+    pub modules: Modules,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+impl Dictionary {
+    /// Whether it has convolutions, as every network that is known.
+    pub fn holds_a_network(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|(_, entry)| entry.shape.len() >= 4)
+    }
+}
+
+/// The longest name of a tensor. Names of real networks have some 80 characters.
+pub const MAX_NAME: usize = 300;
+/// The most dimensions of a tensor: a weight has five at most.
+pub const MAX_DIMENSIONS: usize = 16;
+
+/// Whether a tensor's or module's name is one that a network could have: everything that is
+/// done with names must be quick, for any file.
+pub fn check_name(length: usize) -> Result<(), String> {
+    if length > MAX_NAME {
+        return Err(format!(
+            "a name in it has {length} characters, and at most {MAX_NAME} are read"
+        ));
+    }
+    Ok(())
+}
+
+/// A text from a file as it can stand in a message: short, on one line.
+pub fn short(text: &str) -> String {
+    const MOST: usize = 100;
+    let mut shown: String = text
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Little-endian floating-point bytes as `f32`, into as many values; the type's name if it

@@ -5,12 +5,21 @@
 //! `pickletools.py`, protocols 0 to 5.
 //!
 //! Values live in one list and refer to each other by index, so that shared and
-//! even cyclic values need no recursion. Their number is bounded by the number of
-//! bytes: no opcode makes more than it costs.
+//! even cyclic values need no recursion. Their number is bounded ([`MAX_VALUES`]), and
+//! so is what may be looked at afterwards ([`MAX_LOOKS`]): a few shared values can stand
+//! for a tree without end.
 
 mod machine;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use machine::Machine;
+
+/// The most values of a pickle. A ResNet-152 saved whole with its optimiser has 60,000.
+const MAX_VALUES: usize = 1 << 20;
+/// The most entries that are looked at. A ResNet-152 saved whole needs 100,000.
+const MAX_LOOKS: usize = 10_000_000;
 
 /// A value's place in [`Pickle::nodes`].
 pub type Id = usize;
@@ -18,18 +27,22 @@ pub type Id = usize;
 /// One value.
 #[derive(Debug)]
 pub enum Node {
-    /// Anything that no weight file needs: None, floats, bytes, sets.
+    /// Anything that no weight file needs: None, bytes.
     Other,
     /// An integer that fits.
     Int(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// True or False.
+    Bool(bool),
     /// A string.
-    Text(String),
+    Text(Rc<str>),
     /// A list or a tuple.
     Sequence(Vec<Id>),
     /// A dictionary, in the order of its entries.
     Dict(Vec<(Id, Id)>),
     /// `module.name`: a class or a function.
-    Global(String, String),
+    Global(Rc<str>, Rc<str>),
     /// What the file keeps outside the pickle.
     Persistent(Id),
     /// What a call would have made.
@@ -50,6 +63,9 @@ pub enum Node {
 pub struct Pickle {
     nodes: Vec<Node>,
     root: Id,
+    suspicious: Option<String>,
+    /// How many entries may still be looked at.
+    looks: Cell<usize>,
 }
 
 impl Pickle {
@@ -63,6 +79,8 @@ impl Pickle {
         Ok(Self {
             nodes: machine.nodes,
             root,
+            suspicious: machine.suspicious,
+            looks: Cell::new(MAX_LOOKS),
         })
     }
 
@@ -70,6 +88,25 @@ impl Pickle {
     #[must_use]
     pub fn root(&self) -> Id {
         self.root
+    }
+
+    /// The first function in it that no weights need and attacks are made of.
+    #[must_use]
+    pub fn suspicious(&self) -> Option<&str> {
+        self.suspicious.as_deref()
+    }
+
+    /// Whether so much was looked at that nothing is found any more.
+    #[must_use]
+    pub fn exhausted(&self) -> bool {
+        self.looks.get() == 0
+    }
+
+    /// Counts what is looked at; none once it was too much.
+    fn look(&self, count: usize) -> Option<()> {
+        let left = self.looks.get().saturating_sub(count);
+        self.looks.set(left);
+        (left > 0).then_some(())
     }
 
     /// A value.
@@ -96,6 +133,18 @@ impl Pickle {
         }
     }
 
+    /// A number of any kind; True is 1.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // sizes are far below 2^53
+    pub fn number(&self, id: Id) -> Option<f64> {
+        match self.node(id) {
+            Node::Int(number) => Some(*number as f64),
+            Node::Float(number) => Some(*number),
+            Node::Bool(is) => Some(f64::from(u8::from(*is))),
+            _ => None,
+        }
+    }
+
     /// The elements of a list or tuple.
     #[must_use]
     pub fn sequence(&self, id: Id) -> Option<&[Id]> {
@@ -108,11 +157,13 @@ impl Pickle {
     /// The entries of a dictionary or of an object that is one (`OrderedDict`).
     #[must_use]
     pub fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
-        match self.node(id) {
-            Node::Dict(entries) => Some(entries),
-            Node::Object { entries, .. } if !entries.is_empty() => Some(entries),
-            _ => None,
-        }
+        let entries = match self.node(id) {
+            Node::Dict(entries) => entries,
+            Node::Object { entries, .. } if !entries.is_empty() => entries,
+            _ => return None,
+        };
+        self.look(1 + entries.len())?;
+        Some(entries)
     }
 
     /// The value of a dictionary's text key.
@@ -137,6 +188,7 @@ impl Pickle {
         let Node::Global(module, name) = self.node(*callable) else {
             return None;
         };
+        self.look(1)?;
         Some((module, name, self.sequence(*arguments).unwrap_or_default()))
     }
 

@@ -2,135 +2,87 @@
 //! the tensors, and one stored entry with the numbers of each storage
 //! (`torch.save` since PyTorch 1.6; `caffe2/serialize/inline_container.cc`).
 
-use std::collections::HashMap;
+mod search;
+
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use zip::{CompressionMethod, ZipArchive};
-
-use super::layout::{Element, Entry, Listing};
+use super::archive::{self, Archive, MAX_PICKLE};
+use super::dictionaries::first;
+use super::layout::{Element, Entry, Listing, MAX_DIMENSIONS, check_name, short};
+use super::modules::{MAX_MODULES, Module};
 use super::pickle::{Id, Node, Pickle};
 
-/// Where training scripts put the weights within a checkpoint.
-const WRAPPERS: [&str; 12] = [
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "model",
-    "net",
-    "network",
-    "module",
-    "weights",
-    "params",
-    "state_dict_ema",
-    "model_ema",
-    "ema",
-];
 /// Where they put the names of the classes.
 const LABELS: [&str; 4] = ["classes", "class_names", "labels", "label_names"];
 /// Wrappers within wrappers, and modules within modules.
 const MAX_DEPTH: usize = 24;
 /// A ResNet-152 has 932 tensors; its training checkpoint three times as many.
 const MAX_TENSORS: usize = 100_000;
-/// The pickle of a ResNet-152 with its optimiser has 200 kB.
-const MAX_PICKLE: u64 = 64 << 20;
 
 /// Reads what a `.pth` file holds.
 pub fn list(file: &File) -> Result<Listing, String> {
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&error))?;
-    let file_length = file.metadata().map_err(|error| error.to_string())?.len();
-    let mut storages = HashMap::new();
-    let mut pickle = None;
-    for index in 0..archive.len() {
-        let entry = archive
-            .by_index_raw(index)
-            .map_err(|error| damaged(&error))?;
-        let name = entry.name().map_err(|error| damaged(&error))?;
-        let name = name.into_owned();
-        if name.ends_with("/constants.pkl") {
-            return Err("it is a TorchScript program; save the model's state_dict instead".into());
-        }
-        let is_pickle = name == "data.pkl" || name.ends_with("/data.pkl");
-        let key = name.rsplit_once("/data/").map(|(_, key)| key.to_owned());
-        let key = key.or_else(|| name.strip_prefix("data/").map(str::to_owned));
-        if !is_pickle && key.is_none() && !name.ends_with("byteorder") {
-            continue;
-        }
-        if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
-            return Err(format!(
-                "its entry {name} is compressed or encrypted, which PyTorch never does"
-            ));
-        }
-        let start = entry
-            .data_start()
-            .ok_or("an entry of its zip archive has no data")?;
-        let place = (start, entry.size());
-        if start
-            .checked_add(place.1)
-            .is_none_or(|end| end > file_length)
-        {
-            return Err(format!("its entry {name} is cut short"));
-        }
-        if is_pickle {
-            pickle = Some(place);
-        } else if let Some(key) = key {
-            storages.insert(key, place);
-        } else if read(file, place, 16)?.starts_with(b"big") {
-            return Err("it was saved on a big-endian machine".into());
-        }
-    }
-    let place = pickle.ok_or("it is a zip archive without PyTorch's data.pkl")?;
-    let bytes = read(file, place, MAX_PICKLE)?;
-    let reader = Reader {
-        pickle: Pickle::parse(&bytes)?,
-        storages,
-    };
-    reader.list()
-}
-
-fn damaged(error: &zip::result::ZipError) -> String {
-    format!("its zip archive is damaged or cut short: {error}")
-}
-
-fn read(file: &File, (start, size): (u64, u64), limit: u64) -> Result<Vec<u8>, String> {
-    if size > limit {
-        return Err(format!(
-            "a description in it has {size} bytes, at most {limit} are read"
-        ));
-    }
-    let mut file = file;
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(start))
-        .and_then(|_| file.take(size).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    Ok(bytes)
+    let archive = archive::open(file)?;
+    let pickle = Pickle::parse(&archive.pickle)?;
+    Reader { pickle, archive }.list()
 }
 
 struct Reader {
     pickle: Pickle,
-    /// Start and length in the file, by the storage's key.
-    storages: HashMap<String, (u64, u64)>,
+    archive: Archive,
+}
+
+/// What was found: tensors, and the modules that they lie in.
+#[derive(Default)]
+struct Found {
+    tensors: Vec<(String, Entry)>,
+    modules: Vec<Module>,
 }
 
 impl Reader {
     fn list(&self) -> Result<Listing, String> {
         let root = self.pickle.root();
-        let mut tensors = Vec::new();
-        if !self.collect(root, MAX_DEPTH, &mut tensors)? {
-            return Err(format!("no weights were found in it{}", self.keys(root)));
+        let mut dictionaries = self.dictionaries();
+        let mut notices = Vec::new();
+        let labels = self.labels(root, &mut notices);
+        if self.pickle.exhausted() {
+            return Err("its values refer to each other too often".into());
+        }
+        let suspicious = self.pickle.suspicious();
+        let Some(first) = first(&dictionaries) else {
+            let also = suspicious.map_or(String::new(), |name| {
+                format!("; its pickle names {name}: do not load it with torch.load")
+            });
+            return Err(format!(
+                "no weights were found in it{}{also}",
+                self.keys(root)
+            ));
+        };
+        notices.extend(suspicious.map(|name| {
+            format!(
+                "The pickle in it names {name}. camlens runs nothing from a file; do not load this one with torch.load."
+            )
+        }));
+        let first = dictionaries.remove(first);
+        if let Some(problem) = first.problem {
+            return Err(problem);
         }
         Ok(Listing {
-            entries: tensors,
-            labels: self.labels(root),
+            entries: first.entries,
+            labels,
+            modules: first.modules,
+            notices,
+            key: first.key,
+            others: dictionaries,
         })
     }
 
     /// For a message: what the outermost dictionary holds.
     fn keys(&self, id: Id) -> String {
         let entries = self.pickle.entries(id).unwrap_or_default().iter();
-        let keys: Vec<&str> = entries
+        let keys: Vec<String> = entries
             .filter_map(|(key, _)| self.pickle.text(*key))
             .take(6)
+            .map(short)
             .collect();
         if keys.is_empty() {
             String::new()
@@ -139,51 +91,16 @@ impl Reader {
         }
     }
 
-    /// Finds the state dict: within the wrappers of training scripts, or here, or as
-    /// a whole pickled module. Says whether there were any tensors.
-    fn collect(
-        &self,
-        id: Id,
-        depth: usize,
-        out: &mut Vec<(String, Entry)>,
-    ) -> Result<bool, String> {
-        if depth == 0 {
-            return Err("its weights are nested too deeply".into());
-        }
-        for wrapper in WRAPPERS {
-            if let Some(inner) = self.pickle.get(id, wrapper)
-                && self.tensor(inner).is_none()
-                && self.collect(inner, depth - 1, out)?
-            {
-                return Ok(true);
-            }
-        }
-        let modules = self
-            .pickle
-            .state(id)
-            .filter(|state| self.pickle.get(*state, "_modules").is_some());
-        if let Some(state) = modules {
-            self.module(state, "", depth, out)?;
-        } else {
-            self.dictionary(id, "", out)?;
-        }
-        Ok(!out.is_empty())
-    }
-
-    fn dictionary(
-        &self,
-        id: Id,
-        prefix: &str,
-        out: &mut Vec<(String, Entry)>,
-    ) -> Result<(), String> {
+    fn dictionary(&self, id: Id, prefix: &str, out: &mut Found) -> Result<(), String> {
         for (key, value) in self.pickle.entries(id).unwrap_or_default() {
             if let (Some(key), Some(tensor)) = (self.pickle.text(*key), self.tensor(*value)) {
-                if out.len() == MAX_TENSORS {
+                if out.tensors.len() == MAX_TENSORS {
                     return Err(format!("it has more than {MAX_TENSORS} tensors"));
                 }
+                check_name(prefix.len() + key.len())?;
                 let name = format!("{prefix}{key}");
-                let entry = tensor.map_err(|problem| format!("{name} {problem}"))?;
-                out.push((name, entry));
+                let entry = tensor.map_err(|problem| format!("{} {problem}", short(&name)))?;
+                out.tensors.push((name, entry));
             }
         }
         Ok(())
@@ -192,14 +109,22 @@ impl Reader {
     /// A module that was saved whole: its tensors lie in its `__dict__`.
     fn module(
         &self,
-        state: Id,
+        object: Id,
         prefix: &str,
         depth: usize,
-        out: &mut Vec<(String, Entry)>,
+        out: &mut Found,
     ) -> Result<(), String> {
         if depth == 0 {
             return Err("its modules are nested too deeply".into());
         }
+        let Some(state) = self.pickle.state(object) else {
+            return Ok(());
+        };
+        if out.modules.len() == MAX_MODULES {
+            return Err(format!("it has more than {MAX_MODULES} modules"));
+        }
+        let module = Module::read(&self.pickle, object, state, prefix);
+        out.modules.push(module);
         for part in ["_parameters", "_buffers"] {
             if let Some(tensors) = self.pickle.get(state, part) {
                 self.dictionary(tensors, prefix, out)?;
@@ -210,8 +135,9 @@ impl Reader {
             .and_then(|id| self.pickle.entries(id))
             .unwrap_or_default()
         {
-            if let (Some(key), Some(state)) = (self.pickle.text(*key), self.pickle.state(*module)) {
-                self.module(state, &format!("{prefix}{key}."), depth - 1, out)?;
+            if let Some(key) = self.pickle.text(*key) {
+                check_name(prefix.len() + key.len() + 1)?;
+                self.module(*module, &format!("{prefix}{key}."), depth - 1, out)?;
             }
         }
         Ok(())
@@ -219,12 +145,15 @@ impl Reader {
 
     /// `None` if the value is no tensor.
     fn tensor(&self, id: Id) -> Option<Result<Entry, String>> {
-        let (module, name, arguments) = self.pickle.call(id)?;
+        let (mut module, mut name, mut arguments) = self.pickle.call(id)?;
+        // (tensor, requires_grad, hooks). Of one tensor: a parameter can't hold another, and
+        // one that holds itself would have no end.
+        if let ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") =
+            (module, name)
+        {
+            (module, name, arguments) = self.pickle.call(*arguments.first()?)?;
+        }
         match (module, name) {
-            // (tensor, requires_grad, hooks)
-            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
-                self.tensor(*arguments.first()?)
-            }
             // (function, type, its arguments, state)
             ("torch._tensor", "_rebuild_from_type_v2") => {
                 Some(self.rebuilt(self.pickle.sequence(*arguments.get(2)?)?))
@@ -243,7 +172,7 @@ impl Reader {
         };
         // `_rebuild_tensor_v3` gives the type apart from the storage.
         let dtype = arguments.get(6).and_then(|id| match self.pickle.node(*id) {
-            Node::Global(module, name) if module == "torch" => Some(name.as_str()),
+            Node::Global(module, name) if &**module == "torch" => Some(&**name),
             _ => None,
         });
         self.entry(*storage, *offset, *shape, *strides, dtype)
@@ -273,11 +202,14 @@ impl Reader {
             "HalfStorage" | "float16" | "half" => Element::F16,
             "BFloat16Storage" | "bfloat16" => Element::Bf16,
             "DoubleStorage" | "float64" | "double" => Element::F64,
-            other => Element::Other(other.trim_end_matches("Storage").to_lowercase()),
+            other => Element::Other(short(other.trim_end_matches("Storage")).to_lowercase()),
         };
         let sizes = |id: Id| -> Option<Vec<usize>> {
-            let items = self.pickle.sequence(id)?.iter();
-            items.map(|item| self.pickle.size(*item)).collect()
+            let items = self.pickle.sequence(id)?;
+            if items.len() > MAX_DIMENSIONS {
+                return None;
+            }
+            items.iter().map(|item| self.pickle.size(*item)).collect()
         };
         let shape = sizes(shape).ok_or_else(unknown)?;
         let strides = sizes(strides).ok_or_else(unknown)?;
@@ -286,9 +218,9 @@ impl Reader {
             return Err(unknown());
         }
         let key = self.pickle.text(*key).ok_or_else(unknown)?;
-        let place = self.storages.get(key);
+        let place = self.archive.storages.get(key);
         let (start, length) =
-            *place.ok_or_else(|| format!("has no numbers: data/{key} is missing"))?;
+            *place.ok_or_else(|| format!("has no numbers: data/{} is missing", short(key)))?;
         let entry = Entry {
             element,
             shape,
@@ -305,26 +237,46 @@ impl Reader {
     }
 
     /// Class names that the training script saved along.
-    fn labels(&self, root: Id) -> Option<Vec<String>> {
-        let text = |id: &Id| self.pickle.text(*id).map(str::to_owned);
+    fn labels(&self, root: Id, notices: &mut Vec<String>) -> Option<Vec<String>> {
         for key in LABELS {
             let Some(id) = self.pickle.get(root, key) else {
                 continue;
             };
-            if let Some(names) = self.pickle.sequence(id) {
-                let names: Option<Vec<String>> = names.iter().map(text).collect();
-                if let Some(names) = names.filter(|names| !names.is_empty()) {
-                    return Some(names);
-                }
+            let names = self.pickle.sequence(id).unwrap_or_default();
+            if let Some(names) = self.names(names.iter().copied()).filter(|n| !n.is_empty()) {
+                return Some(names);
             }
         }
         let entries = self
             .pickle
             .entries(self.pickle.get(root, "class_to_idx")?)?;
-        let mut names = vec![None; entries.len()];
+        let mut in_order = vec![None; entries.len()];
         for (name, index) in entries {
-            *names.get_mut(self.pickle.size(*index)?)? = Some(text(name)?);
+            let index = self.pickle.size(*index);
+            if let Some(place) = index.and_then(|index| in_order.get_mut(index)) {
+                *place = Some(*name);
+            }
         }
-        names.into_iter().collect()
+        let in_order: Option<Vec<Id>> = in_order.into_iter().collect();
+        let names = in_order.and_then(|ids| self.names(ids.into_iter()));
+        if names.is_none() {
+            notices.push(
+                "Names in its class_to_idx were not used: they are not numbered 0, 1, 2, …, each once.".into(),
+            );
+        }
+        names
+    }
+
+    /// Texts, if they all are texts and no more than the pickle has: it may mean one long text
+    /// many times.
+    fn names(&self, ids: impl Iterator<Item = Id>) -> Option<Vec<String>> {
+        let mut left = usize::try_from(MAX_PICKLE).ok()?;
+        let mut names = Vec::new();
+        for id in ids {
+            let text = self.pickle.text(id)?;
+            left = left.checked_sub(text.len())?;
+            names.push(text.to_owned());
+        }
+        Some(names)
     }
 }

@@ -1,14 +1,18 @@
 //! The header of a safetensors file.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use super::layout::{Element, Entry, Listing};
+use super::layout::{Element, Entry, Listing, short};
 
 /// The largest header that is read: a ResNet-152 has 100 kB of it.
-const MAX_HEADER: u64 = 16 << 20;
+const MAX_HEADER: u64 = 4 << 20;
 
 /// Reads the header of a safetensors file of `size` bytes.
 pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String> {
@@ -21,11 +25,19 @@ pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String>
     }
     file.read_exact(&mut length).map_err(io)?;
     let length = u64::from_le_bytes(length);
-    if length > size - 8 || length > MAX_HEADER {
+    if length > size - 8 {
         return Err(unknown());
+    }
+    if length > MAX_HEADER {
+        return Err(format!(
+            "its safetensors header would have {length} bytes, at most {MAX_HEADER} are read"
+        ));
     }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header).map_err(io)?;
+    // First: of two the library takes the last.
+    let _: UniqueNames = serde_json::from_slice(&header)
+        .map_err(|error| format!("its safetensors header: {error}"))?;
     let metadata: Metadata = serde_json::from_slice(&header)
         .map_err(|error| format!("its safetensors header: {error}"))?;
     let start = 8 + length;
@@ -53,6 +65,34 @@ pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String>
     };
     Ok(Listing {
         entries: metadata.tensors().into_iter().map(entry).collect(),
-        labels: None,
+        ..Listing::default()
     })
+}
+
+/// A JSON object of which no name is there twice.
+struct UniqueNames;
+
+impl<'de> Deserialize<'de> for UniqueNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueNames {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
+            if names.contains(&name) {
+                return Err(A::Error::custom(format!("it has {} twice", short(&name))));
+            }
+            names.insert(name);
+        }
+        Ok(self)
+    }
 }

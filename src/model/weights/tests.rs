@@ -186,7 +186,7 @@ fn a_tensor_that_is_there_twice_is_refused() {
     };
     let listing = Listing {
         entries: vec![("a".into(), entry()), ("a".into(), entry())],
-        labels: None,
+        ..Listing::default()
     };
     let sha256 = thread::spawn(|| Ok(String::new()));
     let source = Source::Memory(Cow::Borrowed(&[]));

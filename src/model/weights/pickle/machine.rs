@@ -1,39 +1,36 @@
 //! The stack machine that takes a pickle apart.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use super::{Id, Node};
+use super::{Id, MAX_VALUES, Node};
+use crate::model::weights::layout::short;
 
-/// Callables that no checkpoint needs and attacks are made of. Nothing is run in any
-/// case; whoever opens such a file should know what it is.
-fn is_hostile(module: &str, name: &str) -> bool {
-    const MODULES: [&str; 26] = [
+/// Where values that are all alike lie: None, True, False.
+const NONE: Id = 0;
+const TRUE: Id = 1;
+const FALSE: Id = 2;
+
+/// Functions that no checkpoint needs and attacks are made of. Nothing is run in any case, but
+/// who has such a file should not load it elsewhere. By whole names: a training script may be
+/// in a package called `code` or `http`.
+fn is_suspicious(module: &str, name: &str) -> bool {
+    const MODULES: [&str; 15] = [
         "os",
         "posix",
         "nt",
         "subprocess",
-        "sys",
         "importlib",
         "runpy",
         "shutil",
         "socket",
         "ctypes",
         "pty",
-        "commands",
         "webbrowser",
         "pickle",
         "_pickle",
         "marshal",
-        "code",
-        "multiprocessing",
-        "asyncio",
-        "urllib",
-        "http",
-        "requests",
-        "pip",
-        "pydoc",
-        "timeit",
-        "bdb",
+        "torch.hub",
     ];
     const BUILTINS: [&str; 8] = [
         "eval",
@@ -45,9 +42,8 @@ fn is_hostile(module: &str, name: &str) -> bool {
         "input",
         "breakpoint",
     ];
-    let package = module.split('.').next().unwrap_or(module);
-    MODULES.contains(&package)
-        || (matches!(package, "builtins" | "__builtin__") && BUILTINS.contains(&name))
+    MODULES.contains(&module)
+        || (matches!(module, "builtins" | "__builtin__") && BUILTINS.contains(&name))
 }
 
 pub struct Machine<'a> {
@@ -59,6 +55,8 @@ pub struct Machine<'a> {
     /// Stack heights at which marks were set.
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
+    /// The first function that weights don't need.
+    pub suspicious: Option<String>,
 }
 
 impl<'a> Machine<'a> {
@@ -66,10 +64,11 @@ impl<'a> Machine<'a> {
         Self {
             bytes,
             at: 0,
-            nodes: Vec::new(),
+            nodes: vec![Node::Other, Node::Bool(true), Node::Bool(false)],
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
+            suspicious: None,
         }
     }
 
@@ -103,20 +102,22 @@ impl<'a> Machine<'a> {
                 let top = self.top()?;
                 self.stack.push(top);
             }
-            // NONE, NEWTRUE, NEWFALSE
-            b'N' | 0x88 | 0x89 => self.push(Node::Other),
+            b'N' => self.stack.push(NONE),
+            // NEWTRUE, NEWFALSE
+            0x88 => self.stack.push(TRUE),
+            0x89 => self.stack.push(FALSE),
             // BININT, BININT1, BININT2
             b'J' => {
                 let value = i32::from_le_bytes(self.array()?);
-                self.push(Node::Int(value.into()));
+                self.push(Node::Int(value.into()))?;
             }
             b'K' => {
                 let value = self.byte()?;
-                self.push(Node::Int(value.into()));
+                self.push(Node::Int(value.into()))?;
             }
             b'M' => {
                 let value = u16::from_le_bytes(self.array()?);
-                self.push(Node::Int(value.into()));
+                self.push(Node::Int(value.into()))?;
             }
             // LONG1, LONG4: two's complement of any length
             0x8a => {
@@ -129,8 +130,8 @@ impl<'a> Machine<'a> {
             }
             // BINFLOAT
             b'G' => {
-                self.take(8)?;
-                self.push(Node::Other);
+                let value = f64::from_be_bytes(self.array()?);
+                self.push(Node::Float(value))?;
             }
             // Strings: SHORT_BINUNICODE, BINUNICODE, BINUNICODE8, SHORT_BINSTRING, BINSTRING
             0x8c | b'U' => {
@@ -153,28 +154,29 @@ impl<'a> Machine<'a> {
             b'I' | b'L' => {
                 let text = self.line()?.trim_end_matches('L');
                 let node = text.parse().map_or(Node::Other, Node::Int);
-                self.push(node);
+                self.push(node)?;
             }
             b'F' => {
-                self.line()?;
-                self.push(Node::Other);
+                let text = self.line()?;
+                let node = text.parse().map_or(Node::Other, Node::Float);
+                self.push(node)?;
             }
             b'S' | b'V' => {
                 let text = self.line()?;
-                let text = text.trim_matches(['\'', '"']).to_owned();
-                self.push(Node::Text(text));
+                let text = text.trim_matches(['\'', '"']);
+                self.push(Node::Text(text.into()))?;
             }
             // Lists, tuples, sets
-            b']' | b')' | 0x8f => self.push(Node::Sequence(Vec::new())),
+            b']' | b')' | 0x8f => self.push(Node::Sequence(Vec::new()))?,
             b'l' | b't' | 0x91 => {
                 let items = self.pop_mark()?;
-                self.push(Node::Sequence(items));
+                self.push(Node::Sequence(items))?;
             }
             0x85..=0x87 => {
                 let count = usize::from(opcode - 0x84);
                 let start = self.stack.len().checked_sub(count).ok_or_else(underflow)?;
-                let items = self.stack.split_off(start);
-                self.push(Node::Sequence(items));
+                let items = self.stack.drain(start..).collect();
+                self.push(Node::Sequence(items))?;
             }
             b'a' => {
                 let item = self.pop()?;
@@ -185,11 +187,11 @@ impl<'a> Machine<'a> {
                 self.extend(items)?;
             }
             // Dictionaries
-            b'}' => self.push(Node::Dict(Vec::new())),
+            b'}' => self.push(Node::Dict(Vec::new()))?,
             b'd' => {
                 let items = self.pop_mark()?;
                 let entries = pairs(&items)?;
-                self.push(Node::Dict(entries));
+                self.push(Node::Dict(entries))?;
             }
             b's' => {
                 let value = self.pop()?;
@@ -203,15 +205,14 @@ impl<'a> Machine<'a> {
             }
             // Classes and functions: GLOBAL, STACK_GLOBAL
             b'c' => {
-                let module = self.line()?.to_owned();
-                let name = self.line()?.to_owned();
-                self.global(module, name)?;
+                let (module, name) = (self.line()?, self.line()?);
+                self.global(module.into(), name.into())?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 match (&self.nodes[module], &self.nodes[name]) {
                     (Node::Text(module), Node::Text(name)) => {
-                        let (module, name) = (module.clone(), name.clone());
+                        let (module, name) = (Rc::clone(module), Rc::clone(name));
                         self.global(module, name)?;
                     }
                     _ => {
@@ -224,20 +225,19 @@ impl<'a> Machine<'a> {
             // Calls: REDUCE, NEWOBJ, NEWOBJ_EX, INST, OBJ, and BUILD
             b'R' | 0x81 => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
-                self.object(callable, arguments);
+                self.object(callable, arguments)?;
             }
             0x92 => {
                 let (_keywords, arguments, callable) = (self.pop()?, self.pop()?, self.pop()?);
-                self.object(callable, arguments);
+                self.object(callable, arguments)?;
             }
             b'i' => {
-                let module = self.line()?.to_owned();
-                let name = self.line()?.to_owned();
+                let (module, name) = (self.line()?, self.line()?);
                 let items = self.pop_mark()?;
-                self.global(module, name)?;
+                self.global(module.into(), name.into())?;
                 let callable = self.pop()?;
-                let arguments = self.add(Node::Sequence(items));
-                self.object(callable, arguments);
+                let arguments = self.add(Node::Sequence(items))?;
+                self.object(callable, arguments)?;
             }
             b'o' => {
                 let mut items = self.pop_mark()?;
@@ -245,8 +245,8 @@ impl<'a> Machine<'a> {
                     return Err(underflow().into());
                 }
                 let callable = items.remove(0);
-                let arguments = self.add(Node::Sequence(items));
-                self.object(callable, arguments);
+                let arguments = self.add(Node::Sequence(items))?;
+                self.object(callable, arguments)?;
             }
             b'b' => {
                 let new = self.pop()?;
@@ -257,13 +257,13 @@ impl<'a> Machine<'a> {
             }
             // What lies outside the pickle: PERSID, BINPERSID
             b'P' => {
-                let text = self.line()?.to_owned();
-                let id = self.add(Node::Text(text));
-                self.push(Node::Persistent(id));
+                let text = self.line()?;
+                let id = self.add(Node::Text(text.into()))?;
+                self.push(Node::Persistent(id))?;
             }
             b'Q' => {
                 let id = self.pop()?;
-                self.push(Node::Persistent(id));
+                self.push(Node::Persistent(id))?;
             }
             // The memo: PUT, BINPUT, LONG_BINPUT, MEMOIZE, GET, BINGET, LONG_BINGET
             b'p' => {
@@ -346,31 +346,35 @@ impl<'a> Machine<'a> {
         } else {
             Node::Other
         };
-        self.push(node);
-        Ok(())
+        self.push(node)
     }
 
     fn string(&mut self, length: usize) -> Result<(), String> {
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.push(Node::Text(text));
-        Ok(())
+        let text = String::from_utf8_lossy(self.take(length)?);
+        self.push(Node::Text(text.into()))
     }
 
     fn skip_bytes(&mut self, length_bytes: usize) -> Result<(), String> {
         let length = self.length(length_bytes)?;
         self.take(length)?;
-        self.push(Node::Other);
+        self.stack.push(NONE);
         Ok(())
     }
 
-    fn add(&mut self, node: Node) -> Id {
+    fn add(&mut self, node: Node) -> Result<Id, String> {
+        if self.nodes.len() == MAX_VALUES {
+            return Err(format!(
+                "its pickle has more than {MAX_VALUES} values, which weights don't need"
+            ));
+        }
         self.nodes.push(node);
-        self.nodes.len() - 1
+        Ok(self.nodes.len() - 1)
     }
 
-    fn push(&mut self, node: Node) {
-        let id = self.add(node);
+    fn push(&mut self, node: Node) -> Result<(), String> {
+        let id = self.add(node)?;
         self.stack.push(id);
+        Ok(())
     }
 
     /// Marks are floors: nothing below the last one can be popped.
@@ -391,7 +395,8 @@ impl<'a> Machine<'a> {
 
     fn pop_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or_else(underflow)?;
-        Ok(self.stack.split_off(mark.min(self.stack.len())))
+        let mark = mark.min(self.stack.len());
+        Ok(self.stack.drain(mark..).collect())
     }
 
     fn extend(&mut self, new: Vec<Id>) -> Result<(), String> {
@@ -412,27 +417,29 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn global(&mut self, module: String, name: String) -> Result<(), Problem> {
-        if is_hostile(&module, &name) {
-            return Err(Problem::Text(format!(
-                "it would run {module}.{name} when PyTorch loads it, which no weights need; nothing in it was run, and it should not be trusted"
-            )));
+    fn global(&mut self, module: Rc<str>, name: Rc<str>) -> Result<(), String> {
+        if self.suspicious.is_none() && is_suspicious(&module, &name) {
+            self.suspicious = Some(short(&format!("{module}.{name}")));
         }
-        self.push(Node::Global(module, name));
-        Ok(())
+        self.push(Node::Global(module, name))
     }
 
-    fn object(&mut self, callable: Id, arguments: Id) {
+    fn object(&mut self, callable: Id, arguments: Id) -> Result<(), String> {
         self.push(Node::Object {
             callable,
             arguments,
             state: None,
             entries: Vec::new(),
-        });
+        })
     }
 
     fn memorise(&mut self, key: u64) -> Result<(), String> {
         let top = self.top()?;
+        if self.memo.len() == MAX_VALUES {
+            return Err(format!(
+                "its pickle remembers more than {MAX_VALUES} values, which weights don't need"
+            ));
+        }
         self.memo.insert(key, top);
         Ok(())
     }

@@ -1,0 +1,92 @@
+//! What no weight file tells: strides, pooling and activations are in the program that made
+//! it. What is taken for granted is said.
+
+use super::Architecture;
+use super::architecture::{BlockKind, LiteNames};
+
+/// What is known of a network beside its tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// Nothing: the file holds numbers and names.
+    Tensors,
+    /// Its modules were saved whole, and are those of the standard network.
+    Modules,
+    /// A timm `config.json` beside it names the network (and asks for nothing else).
+    Config(&'a str),
+    /// The file itself, by its SHA-256 or as part of the program.
+    File,
+}
+
+/// The sentence for the user; none where nothing is taken for granted.
+#[must_use]
+pub fn assumed(architecture: Architecture, names: LiteNames, known: Known) -> Option<String> {
+    let name = architecture.name();
+    match known {
+        Known::File => None,
+        Known::Modules => Some(format!(
+            "The modules saved with the weights are a standard {name}'s; what their forward does besides is not in the file. Probabilities by softmax."
+        )),
+        Known::Config(declared) => Some(format!(
+            "Taken as timm's {declared}, which config.json names; probabilities by softmax."
+        )),
+        Known::Tensors => {
+            let parts = match architecture.blocks() {
+                Some((_, BlockKind::Basic)) => {
+                    "ReLU, max pooling after the stem, the usual strides, no anti-aliasing, average pooling at the end"
+                }
+                Some((_, BlockKind::Bottleneck)) => {
+                    "ReLU, max pooling after the stem, stride in the 3×3 convolution, no anti-aliasing, average pooling at the end"
+                }
+                None if names == LiteNames::Timm => {
+                    "ReLU6, symmetric padding, average pooling at the end"
+                }
+                None => "ReLU6, padding as in TensorFlow, average pooling at the end",
+            };
+            Some(format!(
+                "Taken as a standard {name}: {parts}; probabilities by softmax. The weights alone can't tell."
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_assumed_is_said_unless_it_is_known() {
+        let of = |architecture, known| assumed(architecture, LiteNames::Source, known);
+        assert_eq!(of(Architecture::ResNet18, Known::File), None);
+        for (architecture, known, words) in [
+            (
+                Architecture::ResNet18,
+                Known::Tensors,
+                "a standard ResNet-18: ReLU, max pooling",
+            ),
+            (
+                Architecture::ResNet50,
+                Known::Tensors,
+                "stride in the 3×3 convolution",
+            ),
+            (
+                Architecture::EfficientNetLite0,
+                Known::Tensors,
+                "padding as in TensorFlow",
+            ),
+            (
+                Architecture::ResNet34,
+                Known::Modules,
+                "modules saved with the weights are a standard ResNet-34's",
+            ),
+            (
+                Architecture::ResNet34,
+                Known::Config("resnet34"),
+                "timm's resnet34",
+            ),
+        ] {
+            let sentence = of(architecture, known).unwrap();
+            assert!(sentence.contains(words), "{sentence}");
+            assert!(sentence.contains("softmax"), "{sentence}");
+        }
+    }
+}

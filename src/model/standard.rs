@@ -1,0 +1,503 @@
+//! Whether a module that was saved whole is the network that camlens runs. Its tensors would
+//! fit either way: a stride, a pool or an activation changes none of them.
+//!
+//! Only what the file says is compared: classes and their attributes. What the `forward` of a
+//! training script's own class does it does not say.
+
+use super::ConvNames;
+use super::architecture::{Architecture, LiteNames};
+use super::cpu::Activation;
+use super::layers::{ConvSpec, Padding};
+use super::weights::{Checkpoint, Module};
+
+/// Names of the pools before the linear layer.
+const POOLS: [&str; 6] = [
+    "avgpool",
+    "global_pool",
+    "avg_pool",
+    "pool",
+    "gap",
+    "pooling",
+];
+
+/// What a class without weights does once a network is trained.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    Activation,
+    Sigmoid,
+    Softmax,
+    Pool,
+    /// Losses and metrics, which a training script's module often holds.
+    Training,
+    Unknown,
+}
+
+fn kind(module: &Module) -> Kind {
+    let class = module.class.as_str();
+    match class {
+        "Identity"
+        | "Flatten"
+        | "Sequential"
+        | "ModuleList"
+        | "ModuleDict"
+        | "Dropout"
+        | "Dropout1d"
+        | "Dropout2d"
+        | "Dropout3d"
+        | "AlphaDropout"
+        | "FeatureAlphaDropout"
+        | "DropPath"
+        | "StochasticDepth"
+        | "DropBlock"
+        | "DropBlock2d"
+        | "QuantStub"
+        | "DeQuantStub"
+        | "FloatFunctional" => Kind::Nothing,
+        "Softmax" | "LogSoftmax" => Kind::Softmax,
+        "Sigmoid" | "LogSigmoid" => Kind::Sigmoid,
+        "ReLU"
+        | "ReLU6"
+        | "LeakyReLU"
+        | "RReLU"
+        | "PReLU"
+        | "ELU"
+        | "CELU"
+        | "SELU"
+        | "GELU"
+        | "GELUTanh"
+        | "QuickGELU"
+        | "SiLU"
+        | "Swish"
+        | "MemoryEfficientSwish"
+        | "Mish"
+        | "Tanh"
+        | "Tanhshrink"
+        | "Hardtanh"
+        | "Hardswish"
+        | "HardSwish"
+        | "HardMish"
+        | "Hardsigmoid"
+        | "Softplus"
+        | "Softsign"
+        | "Softshrink"
+        | "Hardshrink"
+        | "Threshold" => Kind::Activation,
+        _ if class.contains("Pool") || class == "GeM" => Kind::Pool,
+        _ if class.ends_with("Loss")
+            || class.ends_with("Criterion")
+            || module.package.contains("torchmetrics")
+            || module.package.contains("loss") =>
+        {
+            Kind::Training
+        }
+        _ => Kind::Unknown,
+    }
+}
+
+/// The padding of an EfficientNet-Lite0 with timm's names: the classes tell it where a module
+/// was saved whole.
+pub fn lite_names(checkpoint: &Checkpoint, names: LiteNames) -> LiteNames {
+    let stem = checkpoint.module("conv_stem");
+    match stem.map(|stem| stem.class.as_str()) {
+        Some("Conv2dSame") if names == LiteNames::Timm => LiteNames::TimmFromTensorFlow,
+        Some("Conv2d") if names == LiteNames::TimmFromTensorFlow => LiteNames::Timm,
+        _ => names,
+    }
+}
+
+/// Compares a convolution and its batch-norm with those of the file, if it tells.
+pub fn compare_convolution(
+    checkpoint: &mut Checkpoint,
+    names: &ConvNames,
+    eps: f32,
+    spec: &ConvSpec,
+) {
+    let mut differences = Vec::new();
+    let conv = checkpoint.module(names.conv.trim_end_matches(".weight"));
+    if let Some(conv) = conv {
+        convolution(conv, spec, &mut differences);
+    }
+    if let Some(norm) = checkpoint.module(&names.batch_norm) {
+        batch_norm(norm, eps, &mut differences);
+        if norm.class.ends_with("Act2d") {
+            let inner = checkpoint.module(&format!("{}.act", names.batch_norm));
+            // A ResNet's activations are modules of their own.
+            let wanted = match spec.activation {
+                Activation::Relu6 => "ReLU6",
+                Activation::Relu | Activation::Linear => "Identity",
+            };
+            differences.extend(
+                inner
+                    .filter(|act| act.class != wanted)
+                    .map(|act| format!("{} is {} instead of {wanted}", act.path, act.class)),
+            );
+        }
+    }
+    for difference in differences {
+        checkpoint.differ(difference);
+    }
+}
+
+fn convolution(conv: &Module, spec: &ConvSpec, differences: &mut Vec<String>) {
+    let path = &conv.path;
+    let same = match conv.class.as_str() {
+        "Conv2d" => false,
+        // timm's and efficientnet_pytorch's for TensorFlow's padding.
+        "Conv2dSame" | "Conv2dStaticSamePadding" | "Conv2dDynamicSamePadding" => true,
+        class => {
+            differences.push(format!("{path} is {class} instead of Conv2d"));
+            return;
+        }
+    };
+    let mut compare = |name: &str, expected: usize| {
+        let found = conv.numbers(name).unwrap_or_default();
+        if !found.iter().all(|value| equal(*value, expected)) {
+            let found = list(found);
+            differences.push(format!("{path} has {name} {found} instead of {expected}"));
+        }
+    };
+    compare("stride", spec.stride);
+    compare("dilation", 1);
+    let middle = spec.kernel / 2;
+    match (same, spec.padding) {
+        (false, Padding::Each(zeros)) => compare("padding", zeros),
+        // The same thing, where the kernel takes every place.
+        (false, Padding::Same) if spec.stride == 1 => compare("padding", middle),
+        (true, Padding::Same) => {}
+        (true, Padding::Each(zeros)) if spec.stride == 1 && zeros == middle => {}
+        (false, Padding::Same) => differences.push(format!(
+            "{path} pads on all sides instead of as TensorFlow does"
+        )),
+        (true, Padding::Each(_)) => differences.push(format!(
+            "{path} pads as TensorFlow does instead of on all sides"
+        )),
+    }
+    // "same" is that number of zeros, and is only possible with stride 1.
+    if conv.text("padding") == Some("valid") && middle > 0 {
+        differences.push(format!("{path} has no padding instead of {middle}"));
+    }
+    if let Some(mode) = conv.text("padding_mode").filter(|mode| *mode != "zeros") {
+        differences.push(format!("{path} pads by {mode} instead of zeros"));
+    }
+}
+
+fn batch_norm(norm: &Module, eps: f32, differences: &mut Vec<String>) {
+    let (path, class) = (&norm.path, &norm.class);
+    match class.as_str() {
+        "BatchNorm2d"
+        | "BatchNormAct2d"
+        | "FrozenBatchNorm2d"
+        | "FrozenBatchNormAct2d"
+        | "SyncBatchNorm"
+        | "SyncBatchNormAct"
+        | "NaiveSyncBatchNorm"
+        | "SynchronizedBatchNorm2d" => {}
+        // With the statistics of training it is a batch-norm.
+        "InstanceNorm2d" if norm.numbers("track_running_stats") == Some(&[1.0]) => {}
+        _ => {
+            differences.push(format!("{path} is {class} instead of BatchNorm2d"));
+            return;
+        }
+    }
+    let eps = f64::from(eps);
+    let found = norm.numbers("eps").and_then(|values| values.first());
+    if let Some(found) = found.filter(|found| !((**found - eps).abs() <= 1e-3 * eps)) {
+        differences.push(format!("{path} has eps {found:e} instead of {eps:.0e}"));
+    }
+}
+
+/// Compares all that has no weights: activations, pools, what stands beside the network and its
+/// linear layer. `parts` are the prefixes of the network's own names. Gives notices.
+pub fn compare_rest(
+    checkpoint: &mut Checkpoint,
+    architecture: Architecture,
+    parts: &[&str],
+) -> Vec<String> {
+    if !checkpoint.saved_whole() {
+        return Vec::new();
+    }
+    let tree = Tree {
+        checkpoint,
+        prefix: checkpoint.prefix(),
+        activation: match architecture {
+            Architecture::EfficientNetLite0 => "ReLU6",
+            _ => "ReLU",
+        },
+    };
+    let mut found = Found::default();
+    for module in tree.leaves(0) {
+        // Where it lies within the network, or what is beside it.
+        let inside = module.path.strip_prefix(tree.prefix);
+        match inside {
+            Some(name) if parts.iter().any(|part| name.starts_with(part)) => {
+                tree.within(module, &mut found);
+            }
+            Some(name) if name == "maxpool" || name.starts_with("maxpool.") => {
+                Tree::first_pool(module, &mut found);
+            }
+            _ => {}
+        }
+    }
+    tree.around(parts, &mut found);
+    if let Some(module) = checkpoint.modules().iter().find(|module| module.has_hooks) {
+        let at = match module.path.as_str() {
+            "" => "the whole".to_owned(),
+            path => path.to_owned(),
+        };
+        found.notices.push(format!(
+            "The module saved whole calls hooks ({at}), which camlens does not run."
+        ));
+    }
+    let Found {
+        differences,
+        notices,
+    } = found;
+    for difference in differences {
+        checkpoint.differ(difference);
+    }
+    notices
+}
+
+#[derive(Default)]
+struct Found {
+    differences: Vec<String>,
+    notices: Vec<String>,
+}
+
+impl Found {
+    fn differ(&mut self, module: &Module, instead: &str) {
+        let Module { path, class, .. } = module;
+        self.differences
+            .push(format!("{path} is {class} instead of {instead}"));
+    }
+}
+
+struct Tree<'a> {
+    checkpoint: &'a Checkpoint,
+    prefix: &'a str,
+    /// The class of the network's activations.
+    activation: &'static str,
+}
+
+impl<'a> Tree<'a> {
+    /// The modules that have none within them, of one and all within it. Each comes before
+    /// those within it, so that they lie side by side.
+    fn leaves(&self, index: usize) -> impl Iterator<Item = &'a Module> {
+        let all = &self.checkpoint.modules()[index..];
+        let outer = all.first().map_or("", |module| module.path.as_str());
+        let next = all.iter().map(Some).skip(1).chain([None]);
+        let is_leaf = |(module, next): &(&Module, Option<&Module>)| {
+            next.is_none_or(|next| !is_within(&next.path, &module.path))
+        };
+        all.iter()
+            .zip(next)
+            .take_while(move |(module, _)| is_within(&module.path, outer))
+            .filter(is_leaf)
+            .map(|(module, _)| module)
+    }
+
+    fn parent_of(&self, module: &Module) -> Option<&'a Module> {
+        self.checkpoint
+            .module(&format!("/{}", parent(&module.path)))
+    }
+
+    /// Something of the network without weights.
+    fn within(&self, module: &Module, found: &mut Found) {
+        if module.has_tensors {
+            return; // compared with the convolutions, or a tensor too much
+        }
+        let parent = self.parent_of(module);
+        if parent.is_some_and(|parent| parent.class.ends_with("Act2d")) {
+            return; // compared with its batch-norm
+        }
+        match kind(module) {
+            Kind::Activation if module.path.contains(".downsample.") => {
+                found.differ(module, "nothing");
+            }
+            Kind::Nothing if !names_activation(&module.path) => {}
+            Kind::Activation if module.class == self.activation => {}
+            Kind::Training => {}
+            Kind::Nothing | Kind::Activation | Kind::Sigmoid | Kind::Softmax => {
+                found.differ(module, self.activation);
+            }
+            // efficientnet_pytorch's padding of a convolution.
+            Kind::Unknown if module.path.ends_with("static_padding") => {}
+            Kind::Pool | Kind::Unknown if names_activation(&module.path) => {
+                found.differ(module, self.activation);
+            }
+            Kind::Pool | Kind::Unknown => found.differ(module, "nothing"),
+        }
+    }
+
+    /// The pool after a ResNet's first convolution.
+    fn first_pool(module: &Module, found: &mut Found) {
+        if module.class != "MaxPool2d" {
+            found.differ(module, "MaxPool2d");
+        } else if !is_first_pool(module) {
+            let part = |name: &str| list(module.numbers(name).unwrap_or_default());
+            found.differences.push(format!(
+                "{} has kernel_size {}, stride {}, padding {}, ceil_mode {} instead of 3, 2, 1, 0",
+                module.path,
+                part("kernel_size"),
+                part("stride"),
+                part("padding"),
+                part("ceil_mode")
+            ));
+        }
+    }
+
+    /// What stands beside the network, at each level above it: its pool, its linear layer, and
+    /// what else there is.
+    fn around(&self, parts: &[&str], found: &mut Found) {
+        for (index, module) in self.checkpoint.modules().iter().enumerate() {
+            let level = parent(&module.path);
+            let above = module.path.is_empty() || !is_within(self.prefix, level);
+            let holds = is_within(self.prefix.trim_end_matches('.'), &module.path);
+            let name = module.path.strip_prefix(self.prefix).unwrap_or_default();
+            let own = level == self.prefix.trim_end_matches('.');
+            if above || holds || own && parts.iter().any(|part| name == part.trim_end_matches('.'))
+            {
+                continue;
+            }
+            let outer = self.parent_of(module);
+            let runs_all = outer.is_some_and(|outer| outer.class == "Sequential");
+            match name {
+                "maxpool" if own => {}
+                _ if own && names_activation(name) => {
+                    if module.class != self.activation {
+                        found.differ(module, self.activation);
+                    }
+                }
+                _ => self.beside(index, runs_all, found),
+            }
+        }
+    }
+
+    /// One module beside the network, and all within it.
+    fn beside(&self, index: usize, runs_all: bool, found: &mut Found) {
+        let top = &self.checkpoint.modules()[index];
+        let leaves: Vec<&Module> = self.leaves(index).collect();
+        let is_conv = |leaf: &&Module| leaf.has_tensors && leaf.class.starts_with("Conv");
+        // Another network, such as a teacher: it has its own activations.
+        if kind(top) == Kind::Training || !runs_all && leaves.iter().any(is_conv) {
+            return;
+        }
+        let linear = leaves.iter().position(|leaf| self.is_matrix(leaf));
+        for (index, leaf) in leaves.iter().enumerate() {
+            if leaf.has_tensors {
+                let known = ["Linear", "NonDynamicallyQuantizableLinear", "LazyLinear"];
+                if linear == Some(index) && !known.contains(&leaf.class.as_str()) {
+                    found.differ(leaf, "Linear");
+                } else if kind(leaf) == Kind::Pool {
+                    found.differ(leaf, "global average pooling");
+                }
+                continue;
+            }
+            let after = linear.is_some_and(|linear| index > linear);
+            let before = linear.is_some_and(|linear| index < linear);
+            match kind(leaf) {
+                Kind::Nothing | Kind::Training => {}
+                Kind::Softmax if !before => {}
+                Kind::Sigmoid => found.differences.push(format!(
+                    "{} is Sigmoid, so that several classes can be true at once, instead of a softmax over all",
+                    leaf.path
+                )),
+                // No activation that is averaged is negative.
+                Kind::Activation
+                    if leaf.class == self.activation
+                        && !after
+                        && !(runs_all && linear.is_none()) => {}
+                Kind::Pool if is_global_average(leaf, self.parent_of(leaf)) => {}
+                // Under another name than torchvision's.
+                Kind::Pool if is_first_pool(leaf) => {}
+                Kind::Pool => found.differ(leaf, "global average pooling"),
+                Kind::Activation | Kind::Softmax => found.differ(leaf, "nothing"),
+                Kind::Unknown if POOLS.contains(&last(&top.path)) => {
+                    found.differ(leaf, "global average pooling");
+                }
+                Kind::Unknown if runs_all || linear.is_some() => found.differ(leaf, "nothing"),
+                Kind::Unknown => found.notices.push(format!(
+                    "The module saved whole also has {} ({}), which camlens does not run.",
+                    leaf.path, leaf.class
+                )),
+            }
+        }
+    }
+
+    fn is_matrix(&self, module: &Module) -> bool {
+        let weight = format!("/{}.weight", module.path);
+        let shape = self.checkpoint.shape(&weight);
+        module.has_tensors && shape.is_some_and(|shape| shape.len() == 2)
+    }
+}
+
+fn is_first_pool(pool: &Module) -> bool {
+    let standard = [
+        ("kernel_size", 3),
+        ("stride", 2),
+        ("padding", 1),
+        ("dilation", 1),
+        ("ceil_mode", 0),
+    ];
+    let is = |(name, expected): &(&str, usize)| {
+        let mut values = pool.numbers(name).unwrap_or_default().iter();
+        values.all(|value| equal(*value, *expected))
+    };
+    pool.class == "MaxPool2d" && standard.iter().all(is)
+}
+
+fn is_global_average(pool: &Module, parent: Option<&Module>) -> bool {
+    let all = |name: &str, expected: usize| {
+        pool.numbers(name)
+            .is_some_and(|values| values.iter().all(|value| equal(*value, expected)))
+    };
+    let average = ["avg", "fast", "fastavg"];
+    match pool.class.as_str() {
+        "AdaptiveAvgPool2d" | "AdaptiveAvgPool1d" => all("output_size", 1),
+        // torchvision's before 2019, for the 7×7 cells of 224 pixels.
+        "AvgPool2d" => all("kernel_size", 7) && !all("padding", 1),
+        "SelectAdaptivePool2d" => pool
+            .text("pool_type")
+            .is_some_and(|kind| average.contains(&kind)),
+        "FastAdaptiveAvgPool2d" | "FastAdaptiveAvgPool" => parent
+            .and_then(|parent| parent.text("pool_type"))
+            .is_none_or(|kind| average.contains(&kind)),
+        "GlobalAvgPool2d" | "GlobalAveragePooling" => true,
+        _ => false,
+    }
+}
+
+/// Whether a module's last name is that of an activation: "relu", "act1".
+fn names_activation(path: &str) -> bool {
+    let name = last(path).trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(name, "relu" | "act" | "activation" | "nonlinearity")
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(parent, _)| parent)
+}
+
+/// Whether a path is another's or lies within it.
+fn is_within(path: &str, outer: &str) -> bool {
+    match path.strip_prefix(outer) {
+        Some(rest) => outer.is_empty() || rest.is_empty() || rest.starts_with('.'),
+        None => false,
+    }
+}
+
+#[allow(clippy::float_cmp)] // small whole numbers
+fn equal(found: f64, expected: usize) -> bool {
+    found == expected as f64
+}
+
+/// One number where all are alike.
+fn list(values: &[f64]) -> String {
+    let mut texts: Vec<String> = values.iter().map(f64::to_string).collect();
+    texts.dedup();
+    texts.join("×")
+}

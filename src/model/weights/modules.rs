@@ -1,0 +1,154 @@
+//! What a module that was saved whole (`torch.save(model)`) says of itself: classes, strides,
+//! paddings, pools. Its tensors alone do not tell one network from another.
+
+use std::collections::HashMap;
+
+use super::layout::short;
+use super::pickle::{Id, Node, Pickle};
+
+/// A ResNet-152 has 520.
+pub const MAX_MODULES: usize = 20_000;
+
+/// The attributes that are kept, by PyTorch's and timm's names.
+const ATTRIBUTES: [&str; 11] = [
+    "stride",
+    "padding",
+    "dilation",
+    "kernel_size",
+    "padding_mode",
+    "eps",
+    "output_size",
+    "pool_type",
+    "ceil_mode",
+    "track_running_stats",
+    "static_padding",
+];
+
+/// One module.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Its place in the whole: "layer1.0.conv1", empty for the whole itself.
+    pub path: String,
+    /// Its class, without the Python module: "Conv2d".
+    pub class: String,
+    /// The class's Python module: "torch.nn.modules.conv".
+    pub package: String,
+    /// Whether it has parameters or buffers of its own.
+    pub has_tensors: bool,
+    /// Whether something is called before or after it.
+    pub has_hooks: bool,
+    numbers: Vec<(&'static str, Vec<f64>)>,
+    texts: Vec<(&'static str, String)>,
+}
+
+impl Module {
+    /// Reads one from its pickled object and the object's `__dict__`.
+    pub fn read(pickle: &Pickle, object: Id, state: Id, path: &str) -> Self {
+        let (package, class) = class(pickle, object).unwrap_or_default();
+        let mut module = Self {
+            path: path.trim_end_matches('.').to_owned(),
+            class,
+            package,
+            has_tensors: false,
+            has_hooks: false,
+            numbers: Vec::new(),
+            texts: Vec::new(),
+        };
+        for (key, value) in pickle.entries(state).unwrap_or_default() {
+            let Some(key) = pickle.text(*key) else {
+                continue;
+            };
+            let is_empty = |id| pickle.entries(id).is_none_or(<[_]>::is_empty);
+            match key {
+                "_parameters" | "_buffers" => {
+                    let entries = pickle.entries(*value).unwrap_or_default().iter();
+                    // A convolution without bias has an entry for it, which is None.
+                    module.has_tensors |= entries
+                        .map(|(_, tensor)| pickle.node(*tensor))
+                        .any(|node| matches!(node, Node::Object { .. }));
+                }
+                "_forward_hooks" | "_forward_pre_hooks" => module.has_hooks |= !is_empty(*value),
+                _ => {}
+            }
+            // The first of each: Python has one.
+            let known = ATTRIBUTES.iter().find(|name| **name == key);
+            if let Some(name) = known.filter(|name| !module.has(name)) {
+                module.attribute(pickle, name, *value);
+            }
+        }
+        module
+    }
+
+    fn attribute(&mut self, pickle: &Pickle, name: &'static str, value: Id) {
+        /// More than any kernel has axes.
+        const MOST: usize = 6;
+        if let Some(text) = pickle.text(value) {
+            self.texts.push((name, short(text)));
+        } else if let Some(number) = pickle.number(value) {
+            self.numbers.push((name, vec![number]));
+        } else if let Some(items) = pickle.sequence(value) {
+            let numbers: Option<Vec<f64>> = items
+                .iter()
+                .take(MOST)
+                .map(|id| pickle.number(*id))
+                .collect();
+            self.numbers.extend(numbers.map(|numbers| (name, numbers)));
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.numbers(name).is_some() || self.text(name).is_some()
+    }
+
+    /// An attribute that is a number, a truth value or several of them.
+    pub fn numbers(&self, name: &str) -> Option<&[f64]> {
+        let mut found = self.numbers.iter().filter(|(key, _)| *key == name);
+        found.next().map(|(_, values)| values.as_slice())
+    }
+
+    /// An attribute that is a text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let mut found = self.texts.iter().filter(|(key, _)| *key == name);
+        found.next().map(|(_, text)| text.as_str())
+    }
+}
+
+/// The Python module and the name of an object's class.
+fn class(pickle: &Pickle, object: Id) -> Option<(String, String)> {
+    let (module, name, arguments) = pickle.call(object)?;
+    // Protocols 0 and 1: a function that makes an object of the class that it is given.
+    if matches!(module, "copyreg" | "copy_reg")
+        && let Some(Node::Global(module, name)) = arguments.first().map(|id| pickle.node(*id))
+    {
+        return Some((short(module), short(name)));
+    }
+    Some((short(module), short(name)))
+}
+
+/// Every module of a whole, each before those within it.
+#[derive(Debug, Default)]
+pub struct Modules {
+    list: Vec<Module>,
+    places: HashMap<String, usize>,
+}
+
+impl Modules {
+    /// Of a list in that order.
+    pub fn new(list: Vec<Module>) -> Self {
+        let places = list.iter().map(|module| module.path.clone()).zip(0..);
+        Self {
+            places: places.collect(),
+            list,
+        }
+    }
+
+    /// All of them.
+    pub fn list(&self) -> &[Module] {
+        &self.list
+    }
+
+    /// The one of a path.
+    pub fn get(&self, path: &str) -> Option<&Module> {
+        Some(&self.list[*self.places.get(path)?])
+    }
+}

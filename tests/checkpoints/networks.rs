@@ -1,0 +1,466 @@
+//! Which network a file holds: several of them, tensors beside it, and what is said of it
+//! in a `config.json`.
+
+use super::*;
+
+/// A `.pth` file as `torch.save` writes it: dictionaries of tensors by their keys; the
+/// outermost one without a key. All numbers are in one storage.
+fn write_pth(path: &Path, dictionaries: &[(&str, &State)], more: &[u8]) {
+    fn text(pickle: &mut Vec<u8>, text: &str) {
+        pickle.push(b'X');
+        pickle.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+        pickle.extend(text.as_bytes());
+    }
+    fn number(pickle: &mut Vec<u8>, number: usize) {
+        pickle.push(b'J');
+        pickle.extend(i32::try_from(number).unwrap().to_le_bytes());
+    }
+    let total: usize = dictionaries
+        .iter()
+        .flat_map(|(_, state)| state.values())
+        .map(|(_, values)| values.len())
+        .sum();
+    let (mut pickle, mut numbers) = (b"\x80\x02}(".to_vec(), Vec::new());
+    for (key, state) in dictionaries {
+        if !key.is_empty() {
+            text(&mut pickle, key);
+            pickle.extend(b"}(");
+        }
+        for (name, (shape, values)) in *state {
+            text(&mut pickle, name);
+            pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+            text(&mut pickle, "storage");
+            pickle.extend(b"ctorch\nFloatStorage\n");
+            text(&mut pickle, "0");
+            text(&mut pickle, "cpu");
+            number(&mut pickle, total);
+            pickle.extend(b"tQ");
+            number(&mut pickle, numbers.len() / 4);
+            pickle.push(b'(');
+            shape.iter().for_each(|side| number(&mut pickle, *side));
+            pickle.extend(b"t(");
+            for at in 0..shape.len() {
+                number(&mut pickle, shape[at + 1..].iter().product());
+            }
+            pickle.extend(b"t\x89ccollections\nOrderedDict\n)RtR");
+            numbers.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        if !key.is_empty() {
+            pickle.push(b'u');
+        }
+    }
+    pickle.extend(more);
+    pickle.extend(b"u.");
+    let mut writer = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in [("m/data.pkl", &pickle), ("m/data/0", &numbers)] {
+        writer.start_file(name, options).unwrap();
+        std::io::Write::write_all(&mut writer, bytes).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn prefixed(state: &State, prefix: &str) -> State {
+    let named = state
+        .iter()
+        .map(|(name, value)| (format!("{prefix}{name}"), value.clone()));
+    named.collect()
+}
+
+/// The same network with other numbers: its head's bias is larger by one for each class.
+fn shifted(state: &State) -> State {
+    let mut other = state.clone();
+    let bias = &mut other.get_mut("fc.bias").unwrap().1;
+    bias.iter_mut().for_each(|bias| *bias += 1.0);
+    other
+}
+
+fn logits(choice: &ModelChoice) -> Vec<f32> {
+    let mut engine = Engine::open(choice, DeviceChoice::Cpu).unwrap();
+    engine.run(&input(), Framing::Whole).unwrap().logits
+}
+
+fn refusal(choice: &ModelChoice) -> String {
+    let engine = Engine::open(choice, DeviceChoice::Cpu);
+    engine.err().expect("it is refused").to_string()
+}
+
+#[test]
+fn averaged_weights_are_taken_and_said_and_others_can_be_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let plain = state(&resnet18(3));
+    let average = shifted(&plain);
+    write_pth(&path, &[("", &plain)], b"");
+    let file = ModelChoice::File(path.clone());
+    let of_plain = logits(&file);
+    let of_average: Vec<f32> = of_plain.iter().map(|logit| logit + 1.0).collect();
+    let is = |choice: &ModelChoice, expected: &[f32], what: &str| {
+        assert_close(&logits(choice), expected, 1e-5, what);
+    };
+
+    for (keys, averaged) in [
+        (["state_dict", "state_dict_ema"], "state_dict_ema"),
+        (["model", "model_ema"], "model_ema"),
+        (["ema", "net"], "ema"),
+    ] {
+        let states = keys.map(|key| if key == averaged { &average } else { &plain });
+        write_pth(&path, &[(keys[0], states[0]), (keys[1], states[1])], b"");
+        is(&file, &of_average, averaged);
+        let engine = open(&path).unwrap();
+        let info = engine.model();
+        let notice = &info.notices[0];
+        for words in [
+            "holds 2 networks",
+            averaged,
+            "averaged weights (EMA)",
+            "--key",
+        ] {
+            assert!(notice.contains(words), "{notice}");
+        }
+        assert_eq!(info.network.key.as_deref(), Some(averaged));
+        assert_eq!(info.networks.len(), 2);
+        for network in info.networks.clone() {
+            let expected = if network == info.network {
+                &of_average
+            } else {
+                &of_plain
+            };
+            let choice = ModelChoice::Within(path.clone(), Box::new(network));
+            is(&choice, expected, "chosen in the menu");
+            let chosen = Engine::open(&choice, DeviceChoice::Cpu).unwrap();
+            assert!(
+                chosen.model().notices.is_empty(),
+                "{:?}",
+                chosen.model().notices
+            );
+            assert_eq!(chosen.model().networks.len(), 2, "the choice stays");
+        }
+    }
+
+    // The same within one dictionary, and beside the network's own names.
+    for (first, second) in [("model.", "ema_model."), ("", "ema.")] {
+        let mut both = prefixed(&plain, first);
+        both.extend(prefixed(&average, second));
+        write_pth(&path, &[("state_dict", &both)], b"");
+        is(&file, &of_average, second);
+        is(&selected(&path, None, Some(first)), &of_plain, first);
+        is(
+            &selected(&path, Some("state_dict"), Some(second)),
+            &of_average,
+            second,
+        );
+    }
+
+    // An average without running statistics is no network.
+    let mut parameters = average.clone();
+    parameters.retain(|name, _| !name.contains("running"));
+    write_pth(&path, &[("model", &plain), ("ema", &parameters)], b"");
+    is(&file, &of_plain, "an average of parameters only");
+
+    // A teacher is not taken unasked.
+    write_pth(&path, &[("teacher", &average), ("model", &plain)], b"");
+    is(&file, &of_plain, "model beside teacher");
+    assert!(open(&path).unwrap().model().notices[0].contains("--key teacher"));
+    write_pth(&path, &[("teacher", &average), ("student", &plain)], b"");
+    let message = refusal(&file);
+    let words = "holds 2 networks. Choose one: --key teacher or --key student.";
+    assert!(message.contains(words), "{message}");
+    is(
+        &selected(&path, Some("teacher"), None),
+        &of_average,
+        "teacher",
+    );
+    let message = refusal(&selected(&path, Some("best"), None));
+    assert!(
+        message.contains("no dictionary \"best\"; it has teacher, student"),
+        "{message}"
+    );
+    let message = refusal(&selected(&path, None, Some("backbone.")));
+    assert!(
+        message.contains("--key teacher or --key student"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_only_dictionary_of_tensors_is_taken_whatever_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let plain = state(&resnet18(3));
+    let file = ModelChoice::File(path.clone());
+    write_pth(&path, &[("", &plain)], b"");
+    let expected = logits(&file);
+    for key in ["best_model_wts", "teacher", "net_state_dict"] {
+        write_pth(&path, &[(key, &plain)], b"");
+        assert_eq!(logits(&file), expected, "{key}");
+        assert!(open(&path).unwrap().model().notices.is_empty());
+    }
+}
+
+#[test]
+fn class_indices_with_gaps_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let plain = state(&resnet18(2));
+    // {"class_to_idx": {"a": 0, "b": 2}}
+    let gap = b"X\x0c\x00\x00\x00class_to_idx}(X\x01\x00\x00\x00aK\x00X\x01\x00\x00\x00bK\x02u";
+    write_pth(&path, &[("state_dict", &plain)], gap);
+    let engine = open(&path).unwrap();
+    let notices = engine.notices();
+    assert!(notices[0].contains("class_to_idx"), "{notices:?}");
+    assert_eq!(engine.model().labels_from, "numbers: no names were found");
+}
+
+/// An edit of a ResNet-18 with 3 classes, and what the message must have.
+type Case<'a> = (&'a str, &'a dyn Fn(&mut State), &'a str);
+
+fn backbone(state: &mut State) {
+    *state = prefixed(state, "backbone.");
+}
+
+fn linear(state: &mut State, name: &str, classes: usize, inputs: usize) {
+    let weight = (vec![classes, inputs], vec![0.1; classes * inputs]);
+    state.insert(format!("{name}.weight"), weight);
+    state.insert(format!("{name}.bias"), (vec![classes], vec![0.0; classes]));
+}
+
+fn headless(state: &mut State) {
+    state.retain(|name, _| !name.starts_with("fc."));
+    backbone(state);
+}
+
+#[test]
+fn what_may_change_the_answer_is_not_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let cases: [Case; 8] = [
+        (
+            "a classifier after the backbone's own",
+            &|state| {
+                backbone(state);
+                linear(state, "classifier", 2, 3);
+            },
+            "another linear layer, classifier, takes the 3 outputs of backbone.fc",
+        ),
+        (
+            "nn.Sequential(resnet18(), nn.Linear(3, 2))",
+            &|state| {
+                *state = prefixed(state, "0.");
+                linear(state, "1", 2, 3);
+            },
+            "another linear layer, 1, takes the 3 outputs of 0.fc",
+        ),
+        (
+            "attention outside the backbone",
+            &|state| {
+                headless(state);
+                linear(state, "attention", 512, 512);
+                linear(state, "classifier", 2, 512);
+            },
+            "may change its answer (attention.bias, attention.weight). If they do not, give --prefix backbone.",
+        ),
+        (
+            "batch-norm outside the backbone",
+            &|state| {
+                headless(state);
+                linear(state, "classifier", 2, 512);
+                state.insert("bn.running_mean".into(), (vec![512], vec![0.0; 512]));
+            },
+            "may change its answer (bn.running_mean)",
+        ),
+        (
+            "two heads",
+            &|state| {
+                headless(state);
+                linear(state, "classifier", 2, 512);
+                linear(state, "head2", 7, 512);
+            },
+            "--head classifier or --head head2",
+        ),
+        (
+            "heads of other names",
+            &|state| {
+                headless(state);
+                linear(state, "fc1", 2, 512);
+                linear(state, "fc2", 7, 512);
+            },
+            "such as --head fc1: fc1 (2 classes), fc2 (7 classes)",
+        ),
+        (
+            "two backbones and one classifier",
+            &|state| {
+                headless(state);
+                let second: Vec<_> = state
+                    .iter()
+                    .map(|(name, value)| (name.replace("backbone", "second"), value.clone()))
+                    .collect();
+                state.extend(second);
+                linear(state, "classifier", 2, 512);
+            },
+            "2 networks that share the classifier classifier",
+        ),
+        (
+            "features of two backbones side by side",
+            &|state| {
+                headless(state);
+                linear(state, "classifier", 2, 1024);
+            },
+            "takes 1024 inputs, and the network gives 512",
+        ),
+    ];
+    for (what, edit, words) in cases {
+        let mut state = state(&resnet18(3));
+        edit(&mut state);
+        write(&path, &state);
+        let message = open(&path).err().expect(what);
+        assert!(message.contains(words), "{what}: {message}");
+    }
+}
+
+#[test]
+fn the_user_can_say_what_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let plain = state(&resnet18(3));
+    write(&path, &plain);
+    let expected = answer(&path).logits;
+    let mut more = prefixed(&plain, "backbone.");
+    linear(&mut more, "classifier", 2, 3);
+    write(&path, &more);
+    for prefix in ["backbone.", "backbone"] {
+        let choice = selected(&path, None, Some(prefix));
+        assert_eq!(logits(&choice), expected);
+        let engine = Engine::open(&choice, DeviceChoice::Cpu).unwrap();
+        assert!(
+            engine.notices()[0].contains("2 of the file (classifier.bias"),
+            "{:?}",
+            engine.notices()
+        );
+    }
+    let mut more = plain;
+    headless(&mut more);
+    linear(&mut more, "head_color", 2, 512);
+    linear(&mut more, "head_kind", 5, 512);
+    write(&path, &more);
+    for (head, classes) in [("head_color", 2), ("head_kind", 5)] {
+        let selection = Selection {
+            head: Some(head.into()),
+            ..Selection::default()
+        };
+        assert_eq!(
+            logits(&ModelChoice::Within(path.clone(), Box::new(selection))).len(),
+            classes
+        );
+    }
+}
+
+#[test]
+fn what_is_there_for_training_only_is_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let plain = state(&resnet18(3));
+    write(&path, &plain);
+    let expected = answer(&path).logits;
+    for (what, notices) in [
+        ("aux_head.weight", 1),
+        ("criterion.weight", 1),
+        ("layer1.0.total_ops", 0),
+        ("bn1.num_batches_tracked", 0),
+    ] {
+        let mut more = plain.clone();
+        more.insert(what.into(), (vec![1, 3], vec![1.0; 3]));
+        write(&path, &more);
+        let found = answer(&path);
+        assert_eq!(found.logits, expected, "{what}");
+        assert_eq!(
+            found.model.notices.len(),
+            notices,
+            "{what}: {:?}",
+            found.model.notices
+        );
+    }
+    // A linear layer without a bias has none: not a fault.
+    let mut less = plain.clone();
+    let bias = less.remove("fc.bias").unwrap().1;
+    write(&path, &less);
+    let found = answer(&path);
+    let expected: Vec<f32> = expected.iter().zip(bias).map(|(a, b)| a - b).collect();
+    assert_close(&found.logits, &expected, 1e-5, "no bias");
+    assert!(found.model.notices[0].contains("fc has no bias"));
+}
+
+#[test]
+fn a_config_that_names_another_network_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    write(&path, &state(&resnet18(3)));
+    let config = |text: &str| fs::write(folder.path().join("config.json"), text).unwrap();
+    for (text, words) in [
+        (
+            r#"{"architecture": "resnetblur18"}"#,
+            "names the network resnetblur18",
+        ),
+        (
+            r#"{"architecture": "resnet50"}"#,
+            "names the network resnet50",
+        ),
+        // Of a file that can't be read as a whole, too.
+        (
+            r#"{"architecture": "vit_base_patch16_224", "mean": 1}"#,
+            "vit_base",
+        ),
+        (r#"{"global_pool": "max"}"#, "pooling is \"max\""),
+        (
+            r#"{"model_args": {"output_stride": 8}}"#,
+            "output_stride = 8",
+        ),
+        (
+            r#"{"num_classes": 10}"#,
+            "10 classes, and the classifier has 3",
+        ),
+        (
+            r#"{"problem_type": "multi_label_classification"}"#,
+            "sigmoid",
+        ),
+        (r#"{"crop_mode": "squash"}"#, "crop_mode squash"),
+    ] {
+        config(text);
+        let message = open(&path).err().expect(text);
+        assert!(
+            message.contains(words) && message.contains("config.json"),
+            "{message}"
+        );
+    }
+    let sentence = |text: &str| {
+        config(text);
+        let engine = open(&path).unwrap();
+        engine.model().assumed.clone().unwrap()
+    };
+    for text in [
+        r#"{"architecture": "tv_resnet18", "num_classes": 3, "global_pool": "avg"}"#,
+        r#"{"architecture": "resnet18.a1_in1k"}"#,
+    ] {
+        assert!(sentence(text).contains("which config.json names; probabilities by softmax"));
+    }
+    let sentence = sentence(r#"{"model_type": "bert"}"#);
+    assert!(sentence.starts_with("Taken as a standard ResNet-18: ReLU, max pooling"));
+    let built_in = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+    assert_eq!(built_in.model().assumed, None);
+}
+
+#[test]
+fn imagenets_names_are_said_to_be_assumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    write(&path, &state(&resnet18(1000)));
+    let engine = open(&path).unwrap();
+    let from = &engine.model().labels_from;
+    assert_eq!(
+        from,
+        "ImageNet's names, assumed since there are 1000 classes"
+    );
+    let built_in = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+    assert_eq!(built_in.model().labels_from, "ImageNet's names");
+}
