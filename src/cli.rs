@@ -23,6 +23,7 @@ use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
 use crate::overlay::Opacity;
 use crate::photo::Limits;
+use crate::printable;
 use crate::region::Region;
 
 /// Shows why an image classifier answered as it did: Grad-CAM and Grad-CAM++.
@@ -286,6 +287,20 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     })
 }
 
+/// Tells the user something on stderr, in one line.
+pub fn say(message: &str) {
+    eprintln!("camlens: {}", printable::message(message));
+}
+
+/// Writes to stdout what was asked for.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(printable::lines(text).as_bytes()) {
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("Can't write to stdout"),
+    }
+}
+
 /// Runs a command that needs no window.
 ///
 /// # Errors
@@ -300,11 +315,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Devices(DevicesArgs { check: true, model }) => devices::check(model)?,
         Command::Devices(_) => devices::list(),
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever read has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("Can't write to stdout"),
-    }
+    print(&text)
 }
 
 #[cfg(test)]

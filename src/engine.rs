@@ -2,6 +2,7 @@
 //! from there to the [`Evidence`](crate::analysis::Evidence) at any layer.
 
 mod evidence;
+mod open;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use crate::model::device::{self, DeviceChoice};
 use crate::model::layers::Backend;
 use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
 use crate::model::weights::{Progress, WeightsError, all_finite};
-use crate::model::{Architecture, Model, ModelChoice, ModelError, ModelInfo, Trace, catalog, hub};
+use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Trace, catalog, hub};
 use crate::photo::Photo;
+use crate::printable;
+use open::{Loading, load};
 
 /// Why there is no analysis.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,17 @@ pub enum EngineError {
         NEEDED / 1_000_000
     )]
     Memory,
+    /// The device failed, and the weights to run on the CPU are not those that ran.
+    #[error(
+        "{device} failed, and {} has changed on the disk since it was loaded, so the CPU can't go on with the same weights. Open the file again, or another model.",
+        printable::quotation(.origin)
+    )]
+    Changed {
+        /// What failed.
+        device: DeviceChoice,
+        /// The weight file.
+        origin: String,
+    },
     /// Nobody wanted the answer any more.
     #[error("The work was given up for something newer.")]
     Unwanted,
@@ -72,6 +86,7 @@ const NEEDED: u64 = 200_000_000;
 /// A loaded model on a device.
 pub struct Engine {
     model: Model,
+    /// What it was loaded from: never a choice that could be another file by now.
     choice: ModelChoice,
     device: DeviceChoice,
     preprocess: PreprocessChoice,
@@ -123,27 +138,27 @@ impl Engine {
                 (Backend::fused(), DeviceChoice::Cpu)
             }
         };
+        let mut loading = Loading {
+            labels,
+            backend,
+            progress,
+        };
         let loaded = match used {
-            DeviceChoice::Cpu => load(choice, labels, backend, progress, &mut fallbacks),
-            _ => device::caught(|| {
-                let loaded = load(choice, labels, backend, progress, &mut fallbacks);
-                Ok(loaded)
-            })
-            .unwrap_or_else(|error| Err(ModelError::Device(error).into())),
+            DeviceChoice::Cpu => load(choice, &loading, &mut fallbacks),
+            _ => device::caught(|| Ok(load(choice, &loading, &mut fallbacks)))
+                .unwrap_or_else(|error| Err(ModelError::Device(error).into())),
         };
         let (model, used) = match loaded {
             Err(EngineError::Model(ModelError::Device(error))) if used != DeviceChoice::Cpu => {
                 fallbacks.push(device_failed(used, &error));
-                (
-                    load(choice, labels, Backend::fused(), None, &mut fallbacks)?,
-                    DeviceChoice::Cpu,
-                )
+                loading.backend = Backend::fused();
+                (load(choice, &loading, &mut fallbacks)?, DeviceChoice::Cpu)
             }
             loaded => (loaded?, used),
         };
         Ok(Self {
+            choice: exactly(choice, &model),
             model,
-            choice: choice.clone(),
             device: used,
             preprocess: PreprocessChoice::Model,
             fallbacks,
@@ -169,7 +184,8 @@ impl Engine {
     #[must_use]
     pub fn notices(&self) -> Vec<String> {
         let of_model = self.model.info.notices.iter();
-        self.fallbacks.iter().chain(of_model).cloned().collect()
+        let all = self.fallbacks.iter().chain(of_model);
+        all.map(|notice| printable::message(notice)).collect()
     }
 
     /// Names the classes anew: from a file, or as they were without one.
@@ -336,55 +352,52 @@ impl Engine {
         result.map_err(|error| EngineError::Run(device::first_line(&error)))
     }
 
-    /// Loads the model onto the CPU, after its device failed.
+    /// Loads the model onto the CPU, after its device failed: the same one, or none.
     fn fall_back(&mut self, error: &candle_core::Error) -> Result<(), EngineError> {
-        let mut fallbacks = vec![device_failed(self.device, error)];
-        let info = self.model.info.clone();
-        self.model = load(&self.choice, None, Backend::fused(), None, &mut fallbacks)?;
+        let failed = device_failed(self.device, error);
+        let loading = Loading {
+            labels: None,
+            backend: Backend::fused(),
+            progress: None,
+        };
+        let mut model = load(&self.choice, &loading, &mut Vec::new())?;
+        if !is_same(&model, &self.model) {
+            return Err(EngineError::Changed {
+                device: self.device,
+                origin: self.model.info.origin.clone(),
+            });
+        }
         // With the class names that it had.
-        self.model.info = info;
+        model.info = self.model.info.clone();
+        self.model = model;
         self.device = DeviceChoice::Cpu;
-        self.fallbacks = fallbacks;
+        self.fallbacks.push(failed);
         Ok(())
     }
+}
+
+/// The choice that names the file of a model that was found.
+fn exactly(choice: &ModelChoice, model: &Model) -> ModelChoice {
+    match (choice, model.path()) {
+        (ModelChoice::File(_), _) => choice.clone(),
+        (_, Some(path)) => ModelChoice::File(path.to_owned()),
+        (_, None) => ModelChoice::BuiltIn,
+    }
+}
+
+/// Whether a model that was read again computes the same. Its `config.json` may have changed
+/// as well as its weights.
+fn is_same(now: &Model, before: &Model) -> bool {
+    let (new, old) = (&now.info, &before.info);
+    new.sha256 == old.sha256
+        && new.architecture == old.architecture
+        && new.preprocessing == old.preprocessing
+        && now.head.classes() == before.head.classes()
 }
 
 fn device_failed(device: DeviceChoice, error: &candle_core::Error) -> String {
     let reason = device::first_line(error);
     format!("{device} failed ({reason}). Running on the CPU instead.")
-}
-
-fn load(
-    choice: &ModelChoice,
-    labels: Option<&Path>,
-    backend: Backend,
-    progress: Option<Progress>,
-    fallbacks: &mut Vec<String>,
-) -> Result<Model, EngineError> {
-    let built_in = |backend| Ok(Model::built_in(labels, backend)?);
-    let path = match choice {
-        ModelChoice::BuiltIn => return built_in(backend),
-        ModelChoice::File(path) => path.clone(),
-        ModelChoice::ResNet18 => catalog::find_resnet18().ok_or(EngineError::NoResNet18)?,
-        ModelChoice::Hub(name) => {
-            let found = hub::find(name).and_then(hub::Known::cached);
-            found.ok_or_else(|| EngineError::NotFetched(name.clone()))?
-        }
-        ModelChoice::Auto => {
-            let Some(path) = catalog::find_resnet18() else {
-                return built_in(backend);
-            };
-            match Model::open(&path, labels, backend.clone(), progress) {
-                Err(ModelError::Weights(error)) => {
-                    let name = Architecture::EfficientNetLite0.name();
-                    fallbacks.push(format!("{error} Running the built-in {name} instead."));
-                    return built_in(backend);
-                }
-                loaded => return Ok(loaded?),
-            }
-        }
-    };
-    Ok(Model::open(&path, labels, backend, progress)?)
 }
 
 #[cfg(test)]

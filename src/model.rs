@@ -30,6 +30,7 @@ pub use architecture::Architecture;
 pub use choice::{ModelChoice, ModelInfo};
 use cpu::Precision;
 use efficientnet_lite::EfficientNetLite0;
+use hub::Integrity;
 use layers::{Backend, Conv, ConvSpec, Image};
 use preprocessing::{Config, Preprocessing};
 use resnet::ResNet;
@@ -75,15 +76,35 @@ impl Model {
     /// The model of a weight file. `labels` is a file of class names given by hand.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// As [`Model::load`]; [`ModelError::Damaged`] for a fetched file that is not what was
+    /// fetched.
     pub fn open(
         path: &Path,
         labels: Option<&Path>,
         backend: Backend,
         progress: Option<Progress>,
     ) -> Result<Self, ModelError> {
-        let checkpoint = Checkpoint::open(path, progress)?;
-        Self::load(checkpoint, Some(path), labels, backend)
+        let loaded = Checkpoint::open(path, progress)
+            .map_err(ModelError::from)
+            .and_then(|checkpoint| Self::load(checkpoint, Some(path), labels, backend));
+        if let Some(known) = hub::of_file(path) {
+            // A damaged file may still be a network, or be no weight file any more.
+            let sha256 = match &loaded {
+                Ok(model) => Ok(model.info.sha256.clone()),
+                Err(_) => hub::hash_file(path),
+            };
+            let damaged = |sha256: String| hub::integrity(path, &sha256) == Integrity::Damaged;
+            if sha256.is_ok_and(damaged) {
+                return Err(ModelError::Damaged { name: known.name });
+            }
+        }
+        loaded
+    }
+
+    /// The weight file, if it is not the built-in one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Builds the network that a checkpoint holds.
@@ -354,6 +375,14 @@ pub enum ModelError {
     /// The names of its classes.
     #[error(transparent)]
     Labels(#[from] LabelFileError),
+    /// A file in the hub's cache that is not what was fetched.
+    #[error(
+        "The fetched weights {name} are damaged (their SHA-256 is not the one announced). Fetch them again: camlens fetch {name}, or Get weights… in the model menu."
+    )]
+    Damaged {
+        /// Their name in the catalogue.
+        name: &'static str,
+    },
     /// The device that was to hold it.
     #[error("the device failed: {}", device::first_line(.0))]
     Device(candle_core::Error),

@@ -20,6 +20,7 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
+use crate::printable::{self, quotation};
 use layout::{Element, Entry, Listing, row_major, to_f32};
 
 /// How many problems a message names.
@@ -30,7 +31,8 @@ const NAMED_PROBLEMS: usize = 3;
 pub enum WeightsError {
     /// The file could not be read at all.
     #[error(
-        "Can't read the weights {path}: {cause}. Check that the file is there and may be read."
+        "Can't read the weights {}: {cause}. Check that the file is there and may be read.",
+        quotation(&path.to_string_lossy())
     )]
     Io {
         /// The file.
@@ -40,7 +42,8 @@ pub enum WeightsError {
     },
     /// Not a weight file, or a damaged one.
     #[error(
-        "{name} is not a weight file that can be read ({cause}). Give a .safetensors file, or a .pth file saved by PyTorch 1.6 or later."
+        "{} is not a weight file that can be read ({}). Give a .safetensors file, or a .pth file saved by PyTorch 1.6 or later.",
+        printable::name(.name), quotation(.cause)
     )]
     Format {
         /// The file's name.
@@ -50,7 +53,8 @@ pub enum WeightsError {
     },
     /// A weight file of some other network.
     #[error(
-        "{name} holds {what}, which is not supported. Give weights of a ResNet-18, 34, 50, 101 or 152 (names as in torchvision or timm) or of EfficientNet-Lite0."
+        "{} holds {}, which is not supported. Give weights of a ResNet-18, 34, 50, 101 or 152 (names as in torchvision or timm) or of EfficientNet-Lite0.",
+        printable::name(.name), quotation(.what)
     )]
     Architecture {
         /// The file's name.
@@ -59,7 +63,10 @@ pub enum WeightsError {
         what: String,
     },
     /// Tensors are missing, of the wrong shape, or not finite.
-    #[error("The weights {name} can't be used: {}. Give a complete file for {architecture}.", list(.problems))]
+    #[error(
+        "The weights {} can't be used: {}. Give a complete file for {architecture}.",
+        printable::name(.name), list(.problems)
+    )]
     Tensors {
         /// The file's name.
         name: String,
@@ -71,7 +78,9 @@ pub enum WeightsError {
 }
 
 fn list(problems: &[String]) -> String {
-    let mut text = problems[..problems.len().min(NAMED_PROBLEMS)].join("; ");
+    let named = problems.iter().take(NAMED_PROBLEMS);
+    let named: Vec<String> = named.map(|problem| quotation(problem)).collect();
+    let mut text = named.join("; ");
     if problems.len() > NAMED_PROBLEMS {
         let more = problems.len() - NAMED_PROBLEMS;
         let _ = write!(text, "; and {more} more problems");
