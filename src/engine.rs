@@ -8,16 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::allocator;
 use crate::analysis::{Analysis, FeatureMaps, Layer, Timings, rank, softmax};
 use crate::framing::{Framing, Input};
 use crate::labels::LabelFileError;
+use crate::memory;
 use crate::model::cpu::Precision;
 use crate::model::device::{self, DeviceChoice};
 use crate::model::layers::Backend;
 use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
 use crate::model::weights::{Progress, WeightsError, all_finite};
-use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Trace, catalog, hub};
+use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Trace, catalog, hub, needs};
 use crate::photo::Photo;
 use crate::printable;
 use open::{Loading, load};
@@ -44,10 +44,18 @@ pub enum EngineError {
     Overflow,
     /// The system has not so much memory.
     #[error(
-        "The network needs about {} MB of memory beside the photo, which the system does not give. Close other programs.",
-        NEEDED / 1_000_000
+        "Running {network} on {width}×{height} pixels takes about {megabytes} MB of memory, which the system does not have. Close other programs, or choose a smaller input or network."
     )]
-    Memory,
+    Memory {
+        /// The network.
+        network: &'static str,
+        /// Of its input.
+        width: usize,
+        /// Of its input.
+        height: usize,
+        /// What a run takes.
+        megabytes: u64,
+    },
     /// The device failed, and the weights to run on the CPU are not those that ran.
     #[error(
         "{device} failed, and {} has changed on the disk since it was loaded, so the CPU can't go on with the same weights. Open the file again, or another model.",
@@ -79,10 +87,6 @@ impl From<LabelFileError> for EngineError {
     }
 }
 
-/// What weights, activations and the threads' own memory take at most for a small network
-/// and the usual input, in bytes (measured: it ran in 100 to 200 MB of address space).
-const NEEDED: u64 = 200_000_000;
-
 /// A loaded model on a device.
 pub struct Engine {
     model: Model,
@@ -92,6 +96,8 @@ pub struct Engine {
     preprocess: PreprocessChoice,
     fallbacks: Vec<String>,
     precision: Precision,
+    /// What runs have needed, in bytes: the buffers for it are there.
+    taken: u64,
     last: Option<Run>,
 }
 
@@ -127,9 +133,6 @@ impl Engine {
         device: DeviceChoice,
         progress: Option<Progress>,
     ) -> Result<Self, EngineError> {
-        if !allocator::has(NEEDED) {
-            return Err(EngineError::Memory);
-        }
         let mut fallbacks = Vec::new();
         let (backend, used) = match device::open(device) {
             Ok((device, used)) => (Backend::for_device(&device), used),
@@ -163,6 +166,7 @@ impl Engine {
             preprocess: PreprocessChoice::Model,
             fallbacks,
             precision: Precision::Single,
+            taken: 0,
             last: None,
         })
     }
@@ -238,6 +242,7 @@ impl Engine {
         self.last = None;
         let started = Instant::now();
         let (preprocessing, precision) = (self.preprocessing(), self.precision);
+        self.check_memory(input.placement.input)?;
         let (trace, features) = self.on_device(|model| {
             let trace = model.forward(input, &preprocessing, precision)?;
             let features = model.features(&trace, Layer::Last)?;
@@ -275,6 +280,25 @@ impl Engine {
         })
     }
 
+    /// Whether the CPU has the memory for a run beyond what it has taken before.
+    fn check_memory(&mut self, input: (usize, usize)) -> Result<(), EngineError> {
+        if self.device != DeviceChoice::Cpu {
+            return Ok(());
+        }
+        let network = self.model.info.architecture;
+        let needed = needs::to_run(network, input, self.precision);
+        if needed > self.taken && !memory::has(needed - self.taken) {
+            return Err(EngineError::Memory {
+                network: network.name(),
+                width: input.0,
+                height: input.1,
+                megabytes: needed.div_ceil(1_000_000),
+            });
+        }
+        self.taken = self.taken.max(needed);
+        Ok(())
+    }
+
     fn logits(&self, features: &FeatureMaps) -> Result<Vec<f32>, EngineError> {
         let logits = self.model.head.logits(features);
         if logits.iter().all(|logit| logit.is_finite()) {
@@ -293,6 +317,7 @@ impl Engine {
         let preprocessing = self.preprocessing();
         let input = framing.frame(photo, preprocessing.size);
         let (device, precision) = (self.device, self.precision);
+        self.check_memory(input.placement.input)?;
         let features = self.on_device(|model| {
             let trace = model.forward(&input, &preprocessing, precision)?;
             model.features(&trace, Layer::Last)

@@ -13,6 +13,7 @@ mod efficientnet_lite;
 mod head;
 pub mod hub;
 pub mod layers;
+pub mod needs;
 pub mod preprocessing;
 mod resnet;
 pub mod weights;
@@ -26,6 +27,7 @@ use candle_core::Result as CandleResult;
 use crate::analysis::{FeatureMaps, Gradients, Head, Layer};
 use crate::framing::Input;
 use crate::labels::{LabelFileError, Labels};
+use crate::memory;
 pub use architecture::Architecture;
 pub use choice::{ModelChoice, ModelInfo};
 use cpu::Precision;
@@ -112,6 +114,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Weights`] if the file is not complete and finite,
     /// [`ModelError::Labels`] if the names given by hand don't fit,
+    /// [`ModelError::Memory`] if the system has too little of it,
     /// [`ModelError::Device`] if the device fails.
     pub fn load(
         mut checkpoint: Checkpoint,
@@ -126,6 +129,13 @@ impl Model {
         };
         let recognised = architecture::recognise(&mut checkpoint, &declared)?;
         let architecture = recognised.architecture;
+        let needed = needs::to_load(architecture);
+        if !memory::has(needed) {
+            return Err(ModelError::Memory {
+                network: architecture.name(),
+                megabytes: needed.div_ceil(1_000_000),
+            });
+        }
         let mut notices = config.notices;
         let (network, channels, own_head, parts) = if let Some(blocks) = architecture.blocks() {
             let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
@@ -382,6 +392,16 @@ pub enum ModelError {
     Damaged {
         /// Their name in the catalogue.
         name: &'static str,
+    },
+    /// The system has not so much memory.
+    #[error(
+        "Loading {network} takes about {megabytes} MB of memory, which the system does not have. Close other programs, or choose a smaller network."
+    )]
+    Memory {
+        /// The network.
+        network: &'static str,
+        /// What it takes.
+        megabytes: u64,
     },
     /// The device that was to hold it.
     #[error("the device failed: {}", device::first_line(.0))]

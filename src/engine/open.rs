@@ -115,6 +115,3 @@ fn resnet18(
     ));
     Ok(model)
 }
-
-#[cfg(test)]
-mod tests;

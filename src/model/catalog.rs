@@ -91,7 +91,7 @@ pub struct ResNet18Files {
 }
 
 impl ResNet18Files {
-    /// All of them, the likely ones first.
+    /// All of them, the likely ones first. `--model resnet18` tries them in this order.
     pub fn iter(&self) -> impl Iterator<Item = &PathBuf> {
         self.likely.iter().chain(&self.others)
     }
@@ -124,12 +124,6 @@ fn resnet18_among(
         files.add(folder);
     }
     files
-}
-
-/// The file that `--model resnet18` opens, if there is one.
-#[must_use]
-pub fn find_resnet18() -> Option<PathBuf> {
-    resnet18_files().iter().next().cloned()
 }
 
 fn folder_beside() -> Option<PathBuf> {

@@ -108,7 +108,7 @@ pub enum PhotoError {
     },
     /// The system has not so much memory.
     #[error(
-        "Can't read {}: decoding it takes {megabytes} MB of memory, which the system does not give. Close other programs, or scale the photo down.",
+        "Can't read {}: decoding it takes {megabytes} MB of memory, which the system does not have. Close other programs, or scale the photo down.",
         printable::name(.name)
     )]
     Memory {
