@@ -387,7 +387,7 @@ pub enum ModelError {
     Labels(#[from] LabelFileError),
     /// A file in the hub's cache that is not what was fetched.
     #[error(
-        "The fetched weights {name} are damaged (their SHA-256 is not the one announced). Fetch them again: camlens fetch {name}, or Get weights… in the model menu."
+        "The fetched weights {name} are damaged (their SHA-256 is not the one announced). Fetch them again: camlens fetch {name}, or Get weights… › Check in the model menu."
     )]
     Damaged {
         /// Their name in the catalogue.

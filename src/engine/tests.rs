@@ -50,9 +50,12 @@ fn after_failure(changed: impl FnOnce(&Path)) -> (Engine, Result<Analysis, Engin
     engine.device = DeviceChoice::Cuda(0);
     changed(&path);
     let fails = Cell::new(true);
-    let result = engine.on_device(|_| match fails.take() {
-        true => Err(candle_core::Error::msg("CUDA_ERROR_LAUNCH_FAILED")),
-        false => Ok(()),
+    let result = engine.on_device(|_| {
+        if fails.take() {
+            Err(candle_core::Error::msg("CUDA_ERROR_LAUNCH_FAILED"))
+        } else {
+            Ok(())
+        }
     });
     let cat = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
     let analysis = result.and_then(|()| engine.analyse(&cat, Framing::Whole));

@@ -319,4 +319,5 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
     harness.get_by_label_contains("is not a weight file that can be read");
     assert_eq!(harness.state().state().settings.model, ModelChoice::BuiltIn);
     harness.get_by_label(&format!("Use {}", weights().name));
+    harness.get_by_label(&format!("Check {}", weights().name));
 }

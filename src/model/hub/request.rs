@@ -113,30 +113,23 @@ impl Client {
     pub fn part(&self, url: &str, from: u64, total: u64) -> Result<(Answer, u64), RequestError> {
         let answer = self.ask(url, &format!("bytes={from}-"), false, |_| ())?;
         refuse_web_page(&answer)?;
-        let other_size =
-            |size: u64| Strange(format!("it announced {total} bytes and sends {size}"));
-        match content_range(&answer)? {
-            Some(range) => {
-                if let Some(size) = range.total.filter(|size| *size != total) {
-                    return Err(other_size(size));
-                }
-                if range.from != from && range.from != 0 {
-                    return Err(Strange(format!(
-                        "it sends bytes from {} on when asked for those from {from} on",
-                        range.from
-                    )));
-                }
-                Ok((answer, range.from))
-            }
-            None => {
-                let length = text(answer.headers(), CONTENT_LENGTH.as_str());
-                let length = length.and_then(|length| length.parse().ok());
-                match length.filter(|length| *length != total) {
-                    Some(length) => Err(other_size(length)),
-                    None => Ok((answer, 0)),
-                }
-            }
+        let (begins, size) = if let Some(range) = content_range(&answer)? {
+            (range.from, range.total)
+        } else {
+            let length = text(answer.headers(), CONTENT_LENGTH.as_str());
+            (0, length.and_then(|length| length.parse().ok()))
+        };
+        if let Some(size) = size.filter(|size| *size != total) {
+            return Err(Strange(format!(
+                "it announced {total} bytes and sends {size}"
+            )));
         }
+        if begins != from && begins != 0 {
+            return Err(Strange(format!(
+                "it sends bytes from {begins} on when asked for those from {from} on"
+            )));
+        }
+        Ok((answer, begins))
     }
 
     /// A request and the redirects that it meets; `see` is shown the headers of each answer.
