@@ -403,10 +403,13 @@ impl Engine {
 
 /// The choice that names the file of a model that was found.
 fn exactly(choice: &ModelChoice, model: &Model) -> ModelChoice {
-    match (choice, model.path()) {
-        (ModelChoice::File(_), _) => choice.clone(),
-        (_, Some(path)) => ModelChoice::File(path.to_owned()),
-        (_, None) => ModelChoice::BuiltIn,
+    // Without a wildcard: a choice within a file must be kept as it is.
+    match choice {
+        ModelChoice::BuiltIn | ModelChoice::File(_) => choice.clone(),
+        ModelChoice::Auto | ModelChoice::ResNet18 | ModelChoice::Hub(_) => {
+            let path = model.path().map(Path::to_owned);
+            path.map_or(ModelChoice::BuiltIn, ModelChoice::File)
+        }
     }
 }
 
