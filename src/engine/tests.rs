@@ -52,7 +52,7 @@ fn after_failure(changed: impl FnOnce(&Path)) -> (Engine, Result<Analysis, Engin
     let fails = Cell::new(true);
     let result = engine.on_device(|_| {
         if fails.take() {
-            Err(candle_core::Error::msg("CUDA_ERROR_LAUNCH_FAILED"))
+            device::caught(|| panic!("CUDA_ERROR_LAUNCH_FAILED"))
         } else {
             Ok(())
         }
