@@ -43,7 +43,7 @@ fn choices() -> Vec<(&'static str, ModelChoice)> {
     let mut choices = vec![("EfficientNet-Lite0", ModelChoice::BuiltIn)];
     let resnet = std::env::var_os("CAMLENS_RESNET18")
         .map(PathBuf::from)
-        .or_else(catalog::find_resnet18);
+        .or_else(|| catalog::resnet18_files().iter().next().cloned());
     if let Some(path) = resnet {
         choices.push(("ResNet-18", ModelChoice::File(path)));
     }

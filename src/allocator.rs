@@ -7,14 +7,6 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE: i32 = 2 << 20;
 
-/// Whether the system has so many bytes now: asked before they are needed, so that a lack of
-/// memory ends in a message and not in an abort.
-#[must_use]
-pub fn has(bytes: u64) -> bool {
-    let reserve = |bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
-    usize::try_from(bytes).is_ok_and(reserve)
-}
-
 /// Has large blocks returned to the system when they are freed. By itself glibc raises the
 /// size from which it does that with each large block that is freed, up to 32 MB, and keeps
 /// the smaller ones in the heaps of the threads that made them: of the memory of a decoded

@@ -113,7 +113,8 @@ pub struct App {
     commands: Vec<Command>,
     devices: Vec<DeviceStatus>,
     /// Where ResNet-18's weights are, if they are on this computer.
-    resnet18: Option<PathBuf>,
+    /// Where weights of a ResNet-18 seem to be.
+    resnet18: catalog::ResNet18Files,
     show_keys: bool,
     show_weights: bool,
     show_input: bool,
@@ -195,7 +196,7 @@ impl App {
             drawing: None,
             commands: Vec::new(),
             devices: Vec::new(),
-            resnet18: catalog::find_resnet18(),
+            resnet18: catalog::resnet18_files(),
             show_keys: false,
             show_weights: false,
             show_input: false,

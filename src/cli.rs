@@ -23,6 +23,7 @@ use crate::model::preprocessing::Channels;
 use crate::model::{ModelChoice, Selection};
 use crate::overlay::Opacity;
 use crate::photo::Limits;
+use crate::printable;
 use crate::region::Region;
 
 /// Shows why an image classifier answered as it did: Grad-CAM and Grad-CAM++.
@@ -329,17 +330,26 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     Ok(cli)
 }
 
+/// Tells the user something on stderr, in one line.
+pub fn say(message: &str) {
+    eprintln!("camlens: {}", printable::message(message));
+}
+
+/// Writes to stdout what was asked for.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(printable::lines(text).as_bytes()) {
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("Can't write to stdout"),
+    }
+}
+
 /// Runs a command that needs no window, and prints what it gives.
 ///
 /// # Errors
 /// Whatever stands in its way, in words for the user.
 pub fn run(command: &Command) -> anyhow::Result<()> {
-    let text = answer(command)?;
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever read has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("Can't write to stdout"),
-    }
+    print(&answer(command)?)
 }
 
 /// Runs a command that needs no window; gives what to print.

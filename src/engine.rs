@@ -2,22 +2,25 @@
 //! from there to the [`Evidence`](crate::analysis::Evidence) at any layer.
 
 mod evidence;
+mod open;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::allocator;
 use crate::analysis::{Analysis, FeatureMaps, Layer, Timings, rank, softmax};
 use crate::framing::{Framing, Input};
 use crate::labels::LabelFileError;
+use crate::memory;
 use crate::model::cpu::Precision;
 use crate::model::device::{self, DeviceChoice};
 use crate::model::layers::Backend;
 use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
 use crate::model::weights::{Progress, WeightsError, all_finite};
-use crate::model::{Architecture, Model, ModelChoice, ModelError, ModelInfo, Trace, catalog, hub};
+use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Trace, catalog, hub, needs};
 use crate::photo::Photo;
+use crate::printable;
+use open::{Loading, load};
 
 /// Why there is no analysis.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +44,29 @@ pub enum EngineError {
     Overflow,
     /// The system has not so much memory.
     #[error(
-        "The network needs about {} MB of memory beside the photo, which the system does not give. Close other programs.",
-        NEEDED / 1_000_000
+        "Running {network} on {width}×{height} pixels takes about {megabytes} MB of memory, which the system does not have. Close other programs, or choose a smaller input or network."
     )]
-    Memory,
+    Memory {
+        /// The network.
+        network: &'static str,
+        /// Of its input.
+        width: usize,
+        /// Of its input.
+        height: usize,
+        /// What a run takes.
+        megabytes: u64,
+    },
+    /// The device failed, and the weights to run on the CPU are not those that ran.
+    #[error(
+        "{device} failed, and {} has changed on the disk since it was loaded, so the CPU can't go on with the same weights. Open the file again, or another model.",
+        printable::quotation(.origin)
+    )]
+    Changed {
+        /// What failed.
+        device: DeviceChoice,
+        /// The weight file.
+        origin: String,
+    },
     /// Nobody wanted the answer any more.
     #[error("The work was given up for something newer.")]
     Unwanted,
@@ -65,18 +87,17 @@ impl From<LabelFileError> for EngineError {
     }
 }
 
-/// What weights, activations and the threads' own memory take at most for a small network
-/// and the usual input, in bytes (measured: it ran in 100 to 200 MB of address space).
-const NEEDED: u64 = 200_000_000;
-
 /// A loaded model on a device.
 pub struct Engine {
     model: Model,
+    /// What it was loaded from: never a choice that could be another file by now.
     choice: ModelChoice,
     device: DeviceChoice,
     preprocess: PreprocessChoice,
     fallbacks: Vec<String>,
     precision: Precision,
+    /// What runs have needed, in bytes: the buffers for it are there.
+    taken: u64,
     last: Option<Run>,
 }
 
@@ -112,9 +133,6 @@ impl Engine {
         device: DeviceChoice,
         progress: Option<Progress>,
     ) -> Result<Self, EngineError> {
-        if !allocator::has(NEEDED) {
-            return Err(EngineError::Memory);
-        }
         let mut fallbacks = Vec::new();
         let (backend, used) = match device::open(device) {
             Ok((device, used)) => (Backend::for_device(&device), used),
@@ -123,31 +141,32 @@ impl Engine {
                 (Backend::fused(), DeviceChoice::Cpu)
             }
         };
+        let mut loading = Loading {
+            labels,
+            backend,
+            progress,
+        };
         let loaded = match used {
-            DeviceChoice::Cpu => load(choice, labels, backend, progress, &mut fallbacks),
-            _ => device::caught(|| {
-                let loaded = load(choice, labels, backend, progress, &mut fallbacks);
-                Ok(loaded)
-            })
-            .unwrap_or_else(|error| Err(ModelError::Device(error).into())),
+            DeviceChoice::Cpu => load(choice, &loading, &mut fallbacks),
+            _ => device::caught(|| Ok(load(choice, &loading, &mut fallbacks)))
+                .unwrap_or_else(|error| Err(ModelError::Device(error).into())),
         };
         let (model, used) = match loaded {
             Err(EngineError::Model(ModelError::Device(error))) if used != DeviceChoice::Cpu => {
                 fallbacks.push(device_failed(used, &error));
-                (
-                    load(choice, labels, Backend::fused(), None, &mut fallbacks)?,
-                    DeviceChoice::Cpu,
-                )
+                loading.backend = Backend::fused();
+                (load(choice, &loading, &mut fallbacks)?, DeviceChoice::Cpu)
             }
             loaded => (loaded?, used),
         };
         Ok(Self {
+            choice: exactly(choice, &model),
             model,
-            choice: choice.clone(),
             device: used,
             preprocess: PreprocessChoice::Model,
             fallbacks,
             precision: Precision::Single,
+            taken: 0,
             last: None,
         })
     }
@@ -169,7 +188,8 @@ impl Engine {
     #[must_use]
     pub fn notices(&self) -> Vec<String> {
         let of_model = self.model.info.notices.iter();
-        self.fallbacks.iter().chain(of_model).cloned().collect()
+        let all = self.fallbacks.iter().chain(of_model);
+        all.map(|notice| printable::message(notice)).collect()
     }
 
     /// Names the classes anew: from a file, or as they were without one.
@@ -222,6 +242,7 @@ impl Engine {
         self.last = None;
         let started = Instant::now();
         let (preprocessing, precision) = (self.preprocessing(), self.precision);
+        self.check_memory(input.placement.input)?;
         let (trace, features) = self.on_device(|model| {
             let trace = model.forward(input, &preprocessing, precision)?;
             let features = model.features(&trace, Layer::Last)?;
@@ -259,6 +280,25 @@ impl Engine {
         })
     }
 
+    /// Whether the CPU has the memory for a run beyond what it has taken before.
+    fn check_memory(&mut self, input: (usize, usize)) -> Result<(), EngineError> {
+        if self.device != DeviceChoice::Cpu {
+            return Ok(());
+        }
+        let network = self.model.info.architecture;
+        let needed = needs::to_run(network, input, self.precision);
+        if needed > self.taken && !memory::has(needed - self.taken) {
+            return Err(EngineError::Memory {
+                network: network.name(),
+                width: input.0,
+                height: input.1,
+                megabytes: needed.div_ceil(1_000_000),
+            });
+        }
+        self.taken = self.taken.max(needed);
+        Ok(())
+    }
+
     fn logits(&self, features: &FeatureMaps) -> Result<Vec<f32>, EngineError> {
         let logits = self.model.head.logits(features);
         if logits.iter().all(|logit| logit.is_finite()) {
@@ -277,6 +317,7 @@ impl Engine {
         let preprocessing = self.preprocessing();
         let input = framing.frame(photo, preprocessing.size);
         let (device, precision) = (self.device, self.precision);
+        self.check_memory(input.placement.input)?;
         let features = self.on_device(|model| {
             let trace = model.forward(&input, &preprocessing, precision)?;
             model.features(&trace, Layer::Last)
@@ -336,59 +377,56 @@ impl Engine {
         result.map_err(|error| EngineError::Run(device::first_line(&error)))
     }
 
-    /// Loads the model onto the CPU, after its device failed.
+    /// Loads the model onto the CPU, after its device failed: the same one, or none.
     fn fall_back(&mut self, error: &candle_core::Error) -> Result<(), EngineError> {
-        let mut fallbacks = vec![device_failed(self.device, error)];
-        let info = self.model.info.clone();
-        self.model = load(&self.choice, None, Backend::fused(), None, &mut fallbacks)?;
+        let failed = device_failed(self.device, error);
+        let loading = Loading {
+            labels: None,
+            backend: Backend::fused(),
+            progress: None,
+        };
+        let mut model = load(&self.choice, &loading, &mut Vec::new())?;
+        if !is_same(&model, &self.model) {
+            return Err(EngineError::Changed {
+                device: self.device,
+                origin: self.model.info.origin.clone(),
+            });
+        }
         // With the class names that it had.
-        self.model.info = info;
+        model.info = self.model.info.clone();
+        self.model = model;
         self.device = DeviceChoice::Cpu;
-        self.fallbacks = fallbacks;
+        self.fallbacks.push(failed);
         Ok(())
     }
+}
+
+/// The choice that names the file of a model that was found.
+fn exactly(choice: &ModelChoice, model: &Model) -> ModelChoice {
+    // Without a wildcard: a choice within a file must be kept as it is.
+    match choice {
+        ModelChoice::BuiltIn | ModelChoice::File(_) | ModelChoice::Within(..) => choice.clone(),
+        ModelChoice::Auto | ModelChoice::ResNet18 | ModelChoice::Hub(_) => {
+            let path = model.path().map(Path::to_owned);
+            path.map_or(ModelChoice::BuiltIn, ModelChoice::File)
+        }
+    }
+}
+
+/// Whether a model that was read again computes the same. Its `config.json` may have changed
+/// as well as its weights.
+fn is_same(now: &Model, before: &Model) -> bool {
+    let (new, old) = (&now.info, &before.info);
+    new.sha256 == old.sha256
+        && new.architecture == old.architecture
+        && new.network == old.network
+        && new.preprocessing == old.preprocessing
+        && now.head.classes() == before.head.classes()
 }
 
 fn device_failed(device: DeviceChoice, error: &candle_core::Error) -> String {
     let reason = device::first_line(error);
     format!("{device} failed ({reason}). Running on the CPU instead.")
-}
-
-fn load(
-    choice: &ModelChoice,
-    labels: Option<&Path>,
-    backend: Backend,
-    progress: Option<Progress>,
-    fallbacks: &mut Vec<String>,
-) -> Result<Model, EngineError> {
-    let built_in = |backend| Ok(Model::built_in(labels, backend)?);
-    let path = match choice {
-        ModelChoice::BuiltIn => return built_in(backend),
-        ModelChoice::File(path) => path.clone(),
-        ModelChoice::Within(path, selection) => {
-            let model = Model::open_within(path, selection, labels, backend, progress);
-            return Ok(model?);
-        }
-        ModelChoice::ResNet18 => catalog::find_resnet18().ok_or(EngineError::NoResNet18)?,
-        ModelChoice::Hub(name) => {
-            let found = hub::find(name).and_then(hub::Known::cached);
-            found.ok_or_else(|| EngineError::NotFetched(name.clone()))?
-        }
-        ModelChoice::Auto => {
-            let Some(path) = catalog::find_resnet18() else {
-                return built_in(backend);
-            };
-            match Model::open(&path, labels, backend.clone(), progress) {
-                Err(ModelError::Weights(error)) => {
-                    let name = Architecture::EfficientNetLite0.name();
-                    fallbacks.push(format!("{error} Running the built-in {name} instead."));
-                    return built_in(backend);
-                }
-                loaded => return Ok(loaded?),
-            }
-        }
-    };
-    Ok(Model::open(&path, labels, backend, progress)?)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::small_file;
 
+use crate::printable;
+
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
 
@@ -41,7 +43,7 @@ pub enum LabelError {
         last: usize,
     },
     /// No class of that name.
-    #[error("There is no class called {name:?}.{}", hint(.similar))]
+    #[error("There is no class called \"{}\".{}", printable::name(.name), hint(.similar))]
     Name {
         /// The name asked for.
         name: String,
@@ -49,7 +51,10 @@ pub enum LabelError {
         similar: Vec<String>,
     },
     /// More than one class of that name.
-    #[error("More than one class is called {name:?}: give one of the indices {indices:?}.")]
+    #[error(
+        "More than one class is called \"{}\": give one of the indices {}.",
+        printable::name(.name), printable::names(.indices.iter().map(ToString::to_string))
+    )]
     Ambiguous {
         /// The name asked for.
         name: String,
@@ -61,7 +66,8 @@ pub enum LabelError {
 /// Why a file of class names can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "The class names {name} can't be used: {cause}. Give a text file with a name in each line, or JSON: a list of names, or an object from index to name."
+    "The class names {} can't be used: {}. Give a text file with a name in each line, or JSON: a list of names, or an object from index to name.",
+    printable::name(.name), printable::quotation(.cause)
 )]
 pub struct LabelFileError {
     /// The file.
@@ -235,7 +241,7 @@ impl Labels {
                 similar: self
                     .search(text)
                     .take(5)
-                    .map(|class| format!("{:?} ({class})", self.name(class)))
+                    .map(|class| format!("\"{}\" ({class})", printable::name(self.name(class))))
                     .collect(),
             }),
             _ => Err(LabelError::Ambiguous {

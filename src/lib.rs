@@ -66,4 +66,8 @@ pub mod app;
 
 pub mod allocator;
 
+pub mod memory;
+
 pub mod panics;
+
+pub mod printable;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use camlens::cli;
+use camlens::{cli, printable};
 
 fn main() -> ExitCode {
     env_logger::init();
@@ -12,11 +12,11 @@ fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err((text, 0)) => {
-            print!("{text}");
+            print!("{}", printable::lines(&text));
             return ExitCode::SUCCESS;
         }
         Err((line, status)) => {
-            eprintln!("camlens: {line}");
+            cli::say(&line);
             return ExitCode::from(status);
         }
     };
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         None => camlens::app::open_window(cli.window),
     };
     if let Err(error) = result {
-        eprintln!("camlens: {error:#}");
+        cli::say(&format!("{error:#}"));
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -16,6 +16,7 @@ mod families;
 mod head;
 pub mod hub;
 pub mod layers;
+pub mod needs;
 mod outside;
 pub mod preprocessing;
 mod resnet;
@@ -32,12 +33,14 @@ use candle_core::Result as CandleResult;
 use crate::analysis::{FeatureMaps, Gradients, Head, Layer};
 use crate::framing::Input;
 use crate::labels::{LabelFileError, Labels};
+use crate::memory;
 pub use architecture::Architecture;
 use architecture::LiteNames;
 use assumed::Known;
 pub use choice::{ModelChoice, ModelInfo, Selection};
 use cpu::Precision;
 use efficientnet_lite::EfficientNetLite0;
+use hub::Integrity;
 use layers::{Backend, Conv, ConvSpec, Image};
 use preprocessing::{Config, Preprocessing};
 use resnet::ResNet;
@@ -89,7 +92,8 @@ impl Model {
     /// The model of a weight file. `labels` is a file of class names given by hand.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// As [`Model::load`]; [`ModelError::Damaged`] for a fetched file that is not what was
+    /// fetched.
     pub fn open(
         path: &Path,
         labels: Option<&Path>,
@@ -110,8 +114,27 @@ impl Model {
         backend: Backend,
         progress: Option<Progress>,
     ) -> Result<Self, ModelError> {
-        let checkpoint = Checkpoint::open(path, progress)?;
-        Self::build(checkpoint, selection, Some(path), labels, backend)
+        let loaded = Checkpoint::open(path, progress)
+            .map_err(ModelError::from)
+            .and_then(|checkpoint| Self::build(checkpoint, selection, Some(path), labels, backend));
+        if let Some(known) = hub::of_file(path) {
+            // A damaged file may still be a network, or be no weight file any more.
+            let sha256 = match &loaded {
+                Ok(model) => Ok(model.info.sha256.clone()),
+                Err(_) => hub::hash_file(path),
+            };
+            let damaged = |sha256: String| hub::integrity(path, &sha256) == Integrity::Damaged;
+            if sha256.is_ok_and(damaged) {
+                return Err(ModelError::Damaged { name: known.name });
+            }
+        }
+        loaded
+    }
+
+    /// The weight file, if it is not the built-in one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Builds the network that a checkpoint holds.
@@ -120,6 +143,7 @@ impl Model {
     /// [`ModelError::Weights`] if the file is not complete and finite, or not of a network
     /// that is known, or if the tensors or a `config.json` say that it is another one,
     /// [`ModelError::Labels`] if the names given by hand don't fit,
+    /// [`ModelError::Memory`] if the system has too little of it,
     /// [`ModelError::Device`] if the device fails.
     pub fn load(
         checkpoint: Checkpoint,
@@ -151,6 +175,13 @@ impl Model {
                 "config.json beside it {problem}. Remove config.json if it belongs to another file"
             );
             return Err(checkpoint.refused(what).into());
+        }
+        let needed = needs::to_load(architecture);
+        if !memory::has(needed) {
+            return Err(ModelError::Memory {
+                network: architecture.name(),
+                megabytes: needed.div_ceil(1_000_000),
+            });
         }
         let mut notices = std::mem::take(&mut config.notices);
         notices.extend(recognised.selected.notice.clone());
@@ -420,6 +451,24 @@ pub enum ModelError {
     /// The names of its classes.
     #[error(transparent)]
     Labels(#[from] LabelFileError),
+    /// A file in the hub's cache that is not what was fetched.
+    #[error(
+        "The fetched weights {name} are damaged (their SHA-256 is not the one announced). Fetch them again: camlens fetch {name}, or Get weights… › Check in the model menu."
+    )]
+    Damaged {
+        /// Their name in the catalogue.
+        name: &'static str,
+    },
+    /// The system has not so much memory.
+    #[error(
+        "Loading {network} takes about {megabytes} MB of memory, which the system does not have. Close other programs, or choose a smaller network."
+    )]
+    Memory {
+        /// The network.
+        network: &'static str,
+        /// What it takes.
+        megabytes: u64,
+    },
     /// The device that was to hold it.
     #[error("the device failed: {}", device::first_line(.0))]
     Device(candle_core::Error),

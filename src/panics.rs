@@ -4,6 +4,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 
+use crate::printable;
+
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
@@ -17,7 +19,8 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = EXPECTED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     EXPECTED.set(before);
-    result.map_err(|panic| message(panic.as_ref()).to_owned())
+    // Decoders quote the file in what they say.
+    result.map_err(|panic| printable::quotation(message(panic.as_ref())))
 }
 
 /// Has the panics that [`caught`] catches logged (`RUST_LOG=warn`) instead of printed.
@@ -25,7 +28,7 @@ pub fn log_expected_ones() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if EXPECTED.get() {
-            log::warn!("caught: {info}");
+            log::warn!("caught: {}", printable::message(&info.to_string()));
         } else {
             print(info);
         }
@@ -35,7 +38,7 @@ pub fn log_expected_ones() {
 /// A panic in words for the user. Where it was, the standard library has told stderr.
 #[must_use]
 pub fn mistake(panic: &(dyn Any + Send)) -> String {
-    let cause = message(panic);
+    let cause = printable::quotation(message(panic));
     log::error!("caught: {cause}");
     format!("camlens made a mistake ({cause}). Try again, or another photo; please report it.")
 }

@@ -12,6 +12,7 @@ use crate::legend;
 use crate::model::Selection;
 use crate::model::preprocessing::Preprocessing;
 use crate::photo::Photo;
+use crate::printable::quotation;
 use crate::region::{Measure, Region};
 use crate::sensitivity::{References, Sensitivity};
 
@@ -253,7 +254,8 @@ impl Report {
         }
     }
 
-    /// A few lines to read. Maps of one run share their size.
+    /// A few lines to read, one for each class, whatever is in their names. Maps of one run
+    /// share their size.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -266,12 +268,16 @@ impl Report {
         let _ = writeln!(
             text,
             "{}, {}×{} pixels",
-            photo.path, photo.width, photo.height
+            quotation(&photo.path),
+            photo.width,
+            photo.height
         );
         let _ = writeln!(
             text,
             "{} on {}; {}",
-            model.name, self.device, model.accuracy
+            quotation(&model.name),
+            self.device,
+            model.accuracy
         );
         if let Some(assumed) = &model.assumed {
             let _ = writeln!(text, "{assumed}");
@@ -294,14 +300,15 @@ impl Report {
         {
             let _ = writeln!(
                 text,
-                "{:5.1} %  {label} ({index}), logit {logit:.2}",
-                100.0 * probability
+                "{:5.1} %  {} ({index}), logit {logit:.2}",
+                100.0 * probability,
+                quotation(label)
             );
         }
         let _ = writeln!(
             text,
             "\nExplained: {} ({}), {:.1} %, logit {:.2}",
-            class.label,
+            quotation(&class.label),
             class.index,
             100.0 * class.probability,
             class.logit
@@ -310,7 +317,7 @@ impl Report {
             let _ = writeln!(
                 text,
                 "Less:      {} ({}), {:.1} %, logit {:.2}",
-                other.label,
+                quotation(&other.label),
                 other.index,
                 100.0 * other.probability,
                 other.logit
@@ -327,7 +334,8 @@ impl Report {
                 writeln!(
                     text,
                     "  {:<11} no positive evidence for {}",
-                    map.method, class.label
+                    map.method,
+                    quotation(&class.label)
                 )
             };
             if let Some(remark) = &map.remark {
@@ -351,7 +359,7 @@ impl Report {
 
     fn describe_regions(&self, text: &mut String) {
         for region in &self.regions {
-            let _ = writeln!(text, "Region {}", region.name);
+            let _ = writeln!(text, "Region {}", quotation(&region.name));
             for (map, measure) in self.maps.iter().zip(&region.measures) {
                 let percent = |share: Option<f64>| {
                     share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share))

@@ -89,7 +89,7 @@ impl App {
     fn finish_fetch(&mut self, known: &Known, result: Result<Fetched, FetchError>) {
         match result {
             Ok(fetched) => {
-                self.resnet18 = catalog::find_resnet18();
+                self.resnet18 = catalog::resnet18_files();
                 self.look_into_cache();
                 let checked = if fetched.checked {
                     "its SHA-256 is the one announced"

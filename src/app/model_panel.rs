@@ -84,7 +84,7 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
         }
     }
     network_menu::network_menu_ui(app, ui);
-    if app.resnet18.is_none() && !runs_resnet18(&app.state) {
+    if app.resnet18.iter().next().is_none() && !runs_resnet18(&app.state) {
         let button = ui.small_button("Get ResNet-18…");
         let button = button.on_hover_ui(|ui| _ = ui.label(catalog::how_to_get_resnet18()));
         if button.clicked() {
@@ -147,17 +147,22 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
 
 /// The model that runs, and those that can be chosen.
 fn model_menu_ui(app: &mut App, ui: &mut Ui) {
-    let found = app
+    let path = |path: &std::path::PathBuf| path.display().to_string();
+    let found = app.resnet18.iter().next().map(path);
+    let recent = app.state.settings.recent.clone();
+    let offered: Vec<ModelChoice> = app
         .resnet18
-        .as_deref()
-        .map(|path| path.display().to_string());
+        .others
+        .iter()
+        .map(|path| ModelChoice::File(path.clone()))
+        .filter(|choice| !recent.contains(choice))
+        .collect();
     let now = app.state.settings.model.clone();
     let shown_name = match &app.state.model {
         Some(model) => model.info.architecture.name().to_owned(),
         None => "loading…".into(),
     };
     let wide = ui.available_width();
-    let recent = app.state.settings.recent.clone();
     let commands = &mut app.commands;
     let menu = ComboBox::from_id_salt("model")
         .selected_text(shown_name)
@@ -174,13 +179,22 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
             offer(
                 ui,
                 &ModelChoice::Auto,
-                "ResNet-18 if its weights are on this computer, else the built-in model",
+                "ResNet-18 if torchvision's weights are on this computer, else the built-in model",
             );
             offer(ui, &ModelChoice::BuiltIn, "Part of the program");
             ui.add_enabled_ui(found.is_some(), |ui| {
                 let hint = found.clone().unwrap_or_else(catalog::how_to_get_resnet18);
                 offer(ui, &ModelChoice::ResNet18, &hint);
             });
+            if !offered.is_empty() {
+                ui.separator();
+                ui.small("In the weights folders");
+            }
+            for choice in &offered {
+                if let ModelChoice::File(path) = choice {
+                    offer(ui, choice, &path.display().to_string());
+                }
+            }
             if !recent.is_empty() {
                 ui.separator();
                 ui.small("Recent");

@@ -47,12 +47,23 @@ fn catalogue_ui(app: &mut App, ui: &mut Ui) {
                 ui.label(known.accuracy);
                 ui.label(known.licence);
                 if let Some(path) = cached {
-                    let button = ui.button("Use");
-                    button.widget_info(|| named(&format!("Use {}", known.name)));
-                    if button.on_hover_text(path.display().to_string()).clicked() {
-                        app.commands
-                            .push(Command::UseModel(ModelChoice::File(path.clone())));
-                    }
+                    ui.horizontal(|ui| {
+                        let button = ui.button("Use");
+                        button.widget_info(|| named(&format!("Use {}", known.name)));
+                        if button.on_hover_text(path.display().to_string()).clicked() {
+                            app.commands
+                                .push(Command::UseModel(ModelChoice::File(path.clone())));
+                        }
+                        let button = egui::Button::new("Check").small();
+                        let button = ui.add_enabled(app.fetch.is_none(), button);
+                        button.widget_info(|| named(&format!("Check {}", known.name)));
+                        let button = button.on_hover_text(
+                            "Compares its SHA-256 with the hub's and fetches it again if it is damaged",
+                        );
+                        if button.clicked() {
+                            app.commands.push(Command::Fetch(known));
+                        }
+                    });
                 } else {
                     let button = ui.add_enabled(app.fetch.is_none(), egui::Button::new("Fetch"));
                     button.widget_info(|| named(&format!("Fetch {}", known.name)));

@@ -157,7 +157,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         times = std::array::from_fn(|step| median(all.iter().map(|times| times[step])));
     }
     for notice in engine.notices() {
-        eprintln!("camlens: {notice}");
+        super::say(&notice);
     }
 
     let name = path.display().to_string();

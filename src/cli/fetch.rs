@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use super::FetchArgs;
 use crate::model::hub::{self, Hub, Known};
 
-/// Without progress for so long a download is given up.
-const STALLED: Duration = Duration::from_mins(1);
+/// Without progress for so long a download is given up, should it not have done so by itself.
+const STALLED: Duration = Duration::from_secs(90);
 
 /// A line of the catalogue.
 fn entry(known: &Known) -> String {
@@ -30,8 +30,7 @@ pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
     let Some(name) = &arguments.name else {
         return Ok(hub::CATALOGUE.iter().map(entry).collect());
     };
-    let known = hub::find(name)
-        .with_context(|| format!("There is no {name} in the catalogue; camlens fetch lists it."))?;
+    let known = hub::find(name).with_context(|| hub::how_to_get(name))?;
     let mut fetch = Hub::from_env()
         .fetch(known, Arc::new(|| ()))
         .context("The system has no thread to give")?;
@@ -66,7 +65,7 @@ pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
             }
             let fetched = result?;
             if !fetched.checked {
-                eprintln!("camlens: the hub announced no SHA-256: only the size was checked.");
+                super::say("The hub announced no SHA-256: only the size was checked.");
             }
             return Ok(format!("{}\n", fetched.path.display()));
         }

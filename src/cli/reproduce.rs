@@ -1,7 +1,6 @@
 //! `camlens explain --manifest`: the maps of an export once more.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::photo::{Limits, Photo};
+use crate::printable;
 use crate::region::Region;
 
 /// What came of it; field names are those of the JSON object.
@@ -86,7 +86,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     engine.run_in(manifest.precision);
     let analysis = engine.analyse(&photo, manifest.framing)?;
     for notice in engine.notices() {
-        eprintln!("camlens: {notice}");
+        super::say(&notice);
     }
     let mut panes = Vec::new();
     for entry in &manifest.maps {
@@ -122,7 +122,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     }
     // The answer is what was asked for, and belongs on stdout all the same. Whoever does not
     // read it still gets the status.
-    let _ = io::stdout().write_all(text.as_bytes());
+    let _ = super::print(&text);
     bail!(
         "The maps are not those of the manifest{}",
         match &found.differences[..] {
@@ -231,7 +231,7 @@ fn largest_difference(folder: &Path, entry: &MapEntry, map: &Map) -> Option<f32>
 fn words(found: &Reproduction) -> String {
     let mut text = String::new();
     for difference in &found.differences {
-        let _ = writeln!(text, "Differs: {difference}");
+        let _ = writeln!(text, "Differs: {}", printable::message(difference));
     }
     for map in &found.maps {
         let verdict = match (map.same, map.largest_difference) {
@@ -242,7 +242,9 @@ fn words(found: &Reproduction) -> String {
         let _ = writeln!(
             text,
             "{} of {} at {}: {verdict}",
-            map.method, map.class, map.layer
+            map.method,
+            printable::name(&map.class),
+            printable::name(&map.layer)
         );
     }
     text

@@ -20,6 +20,7 @@ use crate::model::cpu::{Level, Precision};
 use crate::model::preprocessing::Preprocessing;
 use crate::model::weights::{hex_sha256, hexadecimal};
 use crate::model::{ModelChoice, Selection};
+use crate::printable;
 use crate::region::{Measure, Region, Shape};
 
 /// The version of the manifest's layout.
@@ -33,7 +34,10 @@ const MOST_MAPS: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// It could not be read.
-    #[error("Can't read the manifest {name}: {cause}. Give a manifest.json that camlens exported.")]
+    #[error(
+        "Can't read the manifest {}: {}. Give a manifest.json that camlens exported.",
+        printable::name(.name), printable::quotation(.cause)
+    )]
     Read {
         /// The file's name.
         name: String,

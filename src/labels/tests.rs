@@ -36,7 +36,7 @@ fn classes_are_found_by_index_name_and_synonym() {
     }
     for (text, words) in [
         ("6", "classes 0 to 5"),
-        ("crane", "[2, 3]"),
+        ("crane", "indices 2, 3."),
         ("CAT", "[4, 5]"),
         ("Carcinoma", "Did you mean \"Carcinoma, ductal\" (0)?"),
         ("ductal", "no class called"),

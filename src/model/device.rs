@@ -76,10 +76,13 @@ impl FromStr for DeviceChoice {
 /// are listed one by one.
 #[must_use]
 pub fn list() -> Vec<DeviceStatus> {
-    let status = |choice| DeviceStatus {
+    list_by(|choice| DeviceStatus {
         choice,
         unusable: open(choice).err().map(|error| error.reason),
-    };
+    })
+}
+
+fn list_by(status: impl Fn(DeviceChoice) -> DeviceStatus) -> Vec<DeviceStatus> {
     let mut devices = vec![status(DeviceChoice::Cpu), status(DeviceChoice::Cuda(0))];
     for ordinal in 1..16 {
         let further = status(DeviceChoice::Cuda(ordinal));
@@ -168,9 +171,44 @@ mod tests {
     #[test]
     fn the_cpu_is_always_there_and_the_rest_gives_a_reason() {
         let devices = list();
-        assert_eq!(devices.len(), 3);
+        let choices: Vec<DeviceChoice> = devices.iter().map(|status| status.choice).collect();
+        assert_eq!(choices[..2], [DeviceChoice::Cpu, DeviceChoice::Cuda(0)]);
         assert!(devices[0].unusable.is_none());
-        let metal = devices[2].unusable.as_deref();
+        // Further GPUs are listed only if they can be used, however many there are.
+        let (last, further) = devices[2..].split_last().unwrap();
+        for (status, ordinal) in further.iter().zip(1..) {
+            assert_eq!(status.choice, DeviceChoice::Cuda(ordinal));
+            assert!(status.unusable.is_none(), "{status:?}");
+        }
+        assert_eq!(last.choice, DeviceChoice::Metal);
+        let metal = last.unusable.as_deref();
         assert!(cfg!(feature = "metal") || metal.is_some_and(|reason| reason.contains("Metal")));
+    }
+
+    /// A machine with GPUs that work, as many as given.
+    fn machine(gpus: usize) -> impl Fn(DeviceChoice) -> DeviceStatus {
+        move |choice| DeviceStatus {
+            choice,
+            unusable: match choice {
+                DeviceChoice::Cpu => None,
+                DeviceChoice::Cuda(ordinal) if ordinal < gpus => None,
+                _ => Some("not there".into()),
+            },
+        }
+    }
+
+    #[test]
+    fn every_gpu_is_listed() {
+        for (gpus, listed) in [(0, 1), (1, 1), (2, 2), (8, 8), (40, 16)] {
+            let devices = list_by(machine(gpus));
+            let cuda = devices
+                .iter()
+                .filter(|status| matches!(status.choice, DeviceChoice::Cuda(_)));
+            assert_eq!(
+                (cuda.count(), devices.len()),
+                (listed, listed + 2),
+                "{gpus}"
+            );
+        }
     }
 }

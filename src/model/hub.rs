@@ -1,13 +1,18 @@
 //! Weights on demand from the Hugging Face hub, in its shared cache.
 //!
-//! The crate `hf-hub` knows the hub's addresses, its metadata and how the cache is laid
-//! out; the transfer is here, because it must be cancelled, resumed and checked: into
-//! `blobs/ETAG.part` (the name that `hf-hub` itself uses), and only when its SHA-256 is
-//! the announced one does the file get its name. Nothing is fetched unasked.
+//! The crate `hf-hub` knows how the cache is laid out. The requests are here, because
+//! `hf-hub` sends the token wherever it is redirected; so is the transfer, because it must be
+//! cancelled, resumed and checked: into `blobs/ETAG.part` (the name that `hf-hub` itself
+//! uses), and only when its SHA-256 is the announced one does the file get its name. Nothing is
+//! fetched unasked.
 
 mod error;
+mod known;
+mod part;
+mod request;
 mod transfer;
 
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,153 +22,66 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hf_hub::Cache;
+use sha2::{Digest, Sha256};
 
 pub use error::FetchError;
+pub use known::{CATALOGUE, Known, find, how_to_get, of_file};
 use transfer::Errand;
 
-/// Weights that can be fetched.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Its repository on the hub, which is its name here.
-    pub name: &'static str,
-    /// The network.
-    pub network: &'static str,
-    /// About how large the file is.
-    pub megabytes: u32,
-    /// The licence that the repository states.
-    pub licence: &'static str,
-    /// Reported accuracy.
-    pub accuracy: &'static str,
-}
+use super::weights::{hash_all, hexadecimal};
 
 /// The file that holds the weights in timm's repositories.
 const WEIGHTS: &str = "model.safetensors";
 /// timm's description of the input, fetched along.
 const CONFIG: &str = "config.json";
 
-const fn known(
-    name: &'static str,
-    network: &'static str,
-    megabytes: u32,
-    licence: &'static str,
-    accuracy: &'static str,
-) -> Known {
-    Known {
-        name,
-        network,
-        megabytes,
-        licence,
-        accuracy,
-    }
+/// Whether a file in the cache is what was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// Its SHA-256 is the one that the hub announced, by which the cache calls it.
+    Intact,
+    /// It is another file by now.
+    Damaged,
+    /// The hub announced no SHA-256.
+    Unknown,
 }
 
-/// Accuracy as in the tables of timm's model cards (ImageNet validation set, the card of
-/// `resnet18.fb_ssl_yfcc100m_ft_in1k`), licence as in timm's `default_cfgs` (1.0.31).
-pub const CATALOGUE: [Known; 9] = [
-    known(
-        "timm/resnet18.tv_in1k",
-        "ResNet-18",
-        47,
-        "BSD-3-Clause",
-        "69.8 % top-1",
-    ),
-    known(
-        "timm/resnet18.a1_in1k",
-        "ResNet-18",
-        47,
-        "Apache-2.0",
-        "71.5 % top-1",
-    ),
-    known(
-        "timm/resnet34.tv_in1k",
-        "ResNet-34",
-        87,
-        "BSD-3-Clause",
-        "73.3 % top-1",
-    ),
-    known(
-        "timm/resnet34.a1_in1k",
-        "ResNet-34",
-        87,
-        "Apache-2.0",
-        "76.4 % top-1",
-    ),
-    known(
-        "timm/resnet50.tv_in1k",
-        "ResNet-50",
-        102,
-        "BSD-3-Clause",
-        "76.1 % top-1",
-    ),
-    known(
-        "timm/resnet50.tv2_in1k",
-        "ResNet-50",
-        102,
-        "BSD-3-Clause",
-        "80.9 % top-1",
-    ),
-    known(
-        "timm/resnet50.a1_in1k",
-        "ResNet-50",
-        102,
-        "Apache-2.0",
-        "81.2 % top-1 at 288×288",
-    ),
-    known(
-        "timm/resnet101.tv_in1k",
-        "ResNet-101",
-        179,
-        "BSD-3-Clause",
-        "77.4 % top-1",
-    ),
-    known(
-        "timm/resnet152.tv_in1k",
-        "ResNet-152",
-        241,
-        "BSD-3-Clause",
-        "78.3 % top-1",
-    ),
-];
-
-/// The catalogue's entry of a name, with or without `timm/`.
+/// Compares the SHA-256 of a file in the cache with the names in the folder of its
+/// repository's files.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Known> {
-    let name = name.strip_prefix("timm/").unwrap_or(name);
-    CATALOGUE
+pub fn integrity(path: &Path, sha256: &str) -> Integrity {
+    let repository = path.ancestors().nth(3);
+    let names = repository.and_then(|folder| fs::read_dir(folder.join("blobs")).ok());
+    let names = names.into_iter().flatten().flatten();
+    let announced: Vec<String> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit()))
+        .collect();
+    if announced.is_empty() {
+        Integrity::Unknown
+    } else if announced
         .iter()
-        .find(|known| known.name.strip_prefix("timm/") == Some(name))
-}
-
-/// What to do to get weights that are not there, in words for the screen.
-#[must_use]
-pub fn how_to_get(name: &str) -> String {
-    match find(name) {
-        Some(known) => format!(
-            "{name} is not on this computer. Run camlens fetch {name}, or fetch it from the model menu ({} MB, {}).",
-            known.megabytes, known.licence
-        ),
-        None => format!("There is no {name} in the catalogue; camlens fetch lists it."),
+        .any(|name| name.eq_ignore_ascii_case(sha256))
+    {
+        Integrity::Intact
+    } else {
+        Integrity::Damaged
     }
 }
 
-impl Known {
-    /// Where it is, if it was fetched (by camlens or by any other program).
-    #[must_use]
-    pub fn cached(&self) -> Option<PathBuf> {
-        self.cached_in(&Cache::from_env())
-    }
-
-    fn cached_in(&self, cache: &Cache) -> Option<PathBuf> {
-        cache.model(self.name.into()).get(WEIGHTS)
-    }
+/// SHA-256 of a file, in hexadecimal.
+pub(crate) fn hash_file(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    hash_all(&mut File::open(path)?, &mut hash)?;
+    Ok(hexadecimal(&hash.finalize()))
 }
 
-/// The entry whose file in the cache this is.
-#[must_use]
-pub fn of_file(path: &Path) -> Option<&'static Known> {
-    let folder = path.parent()?.parent()?.parent()?.file_name()?.to_str()?;
-    let repository = folder.strip_prefix("models--")?.replace("--", "/");
-    CATALOGUE.iter().find(|known| known.name == repository)
+/// The hub's shared cache. A variable that is set to nothing counts as not set.
+fn usual_cache() -> Cache {
+    match std::env::var("HF_HOME") {
+        Ok(home) if home.trim().is_empty() => Cache::default(),
+        _ => Cache::from_env(),
+    }
 }
 
 /// Fetched weights.
@@ -194,15 +112,21 @@ enum News {
 pub struct Hub {
     endpoint: Option<String>,
     cache: Cache,
+    patience: Duration,
 }
+
+/// Without an answer, or with hardly anything coming, for so long a download is given up.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Hub {
     /// As `HF_ENDPOINT` and `HF_HOME` say.
     #[must_use]
     pub fn from_env() -> Self {
+        let endpoint = std::env::var("HF_ENDPOINT").ok();
         Self {
-            endpoint: std::env::var("HF_ENDPOINT").ok(),
-            cache: Cache::from_env(),
+            endpoint: endpoint.filter(|address| !address.trim().is_empty()),
+            cache: usual_cache(),
+            patience: PATIENCE,
         }
     }
 
@@ -212,7 +136,15 @@ impl Hub {
         Self {
             endpoint: Some(endpoint.into()),
             cache: Cache::new(cache),
+            patience: PATIENCE,
         }
+    }
+
+    /// The same, but it gives up a download that stands still or nearly so for so long; a
+    /// minute without this.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Where an entry is in this cache, if it was fetched.
@@ -338,14 +270,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_with_and_without_their_owner() {
-        let first = &CATALOGUE[0];
-        assert_eq!(find("timm/resnet18.tv_in1k"), Some(first));
-        assert_eq!(find("resnet18.tv_in1k"), Some(first));
-        assert_eq!(find("resnet18"), None);
-        let path =
-            Path::new("/h/hub/models--timm--resnet18.tv_in1k/snapshots/abc/model.safetensors");
-        assert_eq!(of_file(path), Some(first));
-        assert_eq!(of_file(Path::new("/a/b/c/model.safetensors")), None);
+    fn the_cache_tells_whether_a_file_is_what_was_fetched() {
+        let cache = tempfile::tempdir().unwrap();
+        let folder = cache.path().join("models--timm--resnet18.tv_in1k");
+        let path = folder.join("snapshots/abc/model.safetensors");
+        let sha256 = "ab".repeat(32);
+        assert_eq!(integrity(&path, &sha256), Integrity::Unknown);
+        fs::create_dir_all(folder.join("blobs")).unwrap();
+        fs::write(folder.join("blobs/c0ffee"), "").unwrap();
+        assert_eq!(integrity(&path, &sha256), Integrity::Unknown);
+        fs::write(folder.join("blobs").join(&sha256), "").unwrap();
+        assert_eq!(integrity(&path, &sha256), Integrity::Intact);
+        assert_eq!(integrity(&path, &"cd".repeat(32)), Integrity::Damaged);
     }
 }

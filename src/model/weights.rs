@@ -26,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 use super::Selection;
 use super::families::Shapes;
+use crate::printable::{self, quotation};
 use layout::{Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, check_name, row_major, to_f32};
 pub use modules::Module;
 use modules::Modules;
@@ -39,7 +40,8 @@ const NAMED_PROBLEMS: usize = 3;
 pub enum WeightsError {
     /// The file could not be read at all.
     #[error(
-        "Can't read the weights {path}: {cause}. Check that the file is there and may be read."
+        "Can't read the weights {}: {cause}. Check that the file is there and may be read.",
+        quotation(&path.to_string_lossy())
     )]
     Io {
         /// The file.
@@ -49,7 +51,8 @@ pub enum WeightsError {
     },
     /// Not a weight file, or a damaged one.
     #[error(
-        "{name} is not a weight file that can be read ({cause}). Give a .safetensors file, or a .pth file saved by PyTorch 1.6 or later."
+        "{} is not a weight file that can be read ({}). Give a .safetensors file, or a .pth file saved by PyTorch 1.6 or later.",
+        printable::name(.name), quotation(.cause)
     )]
     Format {
         /// The file's name.
@@ -59,7 +62,8 @@ pub enum WeightsError {
     },
     /// A weight file of some other network.
     #[error(
-        "{name} holds {what}. camlens opens ResNet-18, 34, 50, 101 and 152 (names as in torchvision or timm) and EfficientNet-Lite0."
+        "{} holds {}. camlens opens ResNet-18, 34, 50, 101 and 152 (names as in torchvision or timm) and EfficientNet-Lite0.",
+        printable::name(.name), quotation(.what)
     )]
     Architecture {
         /// The file's name.
@@ -68,7 +72,7 @@ pub enum WeightsError {
         what: String,
     },
     /// The right network, but for something that camlens can't do or can't tell.
-    #[error("{name} can't be used: {what}.")]
+    #[error("{} can't be used: {}.", printable::name(.name), quotation(.what))]
     Structure {
         /// The file's name.
         name: String,
@@ -76,7 +80,10 @@ pub enum WeightsError {
         what: String,
     },
     /// Several networks, and nothing says which one is meant.
-    #[error("{name} holds {} networks. Choose one: {}.", networks.len(), options(networks))]
+    #[error(
+        "{} holds {} networks. Choose one: {}.",
+        printable::name(.name), networks.len(), quotation(&options(networks))
+    )]
     Several {
         /// The file's name.
         name: String,
@@ -84,7 +91,10 @@ pub enum WeightsError {
         networks: Vec<Selection>,
     },
     /// Tensors are missing, of the wrong shape, or not finite.
-    #[error("The weights {name} can't be used: {}. Give a complete file for {architecture}.", list(.problems, "problems"))]
+    #[error(
+        "The weights {} can't be used: {}. Give a complete file for {architecture}.",
+        printable::name(.name), list(.problems, "problems")
+    )]
     Tensors {
         /// The file's name.
         name: String,
@@ -94,7 +104,10 @@ pub enum WeightsError {
         problems: Vec<String>,
     },
     /// A module saved whole that is another network than its tensors look like.
-    #[error("The network saved whole in {name} is not the {architecture} that camlens runs: {}. Give a model with the standard layers.", list(.differences, "differences"))]
+    #[error(
+        "The network saved whole in {} is not the {architecture} that camlens runs: {}. Give a model with the standard layers.",
+        printable::name(.name), list(.differences, "differences")
+    )]
     Modules {
         /// The file's name.
         name: String,
@@ -106,7 +119,9 @@ pub enum WeightsError {
 }
 
 fn list(problems: &[String], what: &str) -> String {
-    let mut text = problems[..problems.len().min(NAMED_PROBLEMS)].join("; ");
+    let named = problems.iter().take(NAMED_PROBLEMS);
+    let named: Vec<String> = named.map(|problem| quotation(problem)).collect();
+    let mut text = named.join("; ");
     if problems.len() > NAMED_PROBLEMS {
         let more = problems.len() - NAMED_PROBLEMS;
         let _ = write!(text, "; and {more} more {what}");

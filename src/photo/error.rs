@@ -2,11 +2,16 @@
 
 use std::io;
 
+use crate::printable;
+
 /// Why a photo could not be read; every message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PhotoError {
     /// The file could not be read at all.
-    #[error("Can't read {name}: {cause}. Check that the file is there and may be read.")]
+    #[error(
+        "Can't read {}: {}. Check that the file is there and may be read.",
+        printable::name(.name), printable::quotation(&.cause.to_string())
+    )]
     Io {
         /// File name as shown.
         name: String,
@@ -14,19 +19,28 @@ pub enum PhotoError {
         cause: io::Error,
     },
     /// A folder was given.
-    #[error("{name} is a folder. Give the photos in it instead.")]
+    #[error(
+        "{} is a folder. Give the photos in it instead.",
+        printable::name(.name)
+    )]
     Folder {
         /// Folder name as shown.
         name: String,
     },
     /// A device, a pipe or the like.
-    #[error("{name} is not a file. Save the photo as a file and give that.")]
+    #[error(
+        "{} is not a file. Save the photo as a file and give that.",
+        printable::name(.name)
+    )]
     NotAFile {
         /// Its name as shown.
         name: String,
     },
     /// A format that is known but not read.
-    #[error("Can't read {name}: {format} is not supported. Convert it to JPEG or PNG.")]
+    #[error(
+        "Can't read {}: {format} is not supported. Convert it to JPEG or PNG.",
+        printable::name(.name)
+    )]
     Unsupported {
         /// File name as shown.
         name: String,
@@ -35,21 +49,26 @@ pub enum PhotoError {
     },
     /// Not an image, as far as the first bytes tell.
     #[error(
-        "Can't read {name}: it is not an image. Give a JPEG, PNG, WebP, GIF, TIFF or BMP file."
+        "Can't read {}: it is not an image. Give a JPEG, PNG, WebP, GIF, TIFF or BMP file.",
+        printable::name(.name)
     )]
     NotAnImage {
         /// File name as shown.
         name: String,
     },
     /// An empty file.
-    #[error("Can't read {name}: the file is empty.")]
+    #[error(
+        "Can't read {}: the file is empty.",
+        printable::name(.name)
+    )]
     Empty {
         /// File name as shown.
         name: String,
     },
     /// Beyond a limit that can be raised.
     #[error(
-        "{name} {excess}, and the limit is {limit}. Scale it down, or raise the limit: View › Limits in the window, {option} on the command line."
+        "{} {excess}, and the limit is {limit}. Scale it down, or raise the limit: View › Limits in the window, {option} on the command line.",
+        printable::name(.name)
     )]
     TooLarge {
         /// File name as shown.
@@ -63,7 +82,8 @@ pub enum PhotoError {
     },
     /// Longer on a side than anything here handles.
     #[error(
-        "{name} is {width}×{height} pixels, and a side may have {limit} at most. Crop it or scale it down."
+        "{} is {width}×{height} pixels, and a side may have {limit} at most. Crop it or scale it down.",
+        printable::name(.name)
     )]
     TooLong {
         /// File name as shown.
@@ -77,7 +97,8 @@ pub enum PhotoError {
     },
     /// What it carries beside its pixels is too large to be true.
     #[error(
-        "Can't read {name}: it carries more than {limit} MB of metadata (a colour profile, EXIF). Save it again without metadata."
+        "Can't read {}: it carries more than {limit} MB of metadata (a colour profile, EXIF). Save it again without metadata.",
+        printable::name(.name)
     )]
     Metadata {
         /// File name as shown.
@@ -87,7 +108,8 @@ pub enum PhotoError {
     },
     /// The system has not so much memory.
     #[error(
-        "Can't read {name}: decoding it takes {megabytes} MB of memory, which the system does not give. Close other programs, or scale the photo down."
+        "Can't read {}: decoding it takes {megabytes} MB of memory, which the system does not have. Close other programs, or scale the photo down.",
+        printable::name(.name)
     )]
     Memory {
         /// File name as shown.
@@ -97,7 +119,8 @@ pub enum PhotoError {
     },
     /// An image, but damaged.
     #[error(
-        "Can't read {name}: the file is damaged or cut short ({cause}). Save or download it again."
+        "Can't read {}: the file is damaged or cut short ({}). Save or download it again.",
+        printable::name(.name), printable::quotation(.cause)
     )]
     Damaged {
         /// File name as shown.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PhotoError;
-use crate::allocator;
+use crate::memory;
 
 /// What a photo may be at most. A file of a few bytes can claim any size, and
 /// a compressed one can grow a thousandfold.
@@ -92,7 +92,7 @@ impl Limits {
             });
         }
         let needed = 2 * decoded + 3 * u64::from(width) * u64::from(height);
-        if !allocator::has(needed) {
+        if !memory::has(needed) {
             return Err(PhotoError::Memory {
                 name: name.to_owned(),
                 megabytes: needed.div_ceil(MB),

@@ -317,9 +317,17 @@ impl Desk {
         let device = engine.device();
         engine.preprocess(job.plan.preprocess);
         self.analysed = None;
-        let analysis = engine
-            .analyse(&photo, job.plan.framing)
-            .map_err(|error| Stop::Failed(Fault::Run, error.to_string()))?;
+        let analysis = match engine.analyse(&photo, job.plan.framing) {
+            Ok(analysis) => analysis,
+            Err(error) => {
+                if matches!(error, EngineError::Changed { .. }) {
+                    // What was loaded can run nowhere any more: the next job loads the file as
+                    // it is.
+                    self.engine = None;
+                }
+                return Err(Stop::Failed(Fault::Run, error.to_string()));
+            }
+        };
         self.analysed = Some(job.id);
         if engine.device() != device {
             self.tell_model();

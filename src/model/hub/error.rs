@@ -2,12 +2,24 @@
 
 use std::path::PathBuf;
 
+use crate::printable;
+
 /// Why weights were not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
+    /// `HF_ENDPOINT` is set to something else than an address.
+    #[error(
+        "HF_ENDPOINT is {}, which is no address of a hub. Give one such as https://huggingface.co, or unset it.",
+        printable::name(.endpoint)
+    )]
+    Endpoint {
+        /// What it is.
+        endpoint: String,
+    },
     /// No connection.
     #[error(
-        "{name} could not be fetched: {host} can't be reached ({cause}). Check the network connection, or set HF_ENDPOINT to a mirror or HTTPS_PROXY to your proxy."
+        "{name} could not be fetched: {} can't be reached ({}). Check the network connection, or set HF_ENDPOINT to a mirror or HTTPS_PROXY to your proxy.",
+        printable::name(.host), printable::quotation(.cause)
     )]
     Offline {
         /// The entry.
@@ -18,7 +30,7 @@ pub enum FetchError {
         cause: String,
     },
     /// The hub refuses.
-    #[error("{name} could not be fetched: {host} answers {status}{}.", meaning(*.status))]
+    #[error("{name} could not be fetched: {} answers {status}{}.", printable::name(.host), meaning(*.status))]
     Refused {
         /// The entry.
         name: String,
@@ -29,7 +41,8 @@ pub enum FetchError {
     },
     /// The hub answers what it should not.
     #[error(
-        "{name} could not be fetched: {host} does not answer as a hub does ({cause}). Check HF_ENDPOINT."
+        "{name} could not be fetched: {} does not answer as a hub does ({}). Check HF_ENDPOINT and the network connection.",
+        printable::name(.host), printable::quotation(.cause)
     )]
     Answer {
         /// The entry.
@@ -41,8 +54,8 @@ pub enum FetchError {
     },
     /// The connection broke.
     #[error(
-        "The download of {name} broke off at {} of {} MB ({cause}). What is there is kept: fetch it again to go on.",
-        megabytes(*.done), megabytes(*.total)
+        "The download of {name} broke off at {} of {} MB ({}). What is there is kept: fetch it again to go on.",
+        megabytes(*.done), megabytes(*.total), printable::quotation(.cause)
     )]
     Interrupted {
         /// The entry.

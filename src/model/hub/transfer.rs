@@ -2,7 +2,7 @@
 //! kept if it breaks off, and given its name only when it is the announced file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,13 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, Metadata};
 use hf_hub::{CacheRepo, Repo};
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
-use super::{CONFIG, Downloaded, FetchError, Fetched, Hub, Known, News, WEIGHTS};
-use crate::model::weights::{hash_all, hexadecimal};
+use super::part::{Kind, Pace, SLOWEST, SoFar};
+use super::request::{Announced, Client, RequestError};
+use super::{Downloaded, FetchError, Fetched, Hub, Known, News, hash_file};
+use crate::model::weights::hexadecimal;
 
 /// After a broken connection the download is resumed so many times.
 const RESUMES: u32 = 3;
@@ -23,7 +24,6 @@ const RESUMES: u32 = 3;
 const STEP: usize = 256 << 10;
 /// Nobody sees more than this.
 const BETWEEN_NEWS: Duration = Duration::from_millis(50);
-
 /// What the thread has.
 pub struct Errand {
     pub hub: Hub,
@@ -31,6 +31,14 @@ pub struct Errand {
     pub cancelled: Arc<AtomicBool>,
     pub sender: Sender<News>,
     pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// A file of the entry on its way.
+struct Wanted<'a> {
+    kind: Kind,
+    url: &'a str,
+    total: u64,
+    sha256: Option<&'a str>,
 }
 
 impl Errand {
@@ -50,57 +58,67 @@ impl Errand {
     }
 
     fn fetch(&self) -> Result<Fetched, FetchError> {
-        let mut builder = ApiBuilder::from_cache(self.hub.cache.clone()).with_progress(false);
-        if let Some(endpoint) = &self.hub.endpoint {
-            builder = builder.with_endpoint(endpoint.trim_end_matches('/').into());
-        }
-        let api = builder.build().map_err(|error| self.api_error(error))?;
-        match self.file(&api, CONFIG, false) {
+        let token = self.hub.cache.token();
+        let client = Client::new(self.hub.host(), token, self.hub.patience);
+        let client = client.ok_or_else(|| FetchError::Endpoint {
+            endpoint: self.hub.host().into(),
+        })?;
+        match self.file(&client, Kind::Config) {
             // Not every repository has one; the usual preprocessing stands in.
             Ok(_) | Err(FetchError::Refused { status: 404, .. }) => {}
             Err(error) => return Err(error),
         }
-        self.file(&api, WEIGHTS, true)
+        self.file(&client, Kind::Weights)
     }
 
     /// Fetches one file of the repository, or finds it in the cache.
-    fn file(&self, api: &Api, file: &str, report: bool) -> Result<Fetched, FetchError> {
+    fn file(&self, client: &Client, kind: Kind) -> Result<Fetched, FetchError> {
+        let file = kind.file();
         let repository = Repo::model(self.name());
-        let url = api.repo(repository.clone()).url(file);
-        let metadata = api.metadata(&url).map_err(|error| self.api_error(error))?;
+        let url = format!(
+            "{}/{}/resolve/{}/{file}",
+            self.hub.host().trim_end_matches('/'),
+            repository.url(),
+            repository.url_revision()
+        );
+        let announced = client.announced(&url).map_err(|error| self.failed(error))?;
         self.check_cancelled()?;
-        let etag = metadata.etag();
-        let hexadecimal = |c: char| c.is_ascii_hexdigit();
-        let safe = |text: &str| {
-            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        };
-        if !safe(etag) || !safe(metadata.commit_hash()) {
-            return Err(self.strange("its ETag is no file name"));
+        let total = announced.size;
+        if !kind.fits(self.known, total) {
+            return Err(self.strange(&format!(
+                "it announces {total} bytes for {file}, which is not the size of that file"
+            )));
         }
+        let etag = announced.etag.as_str();
+        let hexadecimal = |c: char| c.is_ascii_hexdigit();
         let sha256 = (etag.len() == 64 && etag.chars().all(hexadecimal)).then_some(etag);
         let cache = self.hub.cache.repo(repository);
         let blob = cache.blob_path(etag);
-        let total = metadata.size() as u64;
-        if fs::metadata(&blob).is_ok_and(|about| about.len() == total) {
-            self.report(report, total, total);
+        let there = fs::metadata(&blob).is_ok_and(|about| about.len() == total);
+        // A file may have been damaged since it was fetched.
+        let sound = there
+            && sha256.is_none_or(|announced| {
+                hash_file(&blob).is_ok_and(|found| found.eq_ignore_ascii_case(announced))
+            });
+        if sound {
+            self.report(kind, total, total);
         } else {
-            self.download(&url, &blob, total, sha256, report)?;
+            let wanted = Wanted {
+                kind,
+                url: &url,
+                total,
+                sha256,
+            };
+            self.download(client, &wanted, &blob)?;
         }
-        let path = point_to(&blob, &cache, &metadata, file)?;
+        let path = point_to(&blob, &cache, &announced, file, !sound)?;
         Ok(Fetched {
             path,
             checked: sha256.is_some(),
         })
     }
 
-    fn download(
-        &self,
-        url: &str,
-        blob: &Path,
-        total: u64,
-        sha256: Option<&str>,
-        report: bool,
-    ) -> Result<(), FetchError> {
+    fn download(&self, client: &Client, wanted: &Wanted, blob: &Path) -> Result<(), FetchError> {
         let part = blob.with_extension("part");
         let io = |error: io::Error| cant_write(&part, &error);
         if let Some(folder) = blob.parent() {
@@ -110,48 +128,26 @@ impl Errand {
         lock.try_lock()
             .map_err(|_| FetchError::Busy { name: self.name() })?;
 
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
             .open(&part)
             .map_err(io)?;
-        // What is there is hashed first, and stays only if it can be a beginning.
-        let mut hash = Sha256::new();
-        let mut done = hash_all(&mut file, &mut hash).map_err(io)?;
-        if done > total {
-            file.set_len(0).map_err(io)?;
-            file.seek(SeekFrom::Start(0)).map_err(io)?;
-            (hash, done) = (Sha256::new(), 0);
-        }
-        self.report(report, done, total);
-        let mut resumes = 0;
-        while done < total {
-            let before = done;
-            let mut so_far = SoFar {
-                file: &mut file,
-                hash: &mut hash,
-                done: &mut done,
-            };
-            let Some(broken) = self.transfer(url, &mut so_far, total, report)? else {
-                break;
-            };
-            resumes = if done > before { 0 } else { resumes + 1 };
-            if resumes == RESUMES {
-                return Err(FetchError::Interrupted {
-                    name: self.name(),
-                    done,
-                    total,
-                    cause: broken,
-                });
+        let mut so_far = SoFar::new(file, wanted.kind, wanted.total).map_err(io)?;
+        let result = self.complete(client, wanted, &mut so_far, &part);
+        let SoFar { file, hash, done } = so_far;
+        if result.is_err() {
+            drop(file);
+            if done == 0 {
+                let _ = fs::remove_file(&part);
             }
-            thread::sleep(Duration::from_millis(300));
-            self.check_cancelled()?;
+            return result;
         }
         file.sync_all().map_err(io)?;
         drop(file);
-        if let Some(announced) = sha256 {
+        if let Some(announced) = wanted.sha256 {
             let found = hexadecimal(&hash.finalize());
             if !found.eq_ignore_ascii_case(announced) {
                 fs::remove_file(&part).map_err(io)?;
@@ -161,60 +157,101 @@ impl Errand {
         fs::rename(&part, blob).map_err(io)
     }
 
+    /// Asks for what is missing until it is there, again where the connection breaks.
+    fn complete(
+        &self,
+        client: &Client,
+        wanted: &Wanted,
+        so_far: &mut SoFar,
+        part: &Path,
+    ) -> Result<(), FetchError> {
+        let total = wanted.total;
+        self.report(wanted.kind, so_far.done, total);
+        let mut pace = Pace::new(self.hub.patience);
+        let mut resumes = 0;
+        while so_far.done < total {
+            let before = so_far.done;
+            let Some(broken) = self.transfer(client, wanted, so_far, &mut pace, part)? else {
+                break;
+            };
+            resumes = if so_far.done > before { 0 } else { resumes + 1 };
+            if resumes == RESUMES {
+                return Err(self.interrupted(so_far.done, total, broken));
+            }
+            thread::sleep(Duration::from_millis(300));
+            self.check_cancelled()?;
+        }
+        Ok(())
+    }
+
     /// Asks for the rest of a file and appends it. Gives the reason if it broke off.
     fn transfer(
         &self,
-        url: &str,
+        client: &Client,
+        wanted: &Wanted,
         so_far: &mut SoFar,
-        total: u64,
-        report: bool,
+        pace: &mut Pace,
+        part: &Path,
     ) -> Result<Option<String>, FetchError> {
-        let done = *so_far.done;
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_connect(Some(Duration::from_secs(20)))
-            .timeout_recv_response(Some(Duration::from_mins(1)))
-            .user_agent(concat!("camlens/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
-        let mut request = agent.get(url).header("Range", format!("bytes={done}-"));
-        if let Some(token) = self.hub.cache.token() {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        let response = match request.call() {
-            Ok(response) => response,
-            Err(ureq::Error::StatusCode(status)) => return Err(self.refused(status)),
-            Err(error) if done == 0 => return Err(self.offline(&error.to_string())),
-            Err(error) => return Ok(Some(error.to_string())),
+        let (kind, total) = (wanted.kind, wanted.total);
+        let (answer, from) = match client.part(wanted.url, so_far.done, total) {
+            Ok(answer) => answer,
+            Err(RequestError::Unreachable(cause)) if so_far.done > 0 => return Ok(Some(cause)),
+            Err(error) => return Err(self.failed(error)),
         };
-        let io = |error: io::Error| cant_write(Path::new("the download"), &error);
-        if done > 0 && response.status().as_u16() != 206 {
-            // A server that sends everything again.
-            so_far.restart().map_err(io)?;
-        }
-        let mut body = response.into_body().into_reader();
+        let io = |error: io::Error| cant_write(part, &error);
+        let mut body = answer.into_body().into_reader();
         let mut buffer = vec![0; STEP];
+        // The first bytes are looked at before anything is thrown away or kept.
+        let mut ready = 0;
+        if from == 0 {
+            while ready < Kind::START.min(usize::try_from(total).unwrap_or(Kind::START)) {
+                match body.read(&mut buffer[ready..]) {
+                    Ok(0) => return Ok(Some("the connection was closed".into())),
+                    Ok(count) => ready += count,
+                    Err(error) => return Ok(Some(error.to_string())),
+                }
+            }
+            if !kind.begins(&buffer[..ready], total) {
+                return Err(self.strange("it sends something else than the file"));
+            }
+            if so_far.done > 0 {
+                // A server that sends everything again.
+                so_far.restart().map_err(io)?;
+            }
+        }
         let mut told = Instant::now();
-        while *so_far.done < total {
+        loop {
+            if so_far.done + ready as u64 > total {
+                return Err(self.strange("it sends more than it announced"));
+            }
+            so_far.append(&buffer[..ready]).map_err(io)?;
+            if told.elapsed() > BETWEEN_NEWS || so_far.done == total {
+                self.report(kind, so_far.done, total);
+                told = Instant::now();
+            }
+            if so_far.done == total {
+                return Ok(None);
+            }
             self.check_cancelled()?;
-            let count = match body.read(&mut buffer) {
+            if pace.is_too_slow(ready) {
+                let cause = format!(
+                    "less than {} kB a second came for {} seconds",
+                    SLOWEST / 1000.0,
+                    self.hub.patience.as_secs_f64()
+                );
+                return Err(self.interrupted(so_far.done, total, cause));
+            }
+            ready = match body.read(&mut buffer) {
                 Ok(0) => return Ok(Some("the connection was closed".into())),
                 Ok(count) => count,
                 Err(error) => return Ok(Some(error.to_string())),
             };
-            if *so_far.done + count as u64 > total {
-                return Err(self.strange("it sends more than it announced"));
-            }
-            so_far.append(&buffer[..count]).map_err(io)?;
-            if told.elapsed() > BETWEEN_NEWS || *so_far.done == total {
-                self.report(report, *so_far.done, total);
-                told = Instant::now();
-            }
         }
-        Ok(None)
     }
 
-    fn report(&self, report: bool, done: u64, total: u64) {
-        if report {
+    fn report(&self, kind: Kind, done: u64, total: u64) {
+        if kind == Kind::Weights {
             self.tell(News::Progress(Downloaded { done, total }));
         }
     }
@@ -226,30 +263,19 @@ impl Errand {
         Ok(())
     }
 
-    fn api_error(&self, error: ApiError) -> FetchError {
+    fn failed(&self, error: RequestError) -> FetchError {
         match error {
-            ApiError::RequestError(error) => match *error {
-                ureq::Error::StatusCode(status) => self.refused(status),
-                error => self.offline(&error.to_string()),
+            RequestError::Status(status) => FetchError::Refused {
+                name: self.name(),
+                host: self.hub.host().into(),
+                status,
             },
-            ApiError::IoError(error) => self.offline(&error.to_string()),
-            error => self.strange(&error.to_string()),
-        }
-    }
-
-    fn refused(&self, status: u16) -> FetchError {
-        FetchError::Refused {
-            name: self.name(),
-            host: self.hub.host().into(),
-            status,
-        }
-    }
-
-    fn offline(&self, cause: &str) -> FetchError {
-        FetchError::Offline {
-            name: self.name(),
-            host: self.hub.host().into(),
-            cause: cause.lines().next().unwrap_or_default().into(),
+            RequestError::Unreachable(cause) => FetchError::Offline {
+                name: self.name(),
+                host: self.hub.host().into(),
+                cause: cause.lines().next().unwrap_or_default().into(),
+            },
+            RequestError::Strange(cause) => self.strange(&cause),
         }
     }
 
@@ -260,25 +286,36 @@ impl Errand {
             cause: cause.into(),
         }
     }
+
+    fn interrupted(&self, done: u64, total: u64, cause: String) -> FetchError {
+        FetchError::Interrupted {
+            name: self.name(),
+            done,
+            total,
+            cause,
+        }
+    }
 }
 
-/// Makes a finished file known to the cache.
+/// Makes a finished file known to the cache. What was there under its name is replaced if the
+/// file is `new`: without links it is a copy of what the file was before.
 fn point_to(
     blob: &Path,
     cache: &CacheRepo,
-    metadata: &Metadata,
+    announced: &Announced,
     file: &str,
+    new: bool,
 ) -> Result<PathBuf, FetchError> {
-    let folder = cache.pointer_path(metadata.commit_hash());
+    let folder = cache.pointer_path(&announced.commit);
     let pointer = folder.join(file);
     let make = || -> io::Result<()> {
         fs::create_dir_all(&folder)?;
-        if !pointer.exists() {
+        if new || !pointer.exists() {
             // A pointer to a file that is gone would be in the way.
             let _ = fs::remove_file(&pointer);
-            link(blob, metadata.etag(), &pointer)?;
+            link(blob, &announced.etag, &pointer)?;
         }
-        cache.create_ref(metadata.commit_hash())
+        cache.create_ref(&announced.commit)
     };
     make().map_err(|error| cant_write(&pointer, &error))?;
     Ok(pointer)
@@ -288,31 +325,6 @@ fn cant_write(path: &Path, error: &io::Error) -> FetchError {
     FetchError::Io {
         path: path.into(),
         cause: error.to_string(),
-    }
-}
-
-/// The part of a file that is there, and its hash.
-struct SoFar<'a> {
-    file: &'a mut File,
-    hash: &'a mut Sha256,
-    /// Bytes.
-    done: &'a mut u64,
-}
-
-impl SoFar<'_> {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        *self.done += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn restart(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        *self.hash = Sha256::new();
-        *self.done = 0;
-        Ok(())
     }
 }
 

@@ -4,182 +4,33 @@
 // A test that can't go on should stop where it is.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+mod models;
+#[path = "../common/resnet.rs"]
+mod resnet;
+mod safety;
+mod server;
+
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use camlens::model::hub::{self, Fetch, FetchError, Fetched, Hub, Known};
-use sha2::{Digest, Sha256};
+use server::{Manner, Server};
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-
-/// How the hub treats the weights.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Manner {
-    Whole,
-    /// Closes the connection after so many bytes, each time.
-    Breaks(usize),
-    /// Sends nothing beyond this byte.
-    StopsAt(usize),
-    /// Sends other bytes than announced.
-    Damages,
-    Refuses(u16),
-    /// Some bytes, then a pause, and so on.
-    Slow,
-    /// Never answers a request for the rest but sends everything again.
-    WithoutRanges,
-    /// Sends an `ETag` that is no SHA-256.
-    WithoutChecksum,
-}
-
-struct Server {
-    address: String,
-    manner: Arc<Mutex<Manner>>,
-    requests: Arc<AtomicUsize>,
-    weights: Arc<Vec<u8>>,
-}
-
-impl Server {
-    fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Self {
-            address: format!("http://{}", listener.local_addr().unwrap()),
-            manner: Arc::new(Mutex::new(manner)),
-            requests: Arc::default(),
-            weights: Arc::new(
-                (0..1_000_000u32)
-                    .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
-                    .collect(),
-            ),
-        };
-        let (manner, requests, weights) = (
-            server.manner.clone(),
-            server.requests.clone(),
-            server.weights.clone(),
-        );
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (manner, requests, weights) =
-                    (manner.clone(), requests.clone(), weights.clone());
-                thread::spawn(move || {
-                    let manner = *manner.lock().unwrap();
-                    requests.fetch_add(1, Ordering::SeqCst);
-                    // A client that hangs up is no fault.
-                    let _ = serve(stream, manner, &weights);
-                });
-            }
-        });
-        server
-    }
-
-    fn hub(&self, cache: &Path) -> Hub {
-        Hub::new(&self.address, cache.into())
-    }
-
-    fn set(&self, manner: Manner) {
-        *self.manner.lock().unwrap() = manner;
-    }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        write!(text, "{byte:02x}").unwrap();
-    }
-    text
-}
-
-fn serve(mut stream: TcpStream, manner: Manner, weights: &[u8]) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let first = lines.next().unwrap()?;
-    let mut headers = HashMap::new();
-    for line in lines {
-        let line = line?;
-        let Some((name, value)) = line.split_once(": ") else {
-            break;
-        };
-        headers.insert(name.to_lowercase(), value.to_owned());
-    }
-    let path = first.split(' ').nth(1).unwrap().to_owned();
-    let range = headers.get("range").and_then(|range| {
-        let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
-        Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()))
-    });
-    let is_weights = path.ends_with("/resolve/main/model.safetensors");
-    let config = br#"{"architecture": "resnet18"}"#;
-    let (body, etag): (&[u8], String) = if is_weights {
-        (weights, sha256(weights))
-    } else if path.ends_with("/resolve/main/config.json") {
-        (config, "c0ffee".into())
-    } else {
-        return write!(
-            stream,
-            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
-    };
-    let etag = if manner == Manner::WithoutChecksum {
-        "abc123".into()
-    } else {
-        etag
-    };
-    if let (true, Manner::Refuses(status)) = (is_weights, manner) {
-        return write!(
-            stream,
-            "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
-    }
-    // The question for the size is one byte long.
-    let question = range == Some((0, Some(0)));
-    let (from, to) = match range {
-        Some(_) if manner == Manner::WithoutRanges && !question => (0, body.len()),
-        Some((from, to)) => (from, to.map_or(body.len(), |to| to + 1)),
-        None => (0, body.len()),
-    };
-    let status = if to - from < body.len() {
-        "206 Partial Content"
-    } else {
-        "200 OK"
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nX-Repo-Commit: {COMMIT}\r\nETag: \"{etag}\"\r\nContent-Range: bytes {from}-{}/{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        to - 1,
-        body.len(),
-        to - from
-    )?;
-    let part = &body[from..to];
-    match manner {
-        Manner::Breaks(count) if is_weights && !question => {
-            stream.write_all(&part[..count.min(part.len())])
-        }
-        Manner::StopsAt(limit) if is_weights && !question => {
-            stream.write_all(&body[from.min(limit)..limit])
-        }
-        Manner::Damages if is_weights && !question => {
-            let mut part = part.to_vec();
-            part[500] ^= 1;
-            stream.write_all(&part)
-        }
-        Manner::Slow if is_weights && !question => {
-            for piece in part.chunks(20_000) {
-                stream.write_all(piece)?;
-                thread::sleep(Duration::from_millis(20));
-            }
-            Ok(())
-        }
-        _ => stream.write_all(part),
-    }
-}
+/// The catalogue's first entry, but as small as the file that the hub here has.
+static SMALL: Known = Known {
+    name: "timm/resnet18.tv_in1k",
+    network: "ResNet-18",
+    megabytes: 1,
+    licence: "BSD-3-Clause",
+    accuracy: "69.8 % top-1",
+};
 
 fn weights() -> &'static Known {
-    hub::find("timm/resnet18.tv_in1k").unwrap()
+    &SMALL
 }
 
 fn start(hub: &Hub) -> Fetch {
@@ -357,7 +208,7 @@ fn a_slow_download_can_be_watched_and_cancelled() {
 
 #[test]
 fn the_command_line_fetches_and_lists() {
-    let server = Server::start(Manner::Whole);
+    let server = Server::with(resnet::file([2, 2, 2, 2], false), Manner::Whole);
     let home = tempfile::tempdir().unwrap();
     let camlens = |arguments: &[&str], endpoint: &str| {
         Command::new(env!("CARGO_BIN_EXE_camlens"))
@@ -373,7 +224,8 @@ fn the_command_line_fetches_and_lists() {
     let offline = camlens(&["fetch", "resnet18.tv_in1k"], "http://127.0.0.1:9");
     assert_eq!(offline.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&offline.stderr).contains("can't be reached"));
-    let output = camlens(&["fetch", "resnet18.tv_in1k"], &server.address);
+    // In any case.
+    let output = camlens(&["fetch", "RESNET18.TV_IN1K"], &server.address);
     assert!(
         output.status.success(),
         "{}",
@@ -406,8 +258,8 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
     use eframe::egui::accesskit::Role;
     use egui_kittest::kittest::Queryable;
 
-    // What it serves is no network at all.
-    let server = Server::start(Manner::Slow);
+    // What it serves is no network at all, only as large as one.
+    let server = Server::with(server::bytes(47_000_000), Manner::Slow);
     let cache = tempfile::tempdir().unwrap();
     let launch = Launch {
         overrides: WindowArgs {
@@ -458,7 +310,7 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
     until(&mut harness, &|app| app.state().info.is_some());
     harness.get_by_label_contains("was stopped. What is there is kept");
     let kept = parts(cache.path())[0];
-    assert!(kept > 0 && kept < 1_000_000);
+    assert!(kept > 0 && kept < 47_000_000);
 
     server.set(Manner::Whole);
     harness.get_by_label(&fetch).click();
@@ -467,4 +319,5 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
     harness.get_by_label_contains("is not a weight file that can be read");
     assert_eq!(harness.state().state().settings.model, ModelChoice::BuiltIn);
     harness.get_by_label(&format!("Use {}", weights().name));
+    harness.get_by_label(&format!("Check {}", weights().name));
 }

@@ -1,0 +1,211 @@
+//! Text that others wrote (names in files, answers of servers) made fit to be shown: without
+//! characters that command a terminal, break a line or turn the reading direction, and no
+//! longer than a reader can use.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Longest name of a tensor, class or file within a sentence, in characters.
+pub const NAME: usize = 80;
+/// Longest quotation within a sentence: an error of a library, a list, a path.
+pub const QUOTATION: usize = 500;
+/// Longest message.
+pub const MESSAGE: usize = 2000;
+/// Most names that a list has.
+pub const NAMES: usize = 5;
+
+/// A name within a sentence.
+#[must_use]
+pub fn name(text: &str) -> String {
+    shortened(text, NAME)
+}
+
+/// A longer piece of text within a sentence.
+#[must_use]
+pub fn quotation(text: &str) -> String {
+    shortened(text, QUOTATION)
+}
+
+/// A whole message, in one line.
+#[must_use]
+pub fn message(text: &str) -> String {
+    shortened(text, MESSAGE)
+}
+
+/// Names with commas between them: the first five, and how many more there are.
+#[must_use]
+pub fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<String> = names
+        .by_ref()
+        .take(NAMES)
+        .map(|text| name(text.as_ref()))
+        .collect();
+    let mut text = first.join(", ");
+    match names.count() {
+        0 => {}
+        more => {
+            let _ = write!(text, " and {more} more");
+        }
+    }
+    text
+}
+
+/// Text for a terminal or a file, line feeds kept, nothing left out. JSON stays the same JSON:
+/// what is replaced stands in its strings, and is replaced by JSON's own escapes.
+#[must_use]
+pub fn lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| commands(c) && c != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' {
+            out.push(c);
+        } else {
+            push(&mut out, c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// In one line and at most so many characters; what is too long loses its middle, since a
+/// sentence's end says what to do and a path's end what it is.
+fn shortened(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    // Of a text of megabytes only the two ends are looked at.
+    if text.chars().nth(most).is_none() {
+        for c in text.chars() {
+            push(&mut out, c);
+        }
+        if out.chars().nth(most).is_none() {
+            return out;
+        }
+    } else {
+        for c in text.chars().take(most) {
+            push(&mut out, c);
+        }
+    }
+    let tail = most / 3;
+    let mut end: Vec<char> = Vec::new();
+    for c in text.chars().rev() {
+        let mut piece = String::new();
+        push(&mut piece, c);
+        let piece: Vec<char> = piece.chars().rev().collect();
+        if end.len() + piece.len() > tail {
+            break;
+        }
+        end.extend(piece);
+    }
+    let mut kept: String = out.chars().take(most - 1 - end.len()).collect();
+    kept.push('…');
+    kept.extend(end.into_iter().rev());
+    kept
+}
+
+/// Whether a character commands instead of being seen: controls (C0, DEL, C1), separators of
+/// lines and paragraphs, marks that turn the reading direction (Unicode's bidirectional
+/// controls, UAX 9), and those without width or ink.
+fn commands(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// As JSON escapes it: `\n`, `\t`, `\u001b`.
+fn push(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if commands(c) => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+        c => out.push(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_is_escaped_and_the_rest_stays() {
+        for (text, shown) in [
+            ("layer1.0.conv1.weight", "layer1.0.conv1.weight"),
+            ("Müller’s naïve 猫 🐈", "Müller’s naïve 猫 🐈"),
+            ("C:\\photos\\cat.png", "C:\\photos\\cat.png"),
+            ("\u{1b}[2Jred", "\\u001b[2Jred"),
+            ("a\nb\tc\r", "a\\nb\\tc\\r"),
+            ("\u{7f}\u{9b}31m", "\\u007f\\u009b31m"),
+            ("cat\u{202e}gnp.exe", "cat\\u202egnp.exe"),
+            (
+                "\u{2066}x\u{2069}\u{200b}\u{feff}",
+                "\\u2066x\\u2069\\u200b\\ufeff",
+            ),
+            ("\u{2028}", "\\u2028"),
+            ("\u{e0041}", "\\udb40\\udc41"),
+        ] {
+            assert_eq!(name(text), shown);
+            assert_eq!(message(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_long_loses_its_middle() {
+        let long = format!("{}{}", "a".repeat(100_000), "the end");
+        for (shown, most) in [
+            (name(&long), NAME),
+            (quotation(&long), QUOTATION),
+            (message(&long), MESSAGE),
+        ] {
+            assert_eq!(shown.chars().count(), most);
+            assert!(shown.starts_with("aaa") && shown.ends_with("the end") && shown.contains('…'));
+        }
+        assert_eq!(name(&"b".repeat(NAME)), "b".repeat(NAME));
+        // Escapes count as they are printed, and none is cut at the end of the text.
+        let shown = name(&"\u{1b}".repeat(50));
+        assert!(
+            shown.chars().count() <= NAME && shown.ends_with("\\u001b"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn lists_are_short() {
+        assert_eq!(names(["a"]), "a");
+        assert_eq!(names(["a", "b", "c", "d", "e"]), "a, b, c, d, e");
+        let many = (0..150_000).map(|n| format!("{n}."));
+        assert_eq!(names(many), "0., 1., 2., 3., 4. and 149995 more");
+        assert_eq!(names([""; 0]), "");
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let value = serde_json::json!({"name": "\u{1b}[31m\u{7f}\u{9b}\u{202e}\u{e0041} 猫\n"});
+        let text = serde_json::to_string(&value).unwrap();
+        let shown = lines(&text);
+        assert!(!shown.contains(commands), "{shown}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            value
+        );
+        assert!(matches!(
+            lines("two\nlines\n"),
+            Cow::Borrowed("two\nlines\n")
+        ));
+        assert_eq!(lines("a\u{1b}\nb"), "a\\u001b\nb");
+    }
+}

@@ -1,0 +1,109 @@
+//! What networks are said to need, against what they take (Linux only).
+
+// A test that can't go on should stop where it is.
+#![allow(clippy::unwrap_used)]
+
+#[path = "common/resnet.rs"]
+mod resnet;
+
+use std::fs;
+
+use camlens::engine::Engine;
+use camlens::framing::{Framing, InputSize};
+use camlens::model::cpu::Precision;
+use camlens::model::device::DeviceChoice;
+use camlens::model::preprocessing::PreprocessChoice;
+use camlens::model::{ModelChoice, needs};
+use camlens::photo::Photo;
+
+/// A line of this process's status, in bytes.
+fn status(key: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// The most memory that was resident while something ran, beyond what was before.
+fn taken<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    // The peak is set back to what is resident now (proc(5)).
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = status("VmRSS:").unwrap();
+    let made = work();
+    (made, status("VmHWM:").unwrap().saturating_sub(before))
+}
+
+#[test]
+fn estimates_are_above_what_is_taken_and_not_far() {
+    if fs::write("/proc/self/clear_refs", "5").is_err() {
+        eprintln!("skipped: this system does not tell the peak of its memory");
+        return;
+    }
+    camlens::allocator::return_large_blocks();
+    let folder = tempfile::tempdir().unwrap();
+    let photo = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
+    for (name, network) in [
+        ("lite0", None),
+        ("resnet18", Some(([2, 2, 2, 2], false))),
+        ("resnet50", Some(([3, 4, 6, 3], true))),
+    ] {
+        let choice = match network {
+            None => ModelChoice::BuiltIn,
+            Some((blocks, bottleneck)) => {
+                let path = folder.path().join(name).with_extension("safetensors");
+                fs::write(&path, resnet::file(blocks, bottleneck)).unwrap();
+                ModelChoice::File(path)
+            }
+        };
+        let open = || Engine::open(&choice, DeviceChoice::Cpu).unwrap();
+        let (engine, loading) = taken(open);
+        let architecture = engine.model().architecture;
+        drop(engine);
+        check(
+            &format!("loading {name}"),
+            needs::to_load(architecture),
+            loading,
+        );
+        for precision in [Precision::Single, Precision::Double] {
+            for side in [224, 448] {
+                // Its own engine: buffers of a run before would count for this one.
+                let mut engine = open();
+                let mut own = engine.model().preprocessing;
+                own.size = InputSize::of_side(side).unwrap();
+                engine.preprocess(PreprocessChoice::Custom(own));
+                engine.run_in(precision);
+                let ((), running) = taken(|| {
+                    let analysis = engine.analyse(&photo, Framing::Crop).unwrap();
+                    if precision == Precision::Double {
+                        let layers = architecture.layers();
+                        engine.evidence(analysis.top(), layers).unwrap();
+                    }
+                });
+                let estimate = needs::to_run(architecture, (side, side), precision);
+                check(
+                    &format!("{name} at {side}, {precision:?}"),
+                    estimate,
+                    running,
+                );
+            }
+        }
+    }
+}
+
+/// An estimate is not below what is taken, and not above three times that and what every
+/// process has beside.
+fn check(what: &str, estimate: u64, taken: u64) {
+    let beside = 40_000_000;
+    println!(
+        "{what}: {} of {} MB",
+        taken / 1_000_000,
+        estimate / 1_000_000
+    );
+    assert!(
+        taken <= estimate,
+        "{what}: {taken} bytes, estimated {estimate}"
+    );
+    assert!(
+        estimate <= 3 * taken + beside,
+        "{what}: {taken} bytes, estimated {estimate}"
+    );
+}
