@@ -9,6 +9,7 @@ mod command;
 mod errands;
 mod exporting;
 mod hearing;
+mod input_panel;
 mod input_window;
 mod intake;
 mod keys;
@@ -38,6 +39,7 @@ mod textures;
 mod thumbnails;
 mod toolbar;
 mod weights_window;
+mod widgets;
 mod window;
 
 use std::path::PathBuf;

@@ -26,7 +26,7 @@ pub fn layer_panel_ui(app: &mut App, ui: &mut Ui) {
     };
     let analysis = shown.analysis.clone();
     let architecture = analysis.model.architecture;
-    super::model_panel::heading(ui, "TARGET LAYER");
+    super::widgets::heading(ui, "TARGET LAYER");
     if architecture.layers().len() < 2 {
         let name = architecture.layer_name(Layer::Last);
         ui.small(format!(

@@ -1,18 +1,18 @@
 //! The panel on the left: model, device, framing, the class picker, the look.
 
-use eframe::egui::{self, ComboBox, DragValue, Panel, RichText, ScrollArea, Slider, Ui};
+use eframe::egui::{self, ComboBox, Panel, RichText, ScrollArea, Slider, Ui};
 
 use super::command::Command;
 use super::state::State;
 use super::weights_window::progress_ui;
-use super::{App, class_picker, layer_panel, network_menu};
+use super::widgets::{heading, name_widget};
+use super::{App, class_picker, input_panel, layer_panel, network_menu};
 use crate::colormap::Colormap;
-use crate::framing::{Framing, InputSize};
+use crate::framing::Framing;
 use crate::heatmap::Scaling;
 use crate::look::Look;
 use crate::model::device::DeviceChoice;
-use crate::model::preprocessing::{PreprocessChoice, Preset};
-use crate::model::{Architecture, ModelChoice, ModelInfo, catalog};
+use crate::model::{Architecture, ModelChoice, catalog};
 use crate::overlay::Opacity;
 
 const WIDTH: f32 = 264.0;
@@ -43,7 +43,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 .show(ui, |ui| {
                     ui.add_space(4.0);
                     model_ui(app, ui);
-                    input_ui(app, ui);
+                    input_panel::input_ui(app, ui);
                     ui.add_space(8.0);
                     layer_panel::layer_panel_ui(app, ui);
                     ui.add_space(8.0);
@@ -54,16 +54,6 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     }
                 });
         });
-}
-
-/// The title of a section.
-pub fn heading(ui: &mut Ui, text: &str) {
-    ui.label(
-        RichText::new(text)
-            .small()
-            .strong()
-            .color(ui.visuals().weak_text_color()),
-    );
 }
 
 fn model_ui(app: &mut App, ui: &mut Ui) {
@@ -220,135 +210,9 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
     name_widget(ui, &menu.response, "Model");
 }
 
-/// The names of the classes and what is done to the pixels: right for most, so out of
-/// the way.
-fn input_ui(app: &mut App, ui: &mut Ui) {
-    let Some(model) = &app.state.model else {
-        return;
-    };
-    let info = model.info.clone();
-    ui.collapsing(RichText::new("Class names and input").small(), |ui| {
-        ui.label(format!("Class names: {}", info.labels_from));
-        ui.horizontal(|ui| {
-            if ui
-                .button("Open names…")
-                .on_hover_text("A text file with a name in each line, or JSON")
-                .clicked()
-            {
-                app.commands.push(Command::AskForLabels);
-            }
-            if app.state.settings.labels.is_some() && ui.button("Without the file").clicked() {
-                app.commands.push(Command::UseLabels(None));
-            }
-        });
-        ui.add_space(4.0);
-        preprocessing_ui(ui, &mut app.state.settings.preprocess, &info);
-    });
-    edited_ui(ui, &mut app.state.settings.preprocess, &info);
-}
-
-/// What differs from the model's own preprocessing, also while the section is closed.
-fn edited_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {
-    let (own, now) = (info.preprocessing, choice.over(info.preprocessing));
-    let mut edited = Vec::new();
-    if now.mean != own.mean {
-        edited.push("mean");
-    }
-    if now.std != own.std {
-        edited.push("std");
-    }
-    if now.size != own.size {
-        edited.push("input size");
-    }
-    if edited.is_empty() {
-        return;
-    }
-    ui.horizontal_wrapped(|ui| {
-        let text = format!("Not the model's own input: {}", edited.join(", "));
-        let warning = ui.visuals().warn_fg_color;
-        ui.label(RichText::new(text).small().color(warning))
-            .on_hover_text(format!("Now {now}.\nThe model's own: {own}."));
-        let reset = ui.small_button("Reset");
-        if reset
-            .on_hover_text("Use the model's own preprocessing")
-            .clicked()
-        {
-            *choice = PreprocessChoice::Model;
-        }
-    });
-}
-
-fn preprocessing_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {
-    let own = format!("The model's ({})", info.preprocessing_from);
-    let name = match choice {
-        PreprocessChoice::Model => own.clone(),
-        PreprocessChoice::Preset(preset) => preset.name().into(),
-        PreprocessChoice::Custom(_) => "By hand".into(),
-    };
-    ui.horizontal(|ui| {
-        ui.label("Pixels");
-        let menu = ComboBox::from_id_salt("preprocessing")
-            .selected_text(name)
-            .width(ui.available_width())
-            .truncate()
-            .show_ui(ui, |ui| {
-                ui.selectable_value(choice, PreprocessChoice::Model, own);
-                for preset in Preset::ALL {
-                    ui.selectable_value(choice, PreprocessChoice::Preset(preset), preset.name());
-                }
-            });
-        name_widget(ui, &menu.response, "Preprocessing");
-    });
-    let mut now = choice.over(info.preprocessing);
-    let mut row = |name: &str, values: &mut [f32; 3], range: std::ops::RangeInclusive<f32>| {
-        ui.horizontal(|ui| {
-            ui.label(name);
-            for (value, channel) in values.iter_mut().zip(["red", "green", "blue"]) {
-                let field = DragValue::new(value)
-                    .range(range.clone())
-                    .speed(0.001)
-                    .max_decimals(4)
-                    .update_while_editing(false);
-                let field = ui.add(field);
-                let label = format!("{name} {channel}");
-                field.widget_info(|| {
-                    egui::WidgetInfo::labeled(egui::Role::SpinButton, true, &label)
-                });
-            }
-        });
-    };
-    row("mean", &mut now.mean, -1.0..=2.0);
-    row("std", &mut now.std, 0.001..=10.0);
-    let mut side = now.size.crop;
-    ui.horizontal(|ui| {
-        ui.label("input size");
-        let field = DragValue::new(&mut side)
-            .range(InputSize::SIDES)
-            .speed(1.0)
-            .update_while_editing(false);
-        let field = ui.add(field);
-        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::SpinButton, true, "input size"));
-        ui.small(format!("short side {}", now.size.short));
-    });
-    if side != now.size.crop
-        && let Ok(size) = InputSize::of_side(side)
-    {
-        now.size = size;
-    }
-    if now != choice.over(info.preprocessing) && now.check().is_ok() {
-        *choice = PreprocessChoice::Custom(now);
-    }
-}
-
 fn runs_resnet18(state: &State) -> bool {
     let model = state.model.as_ref();
     model.is_some_and(|model| model.info.architecture == Architecture::ResNet18)
-}
-
-/// Menus have their choice for a text, but need a name as well.
-pub fn name_widget(ui: &Ui, response: &egui::Response, name: &str) {
-    let enabled = ui.is_enabled();
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, enabled, name));
 }
 
 fn look_ui(app: &mut App, ui: &mut Ui) {

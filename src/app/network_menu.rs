@@ -5,7 +5,7 @@ use eframe::egui::{ComboBox, Ui};
 
 use super::App;
 use super::command::Command;
-use super::model_panel::name_widget;
+use super::widgets::name_widget;
 use crate::model::ModelChoice;
 
 pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {

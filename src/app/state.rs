@@ -269,7 +269,8 @@ impl State {
     /// classes, with another photo (unless they are to be kept) or other classes.
     fn leave(&mut self, previous: &Shown, next: &Shown) {
         let [old, new] = [previous, next].map(|shown| &shown.analysis.model);
-        if old.sha256 != new.sha256 && !old.labels.same_names(&new.labels) {
+        let same_network = old.sha256 == new.sha256 && old.network == new.network;
+        if !same_network && !old.labels.same_names(&new.labels) {
             self.class = ClassChoice::Top;
             self.against = None;
             self.filter = None;
