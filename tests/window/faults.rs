@@ -215,19 +215,26 @@ fn an_export_whose_model_is_gone_leaves_everything_as_it_is() {
     wait(&mut harness, "the coffee", ready);
     let (settings, before) = (harness.state().state().settings.clone(), analysis(&harness));
     let manifest = folder.path().join("cat-camlens/manifest.json");
-    std::fs::rename(&path, path.with_extension("moved")).unwrap();
+    // The photo is beside the export, the weights are not: it names neither's folder.
+    std::fs::copy(CAT, folder.path().join("cat.png")).unwrap();
     drop_files(&mut harness, &[manifest.to_str().unwrap()]);
     harness.run_steps(1);
     wait(&mut harness, "the refusal", |app| {
         ready(app) && app.state().error.is_some()
     });
     harness.run_steps(5);
+    let error = harness.state().state().error.clone().unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(
+        error.contains("weight file") && error.contains(name),
+        "{error}"
+    );
     assert_eq!(harness.state().state().settings, settings);
     assert!(Arc::ptr_eq(&before, &analysis(&harness)));
     assert!(shows(harness.state(), "coffee.png"));
 
     // With the model it opens, and all is as it was exported.
-    std::fs::rename(path.with_extension("moved"), &path).unwrap();
+    std::fs::rename(&path, folder.path().join(name)).unwrap();
     drop_files(&mut harness, &[manifest.to_str().unwrap()]);
     wait(&mut harness, "the cat", |app| shows(app, "cat.png"));
     harness.get_by_label_contains("opened again: 2 maps, the same to the bit");
@@ -243,9 +250,12 @@ fn an_export_whose_model_is_gone_leaves_everything_as_it_is() {
 fn an_export_of_more_maps_than_there_are_panes_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let export = folder.path().join("three");
+    let photo = folder.path().join("cat.png");
+    std::fs::copy(CAT, &photo).unwrap();
     let made = std::process::Command::new(env!("CARGO_BIN_EXE_camlens"))
-        .args(["explain", CAT, "--model", "efficientnet-lite0"])
+        .args(["explain", "--model", "efficientnet-lite0"])
         .args(["--method", "grad-cam", "--method", "grad-cam++"])
+        .arg(&photo)
         .args(["--method", "layercam", "--export"])
         .arg(&export)
         .output()

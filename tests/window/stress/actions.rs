@@ -750,7 +750,16 @@ fn export(
         .collect();
     assert_eq!(made.len(), 1, "{made:?}");
     let manifest = made[0].join("manifest.json");
-    assert_eq!(Manifest::read(&manifest).unwrap().photo.name, photo);
+    let mut written = Manifest::read(&manifest).unwrap();
+    assert_eq!(written.photo.name, photo);
+    // The photos and weights lie elsewhere: they are named as earlier versions did it.
+    let shown = harness.state().state().latest.shown()?;
+    if let Some(path) = &shown.photo.path {
+        written.photo.file = std::path::absolute(path).unwrap();
+    }
+    written.model.choice = shown.plan.model.clone();
+    written.model.labels.clone_from(&shown.plan.labels);
+    std::fs::write(&manifest, serde_json::to_vec(&written).unwrap()).unwrap();
     world.manifests.push(manifest);
     Some(format!("export {photo}"))
 }
