@@ -108,6 +108,8 @@ impl Model {
         recognised.names = standard::lite_names(&checkpoint, recognised.names);
         let architecture = recognised.architecture;
         let mut notices = config.notices;
+        notices.extend_from_slice(checkpoint.notices());
+        notices.extend(standard::compare_rest(&mut checkpoint, architecture));
         let (network, channels, own_head, parts) = if let Some(blocks) = architecture.blocks() {
             let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
             let channels = network.channels;
@@ -126,8 +128,6 @@ impl Model {
             let parts = &efficientnet_lite::PARTS[..];
             (network, efficientnet_lite::FEATURES, head, parts)
         };
-        notices.extend_from_slice(checkpoint.notices());
-        notices.extend(standard::compare_rest(&mut checkpoint, architecture, parts));
         let (head, head_part) = head::read(&mut checkpoint, own_head, channels);
         let classes = head.classes();
         let own_labels = checkpoint

@@ -6,7 +6,11 @@
 
 mod agreement;
 mod beside;
+mod limits;
+mod networks;
 mod refusals;
+mod torch_save;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -104,6 +104,12 @@ impl Reader {
         if depth == 0 {
             return Err("its weights are nested too deeply".into());
         }
+        // torch.compile's wrapper is pickled as a call with the module.
+        if let Some(("torch._dynamo.eval_frame", "OptimizedModule", [module, ..])) =
+            self.pickle.call(id)
+        {
+            return self.collect(*module, depth - 1, out);
+        }
         for wrapper in WRAPPERS {
             if let Some(inner) = self.pickle.get(id, wrapper)
                 && self.tensor(inner).is_none()
