@@ -15,7 +15,7 @@ fn open_in_time(path: &Path, what: &str) -> Result<Vec<String>, String> {
     let (send, receive) = mpsc::channel();
     let path = path.to_owned();
     thread::spawn(move || {
-        let notices = open(&path).map(|engine| engine.notices().to_vec());
+        let notices = open(&path).map(|engine| engine.notices().clone());
         let _ = send.send(notices);
     });
     let result = receive.recv_timeout(PATIENCE);
