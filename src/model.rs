@@ -192,6 +192,8 @@ impl Model {
                 "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
             );
         }
+        notices.extend_from_slice(checkpoint.notices());
+        notices.extend(standard::compare_rest(&mut checkpoint, architecture));
         let (network, parts) = if let Some(blocks) = architecture.blocks() {
             let network = ResNet::load(&mut checkpoint, blocks, &backend)?;
             let network = Network::ResNet(Box::new(network));
@@ -201,8 +203,6 @@ impl Model {
             let network = Network::EfficientNetLite0(Box::new(network));
             (network, &efficientnet_lite::PARTS[..])
         };
-        notices.extend_from_slice(checkpoint.notices());
-        notices.extend(standard::compare_rest(&mut checkpoint, architecture, parts));
         let head = linear.read(&mut checkpoint);
         let classes = head.classes();
         let head_part = format!("/{}", linear.part);

@@ -4,11 +4,12 @@
 //! Only what the file says is compared: classes and their attributes. What the `forward` of a
 //! training script's own class does it does not say.
 
-use super::ConvNames;
-use super::architecture::{Architecture, LiteNames};
-use super::cpu::Activation;
-use super::layers::{ConvSpec, Padding};
+mod convolution;
+
+use super::architecture::Architecture;
 use super::weights::{Checkpoint, Module};
+use super::{efficientnet_lite, resnet};
+pub use convolution::{compare_convolution, lite_names};
 
 /// Names of the pools before the linear layer.
 const POOLS: [&str; 6] = [
@@ -95,135 +96,21 @@ fn kind(module: &Module) -> Kind {
     }
 }
 
-/// The padding of an EfficientNet-Lite0 with timm's names: the classes tell it where a module
-/// was saved whole.
-pub fn lite_names(checkpoint: &Checkpoint, names: LiteNames) -> LiteNames {
-    let stem = checkpoint.module("conv_stem");
-    match stem.map(|stem| stem.class.as_str()) {
-        Some("Conv2dSame") if names == LiteNames::Timm => LiteNames::TimmFromTensorFlow,
-        Some("Conv2d") if names == LiteNames::TimmFromTensorFlow => LiteNames::Timm,
-        _ => names,
-    }
-}
-
-/// Compares a convolution and its batch-norm with those of the file, if it tells.
-pub fn compare_convolution(
-    checkpoint: &mut Checkpoint,
-    names: &ConvNames,
-    eps: f32,
-    spec: &ConvSpec,
-) {
-    let mut differences = Vec::new();
-    let conv = checkpoint.module(names.conv.trim_end_matches(".weight"));
-    if let Some(conv) = conv {
-        convolution(conv, spec, &mut differences);
-    }
-    if let Some(norm) = checkpoint.module(&names.batch_norm) {
-        batch_norm(norm, eps, &mut differences);
-        if norm.class.ends_with("Act2d") {
-            let inner = checkpoint.module(&format!("{}.act", names.batch_norm));
-            // A ResNet's activations are modules of their own.
-            let wanted = match spec.activation {
-                Activation::Relu6 => "ReLU6",
-                Activation::Relu | Activation::Linear => "Identity",
-            };
-            differences.extend(
-                inner
-                    .filter(|act| act.class != wanted)
-                    .map(|act| format!("{} is {} instead of {wanted}", act.path, act.class)),
-            );
-        }
-    }
-    for difference in differences {
-        checkpoint.differ(difference);
-    }
-}
-
-fn convolution(conv: &Module, spec: &ConvSpec, differences: &mut Vec<String>) {
-    let path = &conv.path;
-    let same = match conv.class.as_str() {
-        "Conv2d" => false,
-        // timm's and efficientnet_pytorch's for TensorFlow's padding.
-        "Conv2dSame" | "Conv2dStaticSamePadding" | "Conv2dDynamicSamePadding" => true,
-        class => {
-            differences.push(format!("{path} is {class} instead of Conv2d"));
-            return;
-        }
-    };
-    let mut compare = |name: &str, expected: usize| {
-        let found = conv.numbers(name).unwrap_or_default();
-        if !found.iter().all(|value| equal(*value, expected)) {
-            let found = list(found);
-            differences.push(format!("{path} has {name} {found} instead of {expected}"));
-        }
-    };
-    compare("stride", spec.stride);
-    compare("dilation", 1);
-    let middle = spec.kernel / 2;
-    match (same, spec.padding) {
-        (false, Padding::Each(zeros)) => compare("padding", zeros),
-        // The same thing, where the kernel takes every place.
-        (false, Padding::Same) if spec.stride == 1 => compare("padding", middle),
-        (true, Padding::Same) => {}
-        (true, Padding::Each(zeros)) if spec.stride == 1 && zeros == middle => {}
-        (false, Padding::Same) => differences.push(format!(
-            "{path} pads on all sides instead of as TensorFlow does"
-        )),
-        (true, Padding::Each(_)) => differences.push(format!(
-            "{path} pads as TensorFlow does instead of on all sides"
-        )),
-    }
-    // "same" is that number of zeros, and is only possible with stride 1.
-    if conv.text("padding") == Some("valid") && middle > 0 {
-        differences.push(format!("{path} has no padding instead of {middle}"));
-    }
-    if let Some(mode) = conv.text("padding_mode").filter(|mode| *mode != "zeros") {
-        differences.push(format!("{path} pads by {mode} instead of zeros"));
-    }
-}
-
-fn batch_norm(norm: &Module, eps: f32, differences: &mut Vec<String>) {
-    let (path, class) = (&norm.path, &norm.class);
-    match class.as_str() {
-        "BatchNorm2d"
-        | "BatchNormAct2d"
-        | "FrozenBatchNorm2d"
-        | "FrozenBatchNormAct2d"
-        | "SyncBatchNorm"
-        | "SyncBatchNormAct"
-        | "NaiveSyncBatchNorm"
-        | "SynchronizedBatchNorm2d" => {}
-        // With the statistics of training it is a batch-norm.
-        "InstanceNorm2d" if norm.numbers("track_running_stats") == Some(&[1.0]) => {}
-        _ => {
-            differences.push(format!("{path} is {class} instead of BatchNorm2d"));
-            return;
-        }
-    }
-    let eps = f64::from(eps);
-    let found = norm.numbers("eps").and_then(|values| values.first());
-    if let Some(found) = found.filter(|found| !((**found - eps).abs() <= 1e-3 * eps)) {
-        differences.push(format!("{path} has eps {found:e} instead of {eps:.0e}"));
-    }
-}
-
 /// Compares all that has no weights: activations, pools, what stands beside the network and its
-/// linear layer. `parts` are the prefixes of the network's own names. Gives notices.
-pub fn compare_rest(
-    checkpoint: &mut Checkpoint,
-    architecture: Architecture,
-    parts: &[&str],
-) -> Vec<String> {
+/// linear layer. Before the convolutions: blurring is a cause, the stride that it replaces is
+/// not. Gives notices.
+pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> Vec<String> {
     if !checkpoint.saved_whole() {
         return Vec::new();
     }
+    let (activation, parts) = match architecture {
+        Architecture::EfficientNetLite0 => ("ReLU6", &efficientnet_lite::PARTS[..]),
+        _ => ("ReLU", &resnet::PARTS[..]),
+    };
     let tree = Tree {
         checkpoint,
         prefix: checkpoint.prefix(),
-        activation: match architecture {
-            Architecture::EfficientNetLite0 => "ReLU6",
-            _ => "ReLU",
-        },
+        activation,
     };
     let mut found = Found::default();
     for module in tree.leaves(0) {
@@ -304,8 +191,10 @@ impl<'a> Tree<'a> {
 
     /// Something of the network without weights.
     fn within(&self, module: &Module, found: &mut Found) {
-        if module.has_tensors {
-            return; // compared with the convolutions, or a tensor too much
+        // The others are compared with the convolutions, or are tensors too much. Blurring keeps
+        // its kernel in a buffer.
+        if module.has_tensors && kind(module) != Kind::Pool {
+            return;
         }
         let parent = self.parent_of(module);
         if parent.is_some_and(|parent| parent.class.ends_with("Act2d")) {

@@ -46,6 +46,39 @@ fn class_names_come_from_beside_the_file_or_by_hand() {
     assert_eq!(names(&engine), ["cat", "dog", "bird"]);
 }
 
+/// Numbers of classes that training scripts save along.
+#[test]
+fn class_names_in_the_file_need_every_number_once() {
+    use super::torch_save::{Py, pickle, torch_save};
+    use camlens::model::weights::Checkpoint;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("named.pth");
+    let number = |(name, index): (&str, i32)| (Py::from(name), Py::from(index));
+    for (numbers, names) in [
+        ([("cat", 1), ("dog", 0)], Some(["dog", "cat"])),
+        ([("cat", 0), ("dog", 2)], None),
+        ([("cat", 0), ("dog", 0)], None),
+        ([("cat", 0), ("dog", -1)], None),
+    ] {
+        let value = Py::Dict(vec![
+            ("w".into(), Py::Tensor(vec![1])),
+            (
+                "class_to_idx".into(),
+                Py::Dict(numbers.map(number).to_vec()),
+            ),
+        ]);
+        torch_save(&path, "named", &pickle(&value), &[("0", &[0; 4])]);
+        let file = Checkpoint::open(&path, None).unwrap();
+        let found = file.labels().map(<[String]>::to_vec);
+        assert_eq!(found, names.map(|names| names.map(str::to_owned).to_vec()));
+        let notices = file.notices().join(" ");
+        assert_eq!(
+            notices.contains("class_to_idx were not used"),
+            names.is_none()
+        );
+    }
+}
+
 #[test]
 fn timms_config_beside_the_file_gives_the_preprocessing() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,8 +6,12 @@
 
 mod agreement;
 mod beside;
+mod limits;
+mod modules;
 mod networks;
 mod refusals;
+mod torch_save;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -174,7 +174,7 @@ fn archive(path: &Path, pickle: &[u8], method: zip::CompressionMethod) {
 }
 
 #[test]
-fn hostile_pickles_are_named_and_run_nothing() {
+fn hostile_pickles_without_weights_are_named_and_run_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.pth");
     let trace = folder.path().join("was-run");
@@ -196,6 +196,41 @@ fn hostile_pickles_are_named_and_run_nothing() {
         archive(&path, pickle, zip::CompressionMethod::Stored);
         let message = open(&path).err().unwrap();
         assert!(message.contains(words), "{message}");
+    }
+    assert!(!trace.exists(), "the pickle was run");
+}
+
+/// Nothing of a pickle is run, so that one with weights can be opened whatever it names; and
+/// `code` and `http` are names that training scripts have.
+#[test]
+fn weights_beside_calls_are_opened_and_calls_said() {
+    use super::torch_save::{Py, pickle, torch_save};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pth");
+    let trace = folder.path().join("was-run");
+    let weights = shapes([2, 2, 2, 2], false, 3)
+        .into_iter()
+        .map(|(name, shape)| (name.as_str().into(), Py::Tensor(shape)));
+    let weights = pickle(&Py::Dict(weights.collect()));
+    let weights = &weights[2..weights.len() - 1];
+    let storage: Vec<u8> = [0, 0, 0, 0x3c].repeat(512 * 512 * 9);
+    let command = format!("cposix\nsystem\n(S'touch {}'\ntR", trace.display());
+    for (call, words) in [
+        (command.as_str(), "The pickle in it names posix.system."),
+        ("ccode.config\nOptions\n)R", ""),
+        ("chttp\nHTTPStatus\n)R", ""),
+    ] {
+        let start = b"\x80\x02}(X\x04\x00\x00\x00argsX";
+        let mut bytes = start[..start.len() - 1].to_vec();
+        bytes.extend(call.as_bytes());
+        bytes.extend(b"X\x05\x00\x00\x00model");
+        bytes.extend(weights);
+        bytes.extend(b"u.");
+        torch_save(&path, "m", &bytes, &[("0", &storage)]);
+        let engine = open(&path).unwrap();
+        let notices = engine.notices().join(" ");
+        assert_eq!(notices.is_empty(), words.is_empty(), "{notices}");
+        assert!(notices.contains(words), "{notices}");
     }
     assert!(!trace.exists(), "the pickle was run");
 }

@@ -101,12 +101,14 @@ impl Module {
     }
 
     /// An attribute that is a number, a truth value or several of them.
+    #[must_use]
     pub fn numbers(&self, name: &str) -> Option<&[f64]> {
         let mut found = self.numbers.iter().filter(|(key, _)| *key == name);
         found.next().map(|(_, values)| values.as_slice())
     }
 
     /// An attribute that is a text.
+    #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         let mut found = self.texts.iter().filter(|(key, _)| *key == name);
         found.next().map(|(_, text)| text.as_str())

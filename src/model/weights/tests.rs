@@ -188,7 +188,7 @@ fn a_tensor_that_is_there_twice_is_refused() {
         entries: vec![("a".into(), entry()), ("a".into(), entry())],
         ..Listing::default()
     };
-    let sha256 = thread::spawn(|| Ok(String::new()));
+    let sha256 = std::thread::spawn(|| Ok(String::new()));
     let source = Source::Memory(Cow::Borrowed(&[]));
     let result = Checkpoint::from_listing("x".into(), source, listing, sha256, None);
     assert!(result.err().unwrap().to_string().contains("a twice"));

@@ -19,6 +19,7 @@ impl Reader {
         let mut seen = HashSet::from([root]);
         let mut queue = VecDeque::from([(root, String::new(), 0)]);
         while let Some((id, key, depth)) = queue.pop_front() {
+            let id = self.compiled(id).unwrap_or(id);
             let mut inside = Found::default();
             let state = self.pickle.state(id);
             let is_module = state.is_some_and(|state| self.pickle.get(state, "_modules").is_some());
@@ -50,6 +51,14 @@ impl Reader {
             }
         }
         found
+    }
+
+    /// The module within `torch.compile`'s wrapper, which is pickled as a call with it.
+    fn compiled(&self, id: Id) -> Option<Id> {
+        match self.pickle.call(id) {
+            Some(("torch._dynamo.eval_frame", "OptimizedModule", [module, ..])) => Some(*module),
+            _ => None,
+        }
     }
 
     /// The containers within one, with their keys or places.
