@@ -63,7 +63,8 @@ impl Selection {
             Some(if value.is_empty() {
                 format!("{option} \"\"")
             } else {
-                format!("{option} {value}")
+                // The dot at the end of a prefix need not be given.
+                format!("{option} {}", value.trim_end_matches('.'))
             })
         });
         given.collect::<Vec<_>>().join(" ")
@@ -240,7 +241,7 @@ mod tests {
         let within = file.within(teacher.clone()).unwrap();
         assert_eq!(within.label(), "b.pth (teacher.)");
         assert_eq!(within.file(), Some(Path::new("b.pth")));
-        assert_eq!(teacher.options(), "--prefix teacher.");
+        assert_eq!(teacher.options(), "--prefix teacher");
         let problem = ModelChoice::Auto.within(teacher).unwrap_err();
         assert!(problem.contains("give its path"), "{problem}");
     }

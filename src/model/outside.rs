@@ -68,7 +68,7 @@ impl Outside<'_> {
         };
         let way_out = match *prefix {
             "" => "--prefix \"\"".to_owned(),
-            prefix => format!("--prefix {prefix}"),
+            prefix => format!("--prefix {}", prefix.trim_end_matches('.')),
         };
         let Linear { name, classes, .. } = head;
         let takes = |inputs: usize| {
@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 &[("temperature", &[1])],
-                "may change its answer (temperature). If they do not, give --prefix backbone.",
+                "may change its answer (temperature). If they do not, give --prefix backbone",
             ),
             (
                 &[

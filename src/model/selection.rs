@@ -89,17 +89,7 @@ pub fn select(
         ..wanted.clone()
     };
     if let Some(key) = &wanted.key {
-        let keys: Vec<&str> = checkpoint.dictionaries().map(|(key, _)| key).collect();
-        if !keys.contains(&&key[..]) {
-            let what = match keys[..] {
-                [""] => {
-                    format!("it has no dictionary {key:?}: its tensors are in the outermost one")
-                }
-                _ => format!("it has no dictionary {key:?}; it has {}", list(&keys)),
-            };
-            return Err(checkpoint.refused(what));
-        }
-        checkpoint.take(key)?;
+        take(checkpoint, key)?;
     }
     let places = places(checkpoint);
     if places.len() > MOST_NETWORKS {
@@ -188,6 +178,21 @@ pub fn select(
         network: if places.len() > 1 { network } else { wanted },
         place,
     }))
+}
+
+/// Reads from the dictionary of a key from now on.
+fn take(checkpoint: &mut Checkpoint, key: &str) -> Result<(), WeightsError> {
+    let keys: Vec<&str> = checkpoint.dictionaries().map(|(key, _)| key).collect();
+    if !keys.contains(&key) {
+        let what = match keys[..] {
+            [""] => {
+                format!("it has no dictionary {key:?}: its tensors are in the outermost one")
+            }
+            _ => format!("it has no dictionary {key:?}; it has {}", list(&keys)),
+        };
+        return Err(checkpoint.refused(what));
+    }
+    checkpoint.take(key)
 }
 
 fn notice(

@@ -101,7 +101,7 @@ fn broken_checkpoints_are_refused_at_once_and_name_the_tensors() {
                     state.extend(named);
                 }
             },
-            &["holds 2 networks. Choose one: --prefix student. or --prefix teacher."],
+            &["holds 2 networks. Choose one: --prefix student or --prefix teacher."],
         ),
     ];
     for (what, edit, words) in cases {
