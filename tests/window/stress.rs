@@ -6,6 +6,7 @@
 
 mod actions;
 mod oracle;
+mod world;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,8 +15,9 @@ use camlens::labels::ClassId;
 use camlens::worker::Plan;
 
 use super::*;
-use actions::{ACTIONS, World};
+use actions::ACTIONS;
 use oracle::Oracle;
+use world::World;
 
 /// For the window to come to rest.
 const PATIENCE: Duration = Duration::from_secs(40);

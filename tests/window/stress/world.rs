@@ -1,0 +1,122 @@
+//! What the actions are done with, and what a window must show after them.
+
+use camlens::model::preprocessing::PreprocessChoice;
+
+use super::*;
+
+/// What the actions are done with.
+pub struct World {
+    pub folder: tempfile::TempDir,
+    _weights: tempfile::TempDir,
+    pub pets: PathBuf,
+    pub garbage: PathBuf,
+    pub names: PathBuf,
+    pub wrong_names: PathBuf,
+    /// Manifests of what was exported.
+    pub manifests: Vec<PathBuf>,
+    /// How many exports were made.
+    pub exports: usize,
+    /// What the next file dialog answers.
+    pub answer: Arc<Mutex<PathBuf>>,
+    /// What a quiet window must show.
+    pub expected: Expected,
+    /// Something that will be refused is on its way.
+    pub refusal: bool,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (weights, pets) = made_up_resnet();
+        let file = |name: &str, content: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let garbage = file("garbage.pth", b"PK\x03\x04 and nothing else");
+        let names = file("names.txt", b"cat, tabby\ncat, calico\ndog\n");
+        let wrong_names = file("wrong.txt", b"cat\ndog\n");
+        let photos = folder.path().join("photos");
+        std::fs::create_dir(&photos).unwrap();
+        std::fs::copy(CAT, photos.join("a-cat.png")).unwrap();
+        std::fs::copy(COFFEE, photos.join("b-coffee.png")).unwrap();
+        std::fs::write(photos.join("c-broken.jpg"), b"no photo").unwrap();
+        Self {
+            folder,
+            _weights: weights,
+            pets,
+            garbage,
+            names,
+            wrong_names,
+            manifests: Vec::new(),
+            exports: 0,
+            answer: Arc::default(),
+            expected: Expected::default(),
+            refusal: false,
+        }
+    }
+
+    /// A new window.
+    pub fn open(&mut self) -> Harness<'static, App> {
+        self.expected = Expected::default();
+        self.refusal = false;
+        let answer = self.answer.clone();
+        let picker: Picker = Arc::new(move |_| {
+            let path = answer.lock().unwrap().clone();
+            Box::pin(async move { Some(vec![path]) })
+        });
+        window_with(&[CAT], picker)
+    }
+
+    /// A photo was asked for.
+    pub fn expect_photo(&mut self, path: &str) {
+        let name = Path::new(path).file_name().unwrap();
+        self.expected.photo = Some(name.to_string_lossy().into_owned());
+    }
+
+    /// A photo was asked for that will be refused. What was on screen stays; which photo that is, is
+    /// only known of a window that was quiet.
+    pub fn expect_photo_refused(&mut self, was_quiet: bool) {
+        if !was_quiet {
+            self.expected.photo = None;
+        }
+    }
+
+    /// Something of the plan was changed.
+    pub fn expect(&mut self, change: impl FnOnce(&mut Plan)) {
+        if self.refusal {
+            // It goes back to what was before, and takes with it what was changed meanwhile.
+            self.expected.plan = None;
+        }
+        if let Some(plan) = &mut self.expected.plan {
+            change(plan);
+        }
+    }
+
+    pub fn expect_model(&mut self, model: ModelChoice) {
+        self.expect(|plan| {
+            if plan.model != model {
+                plan.labels = None;
+                plan.preprocess = PreprocessChoice::Model;
+            }
+            plan.model = model;
+        });
+    }
+
+    /// A model or names were asked for that will be refused.
+    pub fn expect_refusal(&mut self, was_quiet: bool) {
+        self.refusal = true;
+        if !was_quiet {
+            self.expected.plan = None;
+        }
+    }
+
+    /// All is quiet, so nothing is on its way any more.
+    pub fn was_quiet(&mut self, harness: &Harness<App>) -> bool {
+        let quiet = quiet(harness.state());
+        if quiet {
+            self.refusal = false;
+        }
+        quiet
+    }
+}
