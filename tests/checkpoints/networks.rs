@@ -37,7 +37,9 @@ fn write_pth(path: &Path, dictionaries: &[(&str, &State)], more: &[u8]) {
             pickle.extend(b"tQ");
             number(&mut pickle, numbers.len() / 4);
             pickle.push(b'(');
-            shape.iter().for_each(|side| number(&mut pickle, *side));
+            for side in shape {
+                number(&mut pickle, *side);
+            }
             pickle.extend(b"t(");
             for at in 0..shape.len() {
                 number(&mut pickle, shape[at + 1..].iter().product());
@@ -72,7 +74,9 @@ fn prefixed(state: &State, prefix: &str) -> State {
 fn shifted(state: &State) -> State {
     let mut other = state.clone();
     let bias = &mut other.get_mut("fc.bias").unwrap().1;
-    bias.iter_mut().for_each(|bias| *bias += 1.0);
+    for bias in bias {
+        *bias += 1.0;
+    }
     other
 }
 
