@@ -6,6 +6,7 @@ mod camera;
 mod class_picker;
 mod colour_bar;
 mod command;
+mod copy_key;
 mod errands;
 mod exporting;
 mod hearing;

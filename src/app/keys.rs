@@ -1,10 +1,10 @@
 //! Keys, and the window that lists them.
 
-use eframe::egui::text_selection::LabelSelectionState;
 use eframe::egui::{self, Context, Event, Key, Modifiers};
 
 use super::App;
 use super::command::Command;
+use super::copy_key::CopyKey;
 use super::regions::Tool;
 use super::settings::{Side, View};
 use crate::heatmap::{Interpolation, Scaling};
@@ -54,6 +54,9 @@ pub fn handle(app: &mut App, ctx: &Context) {
     let plain = |key| pressed(Modifiers::NONE, key);
 
     let mut give = |command| app.commands.push(command);
+    if CopyKey::take(ctx) {
+        give(Command::Copy);
+    }
     if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::O) {
         give(Command::AskForFolder);
     }
@@ -106,10 +109,8 @@ pub fn handle(app: &mut App, ctx: &Context) {
         return;
     }
     let copies = |event: &Event| matches!(event, Event::Copy);
-    // Text that is selected in a label is copied by egui.
-    let selected = ctx.plugin::<LabelSelectionState>().lock().has_selection();
-    if !selected && ctx.input(|input| input.events.iter().any(copies)) {
-        app.commands.push(Command::Copy);
+    if ctx.input(|input| input.events.iter().any(copies)) {
+        CopyKey::press(ctx);
     }
     for (tool, _, key) in Tool::ALL {
         if plain(key) {

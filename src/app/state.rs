@@ -1,6 +1,7 @@
 //! What the window knows, without egui: settings, photos, and the latest answer.
 
 mod album;
+mod classes;
 mod latest;
 mod restore;
 mod subject;
@@ -10,10 +11,10 @@ use std::path::PathBuf;
 use super::layer_book::{LayerBook, Remedy};
 use super::regions::Regions;
 use super::scales::Scales;
-use super::settings::{ClassOrder, Settings, Side};
+use super::settings::Settings;
 use super::start_screen::SAMPLES;
 use super::survey::Survey;
-use crate::analysis::{Analysis, Layer};
+use crate::analysis::Layer;
 use crate::cam::Variant;
 use crate::framing::Framing;
 use crate::labels::ClassId;
@@ -22,35 +23,13 @@ use crate::model::preprocessing::{PreprocessChoice, Preset};
 use crate::photo::Picture;
 use crate::worker::{Fault, Job, News, Plan, RunningModel, Shown, SurveyJob};
 pub use album::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
+pub use classes::ClassChoice;
 pub use latest::Latest;
 use restore::Restoring;
 pub use subject::Subject;
 
 /// How many models are remembered.
 const RECENT: usize = 8;
-
-/// Which class is explained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClassChoice {
-    /// The most probable one of each photo.
-    #[default]
-    Top,
-    /// This one, as long as the photo on screen stays.
-    Chosen(ClassId),
-    /// This one, for the next photos as well.
-    Kept(ClassId),
-}
-
-impl ClassChoice {
-    /// The class, unless it is the most probable one.
-    #[must_use]
-    pub fn class(self) -> Option<ClassId> {
-        match self {
-            Self::Top => None,
-            Self::Chosen(class) | Self::Kept(class) => Some(class),
-        }
-    }
-}
 
 /// What the window knows.
 #[derive(Debug, Default)]
@@ -95,6 +74,8 @@ pub struct State {
     pub search: String,
     /// What went wrong last, in words for the user.
     pub error: Option<String>,
+    /// The networks of a file that was refused because it holds several.
+    pub offers: Vec<ModelChoice>,
     /// What was done last that can't be seen otherwise ("Saved …").
     pub info: Option<String>,
     /// The plan of the last job, or of what is on screen after a failure.
@@ -214,6 +195,7 @@ impl State {
             News::Loading(id, done, total) if Some(id) == current_job => {
                 self.loading = Some((done, total));
             }
+            News::Offer(id, choices) if Some(id) == current_job => self.offers = choices,
             News::Predicted(id, photo, answer) => self.survey.hear(id, photo, answer),
             News::SurveyDropped(id) => {
                 if id == self.survey.id() {
@@ -241,7 +223,11 @@ impl State {
             News::Failed(id, fault, message, run) if Some(id) == current_job => {
                 self.fail(fault, message, run);
             }
-            News::Step(..) | News::Loading(..) | News::Done(..) | News::Failed(..) => {}
+            News::Step(..)
+            | News::Loading(..)
+            | News::Offer(..)
+            | News::Done(..)
+            | News::Failed(..) => {}
         }
     }
 
@@ -265,25 +251,6 @@ impl State {
         self.finish_restoring();
     }
 
-    /// Forgets what was chosen for the last answer and says nothing about the next one:
-    /// classes, with another photo (unless they are to be kept) or other classes.
-    fn leave(&mut self, previous: &Shown, next: &Shown) {
-        let [old, new] = [previous, next].map(|shown| &shown.analysis.model);
-        let same_network = old.sha256 == new.sha256 && old.network == new.network;
-        if !same_network && !old.labels.same_names(&new.labels) {
-            self.class = ClassChoice::Top;
-            self.against = None;
-            self.filter = None;
-            self.sorted_by = None;
-            self.held = [None; 2];
-        } else if previous.plan.photo != next.plan.photo
-            && !matches!(self.class, ClassChoice::Kept(_))
-        {
-            self.class = ClassChoice::Top;
-            self.against = None;
-        }
-    }
-
     /// Puts the model that runs first in the menu's list of recent ones.
     fn remember_model(&mut self) {
         let choice = self.model.as_ref().map(|model| model.choice.clone());
@@ -299,7 +266,7 @@ impl State {
 
     /// Asks for a model, with its own class names and preprocessing.
     pub fn use_model(&mut self, choice: ModelChoice) {
-        self.error = None;
+        self.dismiss();
         if choice != self.settings.model {
             self.settings.labels = None;
             self.settings.preprocess = PreprocessChoice::Model;
@@ -307,43 +274,25 @@ impl State {
         self.settings.model = choice;
     }
 
+    /// Takes away what is said.
+    pub fn dismiss(&mut self) {
+        self.error = None;
+        self.info = None;
+        self.offers.clear();
+    }
+
     /// Asks for a file of class names, or for the usual names without one.
     pub fn use_labels(&mut self, file: Option<PathBuf>) {
-        self.error = None;
+        self.dismiss();
         self.settings.labels = file;
-    }
-
-    /// Explains a class: of this photo, or also of the next ones if one is kept.
-    pub fn choose_class(&mut self, class: ClassId) {
-        if self.order == PhotoOrder::Class {
-            self.sorted_by = Some(class);
-        }
-        self.class = match self.class {
-            ClassChoice::Kept(_) => ClassChoice::Kept(class),
-            ClassChoice::Top | ClassChoice::Chosen(_) => ClassChoice::Chosen(class),
-        };
-    }
-
-    /// Explains the most probable class again, in a pane too where another one is pinned.
-    pub fn explain_top(&mut self, side: Option<Side>) {
-        self.class = ClassChoice::Top;
-        if let Some(side) = side {
-            self.held[side.index()] = None;
-        }
-    }
-
-    /// Keeps the class that is explained for the next photos, or no longer.
-    pub fn keep_class(&mut self, keep: bool) {
-        self.class = match (keep, self.class, self.explained()) {
-            (true, _, Some(class)) => ClassChoice::Kept(class),
-            (false, ClassChoice::Kept(class), _) => ClassChoice::Chosen(class),
-            (_, class, _) => class,
-        };
     }
 
     /// What was there stays: the model that runs, the photo on screen. If the worker has no
     /// longer the `run` of what is on screen, it is run anew.
     fn fail(&mut self, fault: Fault, message: String, run: Option<u64>) {
+        if fault != Fault::Model {
+            self.offers.clear();
+        }
         // An export that can't be opened again has changed nothing yet.
         let restoring = self.restoring.take().is_some();
         self.layers.ask_again();
@@ -388,42 +337,6 @@ impl State {
         self.requested = (!again).then_some(target);
     }
 
-    /// The class explained on an analysis.
-    #[must_use]
-    pub fn class_in(&self, analysis: &Analysis) -> ClassId {
-        match self.class.class() {
-            Some(class) if class.index() < analysis.logits.len() => class,
-            _ => analysis.top(),
-        }
-    }
-
-    /// The classes that match the search, in the table's order.
-    #[must_use]
-    pub fn listed_classes(&self, analysis: &Analysis) -> Vec<ClassId> {
-        let labels = &analysis.model.labels;
-        let mut matches = vec![false; labels.len()];
-        for class in labels.search(&self.search) {
-            matches[class.index()] = true;
-        }
-        let mut classes: Vec<ClassId> = analysis
-            .ranking
-            .iter()
-            .copied()
-            .filter(|class| matches[class.index()])
-            .collect();
-        let (by_name, forward) = match self.settings.order {
-            ClassOrder::Score(forward) => (false, forward),
-            ClassOrder::Name(forward) => (true, forward),
-        };
-        if by_name {
-            classes.sort_by(|&a, &b| labels.folded(a).cmp(labels.folded(b)));
-        }
-        if !forward {
-            classes.reverse();
-        }
-        classes
-    }
-
     /// Sets all that the tutorial's figures were made with.
     pub fn as_in_the_tutorial(&mut self) {
         let settings = &mut self.settings;
@@ -433,25 +346,6 @@ impl State {
         settings.variant = Variant::TutorialSum;
         for pane in &mut settings.panes {
             pane.layer = None;
-        }
-    }
-
-    /// Moves the choice up or down in the table; from outside it, to its start.
-    pub fn step_class(&mut self, by: isize) {
-        let Some(shown) = self.latest.shown() else {
-            return;
-        };
-        let classes = self.listed_classes(&shown.analysis);
-        let now = self.class_in(&shown.analysis);
-        let here = classes.iter().position(|&class| class == now);
-        let there = match here {
-            Some(here) => here
-                .saturating_add_signed(by)
-                .min(classes.len().saturating_sub(1)),
-            None => 0,
-        };
-        if let Some(&class) = classes.get(there) {
-            self.choose_class(class);
         }
     }
 }

@@ -3,8 +3,10 @@
 
 use eframe::egui::{self, Color32, Frame, Panel, RichText, Ui};
 
+use super::command::Command;
 use super::state::Latest;
 use super::{App, probe};
+use crate::model::ModelChoice;
 use crate::report::milliseconds;
 use crate::worker::Shown;
 
@@ -103,8 +105,20 @@ fn message_ui(app: &mut App, ui: &mut Ui) {
         ui.horizontal_top(|ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Min), |ui| {
                 if ui.button("Dismiss").clicked() {
-                    app.state.error = None;
-                    app.state.info = None;
+                    app.state.dismiss();
+                }
+                for choice in app.state.offers.iter().rev() {
+                    let name = match choice {
+                        ModelChoice::Within(_, network) => network.to_string(),
+                        other => other.label(),
+                    };
+                    let offer = ui.button(format!("Use {name}"));
+                    if offer
+                        .on_hover_text("Open this network of the file")
+                        .clicked()
+                    {
+                        app.commands.push(Command::UseModel(choice.clone()));
+                    }
                 }
                 ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
                     ui.add(egui::Label::new(RichText::new(text).color(Color32::WHITE)).wrap());

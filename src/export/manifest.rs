@@ -22,6 +22,7 @@ use crate::model::weights::{hex_sha256, hexadecimal};
 use crate::model::{ModelChoice, Selection};
 use crate::printable;
 use crate::region::{Measure, Region, Shape};
+use crate::small_file;
 
 /// The version of the manifest's layout.
 const FORMAT: u32 = 1;
@@ -288,11 +289,7 @@ impl Manifest {
             name: name.clone(),
             cause,
         };
-        let mut text = String::new();
-        let file = fs::File::open(path).map_err(|error| fail(error.to_string()))?;
-        file.take(MAX_BYTES)
-            .read_to_string(&mut text)
-            .map_err(|error| fail(error.to_string()))?;
+        let text = small_file::read_text(path, MAX_BYTES).map_err(fail)?;
         let version: Version =
             serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
         if version.format != FORMAT {

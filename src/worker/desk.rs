@@ -15,9 +15,9 @@ use crate::analysis::rank;
 use crate::cam::LayerMaps;
 use crate::engine::{Engine, EngineError};
 use crate::labels::ClassId;
-use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
-use crate::model::weights::Progress;
+use crate::model::weights::{Progress, WeightsError};
+use crate::model::{ModelChoice, ModelError, Selection};
 use crate::panics::mistake;
 use crate::photo::{Photo, Picture};
 
@@ -361,7 +361,12 @@ impl Desk {
         }
         self.step(job, Step::LoadingModel)?;
         let progress = self.loading(job.id);
-        self.load(&job.plan, Some(progress)).map_err(failed)
+        self.load(&job.plan, Some(progress)).map_err(|error| {
+            if let Some(choices) = offers(&job.plan.model, &error) {
+                self.tell(News::Offer(job.id, choices));
+            }
+            failed(error)
+        })
     }
 
     /// Loads a plan's model. The old one stays until the new one is complete.
@@ -436,4 +441,15 @@ impl Desk {
         });
         Ok(photo)
     }
+}
+
+/// The networks of a file that can't be opened because it holds several.
+fn offers(choice: &ModelChoice, error: &EngineError) -> Option<Vec<ModelChoice>> {
+    let EngineError::Model(ModelError::Weights(WeightsError::Several { networks, .. })) = error
+    else {
+        return None;
+    };
+    let path = choice.file()?;
+    let within = |network: &Selection| ModelChoice::Within(path.into(), Box::new(network.clone()));
+    Some(networks.iter().map(within).collect())
 }

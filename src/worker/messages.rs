@@ -237,6 +237,9 @@ pub enum News {
     Model(RunningModel),
     /// A job is done; without a photo there is nothing to show.
     Done(u64, Option<Shown>),
+    /// A job (its number) is about to fail, since its model's file holds several networks and
+    /// nothing says which one is meant: what can be asked for instead.
+    Offer(u64, Vec<ModelChoice>),
     /// A job has failed, with the message for the user. The last field is the job whose run
     /// the worker still has: what needs another has to be run anew.
     Failed(u64, Fault, String, Option<u64>),

@@ -206,3 +206,34 @@ fn a_network_is_chosen_among_those_of_a_file() {
     let recent = &harness.state().state().settings.recent;
     assert_eq!(recent[0].label(), "both.safetensors (model.)");
 }
+
+/// Nothing says which of a teacher and a student is meant: the window asks.
+#[test]
+fn networks_of_which_none_is_the_usual_one_are_offered() {
+    let (folder, single) = made_up_resnet();
+    let bytes = std::fs::read(single).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let both = ["student.", "teacher."].into_iter().flat_map(|prefix| {
+        let tensors = tensors.tensors().into_iter();
+        tensors.map(move |(name, view)| (format!("{prefix}{name}"), view))
+    });
+    let path = folder.path().join("both.safetensors");
+    std::fs::write(&path, safetensors::serialize(both, None).unwrap()).unwrap();
+    let mut harness = cat();
+    drop_files(&mut harness, &[path.to_str().unwrap()]);
+    wait(&mut harness, "the question", |app| {
+        ready(app) && app.state().error.is_some()
+    });
+    harness.get_by_label_contains("both.safetensors holds 2 networks");
+    assert_eq!(harness.state().state().settings.model, ModelChoice::BuiltIn);
+    harness.check_accessibility();
+    harness.get_by_label("Use student.");
+    harness.get_by_label("Use teacher.").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the teacher", |app| {
+        let model = app.state().model.as_ref().unwrap();
+        ready(app) && model.info.network.prefix.as_deref() == Some("teacher.")
+    });
+    assert!(harness.state().state().error.is_none());
+    assert!(harness.query_by_label("Use student.").is_none());
+}

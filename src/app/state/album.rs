@@ -116,8 +116,7 @@ impl State {
     /// Asks for a photo of the browser.
     pub fn show(&mut self, id: u64) {
         self.current = Some(id);
-        self.error = None;
-        self.info = None;
+        self.dismiss();
     }
 
     /// Asks for the photo so many places further on in the browser; from a photo that is

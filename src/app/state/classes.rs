@@ -1,0 +1,134 @@
+//! Which class is explained, and for how long.
+
+use super::{PhotoOrder, State};
+use crate::analysis::Analysis;
+use crate::app::settings::{ClassOrder, Side};
+use crate::labels::ClassId;
+use crate::worker::Shown;
+
+/// Which class is explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassChoice {
+    /// The most probable one of each photo.
+    #[default]
+    Top,
+    /// This one, as long as the photo on screen stays.
+    Chosen(ClassId),
+    /// This one, for the next photos as well.
+    Kept(ClassId),
+}
+
+impl ClassChoice {
+    /// The class, unless it is the most probable one.
+    #[must_use]
+    pub fn class(self) -> Option<ClassId> {
+        match self {
+            Self::Top => None,
+            Self::Chosen(class) | Self::Kept(class) => Some(class),
+        }
+    }
+}
+
+impl State {
+    /// Explains a class: of this photo, or also of the next ones if one is kept.
+    pub fn choose_class(&mut self, class: ClassId) {
+        if self.order == PhotoOrder::Class {
+            self.sorted_by = Some(class);
+        }
+        self.class = match self.class {
+            ClassChoice::Kept(_) => ClassChoice::Kept(class),
+            ClassChoice::Top | ClassChoice::Chosen(_) => ClassChoice::Chosen(class),
+        };
+    }
+
+    /// Explains the most probable class again, in a pane too where another one is pinned.
+    pub fn explain_top(&mut self, side: Option<Side>) {
+        self.class = ClassChoice::Top;
+        if let Some(side) = side {
+            self.held[side.index()] = None;
+        }
+    }
+
+    /// Keeps the class that is explained for the next photos, or no longer.
+    pub fn keep_class(&mut self, keep: bool) {
+        self.class = match (keep, self.class, self.explained()) {
+            (true, _, Some(class)) => ClassChoice::Kept(class),
+            (false, ClassChoice::Kept(class), _) => ClassChoice::Chosen(class),
+            (_, class, _) => class,
+        };
+    }
+
+    /// Forgets what was chosen for the last answer and says nothing about the next one:
+    /// classes, with another photo (unless they are to be kept) or other classes.
+    pub(super) fn leave(&mut self, previous: &Shown, next: &Shown) {
+        let [old, new] = [previous, next].map(|shown| &shown.analysis.model);
+        let same_network = old.sha256 == new.sha256 && old.network == new.network;
+        if !same_network && !old.labels.same_names(&new.labels) {
+            self.class = ClassChoice::Top;
+            self.against = None;
+            self.filter = None;
+            self.sorted_by = None;
+            self.held = [None; 2];
+        } else if previous.plan.photo != next.plan.photo
+            && !matches!(self.class, ClassChoice::Kept(_))
+        {
+            self.class = ClassChoice::Top;
+            self.against = None;
+        }
+    }
+
+    /// The class explained on an analysis.
+    #[must_use]
+    pub fn class_in(&self, analysis: &Analysis) -> ClassId {
+        match self.class.class() {
+            Some(class) if class.index() < analysis.logits.len() => class,
+            _ => analysis.top(),
+        }
+    }
+
+    /// The classes that match the search, in the table's order.
+    #[must_use]
+    pub fn listed_classes(&self, analysis: &Analysis) -> Vec<ClassId> {
+        let labels = &analysis.model.labels;
+        let mut matches = vec![false; labels.len()];
+        for class in labels.search(&self.search) {
+            matches[class.index()] = true;
+        }
+        let mut classes: Vec<ClassId> = analysis
+            .ranking
+            .iter()
+            .copied()
+            .filter(|class| matches[class.index()])
+            .collect();
+        let (by_name, forward) = match self.settings.order {
+            ClassOrder::Score(forward) => (false, forward),
+            ClassOrder::Name(forward) => (true, forward),
+        };
+        if by_name {
+            classes.sort_by(|&a, &b| labels.folded(a).cmp(labels.folded(b)));
+        }
+        if !forward {
+            classes.reverse();
+        }
+        classes
+    }
+
+    /// Moves the choice up or down in the table; from outside it, to its start.
+    pub fn step_class(&mut self, by: isize) {
+        let Some(shown) = self.latest.shown() else {
+            return;
+        };
+        let classes = self.listed_classes(&shown.analysis);
+        let now = self.class_in(&shown.analysis);
+        let here = classes.iter().position(|&class| class == now);
+        let there = match here {
+            Some(here) => here
+                .saturating_add_signed(by)
+                .min(classes.len().saturating_sub(1)),
+            None => 0,
+        };
+        if let Some(&class) = classes.get(there) {
+            self.choose_class(class);
+        }
+    }
+}
