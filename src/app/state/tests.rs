@@ -1,6 +1,6 @@
 use super::*;
 use crate::analysis::{rank, softmax};
-use crate::app::settings::Side;
+use crate::app::settings::{ClassOrder, Side};
 use crate::engine::Engine;
 use crate::export::{Located, Manifest};
 use crate::heatmap::Scaling;
