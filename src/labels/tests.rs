@@ -37,7 +37,7 @@ fn classes_are_found_by_index_name_and_synonym() {
     for (text, words) in [
         ("6", "classes 0 to 5"),
         ("crane", "indices 2, 3."),
-        ("CAT", "[4, 5]"),
+        ("CAT", "indices 4, 5."),
         ("Carcinoma", "Did you mean \"Carcinoma, ductal\" (0)?"),
         ("ductal", "no class called"),
         ("xyzzy", "Give its index"),

@@ -94,7 +94,9 @@ pub fn select(
     let places = places(checkpoint);
     if places.len() > MOST_NETWORKS {
         let count = places.len();
-        let what = format!("it holds {count} networks, and at most {MOST_NETWORKS} are looked at");
+        let what = format!(
+            "it holds {count} networks, and at most {MOST_NETWORKS} are looked at: save one of them on its own"
+        );
         return Err(checkpoint.refused(what));
     }
     let fitting: Vec<&Place> = places

@@ -255,6 +255,9 @@ fn every_photo_is_exported_and_every_option_is_used() {
         ["--layer", "layer4"],
         ["--layer", "layer4.1.conv2"],
         ["--preset", "tutorial"],
+        ["--key", ""],
+        ["--prefix", ""],
+        ["--head", "fc"],
     ]
     .iter()
     .enumerate()

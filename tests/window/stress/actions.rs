@@ -446,9 +446,11 @@ fn keep_class(
     harness: &mut Harness<App>,
     _: &mut Dice,
     _: &mut World,
-    _: &mut Watch,
+    watch: &mut Watch,
 ) -> Option<String> {
     analysis_of(harness)?;
+    // Another photo may come while the class is still kept, and keep it when it no longer is.
+    watch.class_key = true;
     roomy(harness);
     click(harness, Role::CheckBox, "Keep class for next photos");
     Some("keep the class, or no longer".into())
