@@ -115,7 +115,6 @@ pub struct App {
     drawing: Option<Drawing>,
     commands: Vec<Command>,
     devices: Vec<DeviceStatus>,
-    /// Where ResNet-18's weights are, if they are on this computer.
     /// Where weights of a ResNet-18 seem to be.
     resnet18: catalog::ResNet18Files,
     show_keys: bool,
@@ -337,7 +336,7 @@ impl App {
                     Some("The inference thread had stopped and was started again.".into());
             }
             Err(error) => {
-                self.state.error = Some(format!(
+                self.state.not_started(format!(
                     "The system has no thread to give ({error}). Close other programs and try again."
                 ));
             }

@@ -68,7 +68,7 @@ fn keep_class_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis) {
             let hint = format!("Explain {name}, {}", percent(analysis.probability(top)));
             let back = ui.small_button("Top class").on_hover_text(hint);
             if back.clicked() {
-                state.explain_top(None);
+                state.explain_top();
             }
         }
     });

@@ -84,14 +84,16 @@ pub struct Found {
 }
 
 impl Found {
-    /// Reads folders and manifests; what is neither is taken for a photo.
-    fn behind(paths: Vec<PathBuf>) -> Self {
+    /// Reads folders and manifests; what is neither is taken for a photo. Files of a manifest may
+    /// be among those that are `known`, or come with it.
+    fn behind(paths: Vec<PathBuf>, mut known: Vec<PathBuf>) -> Self {
         let mut found = Self::default();
+        known.extend(paths.iter().cloned());
         for path in paths {
             if path.ends_with(MANIFEST) {
                 let folder = path.parent().unwrap_or(Path::new(""));
                 let read = Manifest::read(&path);
-                match read.and_then(|manifest| Ok((manifest.locate(folder)?, manifest))) {
+                match read.and_then(|manifest| Ok((manifest.locate(folder, &known)?, manifest))) {
                     Ok((located, manifest)) => found.manifest = Some((manifest, located)),
                     Err(error) => found.faults.push(error.to_string()),
                 }
@@ -223,14 +225,15 @@ impl Errands {
         });
     }
 
-    /// Finds out what is behind paths. A disk that does not answer at once (a network drive
+    /// Finds out what is behind paths; the files of a manifest may also be among those that are
+    /// `known`. A disk that does not answer at once (a network drive
     /// that is gone) does not hold up the window: then it comes as an [`Outcome`].
-    pub fn look_into(&mut self, paths: Vec<PathBuf>) -> Option<Found> {
+    pub fn look_into(&mut self, paths: Vec<PathBuf>, known: Vec<PathBuf>) -> Option<Found> {
         // Handed over only if somebody still waits.
         let (at_once, waiting) = mpsc::sync_channel(0);
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         self.spawn("camlens-folders", move || {
-            let found = Found::behind(paths);
+            let found = Found::behind(paths, known);
             if let Err(SendError(found)) = at_once.send(found) {
                 let _ = sender.send(Outcome::Found(Box::new(found)));
                 wake();

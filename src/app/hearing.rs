@@ -25,7 +25,7 @@ impl App {
         }
         self.state.open(others);
         if !paths.is_empty()
-            && let Some(found) = self.errands.look_into(paths)
+            && let Some(found) = self.errands.look_into(paths, self.state.known_files())
         {
             self.take(found);
         }

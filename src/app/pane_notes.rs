@@ -90,7 +90,8 @@ pub fn notes(
 
 /// What is said of a map whose class the network hardly considers, with the way to the class
 /// that it does.
-fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
+#[must_use]
+pub fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
     let top = analysis.top();
     let [here, best] = [class, top].map(|class| analysis.probability(class));
     if here >= IMPROBABLE * best {

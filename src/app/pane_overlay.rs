@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::colour_bar::{Bar, colour_bar_ui};
-use super::pane_notes::{notes, pane_notes_ui};
+use super::pane_notes::{improbable, notes, pane_notes_ui};
 use super::panes::{dim_unseen, paint_heat, within};
 use super::settings::Side;
 use super::textures::{Heat, Place};
@@ -50,8 +50,7 @@ pub fn overlay_ui(
     }
     let now = heat.map_or(subject, Heat::subject);
     let detail = pane_header::detail((&app.state, side), analysis, now, heat, subject);
-    let mut to_top = false;
-    match heat.map(|heat| (heat, &heat.picture)) {
+    let to_top = match heat.map(|heat| (heat, &heat.picture)) {
         Some((heat, Some((texture, covered)))) => {
             if display != Display::Photo {
                 let covered = within(at.photo, *covered);
@@ -73,7 +72,7 @@ pub fn overlay_ui(
                 &heat.map,
             );
             let remarks = notes(analysis, &heat.map, now.class, now.against);
-            to_top = pane_notes_ui(ui, painter, at.picture, side, (meter, &remarks));
+            let to_top = pane_notes_ui(ui, painter, at.picture, side, (meter, &remarks));
             if let Some(range) = heat.range {
                 // As it was made: a newer look may still wait for its map.
                 let (colormap, scaling) = heat.look();
@@ -92,12 +91,15 @@ pub fn overlay_ui(
                     scales.toggle(analysis, now, scaling, range);
                 }
             }
+            to_top
         }
         Some((_, None)) => {
             let labels = &analysis.model.labels;
             let scaling = app.state.scaling(now);
             let text = legend::nothing_to_draw(labels, scaling, now.class, now.against);
             say_ui(ui, at.picture, text);
+            let remarks: Vec<_> = improbable(analysis, now.class).into_iter().collect();
+            pane_notes_ui(ui, painter, at.picture, side, (None, &remarks))
         }
         None => {
             let layer = analysis.model.architecture.layer_name(now.layer);
@@ -109,12 +111,14 @@ pub fn overlay_ui(
                     None => format!("The map at {layer} is being made…"),
                 },
             );
+            let remarks: Vec<_> = improbable(analysis, now.class).into_iter().collect();
+            pane_notes_ui(ui, painter, at.picture, side, (None, &remarks))
         }
-    }
+    };
     let title = legend::title(analysis, now.recipe.method, now.class, now.against);
     pane_header::menu_ui(app, ui, at.header, side, analysis, (&title, &detail));
     if to_top {
-        app.state.explain_top(Some(side));
+        app.state.explain_top_in(side);
         ui.ctx().request_repaint();
     }
 }
@@ -134,14 +138,14 @@ fn lines(painter: &Painter, lines: &[Line], photo: Rect, width: f32) {
     }
 }
 
-/// A line of text at the bottom of a pane.
+/// A line of text near the bottom of a pane, above its notes.
 fn say_ui(ui: &mut Ui, pane: Rect, text: String) {
     let font = TextStyle::Body.resolve(ui.style());
     let size = ui
         .painter()
         .layout(text.clone(), font, Color32::WHITE, pane.width() - 24.0)
         .size();
-    let rect = Align2::CENTER_BOTTOM.anchor_size(pane.center_bottom() - vec2(0.0, 12.0), size);
+    let rect = Align2::CENTER_BOTTOM.anchor_size(pane.center_bottom() - vec2(0.0, 36.0), size);
     ui.painter()
         .rect_filled(rect.expand(6.0), 4.0, Color32::from_black_alpha(180));
     ui.put(

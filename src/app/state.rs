@@ -68,6 +68,8 @@ pub struct State {
     pub against: Option<ClassId>,
     /// Classes that are pinned to a map pane.
     pub held: [Option<ClassId>; 2],
+    /// Those of them that came with an export: they belong to its photo.
+    restored: [Option<ClassId>; 2],
     /// Maps at all layers.
     pub layers: LayerBook,
     /// The text in the class search field.
@@ -158,6 +160,17 @@ impl State {
             source,
             limits: self.settings.limits,
         })
+    }
+
+    /// The last job could not be given to a worker: what was on screen stays, and it is asked for
+    /// again with the next thing that the user does.
+    pub fn not_started(&mut self, message: String) {
+        self.latest = match self.latest.take_shown() {
+            Some(shown) => Latest::Ready(shown),
+            None => Latest::Empty,
+        };
+        self.requested = None;
+        self.error = Some(message);
     }
 
     /// Asks anew for all that is wanted: the worker had stopped.
@@ -324,9 +337,10 @@ impl State {
             }
         }
         let target = self.plan(self.current);
+        let model_runs = |model: &RunningModel| model.runs(&target);
         let needed = match &shown {
             Some(shown) => lost || target != *shown,
-            None => self.model.as_ref().is_none_or(|model| !model.runs(&target)),
+            None => target.photo.is_some() || !self.model.as_ref().is_some_and(model_runs),
         };
         // Not without end: what has just failed is not asked for again.
         let again = needed && asked.as_ref() != Some(&target);

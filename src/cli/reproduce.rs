@@ -53,19 +53,19 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     let folder = path.parent().unwrap_or(Path::new(""));
     let photo = match &arguments.photo {
         Some(photo) => photo.clone(),
-        None => manifest.locate_photo(folder)?,
+        None => manifest.locate_photo(folder, &[])?,
     };
     let limits = arguments.limits.over(Limits::default());
     let photo = Arc::new(Photo::open_within(&photo, limits)?);
     let choice = match &arguments.model {
         Some(choice) => choice.clone(),
-        None => manifest.locate_model(folder)?,
+        None => manifest.locate_model(folder, &[])?,
     };
     // Those of the manifest name the classes of its own model.
     let labels = match (&arguments.labels, &arguments.model) {
         (Some(labels), _) => Some(labels.clone()),
         (None, Some(_)) => None,
-        (None, None) => manifest.locate_labels(folder)?,
+        (None, None) => manifest.locate_labels(folder, &[])?,
     };
     let device = match arguments.device {
         Some(device) => device,

@@ -55,7 +55,7 @@ pub enum ManifestError {
     },
     /// A file that it names was not found.
     #[error(
-        "The {what} {name:?}{sha256} of this export was not found {places}. Put it there, or give it: camlens explain --manifest FILE {option}."
+        "The {what} {name:?}{sha256} of this export was not found {places}. Put it there, open it in the window before the manifest, or give it: camlens explain --manifest FILE {option}."
     )]
     Missing {
         /// What it is.

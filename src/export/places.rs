@@ -62,15 +62,17 @@ pub fn portable_choice(choice: &ModelChoice, folder: &Path) -> ModelChoice {
 }
 
 impl Manifest {
-    /// Finds the photo, the model and the class names of a manifest in `folder`.
+    /// Finds the photo, the model and the class names of a manifest in `folder`. `known` are files
+    /// that the user has opened, wherever they are: those of the right name and contents count
+    /// as well.
     ///
     /// # Errors
     /// [`ManifestError::Missing`] for the first that is not found.
-    pub fn locate(&self, folder: &Path) -> Result<Located, ManifestError> {
+    pub fn locate(&self, folder: &Path, known: &[PathBuf]) -> Result<Located, ManifestError> {
         Ok(Located {
-            photo: self.locate_photo(folder)?,
-            model: self.locate_model(folder)?,
-            labels: self.locate_labels(folder)?,
+            photo: self.locate_photo(folder, known)?,
+            model: self.locate_model(folder, known)?,
+            labels: self.locate_labels(folder, known)?,
         })
     }
 
@@ -78,9 +80,9 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
-    pub fn locate_photo(&self, folder: &Path) -> Result<PathBuf, ManifestError> {
+    pub fn locate_photo(&self, folder: &Path, known: &[PathBuf]) -> Result<PathBuf, ManifestError> {
         let sha256 = self.photo.sha256.as_deref();
-        find(&self.photo.file, folder, &[], sha256).ok_or_else(|| ManifestError::Missing {
+        find(&self.photo.file, folder, (&[], known), sha256).ok_or_else(|| ManifestError::Missing {
             what: "photo",
             name: name_of(&self.photo.file),
             sha256: described(sha256),
@@ -93,13 +95,17 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
-    pub fn locate_model(&self, folder: &Path) -> Result<ModelChoice, ManifestError> {
+    pub fn locate_model(
+        &self,
+        folder: &Path,
+        known: &[PathBuf],
+    ) -> Result<ModelChoice, ManifestError> {
         let choice = self.model.again();
         let Some(file) = choice.file() else {
             return Ok(choice);
         };
         let sha256 = Some(self.model.sha256.as_str());
-        let found = find(file, folder, &[here()], sha256);
+        let found = find(file, folder, (&[here()], known), sha256);
         found
             .map(|path| choice.clone().at(path))
             .ok_or_else(|| ManifestError::Missing {
@@ -115,15 +121,19 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
-    pub fn locate_labels(&self, folder: &Path) -> Result<Option<PathBuf>, ManifestError> {
+    pub fn locate_labels(
+        &self,
+        folder: &Path,
+        known: &[PathBuf],
+    ) -> Result<Option<PathBuf>, ManifestError> {
         let Some(file) = &self.model.labels else {
             return Ok(None);
         };
         let mut places = vec![here()];
-        let model = self.locate_model(folder).ok();
+        let model = self.locate_model(folder, known).ok();
         let weights = model.as_ref().and_then(ModelChoice::file);
         places.extend(weights.and_then(Path::parent).map(Path::to_owned));
-        let found = find(file, folder, &places, None);
+        let found = find(file, folder, (&places, known), None);
         found.map(Some).ok_or_else(|| ManifestError::Missing {
             what: "file of class names",
             name: name_of(file),
@@ -153,12 +163,12 @@ fn name_of(file: &Path) -> String {
 }
 
 /// The file that a manifest in `folder` means: where it says (earlier versions wrote absolute
-/// paths), beside it, above it, or in other places. Of several the one with the right contents,
-/// else the first.
+/// paths), beside it, above it, in other places, or a known file of that name and of the right
+/// contents. Of several the one with the right contents, else the first.
 fn find(
     written: &Path,
     folder: &Path,
-    others: &[PathBuf],
+    (others, known): (&[PathBuf], &[PathBuf]),
     sha256: Option<&str>,
 ) -> Option<PathBuf> {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
@@ -173,6 +183,12 @@ fn find(
     {
         if path.is_file() && !found.contains(&path) {
             found.push(path);
+        }
+    }
+    let is_right = |path: &Path| sha256.is_none() || file_sha256(path).as_deref() == sha256;
+    for path in known {
+        if name_of(path) == name && !found.contains(path) && path.is_file() && is_right(path) {
+            found.push(path.clone());
         }
     }
     let right = match (sha256, found.len()) {
@@ -218,7 +234,7 @@ mod tests {
         let at = |path: &str| root.path().join(path);
         fs::create_dir_all(at("moved/out")).unwrap();
         let folder = at("moved/out");
-        let find = |written: &Path| find(written, &folder, &[at("here")], None);
+        let find = |written: &Path| find(written, &folder, (&[at("here")], &[]), None);
         assert_eq!(find(Path::new("a.png")), None);
         // From the last place that is looked in to the first.
         fs::create_dir_all(at("here")).unwrap();
@@ -243,7 +259,7 @@ mod tests {
         let right = root.path().join("a.png");
         fs::write(&right, "right").unwrap();
         let sha256 = file_sha256(&right).unwrap();
-        let found = find(Path::new("a.png"), &folder, &[], Some(&sha256));
+        let found = find(Path::new("a.png"), &folder, (&[], &[]), Some(&sha256));
         assert_eq!(found, Some(right));
     }
 }

@@ -178,11 +178,13 @@ impl Desk {
         };
         let device = engine.device();
         engine.preprocess(plan.preprocess);
+        let mut changed = false;
         let answer = panic::catch_unwind(AssertUnwindSafe(|| {
             let photo = source.load(limits).map_err(|error| error.to_string())?;
-            let probabilities = engine
-                .classify(&photo, plan.framing)
-                .map_err(|error| error.to_string())?;
+            let probabilities = engine.classify(&photo, plan.framing).map_err(|error| {
+                changed = matches!(error, EngineError::Changed { .. });
+                error.to_string()
+            })?;
             Ok(Prediction {
                 size: (photo.width, photo.height),
                 top: rank(&probabilities)[0],
@@ -192,6 +194,13 @@ impl Desk {
         if engine.device() != device {
             self.analysed = None; // its run was on the old device
             self.tell_model();
+        }
+        if changed && let Ok(Err(message)) = answer {
+            // It can run nowhere any more: the next job loads the file as it is now.
+            self.forget_engine();
+            self.survey = None;
+            self.tell(News::SurveyFailed(id, message));
+            return;
         }
         // The engine stays: a run that was given up leaves nothing behind in it.
         let answer = answer.unwrap_or_else(|panic| Err(mistake(panic.as_ref())));
@@ -244,10 +253,13 @@ impl Desk {
         let changed = engine.device() != device;
         let maps = match result {
             Ok(Err(EngineError::Unwanted)) => Err(Dropped::Replaced), // a job waits
+            Ok(Err(error @ EngineError::Changed { .. })) => {
+                self.forget_engine();
+                return Ok(Err(error.to_string()));
+            }
             Ok(maps) => Ok(maps.map_err(|error| error.to_string())),
             Err(panic) => {
-                self.engine = None;
-                self.analysed = None;
+                self.forget_engine();
                 Ok(Err(mistake(panic.as_ref())))
             }
         };
@@ -255,6 +267,12 @@ impl Desk {
             self.tell_model();
         }
         maps
+    }
+
+    /// Lets go of the engine and its run: the next job loads its model anew.
+    fn forget_engine(&mut self) {
+        self.engine = None;
+        self.analysed = None;
     }
 
     fn tell(&self, news: News) {
@@ -282,8 +300,7 @@ impl Desk {
             }
             Err(panic) => {
                 // Whatever was half done is not used again.
-                self.engine = None;
-                self.analysed = None;
+                self.forget_engine();
                 self.photo = None;
                 let message = mistake(panic.as_ref());
                 self.tell(News::Failed(job.id, Fault::Run, message, None));

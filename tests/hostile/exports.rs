@@ -374,19 +374,19 @@ fn a_manifest_finds_its_files_or_says_which_are_missing() {
     exhibit.model = ModelChoice::File("/home/jane/lesions.pth".into());
     let manifest = write(&exhibit);
     let fault = |error: export::ManifestError| error.to_string();
-    let photo = fault(manifest.locate(&out).unwrap_err());
+    let photo = fault(manifest.locate(&out, &[]).unwrap_err());
     let sha256 = manifest.photo.sha256.as_deref().unwrap();
     assert!(
         photo.contains("\"upright.png\"") && photo.contains(sha256),
         "{photo}"
     );
-    let model = fault(manifest.locate_model(&out).unwrap_err());
+    let model = fault(manifest.locate_model(&out, &[]).unwrap_err());
     assert!(
         model.contains("\"lesions.pth\"") && model.contains("--model"),
         "{model}"
     );
     assert!(model.contains(&exhibit.analysis.model.sha256), "{model}");
-    let labels = fault(manifest.locate_labels(&out).unwrap_err());
+    let labels = fault(manifest.locate_labels(&out, &[]).unwrap_err());
     assert!(
         labels.contains("\"names.txt\"") && labels.contains("--labels"),
         "{labels}"
@@ -394,7 +394,7 @@ fn a_manifest_finds_its_files_or_says_which_are_missing() {
     for name in ["upright.png", "lesions.pth", "names.txt"] {
         fs::write(root.path().join(name), "x").unwrap();
     }
-    let located = manifest.locate(&out).unwrap();
+    let located = manifest.locate(&out, &[]).unwrap();
     assert_eq!(located.photo, root.path().join("upright.png"));
     assert_eq!(
         located.model,
@@ -406,12 +406,15 @@ fn a_manifest_finds_its_files_or_says_which_are_missing() {
     pasted.path = None;
     exhibit.photo = Arc::new(pasted);
     let manifest = write(&exhibit);
-    assert_eq!(manifest.locate_photo(&out).unwrap(), out.join("photo.png"));
+    assert_eq!(
+        manifest.locate_photo(&out, &[]).unwrap(),
+        out.join("photo.png")
+    );
     // As earlier versions wrote it.
     let mut manifest = write(&exhibit);
     manifest.photo.file = corpus.join("upright.png");
     assert_eq!(
-        manifest.locate_photo(&out).unwrap(),
+        manifest.locate_photo(&out, &[]).unwrap(),
         corpus.join("upright.png")
     );
 }

@@ -76,7 +76,7 @@ pub fn labels(bytes: &[u8]) {
 pub fn manifest(bytes: &[u8]) {
     let file = File::of(bytes, "manifest.json");
     if let Ok(manifest) = Manifest::read(&file.0) {
-        let _ = manifest.locate("/nowhere".as_ref());
+        let _ = manifest.locate("/nowhere".as_ref(), &[]);
     }
 }
 

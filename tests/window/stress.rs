@@ -50,17 +50,19 @@ pub struct Watch {
     photo: Option<u64>,
     /// A key that chooses another class was pressed, whichever photo it will find.
     pub class_key: bool,
+    /// Classes that were pinned to panes by their menus.
+    pub pinned: [Option<ClassId>; 2],
 }
 
 impl Watch {
     /// What must be so in every frame.
     pub fn check(&mut self, app: &App) {
         let state = app.state();
+        if !matches!(state.latest, Latest::Working { .. }) {
+            let shows = state.latest.shown().is_some();
+            assert_eq!(state.current.is_some(), shows, "what is asked for is shown");
+        }
         let Some(shown) = state.latest.shown() else {
-            assert!(
-                !matches!(state.latest, Latest::Ready(_)),
-                "ready without an answer"
-            );
             return;
         };
         let analysis = &shown.analysis;
@@ -77,6 +79,11 @@ impl Watch {
             let kept = matches!(state.class, ClassChoice::Kept(_));
             let chosen = kept || self.class_key;
             assert!(chosen || class == analysis.top(), "a class nobody chose");
+        }
+        for (pinned, held) in self.pinned.iter_mut().zip(state.held) {
+            *pinned = pinned.filter(|class| held == Some(*class));
+            let is_new = self.photo != shown.plan.photo && !restored.starts_with("The export");
+            assert!(!is_new || held == *pinned, "a class nobody pinned");
         }
         self.photo = shown.plan.photo;
         if !ready(app) {
@@ -223,7 +230,7 @@ fn what_is_on_screen_belongs_to_what_the_controls_name() {
     let mut dice = Dice(seed);
     let mut world = World::new();
     let (mut oracle, mut watch) = (Oracle::default(), Watch::default());
-    let mut harness = world.open();
+    let mut harness = world.open(&[CAT]);
     let mut lately: Vec<String> = Vec::new();
     let mut hits: BTreeMap<&str, usize> = ACTIONS.iter().map(|action| (action.name, 0)).collect();
     let weights: usize = ACTIONS.iter().map(|action| action.weight).sum();
@@ -271,8 +278,9 @@ fn what_is_on_screen_belongs_to_what_the_controls_name() {
         if number % 301 == 300 {
             // Closed in the middle of whatever it is at, and opened again.
             watch = Watch::default();
-            harness = world.open();
-            lately = vec!["reopened".into()];
+            let photos = dice.of(&[&[CAT][..], &[]]);
+            harness = world.open(photos);
+            lately = vec![format!("reopened with {photos:?}")];
         }
     }
     check_when_quiet(

@@ -1,5 +1,7 @@
 //! The opened photos: their order on screen, and the way from one to the next.
 
+use std::path::{Path, PathBuf};
+
 use super::State;
 use crate::labels::ClassId;
 use crate::photo::{Limits, Picture};
@@ -201,6 +203,21 @@ impl State {
         if order == PhotoOrder::Class {
             self.sorted_by = self.explained();
         }
+    }
+
+    /// Files that the user has opened: photos, models, class names.
+    #[must_use]
+    pub fn known_files(&self) -> Vec<PathBuf> {
+        let photos = self.photos.iter().filter_map(|item| match &item.source {
+            PhotoSource::File(path) => Some(path.clone()),
+            PhotoSource::Embedded { .. } | PhotoSource::Pixels(_) => None,
+        });
+        let models = std::iter::once(&self.settings.model).chain(&self.settings.recent);
+        let models = models.filter_map(|choice| choice.file().map(Path::to_owned));
+        photos
+            .chain(models)
+            .chain(self.settings.labels.clone())
+            .collect()
     }
 
     /// What a predicted class is called. While a model is replaced, predictions may be the old

@@ -41,11 +41,23 @@ impl State {
         };
     }
 
-    /// Explains the most probable class again, in a pane too where another one is pinned.
-    pub fn explain_top(&mut self, side: Option<Side>) {
+    /// Explains the most probable class of the photo on screen again.
+    pub fn explain_top(&mut self) {
         self.class = ClassChoice::Top;
-        if let Some(side) = side {
-            self.held[side.index()] = None;
+    }
+
+    /// Explains the most probable class in a pane. Where another one is pinned to it, the other
+    /// pane stays as it is.
+    pub fn explain_top_in(&mut self, side: Side) {
+        let Some(shown) = self.latest.shown() else {
+            return;
+        };
+        let top = shown.analysis.top();
+        let for_all = self.class_in(&shown.analysis);
+        match &mut self.held[side.index()] {
+            Some(_) if for_all == top => self.held[side.index()] = None,
+            Some(pinned) => *pinned = top,
+            None => self.explain_top(),
         }
     }
 
@@ -69,11 +81,16 @@ impl State {
             self.filter = None;
             self.sorted_by = None;
             self.held = [None; 2];
-        } else if previous.plan.photo != next.plan.photo
-            && !matches!(self.class, ClassChoice::Kept(_))
-        {
-            self.class = ClassChoice::Top;
-            self.against = None;
+            self.restored = [None; 2];
+        } else if previous.plan.photo != next.plan.photo {
+            if !matches!(self.class, ClassChoice::Kept(_)) {
+                self.class = ClassChoice::Top;
+                self.against = None;
+            }
+            let restored = std::mem::take(&mut self.restored);
+            for (held, restored) in self.held.iter_mut().zip(restored) {
+                *held = held.filter(|class| Some(*class) != restored);
+            }
         }
     }
 

@@ -36,8 +36,9 @@ impl Restoring {
 }
 
 impl State {
-    /// Asks for what the manifest of an export describes, whose files are where `located` says. Settings, classes, regions
-    /// and held ranges follow when the answer is there, and whether the maps are the same.
+    /// Asks for what the manifest of an export describes, whose files are where `located` says.
+    /// Settings, classes, regions and held ranges follow when the answer is there, and whether
+    /// the maps are the same.
     pub fn restore(&mut self, manifest: Manifest, located: Located) {
         let photo = PhotoSource::File(located.photo.clone());
         let photo = self.open(vec![photo])[0];
@@ -78,6 +79,7 @@ impl State {
             let own = class(second);
             self.held[1] = own.filter(|own| self.class.class() != Some(*own));
         }
+        self.restored = self.held;
         let regions = manifest.regions.iter().map(|region| Region {
             name: region.name.clone(),
             shape: region.shape.clone(),
@@ -159,17 +161,25 @@ impl State {
                 0 => "The export was opened again; its maps are being made.".into(),
                 count => format!("The export was opened again: {count} maps, the same to the bit."),
             };
-            let parts = [Some(opened), self.left_out(analysis, manifest)];
-            self.info = Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+            self.info = Some(joined(opened, self.left_out(analysis, manifest)));
         } else {
             let why = if manifest.model.sha256 == analysis.model.sha256 {
                 "The photo, the device or the version of camlens is another"
             } else {
                 "The weights are others"
             };
-            self.error = Some(format!(
+            let differs = format!(
                 "The maps are not those of the manifest. {why}; `camlens explain --manifest` tells what differs."
-            ));
+            );
+            self.error = Some(joined(differs, self.left_out(analysis, manifest)));
         }
+    }
+}
+
+/// A sentence, and another one if there is more to say.
+fn joined(first: String, more: Option<String>) -> String {
+    match more {
+        Some(more) => format!("{first} {more}"),
+        None => first,
     }
 }

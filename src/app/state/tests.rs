@@ -261,7 +261,7 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
     state.open(vec![file("rocket")]);
     let next = run(&mut state);
     assert_eq!(state.class_in(&next), chosen);
-    state.explain_top(None);
+    state.explain_top();
     assert_eq!(state.class, ClassChoice::Top);
     // No longer kept, it is still that of the photo on screen.
     state.choose_class(chosen);
@@ -626,4 +626,71 @@ fn a_manifest_changes_nothing_before_its_answer() {
             .unwrap()
             .contains("2 maps, the same to the bit")
     );
+}
+
+/// A class that an export had pinned belongs to its photo.
+#[test]
+fn what_an_export_pinned_ends_with_its_photo() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let first = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &first));
+    let ranking = state.latest.shown().unwrap().analysis.ranking.clone();
+    state.choose_class(ranking[1]);
+    state.held[1] = Some(ranking[2]);
+    let manifest = manifest(&state);
+    state.held[1] = None;
+    restore(&mut state, &manifest);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    assert_eq!(state.held, [None, Some(ranking[2])]);
+    state.open(vec![file("coffee")]);
+    let next = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &next));
+    assert_eq!((state.held, state.class), ([None; 2], ClassChoice::Top));
+}
+
+/// A photo and a model were opened together in an empty window, and only the model is refused.
+#[test]
+fn a_first_photo_runs_although_its_model_or_names_are_refused() {
+    for names in [false, true] {
+        let (mut state, mut engine) = start();
+        if names {
+            state.use_labels(Some("bad.txt".into()));
+        } else {
+            state.use_model(path("bad.pth"));
+        }
+        state.open(vec![file("cat")]);
+        let bad = state.next_job().unwrap();
+        state.hear(News::Failed(bad.id, Fault::Model, "no".into(), None));
+        let good = state.next_job().unwrap();
+        assert_eq!(good.plan.photo, bad.plan.photo);
+        let wanted = (&good.plan.model, &good.plan.labels);
+        assert_eq!(wanted, (&ModelChoice::BuiltIn, &None));
+        state.hear(answer(&mut engine, &good));
+        assert!(state.next_job().is_none() && state.latest.shown().is_some());
+    }
+}
+
+/// A pane's pinned class is given up for that pane alone.
+#[test]
+fn the_way_back_in_a_pinned_pane_leaves_the_other_alone() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let job = state.next_job().unwrap();
+    state.hear(answer(&mut engine, &job));
+    let analysis = state.latest.shown().unwrap().analysis.clone();
+    let [top, second, third] = [0, 1, 2].map(|place| analysis.ranking[place]);
+    let classes = |state: &State| Side::BOTH.map(|side| state.subject(side, &analysis).class);
+    state.choose_class(second);
+    state.keep_class(true);
+    state.held[1] = Some(third);
+    state.explain_top_in(Side::Right);
+    assert_eq!(classes(&state), [second, top]);
+    assert_eq!(state.class, ClassChoice::Kept(second));
+    state.explain_top_in(Side::Left);
+    assert_eq!(classes(&state), [top, top]);
+    state.held[1] = Some(third);
+    state.explain_top_in(Side::Right);
+    assert_eq!((classes(&state), state.held), ([top, top], [None; 2]));
 }

@@ -46,12 +46,17 @@ const fn action(weight: usize, name: &'static str, act: Act) -> Action {
 }
 
 /// All of them.
-pub const ACTIONS: [Action; 31] = [
+pub const ACTIONS: [Action; 32] = [
     action(8, "drop a photo", drop_photo),
     action(3, "drop photos, one of them broken", drop_photos),
     action(3, "drop a broken photo", drop_broken),
     action(3, "drop weights", drop_weights),
     action(2, "drop weights that are none", drop_garbage),
+    action(
+        2,
+        "drop a photo and weights that are none",
+        drop_photo_and_garbage,
+    ),
     action(2, "drop class names", drop_names),
     action(2, "drop class names for another model", drop_wrong_names),
     action(2, "the usual class names", usual_names),
@@ -189,6 +194,21 @@ fn drop_garbage(
     Some("drop garbage.pth".into())
 }
 
+fn drop_photo_and_garbage(
+    harness: &mut Harness<App>,
+    dice: &mut Dice,
+    world: &mut World,
+    watch: &mut Watch,
+) -> Option<String> {
+    let was_quiet = world.was_quiet(harness);
+    let photo = dice.of(&PHOTOS);
+    let garbage = world.garbage.to_str().unwrap().to_owned();
+    drop_and_wait(harness, watch, &[&garbage, photo], 1);
+    world.expect_refusal(was_quiet);
+    world.expect_photo(photo);
+    Some(format!("drop garbage.pth and {photo}"))
+}
+
 fn drop_names(
     harness: &mut Harness<App>,
     _: &mut Dice,
@@ -202,7 +222,7 @@ fn drop_names(
         world.was_quiet(harness);
         let names = world.names.clone();
         world.refusal = false;
-        world.expect(|plan| plan.labels = Some(names));
+        world.expect_of_model(|plan| plan.labels = Some(names));
     } else {
         world.expect_refusal(true);
     }
@@ -249,7 +269,7 @@ fn usual_names(
     input_section(harness);
     harness.state().state().settings.labels.as_ref()?; // it may have been refused meanwhile
     harness.get_by_label("Without the file").click_accesskit();
-    world.expect(|plan| plan.labels = None);
+    world.expect_of_model(|plan| plan.labels = None);
     Some("without the file".into())
 }
 
@@ -343,7 +363,7 @@ fn preprocessing(
     input_section(harness);
     let preset = dice.of(&Preset::ALL);
     choose(harness, "Preprocessing", preset.name());
-    world.expect(|plan| plan.preprocess = PreprocessChoice::Preset(preset));
+    world.expect_of_model(|plan| plan.preprocess = PreprocessChoice::Preset(preset));
     Some(preset.name().into())
 }
 
@@ -370,7 +390,7 @@ fn mean_by_hand(
     let mut back = now;
     back.mean[0] = shown.mean[0];
     assert_eq!(back, shown, "nothing else is changed");
-    world.expect(|plan| plan.preprocess = chosen);
+    world.expect_of_model(|plan| plan.preprocess = chosen);
     Some(format!("mean {mean}"))
 }
 
@@ -390,7 +410,7 @@ fn reset_preprocessing(
     roomy(harness);
     harness.get_by_label("Reset").click_accesskit();
     harness.run_steps(1);
-    world.expect(|plan| plan.preprocess = PreprocessChoice::Model);
+    world.expect_of_model(|plan| plan.preprocess = PreprocessChoice::Model);
     Some("the model's own preprocessing".into())
 }
 
@@ -416,7 +436,7 @@ fn device(
     }
     harness.get_by_label(name).click_accesskit();
     harness.run_steps(1);
-    world.expect(|plan| plan.device = choice);
+    world.expect_of_model(|plan| plan.device = choice);
     Some(format!("device {name}"))
 }
 
@@ -532,6 +552,7 @@ fn pane_menu(
         }
     };
     click(harness, Role::RadioButton, &item);
+    watch.pinned[side.index()] = harness.state().state().held[side.index()];
     roomy(harness);
     Some(format!("{} map: {item}", side.name()))
 }
@@ -594,14 +615,19 @@ fn filter(
     };
     roomy(harness);
     click(harness, Role::ComboBox, "Predicted class of the photos");
-    // Predictions come in meanwhile: the count may be another one.
+    // Predictions come in meanwhile: the count may be another one, and of another model there
+    // may be no such class any more.
     let name = item.split(" (").next().unwrap();
+    let of_another_model = item != "all classes" && {
+        let state = harness.state().state();
+        let mut tops = state.arrangement.tops.iter();
+        !tops.any(|(class, _)| state.class_name(*class) == name)
+    };
     let items = harness.query_all_by_label_contains(name);
     let is_item = |node: &egui_kittest::Node| node.accesskit_node().role() == Role::Button;
-    let found = items.rev().find(is_item);
-    match found {
+    match items.rev().find(is_item) {
         Some(found) => found.click_accesskit(),
-        None => return None, // another model has answered meanwhile
+        None => assert!(of_another_model, "no item {item:?}"),
     }
     harness.run_steps(2);
     roomy(harness);
@@ -640,16 +666,7 @@ fn export(
         .collect();
     assert_eq!(made.len(), 1, "{made:?}");
     let manifest = made[0].join("manifest.json");
-    let mut written = Manifest::read(&manifest).unwrap();
-    assert_eq!(written.photo.name, photo);
-    // The photos and weights lie elsewhere: they are named as earlier versions did it.
-    let shown = harness.state().state().latest.shown()?;
-    if let Some(path) = &shown.photo.path {
-        written.photo.file = std::path::absolute(path).unwrap();
-    }
-    written.model.choice = shown.plan.model.clone();
-    written.model.labels.clone_from(&shown.plan.labels);
-    std::fs::write(&manifest, serde_json::to_vec(&written).unwrap()).unwrap();
+    assert_eq!(Manifest::read(&manifest).unwrap().photo.name, photo);
     world.manifests.push(manifest);
     Some(format!("export {photo}"))
 }
@@ -669,6 +686,24 @@ fn drop_manifest(
     if waits {
         rest(harness, watch, "before the manifest");
         world.was_quiet(harness);
+    }
+    let state = harness.state().state();
+    // Photo and weights lie elsewhere: they are found if the window has opened them.
+    let mut photos = state.photos.iter();
+    let has_photo = photos.any(|item| item.source.name() == manifest.photo.name);
+    let model = file_model(&world.pets);
+    let has_model = manifest.model.choice == ModelChoice::BuiltIn
+        || state.settings.model == model
+        || state.settings.recent.contains(&model);
+    if !(has_photo && has_model) {
+        let before = state.settings.clone();
+        drop_files(harness, &[path.to_str().unwrap()]);
+        until(harness, watch, "the refusal", |app| {
+            let said = app.state().error.as_deref().unwrap_or_default();
+            said.contains("of this export was not found")
+        });
+        assert!(!waits || harness.state().state().settings == before);
+        return Some("drop a manifest whose files are not there".into());
     }
     drop_and_wait(harness, watch, &[path.to_str().unwrap()], 1);
     world.expected.photo = Some(manifest.photo.name.clone());
@@ -717,10 +752,23 @@ fn photo_keys(
     harness: &mut Harness<App>,
     dice: &mut Dice,
     world: &mut World,
-    _: &mut Watch,
+    watch: &mut Watch,
 ) -> Option<String> {
-    world.expected.photo = None;
-    Some(press(harness, dice.of(&[Key::PageUp, Key::PageDown])))
+    let was_quiet = world.was_quiet(harness);
+    let key = press(harness, dice.of(&[Key::PageUp, Key::PageDown]));
+    harness.run_steps(1);
+    watch.check(harness.state());
+    let state = harness.state().state();
+    let mut photos = state.photos.iter();
+    let asked = photos.find(|item| Some(item.id) == state.current)?;
+    let name = asked.source.name();
+    let broken = |path: &&str| path.ends_with(&name);
+    if BROKEN.iter().any(broken) || ["x.png", "c-broken.jpg"].contains(&&*name) {
+        world.expect_photo_refused(was_quiet);
+    } else {
+        world.expected.photo = Some(name);
+    }
+    Some(key)
 }
 
 fn layer_and_class_keys(
@@ -743,7 +791,7 @@ fn look_keys(
     harness: &mut Harness<App>,
     dice: &mut Dice,
     _: &mut World,
-    _: &mut Watch,
+    watch: &mut Watch,
 ) -> Option<String> {
     let keys = [
         [Key::Num1, Key::Num2, Key::Num3, Key::Space, Key::X],
@@ -752,5 +800,9 @@ fn look_keys(
         [Key::L, Key::V, Key::F1, Key::Escape, Key::Tab],
     ];
     let row = dice.of(&keys);
-    Some(press(harness, dice.of(&row)))
+    let key = dice.of(&row);
+    if key == Key::X {
+        watch.pinned.swap(0, 1);
+    }
+    Some(press(harness, key))
 }

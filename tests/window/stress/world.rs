@@ -34,7 +34,9 @@ impl World {
             path
         };
         let garbage = file("garbage.pth", b"PK\x03\x04 and nothing else");
-        let names = file("names.txt", b"cat, tabby\ncat, calico\ndog\n");
+        // Where it is looked for: beside the weights.
+        let names = pets.with_file_name("names.txt");
+        std::fs::write(&names, b"cat, tabby\ncat, calico\ndog\n").unwrap();
         let wrong_names = file("wrong.txt", b"cat\ndog\n");
         let photos = folder.path().join("photos");
         std::fs::create_dir(&photos).unwrap();
@@ -56,8 +58,8 @@ impl World {
         }
     }
 
-    /// A new window.
-    pub fn open(&mut self) -> Harness<'static, App> {
+    /// A new window, with or without a photo.
+    pub fn open(&mut self, photos: &[&str]) -> Harness<'static, App> {
         self.expected = Expected::default();
         self.refusal = false;
         let answer = self.answer.clone();
@@ -65,7 +67,7 @@ impl World {
             let path = answer.lock().unwrap().clone();
             Box::pin(async move { Some(vec![path]) })
         });
-        window_with(&[CAT], picker)
+        window_with(photos, picker)
     }
 
     /// A photo was asked for.
@@ -84,17 +86,22 @@ impl World {
 
     /// Something of the plan was changed.
     pub fn expect(&mut self, change: impl FnOnce(&mut Plan)) {
-        if self.refusal {
-            // It goes back to what was before, and takes with it what was changed meanwhile.
-            self.expected.plan = None;
-        }
         if let Some(plan) = &mut self.expected.plan {
             change(plan);
         }
     }
 
+    /// Something was changed that belongs to the model.
+    pub fn expect_of_model(&mut self, change: impl FnOnce(&mut Plan)) {
+        if self.refusal {
+            // It goes back to what was before, and takes with it what was changed meanwhile.
+            self.expected.plan = None;
+        }
+        self.expect(change);
+    }
+
     pub fn expect_model(&mut self, model: ModelChoice) {
-        self.expect(|plan| {
+        self.expect_of_model(|plan| {
             if plan.model != model {
                 plan.labels = None;
                 plan.preprocess = PreprocessChoice::Model;
