@@ -151,6 +151,9 @@ fn selected_text_is_copied_as_text() {
     harness.drop_at(place);
     harness.run_steps(2);
     harness.event(Event::Copy);
+    harness.run_steps(1);
+    let commands = &harness.output().platform_output.commands;
+    assert!(commands.is_empty(), "{commands:?}");
     wait(&mut harness, "the picture", |app| {
         app.state().info.is_some()
     });
