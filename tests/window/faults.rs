@@ -144,28 +144,6 @@ fn selected_text_is_copied_as_text() {
     assert!(copied.starts_with("Can't read"), "{copied:?}");
     assert!(harness.state().state().info.is_none());
 
-    // A click into a text selects nothing of it.
-    let place = message.left_center() + egui::vec2(60.0, 0.0);
-    harness.drag_at(place);
-    harness.run_steps(1);
-    harness.drop_at(place);
-    harness.run_steps(2);
-    harness.event(Event::Copy);
-    harness.run_steps(1);
-    let commands = &harness.output().platform_output.commands;
-    assert!(commands.is_empty(), "{commands:?}");
-    wait(&mut harness, "the picture", |app| {
-        app.state().info.is_some()
-    });
-    assert!(
-        harness
-            .state()
-            .state()
-            .info
-            .as_deref()
-            .unwrap()
-            .starts_with("Copied 451×300")
-    );
 }
 
 /// The dialog asks whether to replace the file whose name was typed, not the one that it becomes
