@@ -143,7 +143,6 @@ fn selected_text_is_copied_as_text() {
     }
     assert!(copied.starts_with("Can't read"), "{copied:?}");
     assert!(harness.state().state().info.is_none());
-
 }
 
 /// The dialog asks whether to replace the file whose name was typed, not the one that it becomes
