@@ -7,6 +7,7 @@ mod class_picker;
 mod colour_bar;
 mod command;
 mod copy_key;
+mod elide;
 mod errands;
 mod exporting;
 mod hearing;
@@ -56,6 +57,7 @@ use crate::model::catalog;
 use crate::model::device::DeviceStatus;
 use crate::model::hub::{Fetch, Hub};
 use crate::model::preprocessing::PreprocessChoice;
+use crate::printable;
 use crate::worker::{Job, PhotoSource, Wake, Worker};
 use camera::Cameras;
 use command::Command;
@@ -293,7 +295,7 @@ impl App {
 
     fn name_window(&mut self, ctx: &Context) {
         let title = match self.state.latest.shown() {
-            Some(shown) => format!("camlens – {}", shown.photo.name),
+            Some(shown) => format!("camlens – {}", printable::name(&shown.photo.name)),
             None => "camlens".into(),
         };
         if title != self.title {

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::small_file;
-
+use crate::elide;
 use crate::printable;
+use crate::small_file;
 
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
@@ -179,18 +179,33 @@ impl Labels {
         self.names.is_empty()
     }
 
-    /// The whole label as it was given, synonyms included. Two classes may have the same.
+    /// The whole label as it was given, synonyms included, whatever is in it: for files. Two
+    /// classes may have the same.
     #[must_use]
     pub fn full(&self, class: ClassId) -> &str {
         &self.names[class.0]
     }
 
     /// What the class is called on screen: the whole label, of `ImageNet`'s lists of synonyms
-    /// the first one. No two classes are called the same: where labels are not unique, the
-    /// index is added.
+    /// the first one; without characters that command what shows it, and without the middle of
+    /// what has more than [`printable::NAME`] letters. No two classes are called the same: where
+    /// labels are not unique, the index is added.
     #[must_use]
     pub fn name(&self, class: ClassId) -> &str {
         &self.shown[class.0]
+    }
+
+    /// Its name on screen in at most so many letters; where that cuts it the index is added, so
+    /// that classes can still be told apart.
+    #[must_use]
+    pub fn shortened(&self, class: ClassId, letters: usize) -> String {
+        let name = self.name(class);
+        let short = elide::shortened(name, letters);
+        if short == name {
+            short
+        } else {
+            format!("{short} ({class})")
+        }
     }
 
     /// The whole label in lower case, for sorting and searching.
@@ -229,11 +244,15 @@ impl Labels {
                 || self.synonyms && label.split(',').any(|synonym| synonym.trim() == wanted)
         };
         // As it is written first: names may differ in their case only.
-        let exact = |&index: &usize| self.shown[index] == text.trim();
-        let found: Vec<usize> = match (0..self.len()).find(exact) {
-            Some(index) => vec![index],
-            None => (0..self.len()).filter(|index| is_it(*index)).collect(),
-        };
+        let all = || 0..self.len();
+        let as_shown = all().find(|index| self.shown[*index] == text.trim());
+        let mut found: Vec<usize> = as_shown.into_iter().collect();
+        if found.is_empty() {
+            found.extend(all().filter(|index| self.names[*index].trim() == text.trim()));
+        }
+        if found.is_empty() {
+            found.extend(all().filter(|index| is_it(*index)));
+        }
         match found[..] {
             [index] => Ok(ClassId(index)),
             [] => Err(LabelError::Name {
@@ -278,16 +297,16 @@ fn are_imagenet_synonyms(names: &[String]) -> bool {
             <= IMAGENET_MAY_DIFFER
 }
 
-/// What classes are called on screen. Shortened and completed until no two are the same.
+/// What classes are called on screen: fit to be shown, and completed until no two are the same.
 fn shown(names: &[String], synonyms: bool) -> Vec<String> {
     let first = |name: &String| match name.split_once(',') {
-        Some((first, _)) if synonyms => first.trim().to_owned(),
-        _ => name.trim().to_owned(),
+        Some((first, _)) if synonyms => printable::name(first.trim()),
+        _ => printable::name(name.trim()),
     };
     let mut shown: Vec<String> = names.iter().map(first).collect();
-    // A shortened name that others have, too, is given whole.
+    // Of synonyms the first one may be another class's, too: then all of them are given.
     for index in repeated(&shown) {
-        names[index].trim().clone_into(&mut shown[index]);
+        shown[index] = printable::name(names[index].trim());
     }
     for (index, name) in shown.iter_mut().enumerate() {
         if name.is_empty() {

@@ -28,6 +28,8 @@ pub mod framing;
 
 pub mod labels;
 
+mod elide;
+
 mod small_file;
 
 pub mod model;

@@ -55,12 +55,22 @@ pub fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
 /// what is replaced stands in its strings, and is replaced by JSON's own escapes.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
-    if !text.contains(|c| commands(c) && c != '\n') {
+    escaped(text, |c| c == '\n')
+}
+
+/// Text in one line, nothing left out.
+#[must_use]
+pub fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
+fn escaped(text: &str, kept: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(|c| commands(c) && !kept(c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c == '\n' {
+        if kept(c) {
             out.push(c);
         } else {
             push(&mut out, c);
@@ -207,5 +217,6 @@ mod tests {
             Cow::Borrowed("two\nlines\n")
         ));
         assert_eq!(lines("a\u{1b}\nb"), "a\\u001b\nb");
+        assert_eq!(line("a\u{202e}\nb"), "a\\u202e\\nb");
     }
 }

@@ -15,6 +15,10 @@ use crate::framing::Placement;
 
 /// More corners than this has no lasso: areas take the square of their number.
 pub const MOST_CORNERS: usize = 2048;
+/// More regions has no photo: each of them is measured on each map.
+pub const MOST_REGIONS: usize = 1000;
+/// Letters of a region's name.
+pub const LONGEST_NAME: usize = 1000;
 /// Farther away, in photo pixels, nothing can be computed.
 pub const FARTHEST: f64 = 1e9;
 
@@ -57,8 +61,14 @@ impl FromStr for Region {
                 "the region encloses nothing: left must be below right, top below bottom".into(),
             );
         }
+        let name = name.trim();
+        if name.chars().nth(LONGEST_NAME).is_some() {
+            return Err(format!(
+                "its name has more than {LONGEST_NAME} letters: give a shorter one"
+            ));
+        }
         Ok(Self {
-            name: name.trim().to_owned(),
+            name: name.to_owned(),
             shape,
         })
     }

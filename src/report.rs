@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, Layer};
 use crate::cam::{Map, Method};
 use crate::labels::ClassId;
-use crate::legend;
+use crate::legend::{self, percent};
 use crate::model::Selection;
 use crate::model::preprocessing::Preprocessing;
 use crate::photo::Photo;
@@ -300,26 +300,26 @@ impl Report {
         {
             let _ = writeln!(
                 text,
-                "{:5.1} %  {} ({index}), logit {logit:.2}",
-                100.0 * probability,
+                "{:>7}  {} ({index}), logit {logit:.2}",
+                percent(*probability),
                 quotation(label)
             );
         }
         let _ = writeln!(
             text,
-            "\nExplained: {} ({}), {:.1} %, logit {:.2}",
+            "\nExplained: {} ({}), {}, logit {:.2}",
             quotation(&class.label),
             class.index,
-            100.0 * class.probability,
+            percent(class.probability),
             class.logit
         );
         if let Some(other) = &self.against {
             let _ = writeln!(
                 text,
-                "Less:      {} ({}), {:.1} %, logit {:.2}",
+                "Less:      {} ({}), {}, logit {:.2}",
                 quotation(&other.label),
                 other.index,
-                100.0 * other.probability,
+                percent(other.probability),
                 other.logit
             );
         }
@@ -411,3 +411,6 @@ impl MapReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

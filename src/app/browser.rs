@@ -3,19 +3,23 @@
 
 use eframe::egui::{
     self, Align2, Color32, ComboBox, FontId, Panel, ProgressBar, Rect, RichText, ScrollArea, Sense,
-    Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::App;
 use super::command::Command;
+use super::elide;
 use super::panes::WHOLE;
 use super::state::{PhotoOrder, Thumbnail};
 use super::survey::in_words;
+use crate::labels::{ClassId, Labels};
 use crate::legend::percent;
+use crate::printable;
 
 /// A photo and what is said of it.
 const CELL: Vec2 = vec2(96.0, 72.0);
 const CAPTION: f32 = 14.0;
+const CAPTION_FONT: f32 = 10.0;
 const GAP: f32 = 4.0;
 /// Height that shows one row of them.
 const LOWEST: f32 = CELL.y + 36.0;
@@ -48,8 +52,9 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         let (all, here) = (app.state.photos.len(), app.state.arrangement.order.len());
         ui.label(RichText::new(format!("{here} of {all} photos")).small());
+        let whole = order_name(app, usize::MAX);
         let order = ComboBox::from_id_salt("photo order")
-            .selected_text(order_name(app))
+            .selected_text(in_box(ui, menu, |letters| order_name(app, letters)))
             .width(menu)
             .truncate()
             .show_ui(ui, |ui| {
@@ -60,7 +65,7 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
                     }
                 }
             });
-        name_box(&order.response, "Order of the photos");
+        name_box(&order.response, "Order of the photos", &whole);
         filter_ui(app, ui, menu);
         let table = egui::Button::new("CSV…").small();
         let table = ui.add_enabled(!app.state.survey.is_empty(), table);
@@ -75,19 +80,41 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
 }
 
 /// The order, with the class that it is by.
-fn order_name(app: &App) -> String {
+fn order_name(app: &App, letters: usize) -> String {
     match (app.state.order, app.state.sorted_by) {
-        (PhotoOrder::Class, Some(class)) => format!("by {}", app.state.class_name(class)),
+        (PhotoOrder::Class, Some(class)) => format!("by {}", short_name(app, class, letters)),
         (order, _) => order.name().into(),
     }
 }
 
+/// A predicted class in at most so many letters; the model may be another one by now.
+fn short_name(app: &App, class: ClassId, letters: usize) -> String {
+    match labels_with(app, class) {
+        Some(labels) => labels.shortened(class, letters),
+        None => app.state.class_name(class),
+    }
+}
+
+/// The names of the classes, if that one is among them.
+fn labels_with(app: &App, class: ClassId) -> Option<&Labels> {
+    let labels = app.state.model.as_ref().map(|model| &model.info.labels);
+    labels.filter(|labels| class.index() < labels.len())
+}
+
+/// A text, for a number of letters of its names, that fits into a menu's box.
+fn in_box(ui: &Ui, width: f32, text: impl Fn(usize) -> String) -> String {
+    let font = TextStyle::Button.resolve(ui.style());
+    elide::longest(ui.painter(), &font, elide::room_in_box(ui, width), text)
+}
+
 /// Photos of one predicted class only.
 fn filter_ui(app: &mut App, ui: &mut Ui, width: f32) {
-    let text = match app.state.filter {
-        Some(class) => app.state.class_name(class),
+    let text = |letters| match app.state.filter {
+        Some(class) => short_name(app, class, letters),
         None => "all classes".into(),
     };
+    let whole = text(usize::MAX);
+    let text = in_box(ui, width, text);
     let filter = ComboBox::from_id_salt("photo filter")
         .selected_text(text)
         .width(width)
@@ -101,11 +128,15 @@ fn filter_ui(app: &mut App, ui: &mut Ui, width: f32) {
             }
             app.state.filter = filter;
         });
-    name_box(&filter.response, "Predicted class of the photos");
+    name_box(&filter.response, "Predicted class of the photos", &whole);
 }
 
-fn name_box(response: &egui::Response, name: &str) {
-    response.widget_info(|| WidgetInfo::labeled(egui::Role::ComboBox, true, name));
+fn name_box(response: &egui::Response, name: &str, chosen: &str) {
+    response.widget_info(|| {
+        let mut info = WidgetInfo::labeled(egui::Role::ComboBox, true, name);
+        info.current_text_value = Some(chosen.to_owned());
+        info
+    });
 }
 
 /// How far the predictions are.
@@ -184,19 +215,23 @@ fn grid_ui(app: &mut App, ui: &mut Ui) {
 fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
     let item = &app.state.photos[index];
     let current = Some(item.id) == app.state.current;
-    let name = item.source.name();
+    let name = printable::name(&item.source.name());
     let id = ui.scope_id().with(("photo", item.id));
     let response = ui.interact(rect, id, Sense::click());
     let answer = app.state.survey.get(item.id);
-    let labels = app.state.model.as_ref().map(|model| &model.info.labels);
-    let caption = match (answer, labels) {
-        (Some(Ok(found)), Some(labels)) if found.top.index() < labels.len() => {
-            let probability = found.probability(found.top);
-            format!("{} {}", percent(probability), labels.name(found.top))
-        }
-        (Some(Err(_)), _) => "can't be read".into(),
-        _ => String::new(),
+    let caption = |letters: usize| match answer {
+        Some(Ok(found)) => labels_with(app, found.top).map_or(String::new(), |labels| {
+            let probability = percent(found.probability(found.top));
+            format!("{probability} {}", labels.shortened(found.top, letters))
+        }),
+        Some(Err(_)) => "can't be read".into(),
+        None => String::new(),
     };
+    let short = {
+        let font = FontId::proportional(CAPTION_FONT);
+        elide::longest(ui.painter(), &font, rect.width(), caption)
+    };
+    let caption = caption(usize::MAX);
     response.widget_info(|| {
         let label = match &caption[..] {
             "" => format!("photo {name}"),
@@ -225,11 +260,11 @@ fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
     }
     let (text, colour) = match &caption[..] {
         "" => (&*name, visuals.weak_text_color()),
-        caption => (caption, visuals.text_color()),
+        _ => (&*short, visuals.text_color()),
     };
     let mut job = egui::text::LayoutJob::simple_singleline(
         text.to_owned(),
-        FontId::proportional(10.0),
+        FontId::proportional(CAPTION_FONT),
         colour,
     );
     job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width());

@@ -1,16 +1,16 @@
 //! The class picker: the top five with bars, and all classes in a table.
 
-use eframe::egui::{
-    self, Align2, Color32, FontId, RichText, Sense, TextStyle, Ui, WidgetInfo, vec2,
-};
+use eframe::egui::{self, Align2, RichText, Sense, TextStyle, Ui, WidgetInfo, vec2};
 use egui_extras::{Column, TableBuilder};
 
 use super::App;
+use super::elide;
 use super::settings::ClassOrder;
 use super::state::{ClassChoice, State};
 use crate::analysis::Analysis;
 use crate::labels::ClassId;
 use crate::legend::percent;
+use crate::printable;
 
 /// Classes shown with bars.
 const TOP: usize = 5;
@@ -80,10 +80,16 @@ fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: Class
     let now = state.against(analysis, chosen);
     ui.horizontal(|ui| {
         ui.label("Why not");
+        let width = ui.available_width();
         let name = now.map_or("–", |class| labels.name(class));
+        let short = now.map_or(name.to_owned(), |class| {
+            let font = TextStyle::Button.resolve(ui.style());
+            let room = elide::room_in_box(ui, width);
+            elide::class(ui.painter(), &font, room, (labels, class))
+        });
         let menu = egui::ComboBox::from_id_salt("why not")
-            .selected_text(name)
-            .width(ui.available_width())
+            .selected_text(short)
+            .width(width)
             .truncate()
             .show_ui(ui, |ui| {
                 let none = format!("– (the map of {})", labels.name(chosen));
@@ -97,7 +103,10 @@ fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: Class
             });
         let enabled = ui.is_enabled();
         menu.response.widget_info(|| {
-            WidgetInfo::labeled(egui::Role::ComboBox, enabled, "Why not this class")
+            let mut info =
+                WidgetInfo::labeled(egui::Role::ComboBox, enabled, "Why not this class");
+            info.current_text_value = Some(name.to_owned());
+            info
         });
         menu.response.on_hover_text(
             "The maps of the chosen class less those of this one: why the one and not the other. Search below to find more classes, or click a class with the other mouse button",
@@ -176,28 +185,19 @@ fn bar_ui(ui: &mut Ui, analysis: &Analysis, class: ClassId, chosen: bool) -> egu
         colour,
     );
     let room = number.left() - rect.left() - 14.0;
-    elided(
-        ui,
-        name,
+    painter.text(
         rect.left_center() + vec2(6.0, 0.0),
-        room,
+        Align2::LEFT_CENTER,
+        elide::class(painter, &font, room, (labels, class)),
         font,
         colour,
     );
     hover_ui(response, analysis, class)
 }
 
-fn elided(ui: &Ui, text: &str, at: egui::Pos2, room: f32, font: FontId, colour: Color32) {
-    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, colour);
-    job.wrap = egui::text::TextWrapping::truncate_at_width(room);
-    let galley = ui.painter().layout_job(job);
-    let top = at.y - galley.size().y / 2.0;
-    ui.painter().galley(egui::pos2(at.x, top), galley, colour);
-}
-
 fn hover_ui(response: egui::Response, analysis: &Analysis, class: ClassId) -> egui::Response {
     response.on_hover_ui(|ui| {
-        ui.label(analysis.model.labels.full(class));
+        ui.label(printable::quotation(analysis.model.labels.full(class)));
         ui.label(format!("class {class}, logit {:.2}", analysis.logit(class)));
         ui.label(format!(
             "probability {:.4} %",
@@ -213,6 +213,7 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
         ui.weak(format!("No class is called {:?}.", state.search.trim()));
         return;
     }
+    let font = TextStyle::Body.resolve(ui.style());
     let row_height = ui.text_style_height(&TextStyle::Body) + 4.0;
     let height = ui.available_height().max((FEWEST_ROWS + 1.0) * row_height);
     let body_height = height - row_height - 2.0 * ui.spacing().item_spacing.y;
@@ -258,11 +259,10 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
                 let class = classes[row.index()];
                 row.set_selected(class == chosen);
                 row.col(|ui| {
-                    ui.add(
-                        egui::Label::new(analysis.model.labels.name(class))
-                            .selectable(false)
-                            .truncate(),
-                    );
+                    let room = ui.available_width();
+                    let name = (&analysis.model.labels, class);
+                    let name = elide::class(ui.painter(), &font, room, name);
+                    ui.add(egui::Label::new(name).selectable(false).truncate());
                 });
                 row.col(|ui| {
                     ui.add(

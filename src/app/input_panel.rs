@@ -8,6 +8,7 @@ use super::widgets::name_widget;
 use crate::framing::InputSize;
 use crate::model::ModelInfo;
 use crate::model::preprocessing::{PreprocessChoice, Preprocessing, Preset};
+use crate::printable;
 
 /// The names of the classes and what is done to the pixels: right for most, so out of
 /// the way.
@@ -17,7 +18,10 @@ pub fn input_ui(app: &mut App, ui: &mut Ui) {
     };
     let info = model.info.clone();
     ui.collapsing(RichText::new("Class names and input").small(), |ui| {
-        ui.label(format!("Class names: {}", info.labels_from));
+        ui.label(format!(
+            "Class names: {}",
+            printable::name(&info.labels_from)
+        ));
         ui.horizontal(|ui| {
             if ui
                 .button("Open names…")

@@ -14,6 +14,7 @@ use crate::look::Look;
 use crate::model::device::DeviceChoice;
 use crate::model::{Architecture, ModelChoice, catalog};
 use crate::overlay::Opacity;
+use crate::printable;
 
 const WIDTH: f32 = 264.0;
 /// Height from which the look has a place of its own.
@@ -63,11 +64,15 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
         let info = &model.info;
         let origin = ui.small(format!(
             "{}; {} classes; {}",
-            info.short_origin(),
+            printable::name(&info.short_origin()),
             info.labels.len(),
             info.accuracy
         ));
-        origin.on_hover_text(format!("{}\nSHA-256 {}", info.origin, info.sha256));
+        origin.on_hover_text(format!(
+            "{}\nSHA-256 {}",
+            printable::quotation(&info.origin),
+            info.sha256
+        ));
         if let Some(assumed) = &info.assumed {
             let short = egui::Label::new(RichText::new(assumed).small().weak()).truncate();
             ui.add(short).on_hover_text(assumed);
@@ -137,7 +142,7 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
 
 /// The model that runs, and those that can be chosen.
 fn model_menu_ui(app: &mut App, ui: &mut Ui) {
-    let path = |path: &std::path::PathBuf| path.display().to_string();
+    let path = |path: &std::path::PathBuf| printable::quotation(&path.to_string_lossy());
     let found = app.resnet18.iter().next().map(path);
     let recent = app.state.settings.recent.clone();
     let offered: Vec<ModelChoice> = app
@@ -160,7 +165,7 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
         .height(400.0)
         .show_ui(ui, |ui| {
             let mut offer = |ui: &mut Ui, choice: &ModelChoice, hint: &str| {
-                let item = ui.selectable_label(now == *choice, choice.label());
+                let item = ui.selectable_label(now == *choice, printable::name(&choice.label()));
                 let item = item.on_hover_text(hint).on_disabled_hover_text(hint);
                 if item.clicked() && now != *choice {
                     commands.push(Command::UseModel(choice.clone()));
@@ -182,7 +187,7 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
             }
             for choice in &offered {
                 if let ModelChoice::File(path) = choice {
-                    offer(ui, choice, &path.display().to_string());
+                    offer(ui, choice, &printable::quotation(&path.to_string_lossy()));
                 }
             }
             if !recent.is_empty() {
@@ -192,7 +197,7 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
             for choice in &recent {
                 match choice {
                     ModelChoice::File(path) | ModelChoice::Within(path, _) => {
-                        offer(ui, choice, &path.display().to_string());
+                        offer(ui, choice, &printable::quotation(&path.to_string_lossy()));
                     }
                     choice => offer(ui, choice, "From the hub's cache"),
                 }

@@ -7,6 +7,7 @@ use super::App;
 use super::command::Command;
 use super::widgets::name_widget;
 use crate::model::ModelChoice;
+use crate::printable;
 
 pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {
     let Some(model) = &app.state.model else {
@@ -22,13 +23,13 @@ pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.label("Network in the file");
         let menu = ComboBox::from_id_salt("network")
-            .selected_text(info.network.to_string())
+            .selected_text(printable::name(&info.network.to_string()))
             .width(ui.available_width())
             .truncate()
             .show_ui(ui, |ui| {
                 for network in &info.networks {
                     let chosen = *network == info.network;
-                    let item = ui.selectable_label(chosen, network.to_string());
+                    let item = ui.selectable_label(chosen, printable::name(&network.to_string()));
                     if item.clicked() && !chosen {
                         let choice =
                             ModelChoice::Within(file.to_owned(), Box::new(network.clone()));

@@ -3,10 +3,12 @@
 
 use eframe::egui::containers::menu::MenuButton;
 use eframe::egui::{
-    self, Color32, Painter, Rect, RichText, Stroke, Ui, UiBuilder, Vec2, WidgetInfo, vec2,
+    self, Color32, FontId, Painter, Rect, RichText, Stroke, TextStyle, Ui, UiBuilder, Vec2,
+    WidgetInfo, vec2,
 };
 
 use super::App;
+use super::elide;
 use super::settings::Side;
 use super::state::{State, Subject};
 use super::textures::Heat;
@@ -71,6 +73,44 @@ pub fn detail(
     parts.join(" · ")
 }
 
+/// The title, with shorter names of its classes where it is too long: method and probability are
+/// always there.
+fn short_title(
+    app: &App,
+    (painter, font, room): (&Painter, &FontId, f32),
+    side: Side,
+    (analysis, whole): (&Analysis, &str),
+) -> String {
+    let drawn = app.drawn(side);
+    let drawn = drawn.filter(|(of, _)| std::ptr::eq(&raw const **of, analysis));
+    let now = drawn.map_or_else(|| app.state.subject(side, analysis), |(_, now)| now);
+    let classes = (now.class, now.against);
+    let labels = &analysis.model.labels;
+    let title = |letters: usize| {
+        let name = |class| labels.shortened(class, letters);
+        legend::title_with(analysis, now.recipe.method, classes, name)
+    };
+    if title(usize::MAX) != whole {
+        return whole.to_owned();
+    }
+    elide::longest(painter, font, room, title)
+}
+
+/// The detail, with a shorter name of the top class at its end where it is too long.
+fn short_detail(
+    (painter, font, room): (&Painter, &FontId, f32),
+    analysis: &Analysis,
+    whole: &str,
+) -> String {
+    let (labels, top) = (&analysis.model.labels, analysis.top());
+    match whole.strip_suffix(labels.name(top)) {
+        Some(before) => elide::longest(painter, font, room, |letters| {
+            format!("{before}{}", labels.shortened(top, letters))
+        }),
+        None => whole.to_owned(),
+    }
+}
+
 /// The header of a map pane: its title opens a menu of methods, layers and classes.
 pub fn menu_ui(
     app: &mut App,
@@ -82,13 +122,18 @@ pub fn menu_ui(
 ) {
     let architecture = analysis.model.architecture;
     let labels = &analysis.model.labels;
+    let font = TextStyle::Button.resolve(ui.style());
+    let padding = vec2(2.0, 0.0);
+    let taken = TRIANGLE.x + ui.spacing().icon_spacing + 2.0 * padding.x + 2.0;
+    let room = rect.width() - taken;
+    let title = short_title(app, (ui.painter(), &font, room), side, (analysis, title));
     let chosen_for_all = app.state.layer_in(analysis);
     let class = app.state.class_in(analysis);
     let settings = &mut app.state.settings;
     let held = &mut app.state.held[side.index()];
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
-        ui.spacing_mut().button_padding = vec2(2.0, 0.0);
+        ui.spacing_mut().button_padding = padding;
         ui.spacing_mut().interact_size.y = 0.0; // as high as the other titles
         // The triangle is part of the button.
         let room = egui::Atom::custom(egui::IdSalt::new("triangle"), TRIANGLE);
@@ -135,6 +180,9 @@ pub fn menu_ui(
         });
         triangle(ui.painter(), response.rect, ui.visuals().weak_text_color());
         response.on_hover_text("Choose the method, layer and class of this map");
+        let font = TextStyle::Small.resolve(ui.style());
+        let measure = (ui.painter(), &font, ui.available_width());
+        let detail = short_detail(measure, analysis, detail);
         ui.add(egui::Label::new(RichText::new(detail).small().weak()).truncate());
     });
 }

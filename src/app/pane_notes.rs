@@ -8,6 +8,7 @@ use eframe::egui::{
 };
 
 use super::colour_bar::WIDE;
+use super::elide;
 use super::settings::Side;
 use crate::analysis::Analysis;
 use crate::cam::{FLAT, Map};
@@ -33,6 +34,8 @@ pub const IMPROBABLE: f32 = 0.05;
 pub struct Note {
     /// The words.
     pub words: String,
+    /// The words with names of so many letters, where names are in them.
+    pub shorter: Option<Box<dyn Fn(usize) -> String>>,
     /// The words where there is little room.
     pub short: &'static str,
     /// The sentence.
@@ -56,6 +59,7 @@ pub fn notes(
     if probability < UNSURE {
         notes.push(Note {
             words: "low confidence".into(),
+            shorter: None,
             short: "low confidence",
             leads_to_top: false,
             sentence: format!(
@@ -68,6 +72,7 @@ pub fn notes(
     if let Some(sentence) = legend::instability(map) {
         notes.push(Note {
             words: "unstable".into(),
+            shorter: None,
             short: "unstable",
             leads_to_top: false,
             sentence,
@@ -76,6 +81,7 @@ pub fn notes(
     if against.is_none() && map.is_nearly_flat() {
         notes.push(Note {
             words: "nearly flat".into(),
+            shorter: None,
             short: "nearly flat",
             leads_to_top: false,
             sentence: format!(
@@ -97,10 +103,19 @@ pub fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
     if here >= IMPROBABLE * best {
         return None;
     }
-    let [name, top] = [class, top].map(|class| analysis.model.labels.name(class));
+    let model = analysis.model.clone();
     let [here, best] = [here, best].map(percent);
+    let words = {
+        let (here, best) = (here.clone(), best.clone());
+        move |letters| {
+            let [name, top] = [class, top].map(|class| model.labels.shortened(class, letters));
+            format!("{name}: {here} here · show {top} {best}")
+        }
+    };
+    let [name, top] = [class, top].map(|class| analysis.model.labels.name(class));
     Some(Note {
-        words: format!("{name}: {here} here · show {top} {best}"),
+        words: words(usize::MAX),
+        shorter: Some(Box::new(words)),
         short: "improbable class",
         sentence: format!(
             "The network gives {name} {here} on this photo; its most probable class is {top}, {best}. The map explains {name} all the same. Click to explain {top} instead."
@@ -182,9 +197,14 @@ pub fn pane_notes_ui(
     }
     let mut to_top = false;
     for note in notes {
-        let words = if wide { &note.words } else { note.short };
-        let mut job = LayoutJob::simple_singleline(words.to_owned(), FONT, WARN);
-        job.wrap = TextWrapping::truncate_at_width(pane.width() - 30.0);
+        let room = pane.width() - 30.0;
+        let words = match &note.shorter {
+            Some(shorter) if wide => elide::longest(painter, &FONT, room, shorter),
+            None if wide => note.words.clone(),
+            _ => note.short.to_owned(),
+        };
+        let mut job = LayoutJob::simple_singleline(words, FONT, WARN);
+        job.wrap = TextWrapping::truncate_at_width(room);
         let galley = painter.layout_job(job);
         let area = place(vec2(galley.size().x + 12.0, LINE));
         painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));

@@ -18,6 +18,7 @@ use crate::framing::Placement;
 use crate::legend::percent;
 use crate::look::Display;
 use crate::overlay::{self, Opacity};
+use crate::printable;
 use crate::worker::Shown;
 
 const GAP: f32 = 6.0;
@@ -99,7 +100,7 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
         let side = match *pane {
             Pane::Photo => {
                 outline_seen(&painter, &shown.analysis.placement, photo_rect);
-                if header_ui(ui, header, &shown.photo.name) {
+                if header_ui(ui, header, &printable::name(&shown.photo.name)) {
                     app.show_input = true;
                 }
                 None
@@ -226,7 +227,7 @@ fn camera_ui(
 
 fn describe(app: &App, shown: &Shown, pane: Pane) -> String {
     match pane {
-        Pane::Photo => format!("Photo {}", shown.photo.name),
+        Pane::Photo => format!("Photo {}", printable::name(&shown.photo.name)),
         Pane::Overlay(side) => {
             let analysis = &shown.analysis;
             // What is drawn, while the map that is wanted is being made.

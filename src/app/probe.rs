@@ -16,6 +16,8 @@ use crate::worker::Shown;
 
 /// Classes that are named.
 const NAMED: usize = 3;
+/// Letters of their names: three of them, and the cell's values, are in one line.
+const LETTERS: usize = 32;
 
 /// What a cell of the last layer adds to the logits, kept while the pointer is on it.
 pub struct CellClasses {
@@ -103,7 +105,7 @@ fn classes_text(app: &mut App, shown: &Shown, probe: Pos2) -> Option<String> {
         cell,
         most: most(analysis, cell),
     });
-    let name = |class| analysis.model.labels.name(class);
+    let name = |class| analysis.model.labels.shortened(class, LETTERS);
     let named = kept.most.iter();
     let named = named.map(|(class, logit)| format!("{} {logit:+.3}", name(*class)));
     let text = format!("speaks most for {}", named.collect::<Vec<_>>().join(", "));

@@ -5,7 +5,7 @@ use eframe::egui::{self, DragValue, Grid, Panel, RichText, ScrollArea, TextEdit,
 use super::App;
 use super::settings::Side;
 use crate::legend::number;
-use crate::region::{Measure, Region, Shape};
+use crate::region::{LONGEST_NAME, Measure, Region, Shape};
 use crate::worker::Shown;
 
 /// Enough for three regions; more are scrolled.
@@ -72,7 +72,11 @@ fn row_ui(app: &App, ui: &mut Ui, shown: &Shown, sides: &[Side], region: &mut Re
         WidgetInfo::labeled(egui::Role::Button, true, format!("Delete region {name}"))
     });
     let delete = delete.on_hover_text("Delete this region");
-    let field = ui.add(TextEdit::singleline(&mut region.name).desired_width(110.0));
+    let field = ui.add(
+        TextEdit::singleline(&mut region.name)
+            .char_limit(LONGEST_NAME)
+            .desired_width(110.0),
+    );
     field.widget_info(|| {
         WidgetInfo::labeled(
             egui::Role::TextInput,

@@ -9,7 +9,8 @@ use eframe::egui::{
 use super::App;
 use super::camera::on_photo;
 use crate::photo::Photo;
-use crate::region::{MOST_CORNERS, Region, Shape};
+use crate::printable;
+use crate::region::{MOST_CORNERS, MOST_REGIONS, Region, Shape};
 
 /// A lasso gets a corner each so many points.
 const LASSO_STEP: f32 = 3.0;
@@ -56,9 +57,13 @@ impl Regions {
         self.of.entry(photo).or_default()
     }
 
-    /// Adds a shape to a photo's regions, under a name that is free: A, B, ….
+    /// Adds a shape to a photo's regions, under a name that is free: A, B, …. A photo has at
+    /// most [`MOST_REGIONS`].
     pub fn add(&mut self, photo: u64, shape: Shape) {
         let regions = self.of_mut(photo);
+        if regions.len() >= MOST_REGIONS {
+            return;
+        }
         let letters = ('A'..='Z').map(String::from);
         let numbers = (1..).map(|number| format!("region {number}"));
         let is_free = |name: &String| regions.iter().all(|region| region.name != *name);
@@ -176,7 +181,8 @@ pub fn paint(app: &App, painter: &Painter, photo_rect: Rect, photo: &Photo) {
         if let Some(first) = first {
             let at = first + vec2(4.0, 2.0);
             let font = FontId::proportional(12.0);
-            let galley = painter.layout_no_wrap(region.name.clone(), font, Color32::WHITE);
+            let galley =
+                painter.layout_no_wrap(printable::name(&region.name), font, Color32::WHITE);
             let back = Align2::LEFT_TOP.anchor_size(at, galley.size() + vec2(6.0, 2.0));
             painter.rect_filled(back, 2.0, Color32::from_black_alpha(170));
             painter.galley(back.min + vec2(3.0, 1.0), galley, Color32::WHITE);

@@ -7,6 +7,7 @@ use super::command::Command;
 use super::state::Latest;
 use super::{App, probe};
 use crate::model::ModelChoice;
+use crate::printable;
 use crate::report::milliseconds;
 use crate::worker::Shown;
 
@@ -80,7 +81,7 @@ fn summary(shown: &Shown, layers: &str) -> String {
     };
     format!(
         "{} {}×{}{alpha} · {verb} {width}×{height} · {:.0} ms · {layers} · {}",
-        photo.name,
+        printable::name(&photo.name),
         photo.width,
         photo.height,
         milliseconds(analysis.timings.frame + analysis.timings.forward),
@@ -109,8 +110,8 @@ fn message_ui(app: &mut App, ui: &mut Ui) {
                 }
                 for choice in app.state.offers.iter().rev() {
                     let name = match choice {
-                        ModelChoice::Within(_, network) => network.to_string(),
-                        other => other.label(),
+                        ModelChoice::Within(_, network) => printable::name(&network.to_string()),
+                        other => printable::name(&other.label()),
                     };
                     let offer = ui.button(format!("Use {name}"));
                     if offer

@@ -1,5 +1,7 @@
 //! The predictions of the photos in the browser as a table.
 
+use std::path::{Path, PathBuf, absolute};
+
 use super::state::State;
 use crate::analysis::rank;
 use crate::labels::ClassId;
@@ -9,7 +11,8 @@ use crate::worker::PhotoSource;
 const TOP: usize = 5;
 
 impl State {
-    /// The predictions as CSV (RFC 4180), in the browser's order: file, size, the five most
+    /// The predictions as CSV (RFC 4180), in the browser's order: file (below
+    /// the folder that all photos are in: where that is, tables do not tell), size, the five most
     /// probable classes, the probability of the explained class, and what went wrong.
     /// Photos that were not classified yet have no numbers.
     ///
@@ -35,11 +38,12 @@ impl State {
         });
         header.push("error".into());
         let columns = header.len();
+        let folder = self.shared_folder();
         table.write_record(&header)?;
         for &index in &self.arrangement.order {
             let item = &self.photos[index];
             let mut row = vec![match &item.source {
-                PhotoSource::File(path) => path.display().to_string(),
+                PhotoSource::File(path) => below(path, folder.as_deref()),
                 source => source.name(),
             }];
             match self.survey.get(item.id) {
@@ -69,5 +73,59 @@ impl State {
         table
             .into_inner()
             .map_err(|error| error.into_error().into())
+    }
+
+    /// The folder that all photos from files are in, or in folders of it.
+    fn shared_folder(&self) -> Option<PathBuf> {
+        let files = self.photos.iter().filter_map(|item| match &item.source {
+            PhotoSource::File(path) => absolute(path).ok()?.parent().map(Path::to_owned),
+            _ => None,
+        });
+        files.reduce(|shared, folder| {
+            let both = shared.components().zip(folder.components());
+            both.take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
+        })
+    }
+}
+
+/// A file's path below a folder; its name alone where it is not below it.
+fn below(file: &Path, folder: Option<&Path>) -> String {
+    let below = absolute(file).ok();
+    let below = below
+        .as_deref()
+        .zip(folder)
+        .and_then(|(file, folder)| file.strip_prefix(folder).ok());
+    match below {
+        Some(below) => below.display().to_string(),
+        None => crate::photo::display_name(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_below_the_folder_that_all_are_in() {
+        for (photos, named) in [
+            (
+                vec!["/ward/Doe/1.png", "/ward/Doe/2.png"],
+                vec!["1.png", "2.png"],
+            ),
+            (
+                vec!["/ward/Doe/1.png", "/ward/Roe/1.png", "/ward/2.png"],
+                vec!["Doe/1.png", "Roe/1.png", "2.png"],
+            ),
+            (vec!["/ward/Doe/1.png"], vec!["1.png"]),
+            (vec!["/a/1.png", "/b/1.png"], vec!["a/1.png", "b/1.png"]),
+        ] {
+            let mut state = State::default();
+            let sources = photos.iter().map(|photo| PhotoSource::File(photo.into()));
+            state.open(sources.collect());
+            let folder = state.shared_folder();
+            let found = photos.iter();
+            let found = found.map(|photo| below(photo.as_ref(), folder.as_deref()));
+            assert_eq!(found.collect::<Vec<_>>(), named);
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::model::ModelInfo;
 use crate::model::cpu::Precision;
 use crate::model::preprocessing::{self, PreprocessChoice};
 use crate::photo::{Limits, Photo};
+use crate::region::MOST_REGIONS;
 use crate::report::{Report, milliseconds};
 
 /// The options that a preset and the others come down to.
@@ -93,6 +94,9 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     }
     if arguments.map.is_some() && methods.len() != 1 {
         bail!("--map writes the cells of one method: add --method grad-cam or another");
+    }
+    if arguments.regions.len() > MOST_REGIONS {
+        bail!("--region: at most {MOST_REGIONS} are possible");
     }
     let path = arguments.photo.as_deref().unwrap_or(Path::new(""));
 

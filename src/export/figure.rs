@@ -8,11 +8,11 @@ use std::sync::Arc;
 use resvg::{tiny_skia, usvg};
 
 use super::{Exhibit, ExportError, Pane};
-use crate::labels::ClassId;
+use crate::elide::shortened;
 use crate::legend;
 use crate::look::Display;
 use crate::photo::{Photo, Picture};
-use fonts::{Fonts, Style, shortened};
+use fonts::{Fonts, Style};
 use svg::Place;
 
 /// Width of a pane, in the figure's units.
@@ -36,7 +36,7 @@ const LINE: f64 = 15.0;
 const ZOOM: f64 = 2.0;
 /// Most pixels of the PNG: 128 MB while it is drawn. Five panes with tall photos have 17 million.
 const MOST_PIXELS: f64 = 32e6;
-/// Regions beyond these are in the manifest only.
+/// Regions beyond these are drawn without their names: their numbers are in the manifest only.
 const MOST_REGIONS: usize = 40;
 /// Letters of a class's name in the notes, and of a region's.
 const NAME: usize = 100;
@@ -153,13 +153,21 @@ impl Figure {
         begin_photo(&mut svg, &layout, at);
         let size = (layout.photo.width, layout.photo.height);
         svg::picture(&mut svg, &photo.scaled_down(PICTURE), size)?;
-        outlines(&mut svg, exhibit, &fonts, size);
+        let mut regions = String::new();
+        outlines(&mut regions, exhibit, &fonts, size);
+        svg.push_str(&regions);
         svg::end(&mut svg);
         // As large as it is drawn: a photo of 12 megapixels would make 40 MB of text.
         let small = small(exhibit);
         for (index, pane) in panes.iter().enumerate() {
             let at = layout.pane(index + 1);
-            draw_pane(&mut svg, (exhibit, &small, pane), &fonts, &layout, at)?;
+            draw_pane(
+                &mut svg,
+                (exhibit, &small, pane),
+                &regions,
+                &fonts,
+                (&layout, at),
+            )?;
         }
         for (index, line) in lines.iter().enumerate() {
             let y = below + LINE * (index as f64 + 1.0);
@@ -213,26 +221,15 @@ fn all_names(exhibit: &Exhibit) -> String {
     names
 }
 
-/// A class's name in at most so many letters; a shortened one with its index, so that no two
-/// classes are called the same.
-fn class_name(exhibit: &Exhibit, class: ClassId, letters: usize) -> String {
-    let name = exhibit.analysis.model.labels.name(class);
-    let short = shortened(name, letters);
-    if short == name {
-        short
-    } else {
-        format!("{short} ({class})")
-    }
-}
-
 fn draw_pane(
     svg: &mut String,
     (exhibit, small, pane): (&Exhibit, &Exhibit, &Pane),
+    regions: &str,
     fonts: &Fonts,
-    layout: &Layout,
-    at: Place,
+    (layout, at): (&Layout, Place),
 ) -> Result<(), ExportError> {
     let analysis = &exhibit.analysis;
+    let labels = &analysis.model.labels;
     let Pane { map, class, .. } = pane;
     let layer = analysis.model.architecture.layer_name(map.layer);
     let detail = format!(
@@ -244,7 +241,7 @@ fn draw_pane(
     let subject = (*class, pane.against);
     let room = PANE + BAR;
     let title = fonts.longest(room, TITLE, |letters| {
-        let name = |class| class_name(exhibit, class, letters);
+        let name = |class| labels.shortened(class, letters);
         legend::title_with(analysis, map.recipe.method, subject, name)
     });
     let whole = legend::title(analysis, map.recipe.method, *class, pane.against);
@@ -261,7 +258,7 @@ fn draw_pane(
     let size = (layout.photo.width, layout.photo.height);
     svg::picture(svg, &over, size)?;
     svg::lines(svg, &exhibit.lines(pane), size);
-    outlines(svg, exhibit, fonts, size);
+    svg.push_str(regions);
     svg::end(svg);
     if let Some(range) = pane.range {
         let ends = legend::ends(range, map);
@@ -270,7 +267,6 @@ fn draw_pane(
         let height = at.height.min(220.0);
         svg::bar(svg, colormap, corner, height, &ends, map.unit());
     } else {
-        let labels = &analysis.model.labels;
         let words = legend::nothing_to_draw(labels, pane.scaling, *class, pane.against);
         let style = Style {
             bold: false,
@@ -331,7 +327,7 @@ fn notes(exhibit: &Exhibit) -> Vec<String> {
     } in &exhibit.panes
     {
         let method = map.recipe.method.name();
-        let name = |class| class_name(exhibit, class, NAME);
+        let name = |class| analysis.model.labels.shortened(class, NAME);
         let meaning = legend::meaning_with(analysis, map, (*class, *against), name);
         notes.push(format!("{method}: {meaning}"));
         notes.extend(legend::instability(map));
@@ -382,17 +378,17 @@ fn begin_photo(svg: &mut String, layout: &Layout, pane: Place) {
     svg::begin(svg, photo, "");
 }
 
-/// The outlines of regions, with their names.
+/// The outlines of regions, with the names of those that the notes name: each name is measured.
 fn outlines(svg: &mut String, exhibit: &Exhibit, fonts: &Fonts, (width, height): (f64, f64)) {
     const STYLE: Style = Style {
         size: 12.0,
         bold: false,
     };
-    for region in &exhibit.regions {
+    for (index, region) in exhibit.regions.iter().enumerate() {
         let placement = &exhibit.analysis.placement;
         let outline = crate::contour::outline(&region.shape, placement);
         svg::lines(svg, &outline, (width, height));
-        if let Some(first) = outline.first() {
+        if let Some(first) = outline.first().filter(|_| index < MOST_REGIONS) {
             let at = |share: f32, side: f64, before: f64| {
                 (f64::from(share) * side + before)
                     .min(side - 4.0)

@@ -21,7 +21,7 @@ use crate::model::preprocessing::Preprocessing;
 use crate::model::weights::{hex_sha256, hexadecimal};
 use crate::model::{ModelChoice, Selection};
 use crate::printable;
-use crate::region::{Measure, Region, Shape};
+use crate::region::{LONGEST_NAME, MOST_REGIONS, Measure, Region, Shape};
 use crate::small_file;
 
 /// The version of the manifest's layout.
@@ -310,6 +310,16 @@ impl Manifest {
             let count = self.maps.len();
             return Some(format!("{count} maps, and {MOST_MAPS} are possible"));
         }
+        if self.regions.len() > MOST_REGIONS {
+            let count = self.regions.len();
+            return Some(format!("{count} regions, and {MOST_REGIONS} are possible"));
+        }
+        let is_long = |region: &RegionEntry| region.name.chars().nth(LONGEST_NAME).is_some();
+        if self.regions.iter().any(is_long) {
+            return Some(format!(
+                "the name of a region has more than {LONGEST_NAME} letters"
+            ));
+        }
         if let Some(region) = self.regions.iter().find(|region| !region.shape.is_sound()) {
             return Some(format!("the region {:?} encloses nothing", region.name));
         }
@@ -410,3 +420,6 @@ pub fn file_sha256(path: &Path) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

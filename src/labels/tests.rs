@@ -133,3 +133,44 @@ fn search_takes_words_in_any_order_and_indices() {
     assert_eq!(names("282"), ["tiger cat"]);
     assert_eq!(names("").len(), 1000);
 }
+
+/// Names from files are drawn and printed: they command nothing, and end.
+#[test]
+fn names_are_fit_to_be_shown() {
+    let long = |end: &str| format!("{} {end}", "very ".repeat(250_000));
+    let given = [
+        "nevus \u{202e}ngineb".to_owned(),
+        "\u{1b}[31mnevus\n\u{7}".to_owned(),
+        format!("{}, one", "a".repeat(200)),
+        format!("{}, two", "a".repeat(200)),
+        format!("{}B{}", "a".repeat(100), "a".repeat(100)),
+        format!("{}C{}", "a".repeat(100), "a".repeat(100)),
+        long("end"),
+        long("End"),
+    ];
+    let labels = Labels::new(given.to_vec());
+    let names = names(&labels);
+    assert_eq!(names[0], "nevus \\u202engineb");
+    assert_eq!(names[1], "\\u001b[31mnevus\\n\\u0007");
+    assert!(names[2].ends_with(", one") && names[3].ends_with(", two"));
+    assert!(names[4].ends_with("a (4)") && names[5].ends_with("a (5)"));
+    let different: std::collections::HashSet<&&str> = names.iter().collect();
+    assert_eq!(different.len(), given.len());
+    for (class, given) in ClassId::all(given.len()).zip(&given) {
+        assert!(labels.name(class).chars().count() <= printable::NAME + 4);
+        assert_eq!(labels.full(class), given, "as it is");
+        assert_eq!(labels.find(given), Ok(class));
+        assert_eq!(labels.find(labels.name(class)), Ok(class));
+    }
+}
+
+#[test]
+fn shortened_names_have_their_index() {
+    let labels = labels(&["nevus, subtype 1", "nevus, subtype 2", "scar"]);
+    let short = |class| labels.shortened(ClassId(class), 9);
+    assert_eq!(
+        [0, 1, 2].map(short),
+        ["nevu…pe 1 (0)", "nevu…pe 2 (1)", "scar"]
+    );
+    assert_eq!(labels.shortened(ClassId(1), 16), "nevus, subtype 2");
+}

@@ -9,6 +9,7 @@ mod evidence;
 mod faults;
 mod layers;
 mod models;
+mod names;
 mod stress;
 
 use std::path::{Path, PathBuf};

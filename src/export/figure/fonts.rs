@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use resvg::usvg;
 
 use super::svg::escaped;
+use crate::elide::{self, shortened};
 
 /// The figure's fonts: the one that the window has, and the system's where it lacks letters.
 pub struct Fonts {
@@ -17,9 +18,6 @@ pub struct Style {
     pub size: f64,
     pub bold: bool,
 }
-
-/// Longer text is cut before it is measured: laying out a name of a megabyte takes minutes.
-const LONGEST: usize = 300;
 
 impl Fonts {
     /// What is needed to write `text`.
@@ -65,20 +63,8 @@ impl Fonts {
 
     /// The longest of some texts, each for a number of letters, that fits into `room`.
     pub fn longest(&self, room: f64, style: Style, text: impl Fn(usize) -> String) -> String {
-        let fits = |letters: usize| self.width(&text(letters), style) <= room;
-        if fits(LONGEST) {
-            return text(LONGEST);
-        }
-        let (mut most, mut too_many) = (1, LONGEST);
-        while most + 1 < too_many {
-            let middle = usize::midpoint(most, too_many);
-            if fits(middle) {
-                most = middle;
-            } else {
-                too_many = middle;
-            }
-        }
-        text(most)
+        let fits = |text: &str| self.width(text, style) <= room;
+        elide::longest(fits, text)
     }
 
     /// A text in lines that fit into `room`, broken between words, and within those that are
@@ -122,19 +108,6 @@ impl Fonts {
     }
 }
 
-/// A text of at most so many letters: where it has more, its beginning and its end.
-pub fn shortened(text: &str, letters: usize) -> String {
-    let count = text.chars().count();
-    if count <= letters {
-        return text.to_owned();
-    }
-    let kept = letters.saturating_sub(1);
-    let (before, after) = (kept.div_ceil(2), kept / 2);
-    let start = text.chars().take(before);
-    let end = text.chars().skip(count - after);
-    start.chain(['…']).chain(end).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,9 +129,6 @@ mod tests {
 
     #[test]
     fn what_is_too_long_keeps_its_ends() {
-        assert_eq!(shortened("abcdefgh", 8), "abcdefgh");
-        assert_eq!(shortened("abcdefgh", 5), "ab…gh");
-        assert_eq!(shortened("äöüßéñçø", 4), "äö…ø");
         let fonts = Fonts::for_text("");
         let name = "MELANOMA ".repeat(100_000);
         let short = fonts.fitted(&name, STYLE, 100.0);

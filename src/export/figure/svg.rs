@@ -11,6 +11,7 @@ use super::super::write::encode_png;
 use crate::colormap::Colormap;
 use crate::contour::Line;
 use crate::photo::Picture;
+use crate::printable::line;
 
 /// Steps of the colour bar.
 const STEPS: usize = 64;
@@ -24,16 +25,14 @@ pub struct Place {
     pub height: f64,
 }
 
-/// Text as XML has it.
+/// Text as XML has it, without characters that command what shows it.
 pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
+    line(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-        // XML has no other control characters, and not these two.
-        .replace(
-            |letter: char| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}'),
-            " ",
-        )
+        // XML does not have these two.
+        .replace(['\u{fffe}', '\u{ffff}'], " ")
 }
 
 pub fn text(svg: &mut String, (x, y): (f64, f64), style: &str, content: &str) {

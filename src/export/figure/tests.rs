@@ -4,7 +4,7 @@ use super::*;
 use crate::cam::{self, Method};
 use crate::framing::Framing;
 use crate::heatmap::Scaling;
-use crate::labels::Labels;
+use crate::labels::{ClassId, Labels};
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::region::{Region, Shape};
@@ -15,6 +15,14 @@ fn names_can_hold_anything() {
         String::from("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"90\" height=\"30\">");
     let name = "a<b & \"c\" \u{1b}\u{0}\u{ffff}\u{fffe}猫.png";
     svg::text(&mut svg, (2.0, 20.0), "", name);
+    svg::begin(
+        &mut svg,
+        Layout::new((1, 1), 0).photo,
+        "cat\u{202e}\u{1b}\n<a",
+    );
+    svg::end(&mut svg);
+    let title = "<title>cat\\u202e\\u001b\\n&lt;a</title>";
+    assert!(svg.contains(title), "{svg}");
     svg.push_str("</svg>");
     let png = draw(&svg, &Fonts::for_text(name)).unwrap();
     let drawn = image::load_from_memory(&png).unwrap();

@@ -1,0 +1,30 @@
+//! Manifests that are too large are refused before anything is made of them.
+
+use serde_json::Value;
+
+use super::*;
+
+#[test]
+fn regions_are_bounded() {
+    let text = fs::read_to_string("tests/corpus/fuzz/manifest/export.json").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manifest.json");
+    let read = |regions: usize, letters: usize| {
+        let mut manifest: Value = serde_json::from_str(&text).unwrap();
+        let mut region = manifest["regions"][0].clone();
+        region["name"] = "n".repeat(letters).into();
+        manifest["regions"] = vec![region; regions].into();
+        fs::write(&file, manifest.to_string()).unwrap();
+        Manifest::read(&file).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(1000, 1000).unwrap().regions.len(), 1000);
+    for (regions, letters, words) in [
+        (1001, 1, "1001 regions, and 1000 are possible"),
+        (20_000, 1, "20000 regions, and 1000 are possible"),
+        (1, 1001, "a region has more than 1000 letters"),
+    ] {
+        let message = read(regions, letters).unwrap_err();
+        assert!(message.contains(words), "{message}");
+        assert!(message.len() < 500, "{message}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Long names of classes that differ at their end only: wherever there is little room they can
+//! still be told apart, and a title keeps its probability.
+
+use egui::Shape;
+
+use super::*;
+
+fn name(class: usize) -> String {
+    format!("Melanocytic lesion of the upper back, dermoscopic class, subtype {class}")
+}
+
+/// Each line of text as it is drawn: without what was cut off.
+fn painted(harness: &Harness<App>) -> Vec<String> {
+    fn gather(shape: &Shape, lines: &mut Vec<String>) {
+        match shape {
+            Shape::Text(text) => {
+                lines.extend(text.galley.rows.iter().map(|row| row.text()));
+            }
+            Shape::Vec(shapes) => shapes.iter().for_each(|shape| gather(shape, lines)),
+            _ => {}
+        }
+    }
+    let mut lines = Vec::new();
+    for clipped in &harness.output().shapes {
+        gather(&clipped.shape, &mut lines);
+    }
+    lines
+}
+
+/// The lines that name a class: each of them tells which.
+#[track_caller]
+fn naming(harness: &Harness<App>) -> Vec<String> {
+    let lines = painted(harness);
+    let naming = lines.into_iter().filter(|line| line.contains("Mel"));
+    let naming: Vec<String> = naming.collect();
+    for line in &naming {
+        let tells = (0..3).any(|class| {
+            line.contains(&name(class))
+                || line.contains('…') && line.contains(&format!("({class})"))
+        });
+        assert!(tells, "which class is it? {line:?}");
+    }
+    naming
+}
+
+#[test]
+fn long_names_can_be_told_apart_wherever_they_are() {
+    let (folder, mut harness) = pets();
+    let names = folder.path().join("names.txt");
+    let text: Vec<String> = (0..3).map(name).collect();
+    std::fs::write(&names, text.join("\n")).unwrap();
+    drop_files(&mut harness, &[names.to_str().unwrap()]);
+    harness.run_steps(1);
+    let named = |app: &App| {
+        let shown = app.state().latest.shown();
+        let first = |shown: &camlens::worker::Shown| {
+            let labels = &shown.analysis.model.labels;
+            labels.name(labels.class(0).unwrap()) == name(0)
+        };
+        ready(app) && shown.is_some_and(first)
+    };
+    wait(&mut harness, "the names", named);
+    let analysis = analysis(&harness);
+    let lines = naming(&harness);
+    for class in 0..3 {
+        let index = format!("({class})");
+        // Its bar and its row.
+        let found = lines
+            .iter()
+            .filter(|line| line.starts_with("Mel") && line.ends_with(&index));
+        assert!(found.count() >= 2, "class {class} in {lines:?}");
+    }
+    let percent = camlens::legend::percent(analysis.probability(analysis.top()));
+    for method in ["Grad-CAM · Mel", "Grad-CAM++ · Mel"] {
+        let title = lines.iter().find(|line| line.starts_with(method)).unwrap();
+        assert!(title.ends_with(&percent), "{title}");
+    }
+    // By name the whole one, for those who can't see it.
+    let whole = name(analysis.top().index());
+    harness.get_by_role_and_label(Role::RadioButton, &format!("{whole} {percent}"));
+
+    // The menu of the class to compare with, and both classes in the titles.
+    let other = analysis.ranking[1];
+    harness.get_by_label("Why not this class").click();
+    harness.run_steps(2);
+    let probability = camlens::legend::percent(analysis.probability(other));
+    let item = format!("{} {probability}", name(other.index()));
+    harness.get_by_role_and_label(Role::Button, &item).click();
+    harness.run_steps(4);
+    let lines = naming(&harness);
+    let both = format!("({}) − Mel", analysis.top());
+    let titles = lines.iter().filter(|line| line.contains(&both));
+    assert_eq!(titles.count(), 2, "{lines:?}");
+
+    // The browser: captions, and the box of its filter.
+    drop_files(&mut harness, &[COFFEE]);
+    wait(&mut harness, "the predictions", |app| {
+        shows(app, "coffee.png") && app.state().survey.len() == 2
+    });
+    let lines = naming(&harness);
+    let captions = lines.iter().filter(|line| line.contains(" % Mel"));
+    assert_eq!(captions.count(), 2, "{lines:?}");
+    harness
+        .get_by_label("Predicted class of the photos")
+        .click();
+    harness.run_steps(2);
+    let top = harness.state().state().arrangement.tops[0];
+    let item = format!("{} ({})", name(top.0.index()), top.1);
+    harness.get_by_role_and_label(Role::Button, &item).click();
+    harness.run_steps(4);
+    assert_eq!(harness.state().state().filter, Some(top.0));
+    naming(&harness);
+}
