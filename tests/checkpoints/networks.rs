@@ -1,10 +1,11 @@
 //! Which network a file holds: several of them, tensors beside it, and what is said of it
 //! in a `config.json`.
 
+use super::torch_save::{Py, pickle, text};
 use super::*;
 
 /// A `.pth` file as `torch.save` writes it: dictionaries of tensors by their keys; the
-/// outermost one without a key. All numbers are in one storage.
+/// outermost one without a key, and numbers as numbers. All numbers are in one storage.
 fn write_pth(path: &Path, dictionaries: &[(&str, &State)], more: &[u8]) {
     fn text(pickle: &mut Vec<u8>, text: &str) {
         pickle.push(b'X');
@@ -23,7 +24,10 @@ fn write_pth(path: &Path, dictionaries: &[(&str, &State)], more: &[u8]) {
     let (mut pickle, mut numbers) = (b"\x80\x02}(".to_vec(), Vec::new());
     for (key, state) in dictionaries {
         if !key.is_empty() {
-            text(&mut pickle, key);
+            match key.parse() {
+                Ok(index) => number(&mut pickle, index),
+                Err(_) => text(&mut pickle, key),
+            }
             pickle.extend(b"}(");
         }
         for (name, (shape, values)) in *state {
@@ -196,10 +200,57 @@ fn the_only_dictionary_of_tensors_is_taken_whatever_its_key() {
     let file = ModelChoice::File(path.clone());
     write_pth(&path, &[("", &plain)], b"");
     let expected = logits(&file);
-    for key in ["best_model_wts", "teacher", "net_state_dict"] {
+    for key in [
+        "best_model_wts",
+        "teacher",
+        "net_state_dict",
+        "optimal_state_dict",
+        "scaled",
+        "0",
+    ] {
         write_pth(&path, &[(key, &plain)], b"");
         assert_eq!(logits(&file), expected, "{key}");
         assert!(open(&path).unwrap().model().notices.is_empty());
+    }
+    // The folds of a cross-validation.
+    write_pth(&path, &[("0", &plain), ("1", &plain)], b"");
+    let message = refusal(&file);
+    assert!(message.contains("--key 0 or --key 1"), "{message}");
+    assert_eq!(logits(&selected(&path, Some("1"), None)), expected);
+}
+
+#[test]
+fn an_optimisers_state_is_no_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let plain = state(&resnet18(3));
+    // As many as of a large network, each in a dictionary of its own.
+    let moments = (0..1_200).map(|index| {
+        let moment = Py::Tensor(vec![64, 3, 7, 7]);
+        let dictionary = Py::Dict(vec![("layer1.0.conv1.weight".into(), moment)]);
+        (Py::Int(index), dictionary)
+    });
+    let state = Py::Dict(moments.collect());
+    let whole = Py::Dict(vec![
+        ("state".into(), state.clone()),
+        ("param_groups".into(), Py::Tuple(Vec::new())),
+    ]);
+    for (key, value) in [
+        ("opt", &whole),
+        ("optimizer", &state),
+        ("optimiser_state", &state),
+        ("optimizerG", &state),
+        ("lr_scheduler", &state),
+        ("scaler", &state),
+    ] {
+        let mut more = Vec::new();
+        text(key, &mut more);
+        let value = pickle(value);
+        more.extend(&value[2..value.len() - 1]);
+        write_pth(&path, &[("weights", &plain)], &more);
+        let engine = open(&path).unwrap_or_else(|problem| panic!("{key}: {problem}"));
+        assert!(engine.model().networks.is_empty(), "{key}");
+        assert!(engine.notices().is_empty(), "{key}");
     }
 }
 

@@ -119,6 +119,27 @@ impl Dictionary {
     }
 }
 
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is damaged, or no weight file.
+    Format(String),
+    /// It holds more beside the weights than is read.
+    TooMuch(String),
+}
+
+impl From<String> for Refusal {
+    fn from(cause: String) -> Self {
+        Self::Format(cause)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(cause: &str) -> Self {
+        Self::Format(cause.into())
+    }
+}
+
 /// The longest name of a tensor. Names of real networks have some 80 characters.
 pub const MAX_NAME: usize = 300;
 /// The most dimensions of a tensor: a weight has five at most.
