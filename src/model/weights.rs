@@ -28,6 +28,7 @@ use super::families::Shapes;
 use crate::printable::{self, quotation};
 use hash::hash_aside;
 pub(crate) use hash::{hash_all, hex_sha256, hexadecimal};
+pub use layout::Written;
 use layout::{
     Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, row_major, to_f32,
 };
@@ -166,6 +167,7 @@ pub struct Checkpoint {
     others: Vec<Dictionary>,
     /// Class names that were saved along.
     labels: Option<Vec<String>>,
+    written: Written,
     /// What stands before every name of the network ("module.").
     prefix: String,
     used: BTreeSet<String>,
@@ -277,6 +279,7 @@ impl Checkpoint {
             key: listing.key,
             others: listing.others,
             labels: listing.labels,
+            written: listing.written,
             prefix: String::new(),
             used: BTreeSet::new(),
             problems: Vec::new(),
@@ -309,6 +312,12 @@ impl Checkpoint {
     #[must_use]
     pub fn labels(&self) -> Option<&[String]> {
         self.labels.as_deref()
+    }
+
+    /// What a training script wrote of the network.
+    #[must_use]
+    pub fn written(&self) -> &Written {
+        &self.written
     }
 
     /// What the user should know about the file.

@@ -1,7 +1,7 @@
 //! Which network a file holds: several of them, tensors beside it, and what is said of it
 //! in a `config.json`.
 
-use super::torch_save::{Py, pickle, text};
+use super::torch_save::{Module, Py, pickle, text};
 use super::*;
 
 /// A `.pth` file as `torch.save` writes it: dictionaries of tensors by their keys; the
@@ -444,6 +444,124 @@ fn what_is_there_for_training_only_is_ignored() {
     let expected: Vec<f32> = expected.iter().zip(bias).map(|(a, b)| a - b).collect();
     assert_close(&found.logits, &expected, 1e-5, "no bias");
     assert!(found.model.notices[0].contains("fc has no bias"));
+}
+
+/// What training scripts write beside the weights, as `more` of a file.
+fn written(entries: Vec<(Py, Py)>) -> Vec<u8> {
+    let mut more = Vec::new();
+    for (key, value) in entries {
+        for part in [key, value] {
+            let part = pickle(&part);
+            more.extend(&part[2..part.len() - 1]);
+        }
+    }
+    more
+}
+
+/// An `argparse.Namespace`.
+fn namespace(entries: Vec<(Py, Py)>) -> Py {
+    let attributes = entries.into_iter().map(|(key, value)| match key {
+        Py::Text(key) => (key, value),
+        _ => unreachable!(),
+    });
+    Py::Module(Module {
+        class: "argparse.Namespace".into(),
+        attributes: attributes.collect(),
+        ..Module::default()
+    })
+}
+
+#[test]
+fn a_training_script_that_names_another_network_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.pth.tar");
+    let plain = state(&resnet18(3));
+    let text = |key: &str, value: &str| (Py::from(key), Py::from(value));
+    let args = |entries: Vec<(Py, Py)>| (Py::from("args"), namespace(entries));
+    let dictionary = |entries| (Py::from("args"), Py::Dict(entries));
+    let arguments = |name: &str, value: Py| {
+        let arguments = Py::Dict(vec![(name.into(), value)]);
+        let entries = vec![
+            text("model", "resnet18"),
+            ("model_kwargs".into(), arguments),
+        ];
+        args(entries)
+    };
+    for (entry, words) in [
+        (
+            text("arch", "resnetblur18"),
+            "beside its weights names the network resnetblur18",
+        ),
+        (text("arch", "resnet50"), "names the network resnet50"),
+        (text("model", "resnetaa18"), "resnetaa18"),
+        (args(vec![text("model", "resnetblur18")]), "resnetblur18"),
+        (dictionary(vec![text("model", "resnet18d")]), "resnet18d"),
+        (
+            args(vec![text("model", "resnet18"), text("gp", "max")]),
+            "pooling is \"max\"",
+        ),
+        (
+            arguments("output_stride", 8.into()),
+            "builds the network with output_stride = 8",
+        ),
+        (
+            arguments("act_layer", Py::Tuple(Vec::new())),
+            "act_layer = ",
+        ),
+    ] {
+        write_pth(&path, &[("state_dict", &plain)], &written(vec![entry]));
+        let message = open(&path).err().expect(words);
+        assert!(message.contains(words), "{message}");
+        assert!(
+            message.contains("save its state_dict on its own"),
+            "{message}"
+        );
+    }
+    for (entries, words) in [
+        (
+            vec![
+                text("arch", "resnet18"),
+                args(vec![text("model", "resnet18"), ("gp".into(), Py::None)]),
+            ],
+            "a standard ResNet-18, as the file names it (resnet18): ReLU",
+        ),
+        (vec![arguments("drop_rate", Py::Float(0.1))], "as the file"),
+        // Words of their own.
+        (vec![text("arch", "lesions v2")], "The weights alone can't"),
+        (
+            vec![args(vec![text("model", "mine"), text("gp", "max")])],
+            "The weights alone can't",
+        ),
+    ] {
+        write_pth(&path, &[("state_dict", &plain)], &written(entries));
+        let assumed = open(&path).unwrap().model().assumed.clone().unwrap();
+        assert!(assumed.contains(words), "{assumed}");
+    }
+    // Of two networks the user chooses the one that is not named.
+    let teacher = state(&shapes([3, 4, 6, 3], false, 3));
+    let networks = [("student", &plain), ("teacher", &teacher)];
+    write_pth(&path, &networks, &written(vec![text("arch", "resnet18")]));
+    for key in ["student", "teacher"] {
+        let choice = selected(&path, Some(key), None);
+        let engine = Engine::open(&choice, DeviceChoice::Cpu).unwrap();
+        let assumed = engine.model().assumed.clone().unwrap();
+        assert_eq!(assumed.contains("as the file names"), key == "student");
+    }
+}
+
+#[test]
+fn weights_of_a_loss_of_several_labels_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let mut several = state(&resnet18(3));
+    several.insert("criterion.pos_weight".into(), (vec![3], vec![2.0; 3]));
+    write(&path, &several);
+    let message = open(&path).err().unwrap();
+    for words in ["several labels at once", "criterion.pos_weight", "--prefix"] {
+        assert!(message.contains(words), "{message}");
+    }
+    let chosen = Engine::open(&selected(&path, None, Some("")), DeviceChoice::Cpu);
+    assert!(chosen.is_ok());
 }
 
 #[test]

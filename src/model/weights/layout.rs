@@ -2,6 +2,7 @@
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use serde_json::{Map, Value};
 
 use super::modules::Modules;
 
@@ -92,10 +93,23 @@ pub struct Listing {
     pub modules: Modules,
     /// What the user should know about the file.
     pub notices: Vec<String>,
+    /// What a training script wrote of the network.
+    pub written: Written,
     /// The key of the dictionary that the entries are from.
     pub key: String,
     /// The file's other dictionaries of tensors.
     pub others: Vec<Dictionary>,
+}
+
+/// What a training script wrote of the network beside its weights.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// What it calls the network, the most telling first.
+    pub names: Vec<String>,
+    /// timm's name of the last pooling.
+    pub pooling: Option<String>,
+    /// What timm builds the network with.
+    pub arguments: Map<String, Value>,
 }
 
 /// A dictionary of tensors within a file.

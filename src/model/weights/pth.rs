@@ -3,6 +3,7 @@
 //! (`torch.save` since PyTorch 1.6; `caffe2/serialize/inline_container.cc`).
 
 mod search;
+mod written;
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -62,6 +63,7 @@ impl Reader {
         let mut dictionaries = self.dictionaries();
         let mut notices = Vec::new();
         let labels = self.labels(root, &mut notices);
+        let written = self.written();
         if let Some(cause) = self.too_much(&dictionaries) {
             return Err(Refusal::TooMuch(cause));
         }
@@ -87,6 +89,7 @@ impl Reader {
             labels,
             modules: first.modules,
             notices,
+            written,
             key: first.key,
             others: dictionaries,
         })
