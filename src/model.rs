@@ -39,6 +39,7 @@ use architecture::LiteNames;
 use assumed::Known;
 pub use choice::{ModelChoice, ModelInfo, Selection};
 use cpu::Precision;
+use declared::Declared;
 use efficientnet_lite::EfficientNetLite0;
 use hub::Integrity;
 use layers::{Backend, Conv, ConvSpec, Image};
@@ -162,18 +163,19 @@ impl Model {
         backend: Backend,
     ) -> Result<Self, ModelError> {
         let mut config = path.map(Config::beside).unwrap_or_default();
-        let declared = match &config.declared.name()[..] {
-            "" => checkpoint.name().to_owned(),
-            name => name.to_owned(),
-        };
+        let mut written = Declared::written(checkpoint.written());
+        let names = [&config.declared.name(), &written.name(), checkpoint.name()];
+        let declared = names.into_iter().find(|name| !name.is_empty());
+        let declared = declared.unwrap_or_default().to_owned();
         let recognised = architecture::recognise(&mut checkpoint, selection, &declared)?;
         let architecture = recognised.architecture;
         let names = standard::lite_names(&checkpoint, recognised.names);
         let linear = recognised.linear(&checkpoint, selection)?;
-        if let Some(problem) = config.declared.problem(architecture, names, linear.classes) {
-            let what = format!(
-                "config.json beside it {problem}. Remove config.json if it belongs to another file"
-            );
+        // Of several networks it names one, and the user may have chosen another.
+        written.leave_to(selection, architecture);
+        let both = [&config.declared, &written];
+        let problem = declared::problem(both, architecture, names, linear.classes);
+        if let Some(what) = problem {
             return Err(checkpoint.refused(what).into());
         }
         let needed = needs::to_load(architecture);
@@ -186,7 +188,9 @@ impl Model {
         let mut notices = std::mem::take(&mut config.notices);
         notices.extend(recognised.selected.notice.clone());
         notices.extend(linear.notice());
-        let is_open = config.declared.architecture.is_empty() && !checkpoint.saved_whole();
+        let is_open = config.declared.architecture.is_empty()
+            && written.architecture.is_empty()
+            && !checkpoint.saved_whole();
         if names == LiteNames::Timm && is_open {
             notices.push(
                 "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
@@ -218,10 +222,12 @@ impl Model {
             Known::File
         } else if saved_whole {
             Known::Modules
-        } else if config.declared.architecture.is_empty() {
-            Known::Tensors
-        } else {
+        } else if !config.declared.architecture.is_empty() {
             Known::Config(&config.declared.architecture)
+        } else if !written.architecture.is_empty() {
+            Known::Written(&written.architecture)
+        } else {
+            Known::Tensors
         };
         let (preprocessing, preprocessing_from) = if let Some(found) = config.preprocessing {
             (found, "config.json".to_owned())

@@ -13,6 +13,8 @@ pub enum Known<'a> {
     Modules,
     /// A timm `config.json` beside it names the network (and asks for nothing else).
     Config(&'a str),
+    /// What a training script saved with the weights names the network.
+    Written(&'a str),
     /// The file itself, by its SHA-256 or as part of the program.
     File,
 }
@@ -29,7 +31,7 @@ pub fn assumed(architecture: Architecture, names: LiteNames, known: Known) -> Op
         Known::Config(declared) => Some(format!(
             "Taken as timm's {declared}, which config.json names; probabilities by softmax."
         )),
-        Known::Tensors => {
+        Known::Tensors | Known::Written(_) => {
             let parts = match architecture.blocks() {
                 Some((_, BlockKind::Basic)) => {
                     "ReLU, max pooling after the stem, the usual strides, no anti-aliasing, average pooling at the end"
@@ -42,9 +44,14 @@ pub fn assumed(architecture: Architecture, names: LiteNames, known: Known) -> Op
                 }
                 None => "ReLU6, padding as in TensorFlow, average pooling at the end",
             };
-            Some(format!(
-                "Taken as a standard {name}: {parts}; probabilities by softmax. The weights alone can't tell."
-            ))
+            Some(match known {
+                Known::Written(written) => format!(
+                    "Taken as a standard {name}, as the file names it ({written}): {parts}; probabilities by softmax."
+                ),
+                _ => format!(
+                    "Taken as a standard {name}: {parts}; probabilities by softmax. The weights alone can't tell."
+                ),
+            })
         }
     }
 }
@@ -82,6 +89,11 @@ mod tests {
                 Architecture::ResNet34,
                 Known::Config("resnet34"),
                 "timm's resnet34",
+            ),
+            (
+                Architecture::ResNet50,
+                Known::Written("tv_resnet50"),
+                "ResNet-50, as the file names it (tv_resnet50): ReLU",
             ),
         ] {
             let sentence = of(architecture, known).unwrap();

@@ -1,9 +1,11 @@
-//! What a `config.json` says of the network, which must be what camlens runs.
+//! What a `config.json`, or a training script within the weight file, says of the network,
+//! which must be what camlens runs.
 
 use serde_json::{Map, Value};
 
-use super::Architecture;
 use super::architecture::LiteNames;
+use super::weights::Written;
+use super::{Architecture, Selection};
 
 /// Names of timm (and of its older versions) for the networks that camlens runs. Such a name
 /// may have a tag behind it (`resnet50.a1_in1k`).
@@ -45,6 +47,39 @@ const NAMES: [(Architecture, &[&str]); 6] = [
         &["efficientnet_lite0", "tf_efficientnet_lite0"],
     ),
 ];
+
+/// What names of other networks of timm and torchvision begin with; a number follows.
+const OTHERS: [&str; 25] = [
+    "resnetblur",
+    "resnetaa",
+    "resnetrs",
+    "resnetv2_",
+    "resnext",
+    "resnest",
+    "res2net",
+    "wide_resnet",
+    "seresnet",
+    "seresnetaa",
+    "seresnext",
+    "ecaresnet",
+    "skresnet",
+    "nf_resnet",
+    "cspresnet",
+    "gcresnet",
+    "densenet",
+    "vgg",
+    "efficientnet_b",
+    "efficientnet_lite",
+    "efficientnetv",
+    "efficientnet_v",
+    "mobilenetv",
+    "mobilenet_v",
+    "vit_b_",
+];
+/// What stands before names in timm.
+const COLLECTIONS: [&str; 6] = ["tf_", "tv_", "gluon_", "legacy_", "ssl_", "swsl_"];
+/// What follows the depth of other ResNets in timm: `resnet18d`. Nothing does in `resnet26`.
+const OTHER_RESNETS: [&str; 9] = ["", "c", "d", "s", "t", "ts", "_gn", "_clip", "_v1d"];
 
 /// Arguments of timm's models that change nothing when a network is used.
 const HARMLESS: [&str; 12] = [
@@ -102,6 +137,40 @@ impl Declared {
         }
     }
 
+    /// Takes what a training script wrote into the weight file. What it calls by a name of its
+    /// own says nothing.
+    #[must_use]
+    pub fn written(written: &Written) -> Self {
+        let names = written.names.iter().map(|name| {
+            let name = plain(name).replace('-', "_");
+            name.strip_prefix("resnet_")
+                .map_or(name.clone(), |depth| format!("resnet{depth}"))
+        });
+        let mut known = names.filter(|name| one_of_ours(name).is_some() || is_another(name));
+        let Some(architecture) = known.next() else {
+            return Self::default();
+        };
+        let mut object = Map::new();
+        if let Some(pooling) = &written.pooling {
+            object.insert("global_pool".into(), pooling.clone().into());
+        }
+        object.insert("model_args".into(), written.arguments.clone().into());
+        Self {
+            architecture,
+            object,
+        }
+    }
+
+    /// Forgets the name if the user has chosen the network and it is another of camlens's: the
+    /// script named one of several.
+    pub fn leave_to(&mut self, wanted: &Selection, architecture: Architecture) {
+        let is_chosen = wanted.key.is_some() || wanted.prefix.is_some();
+        let named = one_of_ours(&self.name());
+        if is_chosen && named.is_some_and(|named| named != architecture) {
+            *self = Self::default();
+        }
+    }
+
     /// The first thing in it that is not as the network that was recognised.
     #[must_use]
     pub fn problem(
@@ -136,20 +205,17 @@ impl Declared {
     /// The network's name without the hub's folder before it and the tag behind it.
     #[must_use]
     pub fn name(&self) -> String {
-        let name = self.architecture.to_lowercase();
-        let name = name.rsplit('/').next().unwrap_or_default();
-        name.split('.').next().unwrap_or_default().to_owned()
+        plain(&self.architecture)
     }
 
     /// Whether its name means the network.
     fn names(&self, architecture: Architecture, names: LiteNames) -> bool {
         let name = self.name();
-        let mut known = NAMES.iter();
-        let known = known.find(|(its, _)| *its == architecture);
-        // TensorFlow's EfficientNet-Lite0 pads otherwise.
-        let padding = architecture != Architecture::EfficientNetLite0
-            || (names != LiteNames::Timm) == name.starts_with("tf_");
-        padding && known.is_some_and(|(_, known)| known.contains(&&name[..]))
+        // TensorFlow's EfficientNet-Lite0 pads otherwise. Its own tensor names tell that.
+        let padding = names == LiteNames::Source
+            || (names == LiteNames::TimmFromTensorFlow) == name.starts_with("tf_");
+        let padding = padding || architecture != Architecture::EfficientNetLite0;
+        padding && one_of_ours(&name) == Some(architecture)
     }
 
     fn pooling(&self) -> Option<String> {
@@ -196,6 +262,55 @@ impl Declared {
     }
 }
 
+/// What a `config.json`, or a training script, says that is not as the network that was
+/// recognised, and what to do.
+#[must_use]
+pub fn problem(
+    [config, written]: [&Declared; 2],
+    architecture: Architecture,
+    names: LiteNames,
+    classes: usize,
+) -> Option<String> {
+    if let Some(problem) = config.problem(architecture, names, classes) {
+        return Some(format!(
+            "config.json beside it {problem}. Remove config.json if it belongs to another file"
+        ));
+    }
+    let problem = written.problem(architecture, names, classes)?;
+    Some(format!(
+        "what was saved beside its weights {problem}. If that is not so, save its state_dict on its own"
+    ))
+}
+
+/// A name without the hub's folder before it and the tag behind it.
+fn plain(name: &str) -> String {
+    let name = name.to_lowercase();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// The network that camlens runs under a name of timm's.
+fn one_of_ours(name: &str) -> Option<Architecture> {
+    let mut known = NAMES.iter();
+    let known = known.find(|(_, names)| names.contains(&name));
+    known.map(|(architecture, _)| *architecture)
+}
+
+/// Whether a name is that of another network of timm or torchvision.
+fn is_another(name: &str) -> bool {
+    let mut collections = COLLECTIONS.iter();
+    let name = collections
+        .find_map(|before| name.strip_prefix(before))
+        .unwrap_or(name);
+    let is_number = |text: &str| text.starts_with(|letter: char| letter.is_ascii_digit());
+    let mut others = OTHERS.iter();
+    others.any(|start| name.strip_prefix(start).is_some_and(is_number))
+        || name.strip_prefix("resnet").is_some_and(|rest| {
+            let suffix = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+            is_number(rest) && OTHER_RESNETS.contains(&suffix)
+        })
+}
+
 /// A string, number or truth value as text.
 fn text(value: Option<&Value>) -> Option<String> {
     match value? {
@@ -237,6 +352,41 @@ mod tests {
                 LiteNames::Timm
             };
             assert_eq!(declared.problem(architecture, names, 1000), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_script_names_networks_of_timm_and_torchvision_or_nothing() {
+        for (name, expected) in [
+            ("resnet18", "resnet18"),
+            ("ResNet-18", "resnet18"),
+            ("resnet_50", "resnet50"),
+            ("runs/resnet18.pth", "resnet18"),
+            ("tf_efficientnet_lite0", "tf_efficientnet_lite0"),
+            ("resnetblur18", "resnetblur18"),
+            ("resnetaa50d", "resnetaa50d"),
+            ("resnet18d", "resnet18d"),
+            ("resnet26", "resnet26"),
+            ("gluon_resnet50_v1d", "gluon_resnet50_v1d"),
+            ("wide_resnet50_2", "wide_resnet50_2"),
+            ("resnext50_32x4d", "resnext50_32x4d"),
+            ("vgg16", "vgg16"),
+            // Words of their own.
+            ("resnet", ""),
+            ("resnet18_mixup", ""),
+            ("resnet50 + augmentation", ""),
+            ("lesions", ""),
+            ("", ""),
+        ] {
+            let written = Written {
+                names: vec!["baseline".into(), name.into()],
+                pooling: Some("max".into()),
+                arguments: Map::new(),
+            };
+            let declared = Declared::written(&written);
+            assert_eq!(declared.architecture, expected, "{name}");
+            let problem = declared.problem(Architecture::ResNet18, LiteNames::Source, 3);
+            assert_eq!(problem.is_none(), expected.is_empty(), "{name}");
         }
     }
 

@@ -7,14 +7,9 @@ use super::selection::Scope;
 
 /// What the parts of names begin with that are there for training only: heads that help
 /// training, averages, weights of losses.
-const FOR_TRAINING: [&str; 6] = [
-    "aux",
-    "optim",
-    "ema",
-    "class_weight",
-    "pos_weight",
-    "n_averaged",
-];
+const FOR_TRAINING: [&str; 5] = ["aux", "optim", "ema", "class_weight", "n_averaged"];
+/// A tensor that `BCEWithLogitsLoss` alone has, in a loss or beside it.
+const SEVERAL_LABELS: &str = "pos_weight";
 /// What such parts have in them: losses and measures.
 const MEASURES: [&str; 3] = ["criterion", "loss", "metric"];
 /// How many tensors a message names.
@@ -50,7 +45,7 @@ impl Outside<'_> {
         let here = unused.iter().filter(|(name, _)| !scope.is_of_another(name));
         let (ignored, others): (Vec<(&str, &[usize])>, Vec<_>) = here
             .map(|(name, shape)| (*name, *shape))
-            .partition(|(name, _)| chosen || is_for_training(name));
+            .partition(|(name, _)| chosen || is_for_training(name) && !is_of_several(name));
         if others.is_empty() {
             let names: Vec<&str> = ignored.iter().map(|(name, _)| *name).collect();
             return Ok(names.first().map(|first| {
@@ -70,6 +65,11 @@ impl Outside<'_> {
             "" => "--prefix \"\"".to_owned(),
             prefix => format!("--prefix {}", prefix.trim_end_matches('.')),
         };
+        if let Some((tensor, _)) = others.iter().find(|(name, _)| is_of_several(name)) {
+            return Err(format!(
+                "its classes seem to be several labels at once: {tensor} is a weight that only BCEWithLogitsLoss has, and camlens shows probabilities by softmax. If one class excludes the others, give {way_out}"
+            ));
+        }
         let Linear { name, classes, .. } = head;
         let takes = |inputs: usize| {
             let mut matrices = others.iter();
@@ -115,6 +115,11 @@ impl Outside<'_> {
             )),
         }
     }
+}
+
+fn is_of_several(name: &str) -> bool {
+    let mut parts = name.split('.');
+    parts.any(|part| part.starts_with(SEVERAL_LABELS))
 }
 
 /// Whether a tensor's name says that it is there for training only.
@@ -187,6 +192,11 @@ mod tests {
                 &[("temperature", &[1])],
                 "may change its answer (temperature). If they do not, give --prefix backbone",
             ),
+            (
+                &[("criterion.pos_weight", &[10])],
+                "several labels at once: criterion.pos_weight is a weight that only BCEWithLogitsLoss has, and camlens shows probabilities by softmax. If one class excludes the others, give --prefix backbone",
+            ),
+            (&[("pos_weight", &[1])], "several labels at once"),
             (
                 &[
                     ("a", &[1]),

@@ -96,6 +96,16 @@ fn kind(module: &Module) -> Kind {
     }
 }
 
+const SEVERAL_LABELS: &str =
+    "so that several classes can be true at once, instead of a softmax over all";
+
+/// Whether a loss or metric is one of several labels at once: `BCEWithLogitsLoss`,
+/// `MultiLabelMarginLoss`, torchmetrics' `MultilabelAUROC`.
+fn several_labels(module: &Module) -> bool {
+    let class = module.class.to_lowercase();
+    kind(module) == Kind::Training && (class.starts_with("bce") || class.contains("multilabel"))
+}
+
 /// Compares all that has no weights: activations, pools, what stands beside the network and its
 /// linear layer. Before the convolutions: blurring is a cause, the stride that it replaces is
 /// not. Gives notices.
@@ -127,6 +137,12 @@ pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> 
         }
     }
     tree.around(parts, &mut found);
+    // The cause comes before what follows from it.
+    for module in checkpoint.modules().iter().filter(|m| several_labels(m)) {
+        let Module { path, class, .. } = module;
+        let difference = format!("{path} is {class}, {SEVERAL_LABELS}");
+        found.differences.insert(0, difference);
+    }
     if let Some(module) = checkpoint.modules().iter().find(|module| module.has_hooks) {
         let at = match module.path.as_str() {
             "" => "the whole".to_owned(),
@@ -288,10 +304,9 @@ impl<'a> Tree<'a> {
             match kind(leaf) {
                 Kind::Nothing | Kind::Training => {}
                 Kind::Softmax if !before => {}
-                Kind::Sigmoid => found.differences.push(format!(
-                    "{} is Sigmoid, so that several classes can be true at once, instead of a softmax over all",
-                    leaf.path
-                )),
+                Kind::Sigmoid => found
+                    .differences
+                    .push(format!("{} is {}, {SEVERAL_LABELS}", leaf.path, leaf.class)),
                 // No activation that is averaged is negative.
                 Kind::Activation
                     if leaf.class == self.activation

@@ -15,7 +15,7 @@ mod safetensors_file;
 mod source;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,7 +28,10 @@ use super::families::Shapes;
 use crate::printable::{self, quotation};
 use hash::hash_aside;
 pub(crate) use hash::{hash_all, hex_sha256, hexadecimal};
-use layout::{Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, check_name, row_major, to_f32};
+pub use layout::Written;
+use layout::{
+    Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, row_major, to_f32,
+};
 pub use modules::Module;
 use modules::Modules;
 use source::{FromStart, Source};
@@ -164,6 +167,7 @@ pub struct Checkpoint {
     others: Vec<Dictionary>,
     /// Class names that were saved along.
     labels: Option<Vec<String>>,
+    written: Written,
     /// What stands before every name of the network ("module.").
     prefix: String,
     used: BTreeSet<String>,
@@ -218,14 +222,20 @@ impl Checkpoint {
             pth::list(&file)
         } else if start.starts_with(b"\x80\x02") {
             // A pickle without a zip around it.
-            Err("it is in PyTorch's format from before 1.6".into())
+            Err(Refusal::from("it is in PyTorch's format from before 1.6"))
         } else {
             let size = file.metadata().map_err(io)?.len();
-            safetensors_file::list(&mut file, size)
+            safetensors_file::list(&mut file, size).map_err(Refusal::from)
         };
-        let listing = listing.map_err(|cause| WeightsError::Format {
-            name: name.clone(),
-            cause: other_format(&start).map_or(cause, str::to_owned),
+        let listing = listing.map_err(|refusal| match refusal {
+            Refusal::Format(cause) => WeightsError::Format {
+                name: name.clone(),
+                cause: other_format(&start).map_or(cause, str::to_owned),
+            },
+            Refusal::TooMuch(what) => WeightsError::Structure {
+                name: name.clone(),
+                what: format!("{what}. Save the network's state_dict on its own"),
+            },
         })?;
         let file = Arc::new(file);
         let sha256 = hash_aside(FromStart::of(&file)).map_err(io)?;
@@ -269,6 +279,7 @@ impl Checkpoint {
             key: listing.key,
             others: listing.others,
             labels: listing.labels,
+            written: listing.written,
             prefix: String::new(),
             used: BTreeSet::new(),
             problems: Vec::new(),
@@ -301,6 +312,12 @@ impl Checkpoint {
     #[must_use]
     pub fn labels(&self) -> Option<&[String]> {
         self.labels.as_deref()
+    }
+
+    /// What a training script wrote of the network.
+    #[must_use]
+    pub fn written(&self) -> &Written {
+        &self.written
     }
 
     /// What the user should know about the file.
@@ -582,11 +599,14 @@ fn by_name(
             let name = file.to_owned();
             return Err(WeightsError::Format { name, cause });
         }
-        if named.insert(tensor.clone(), entry).is_some() {
-            return Err(WeightsError::Format {
-                name: file.to_owned(),
-                cause: format!("it has {tensor} twice"),
-            });
+        match named.entry(tensor) {
+            btree_map::Entry::Vacant(place) => _ = place.insert(entry),
+            btree_map::Entry::Occupied(place) => {
+                return Err(WeightsError::Format {
+                    name: file.to_owned(),
+                    cause: format!("it has {} twice", place.key()),
+                });
+            }
         }
     }
     Ok(named)

@@ -1,10 +1,11 @@
 //! Which network a file holds: several of them, tensors beside it, and what is said of it
 //! in a `config.json`.
 
+use super::torch_save::{Module, Py, pickle, text};
 use super::*;
 
 /// A `.pth` file as `torch.save` writes it: dictionaries of tensors by their keys; the
-/// outermost one without a key. All numbers are in one storage.
+/// outermost one without a key, and numbers as numbers. All numbers are in one storage.
 fn write_pth(path: &Path, dictionaries: &[(&str, &State)], more: &[u8]) {
     fn text(pickle: &mut Vec<u8>, text: &str) {
         pickle.push(b'X');
@@ -23,7 +24,10 @@ fn write_pth(path: &Path, dictionaries: &[(&str, &State)], more: &[u8]) {
     let (mut pickle, mut numbers) = (b"\x80\x02}(".to_vec(), Vec::new());
     for (key, state) in dictionaries {
         if !key.is_empty() {
-            text(&mut pickle, key);
+            match key.parse() {
+                Ok(index) => number(&mut pickle, index),
+                Err(_) => text(&mut pickle, key),
+            }
             pickle.extend(b"}(");
         }
         for (name, (shape, values)) in *state {
@@ -196,10 +200,57 @@ fn the_only_dictionary_of_tensors_is_taken_whatever_its_key() {
     let file = ModelChoice::File(path.clone());
     write_pth(&path, &[("", &plain)], b"");
     let expected = logits(&file);
-    for key in ["best_model_wts", "teacher", "net_state_dict"] {
+    for key in [
+        "best_model_wts",
+        "teacher",
+        "net_state_dict",
+        "optimal_state_dict",
+        "scaled",
+        "0",
+    ] {
         write_pth(&path, &[(key, &plain)], b"");
         assert_eq!(logits(&file), expected, "{key}");
         assert!(open(&path).unwrap().model().notices.is_empty());
+    }
+    // The folds of a cross-validation.
+    write_pth(&path, &[("0", &plain), ("1", &plain)], b"");
+    let message = refusal(&file);
+    assert!(message.contains("--key 0 or --key 1"), "{message}");
+    assert_eq!(logits(&selected(&path, Some("1"), None)), expected);
+}
+
+#[test]
+fn an_optimisers_state_is_no_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let plain = state(&resnet18(3));
+    // As many as of a large network, each in a dictionary of its own.
+    let moments = (0..1_200).map(|index| {
+        let moment = Py::Tensor(vec![64, 3, 7, 7]);
+        let dictionary = Py::Dict(vec![("layer1.0.conv1.weight".into(), moment)]);
+        (Py::Int(index), dictionary)
+    });
+    let state = Py::Dict(moments.collect());
+    let whole = Py::Dict(vec![
+        ("state".into(), state.clone()),
+        ("param_groups".into(), Py::Tuple(Vec::new())),
+    ]);
+    for (key, value) in [
+        ("opt", &whole),
+        ("optimizer", &state),
+        ("optimiser_state", &state),
+        ("optimizerG", &state),
+        ("lr_scheduler", &state),
+        ("scaler", &state),
+    ] {
+        let mut more = Vec::new();
+        text(key, &mut more);
+        let value = pickle(value);
+        more.extend(&value[2..value.len() - 1]);
+        write_pth(&path, &[("weights", &plain)], &more);
+        let engine = open(&path).unwrap_or_else(|problem| panic!("{key}: {problem}"));
+        assert!(engine.model().networks.is_empty(), "{key}");
+        assert!(engine.notices().is_empty(), "{key}");
     }
 }
 
@@ -393,6 +444,124 @@ fn what_is_there_for_training_only_is_ignored() {
     let expected: Vec<f32> = expected.iter().zip(bias).map(|(a, b)| a - b).collect();
     assert_close(&found.logits, &expected, 1e-5, "no bias");
     assert!(found.model.notices[0].contains("fc has no bias"));
+}
+
+/// What training scripts write beside the weights, as `more` of a file.
+fn written(entries: Vec<(Py, Py)>) -> Vec<u8> {
+    let mut more = Vec::new();
+    for (key, value) in entries {
+        for part in [key, value] {
+            let part = pickle(&part);
+            more.extend(&part[2..part.len() - 1]);
+        }
+    }
+    more
+}
+
+/// An `argparse.Namespace`.
+fn namespace(entries: Vec<(Py, Py)>) -> Py {
+    let attributes = entries.into_iter().map(|(key, value)| match key {
+        Py::Text(key) => (key, value),
+        _ => unreachable!(),
+    });
+    Py::Module(Module {
+        class: "argparse.Namespace".into(),
+        attributes: attributes.collect(),
+        ..Module::default()
+    })
+}
+
+#[test]
+fn a_training_script_that_names_another_network_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.pth.tar");
+    let plain = state(&resnet18(3));
+    let text = |key: &str, value: &str| (Py::from(key), Py::from(value));
+    let args = |entries: Vec<(Py, Py)>| (Py::from("args"), namespace(entries));
+    let dictionary = |entries| (Py::from("args"), Py::Dict(entries));
+    let arguments = |name: &str, value: Py| {
+        let arguments = Py::Dict(vec![(name.into(), value)]);
+        let entries = vec![
+            text("model", "resnet18"),
+            ("model_kwargs".into(), arguments),
+        ];
+        args(entries)
+    };
+    for (entry, words) in [
+        (
+            text("arch", "resnetblur18"),
+            "beside its weights names the network resnetblur18",
+        ),
+        (text("arch", "resnet50"), "names the network resnet50"),
+        (text("model", "resnetaa18"), "resnetaa18"),
+        (args(vec![text("model", "resnetblur18")]), "resnetblur18"),
+        (dictionary(vec![text("model", "resnet18d")]), "resnet18d"),
+        (
+            args(vec![text("model", "resnet18"), text("gp", "max")]),
+            "pooling is \"max\"",
+        ),
+        (
+            arguments("output_stride", 8.into()),
+            "builds the network with output_stride = 8",
+        ),
+        (
+            arguments("act_layer", Py::Tuple(Vec::new())),
+            "act_layer = ",
+        ),
+    ] {
+        write_pth(&path, &[("state_dict", &plain)], &written(vec![entry]));
+        let message = open(&path).err().expect(words);
+        assert!(message.contains(words), "{message}");
+        assert!(
+            message.contains("save its state_dict on its own"),
+            "{message}"
+        );
+    }
+    for (entries, words) in [
+        (
+            vec![
+                text("arch", "resnet18"),
+                args(vec![text("model", "resnet18"), ("gp".into(), Py::None)]),
+            ],
+            "a standard ResNet-18, as the file names it (resnet18): ReLU",
+        ),
+        (vec![arguments("drop_rate", Py::Float(0.1))], "as the file"),
+        // Words of their own.
+        (vec![text("arch", "lesions v2")], "The weights alone can't"),
+        (
+            vec![args(vec![text("model", "mine"), text("gp", "max")])],
+            "The weights alone can't",
+        ),
+    ] {
+        write_pth(&path, &[("state_dict", &plain)], &written(entries));
+        let assumed = open(&path).unwrap().model().assumed.clone().unwrap();
+        assert!(assumed.contains(words), "{assumed}");
+    }
+    // Of two networks the user chooses the one that is not named.
+    let teacher = state(&shapes([3, 4, 6, 3], false, 3));
+    let networks = [("student", &plain), ("teacher", &teacher)];
+    write_pth(&path, &networks, &written(vec![text("arch", "resnet18")]));
+    for key in ["student", "teacher"] {
+        let choice = selected(&path, Some(key), None);
+        let engine = Engine::open(&choice, DeviceChoice::Cpu).unwrap();
+        let assumed = engine.model().assumed.clone().unwrap();
+        assert_eq!(assumed.contains("as the file names"), key == "student");
+    }
+}
+
+#[test]
+fn weights_of_a_loss_of_several_labels_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let mut several = state(&resnet18(3));
+    several.insert("criterion.pos_weight".into(), (vec![3], vec![2.0; 3]));
+    write(&path, &several);
+    let message = open(&path).err().unwrap();
+    for words in ["several labels at once", "criterion.pos_weight", "--prefix"] {
+        assert!(message.contains(words), "{message}");
+    }
+    let chosen = Engine::open(&selected(&path, None, Some("")), DeviceChoice::Cpu);
+    assert!(chosen.is_ok());
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn standard_networks_open() {
 fn other_networks_are_refused_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("whole.pth");
-    let cases: [(&str, Edit, &str); 34] = [
+    let cases: [(&str, Edit, &str); 38] = [
         (
             "no pool, as for small photos",
             &|net| net.put("maxpool", identity()),
@@ -360,6 +360,44 @@ fn other_networks_are_refused_with_the_cause() {
             "1 is Sigmoid, so that",
         ),
         (
+            "a loss of several classes at once",
+            &|net| {
+                let mut outer = wrapped("__main__.Findings", "backbone", net.clone());
+                outer.put(
+                    "criterion",
+                    plain("torch.nn.modules.loss.BCEWithLogitsLoss"),
+                );
+                *net = outer;
+            },
+            "criterion is BCEWithLogitsLoss, so that several classes can be true at once, instead of a softmax",
+        ),
+        (
+            "another one, in the network",
+            &|net| {
+                net.put(
+                    "loss",
+                    plain("torch.nn.modules.loss.MultiLabelSoftMarginLoss"),
+                );
+            },
+            "loss is MultiLabelSoftMarginLoss, so that",
+        ),
+        (
+            "another one, within a loss",
+            &|net| {
+                let loss = plain("torch.nn.modules.loss.BCELoss");
+                net.put("loss", wrapped("losses.MixedLoss", "bce", loss));
+            },
+            "loss.bce is BCELoss, so that",
+        ),
+        (
+            "a metric of several classes at once",
+            &|net| {
+                let metric = plain("torchmetrics.classification.auroc.MultilabelAUROC");
+                net.put("auroc", metric);
+            },
+            "auroc is MultilabelAUROC, so that",
+        ),
+        (
             "an activation after the linear layer",
             &|net| net.put("fc", sequential([linear(512, 3), relu()])),
             "fc.1 is ReLU instead of nothing",
@@ -434,6 +472,17 @@ fn modules_within_something_are_compared_too() {
     }
 }
 
+/// A module's tensors by their names.
+fn state_dict(module: &Module, prefix: &str, out: &mut Vec<(Py, Py)>) {
+    for (name, shape) in &module.tensors {
+        let name = format!("{prefix}{name}");
+        out.push((Py::Text(name), Py::Tensor(shape.clone())));
+    }
+    for (name, module) in &module.modules {
+        state_dict(module, &format!("{prefix}{name}."), out);
+    }
+}
+
 /// What a state dict leaves open, the classes say.
 #[test]
 fn an_efficientnet_lite0_saved_whole_tells_its_padding() {
@@ -445,6 +494,23 @@ fn an_efficientnet_lite0_saved_whole_tells_its_padding() {
         assert_eq!(engine.model().architecture.name(), "EfficientNet-Lite0");
         assert!((engine.preprocessing().mean[0] - mean).abs() < 1e-6);
         assert!(engine.notices().is_empty(), "{:?}", engine.notices());
+    }
+    // A state dict does not tell; the training script that wrote its name does.
+    let mut tensors = Vec::new();
+    state_dict(&lite0(false), "", &mut tensors);
+    for (name, mean, notices) in [
+        ("tf_efficientnet_lite0", 0.5, 0),
+        ("efficientnet_lite0", 0.485, 0),
+        ("lesions", 0.485, 1),
+    ] {
+        let value = Py::Dict(vec![
+            ("arch".into(), name.into()),
+            ("state_dict".into(), Py::Dict(tensors.clone())),
+        ]);
+        save_value(&path, &value);
+        let engine = open(&path).unwrap();
+        assert!((engine.preprocessing().mean[0] - mean).abs() < 1e-6);
+        assert_eq!(engine.notices().len(), notices, "{:?}", engine.notices());
     }
     let cases: [(Edit, &str); 4] = [
         (

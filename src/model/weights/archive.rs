@@ -8,9 +8,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::layout::short;
+use super::layout::{Refusal, short};
 
-/// The pickle of a ResNet-152 with its optimiser has 200 kB.
+/// The longest pickle. That of a ResNet-152 with its optimiser has 200 kB.
 pub const MAX_PICKLE: u64 = 4 << 20;
 /// What is read to find the entries: 100 bytes for each, 2800 for a ResNet-152 with its
 /// optimiser.
@@ -25,7 +25,7 @@ pub struct Archive {
 }
 
 /// Finds the parts of a `.pth` file.
-pub fn open(file: &File) -> Result<Archive, String> {
+pub fn open(file: &File) -> Result<Archive, Refusal> {
     let left = Cell::new(MAX_DIRECTORY);
     let reader = BufReader::new(Limited { file, left: &left });
     // PyTorch puts nothing before an archive. Where the crate may guess how much there is, it
@@ -64,9 +64,9 @@ pub fn open(file: &File) -> Result<Archive, String> {
         }
         let name = short(&name);
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
-            return Err(format!(
-                "its entry {name} is compressed or encrypted, which PyTorch never does"
-            ));
+            let cause =
+                format!("its entry {name} is compressed or encrypted, which PyTorch never does");
+            return Err(cause.into());
         }
         let start = entry
             .data_start()
@@ -76,23 +76,29 @@ pub fn open(file: &File) -> Result<Archive, String> {
             .checked_add(place.1)
             .is_none_or(|end| end > file_length)
         {
-            return Err(format!("its entry {name} is cut short"));
+            return Err(format!("its entry {name} is cut short").into());
         }
         // Which of two is meant nobody can say: PyTorch reads by the whole name.
         let is_second = match key {
             _ if is_pickle => pickle.replace(place).is_some(),
-            _ if is_order && read(file, place, 16)?.starts_with(b"big") => {
+            _ if is_order && read(file, (start, place.1.min(16)))?.starts_with(b"big") => {
                 return Err("it was saved on a big-endian machine".into());
             }
             Some(key) if !is_order => storages.insert(key, place).is_some(),
             _ => false,
         };
         if is_second {
-            return Err(format!("its entry {name} is there twice, in two folders"));
+            return Err(format!("its entry {name} is there twice, in two folders").into());
         }
     }
     let place = pickle.ok_or("it is a zip archive without PyTorch's data.pkl")?;
-    let pickle = read(file, place, MAX_PICKLE)?;
+    if place.1 > MAX_PICKLE {
+        return Err(Refusal::TooMuch(format!(
+            "what describes its tensors (data.pkl) has {} bytes, and at most {MAX_PICKLE} are read",
+            place.1
+        )));
+    }
+    let pickle = read(file, place)?;
     Ok(Archive { pickle, storages })
 }
 
@@ -100,12 +106,7 @@ fn damaged(error: &zip::result::ZipError) -> String {
     format!("its zip archive is damaged or cut short: {error}")
 }
 
-fn read(mut file: &File, (start, size): (u64, u64), limit: u64) -> Result<Vec<u8>, String> {
-    if size > limit {
-        return Err(format!(
-            "a description in it has {size} bytes, at most {limit} are read"
-        ));
-    }
+fn read(mut file: &File, (start, size): (u64, u64)) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(start))
         .and_then(|_| file.take(size).read_to_end(&mut bytes))

@@ -2,6 +2,7 @@
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use serde_json::{Map, Value};
 
 use super::modules::Modules;
 
@@ -92,10 +93,23 @@ pub struct Listing {
     pub modules: Modules,
     /// What the user should know about the file.
     pub notices: Vec<String>,
+    /// What a training script wrote of the network.
+    pub written: Written,
     /// The key of the dictionary that the entries are from.
     pub key: String,
     /// The file's other dictionaries of tensors.
     pub others: Vec<Dictionary>,
+}
+
+/// What a training script wrote of the network beside its weights.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// What it calls the network, the most telling first.
+    pub names: Vec<String>,
+    /// timm's name of the last pooling.
+    pub pooling: Option<String>,
+    /// What timm builds the network with.
+    pub arguments: Map<String, Value>,
 }
 
 /// A dictionary of tensors within a file.
@@ -116,6 +130,27 @@ impl Dictionary {
     pub fn holds_a_network(&self) -> bool {
         let mut entries = self.entries.iter();
         entries.any(|(_, entry)| entry.shape.len() >= 4)
+    }
+}
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is damaged, or no weight file.
+    Format(String),
+    /// It holds more beside the weights than is read.
+    TooMuch(String),
+}
+
+impl From<String> for Refusal {
+    fn from(cause: String) -> Self {
+        Self::Format(cause)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(cause: &str) -> Self {
+        Self::Format(cause.into())
     }
 }
 

@@ -6,9 +6,6 @@ use std::collections::HashMap;
 use super::layout::short;
 use super::pickle::{Id, Node, Pickle};
 
-/// A ResNet-152 has 520.
-pub const MAX_MODULES: usize = 20_000;
-
 /// The attributes that are kept, by PyTorch's and timm's names.
 const ATTRIBUTES: [&str; 11] = [
     "stride",

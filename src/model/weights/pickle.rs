@@ -14,10 +14,11 @@ mod machine;
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::layout::Refusal;
 use machine::Machine;
 
 /// The most values of a pickle. A ResNet-152 saved whole with its optimiser has 60,000.
-const MAX_VALUES: usize = 1 << 20;
+const MAX_VALUES: usize = 1 << 19;
 /// The most entries that are looked at. A ResNet-152 saved whole needs 100,000.
 const MAX_LOOKS: usize = 10_000_000;
 
@@ -73,9 +74,15 @@ impl Pickle {
     ///
     /// # Errors
     /// What is wrong with it, to be put in parentheses.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut machine = Machine::new(bytes);
-        let root = machine.run()?;
+        let root = machine.run().map_err(|problem| {
+            if machine.is_full() {
+                Refusal::TooMuch(problem)
+            } else {
+                Refusal::Format(problem)
+            }
+        })?;
         Ok(Self {
             nodes: machine.nodes,
             root,

@@ -3,32 +3,51 @@
 //! (`torch.save` since PyTorch 1.6; `caffe2/serialize/inline_container.cc`).
 
 mod search;
+mod written;
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::fs::File;
 
 use super::archive::{self, Archive, MAX_PICKLE};
 use super::dictionaries::first;
-use super::layout::{Element, Entry, Listing, MAX_DIMENSIONS, check_name, short};
-use super::modules::{MAX_MODULES, Module};
+use super::layout::{
+    Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, short,
+};
+use super::modules::Module;
 use super::pickle::{Id, Node, Pickle};
 
 /// Where they put the names of the classes.
 const LABELS: [&str; 4] = ["classes", "class_names", "labels", "label_names"];
 /// Wrappers within wrappers, and modules within modules.
 const MAX_DEPTH: usize = 24;
-/// A ResNet-152 has 932 tensors; its training checkpoint three times as many.
-const MAX_TENSORS: usize = 100_000;
+/// The most tensors of a file, in all its dictionaries. A ResNet-152 has 932; its training
+/// checkpoint three times as many, ten folds of it 20,000.
+const MAX_TENSORS: usize = 50_000;
+/// The most modules of a file. A ResNet-152 saved whole has 520.
+const MAX_MODULES: usize = 10_000;
+/// The most dictionaries of tensors in a file.
+const MAX_DICTIONARIES: usize = 1_000;
 
 /// Reads what a `.pth` file holds.
-pub fn list(file: &File) -> Result<Listing, String> {
+pub fn list(file: &File) -> Result<Listing, Refusal> {
     let archive = archive::open(file)?;
     let pickle = Pickle::parse(&archive.pickle)?;
-    Reader { pickle, archive }.list()
+    let reader = Reader {
+        pickle,
+        archive,
+        tensors_left: Cell::new(MAX_TENSORS + 1),
+        modules_left: Cell::new(MAX_MODULES + 1),
+    };
+    reader.list()
 }
 
 struct Reader {
     pickle: Pickle,
     archive: Archive,
+    /// How many may still be listed, and one more.
+    tensors_left: Cell<usize>,
+    modules_left: Cell<usize>,
 }
 
 /// What was found: tensors, and the modules that they lie in.
@@ -39,23 +58,22 @@ struct Found {
 }
 
 impl Reader {
-    fn list(&self) -> Result<Listing, String> {
+    fn list(&self) -> Result<Listing, Refusal> {
         let root = self.pickle.root();
         let mut dictionaries = self.dictionaries();
         let mut notices = Vec::new();
         let labels = self.labels(root, &mut notices);
-        if self.pickle.exhausted() {
-            return Err("its values refer to each other too often".into());
+        let written = self.written();
+        if let Some(cause) = self.too_much(&dictionaries) {
+            return Err(Refusal::TooMuch(cause));
         }
         let suspicious = self.pickle.suspicious();
         let Some(first) = first(&dictionaries) else {
             let also = suspicious.map_or(String::new(), |name| {
                 format!("; its pickle names {name}: do not load it with torch.load")
             });
-            return Err(format!(
-                "no weights were found in it{}{also}",
-                self.keys(root)
-            ));
+            let keys = self.keys(root);
+            return Err(format!("no weights were found in it{keys}{also}").into());
         };
         notices.extend(suspicious.map(|name| {
             format!(
@@ -64,16 +82,40 @@ impl Reader {
         }));
         let first = dictionaries.remove(first);
         if let Some(problem) = first.problem {
-            return Err(problem);
+            return Err(problem.into());
         }
         Ok(Listing {
             entries: first.entries,
             labels,
             modules: first.modules,
             notices,
+            written,
             key: first.key,
             others: dictionaries,
         })
+    }
+
+    /// What there is more of than is read, if there is: what was found is not all then.
+    fn too_much(&self, dictionaries: &[Dictionary]) -> Option<String> {
+        if self.pickle.exhausted() {
+            Some("its values refer to each other too often".into())
+        } else if self.tensors_left.get() == 0 {
+            Some(format!("it has more than {MAX_TENSORS} tensors"))
+        } else if self.modules_left.get() == 0 {
+            Some(format!("it has more than {MAX_MODULES} modules"))
+        } else if dictionaries.len() > MAX_DICTIONARIES {
+            Some(format!(
+                "it has more than {MAX_DICTIONARIES} dictionaries of tensors"
+            ))
+        } else {
+            None
+        }
+    }
+
+    /// Takes one of what is left; none if that is the one too much.
+    fn take(left: &Cell<usize>) -> Option<()> {
+        left.set(left.get().saturating_sub(1));
+        (left.get() > 0).then_some(())
     }
 
     /// For a message: what the outermost dictionary holds.
@@ -92,13 +134,15 @@ impl Reader {
     }
 
     fn dictionary(&self, id: Id, prefix: &str, out: &mut Found) -> Result<(), String> {
+        let mut keys = HashSet::new();
         for (key, value) in self.pickle.entries(id).unwrap_or_default() {
             if let (Some(key), Some(tensor)) = (self.pickle.text(*key), self.tensor(*value)) {
-                if out.tensors.len() == MAX_TENSORS {
-                    return Err(format!("it has more than {MAX_TENSORS} tensors"));
-                }
+                Self::take(&self.tensors_left).ok_or("it has too many tensors")?;
                 check_name(prefix.len() + key.len())?;
                 let name = format!("{prefix}{key}");
+                if !keys.insert(key) {
+                    return Err(format!("it has {} twice", short(&name)));
+                }
                 let entry = tensor.map_err(|problem| format!("{} {problem}", short(&name)))?;
                 out.tensors.push((name, entry));
             }
@@ -120,9 +164,10 @@ impl Reader {
         let Some(state) = self.pickle.state(object) else {
             return Ok(());
         };
-        if out.modules.len() == MAX_MODULES {
-            return Err(format!("it has more than {MAX_MODULES} modules"));
+        if self.pickle.exhausted() {
+            return Err("its values refer to each other too often".into());
         }
+        Self::take(&self.modules_left).ok_or("it has too many modules")?;
         let module = Module::read(&self.pickle, object, state, prefix);
         out.modules.push(module);
         for part in ["_parameters", "_buffers"] {

@@ -89,6 +89,11 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Whether it has as many values as there may be.
+    pub fn is_full(&self) -> bool {
+        self.nodes.len() == MAX_VALUES || self.memo.len() == MAX_VALUES
+    }
+
     #[allow(clippy::too_many_lines)] // a table
     fn step(&mut self, opcode: u8) -> Result<(), Problem> {
         match opcode {
@@ -363,9 +368,7 @@ impl<'a> Machine<'a> {
 
     fn add(&mut self, node: Node) -> Result<Id, String> {
         if self.nodes.len() == MAX_VALUES {
-            return Err(format!(
-                "its pickle has more than {MAX_VALUES} values, which weights don't need"
-            ));
+            return Err(format!("its pickle has more than {MAX_VALUES} values"));
         }
         self.nodes.push(node);
         Ok(self.nodes.len() - 1)
@@ -437,7 +440,7 @@ impl<'a> Machine<'a> {
         let top = self.top()?;
         if self.memo.len() == MAX_VALUES {
             return Err(format!(
-                "its pickle remembers more than {MAX_VALUES} values, which weights don't need"
+                "its pickle remembers more than {MAX_VALUES} values"
             ));
         }
         self.memo.insert(key, top);

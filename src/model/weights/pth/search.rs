@@ -1,14 +1,27 @@
 //! Where the tensors are within what a training script saved.
 
-use std::collections::{HashSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::HashSet;
 
-use super::super::layout::Dictionary;
+use super::super::layout::{Dictionary, check_name, short};
 use super::super::modules::Modules;
 use super::{Found, Id, MAX_DEPTH, Node, Reader};
 
-/// What is never looked into: the optimiser's state is as large as the network and has its
-/// names.
-const SKIPPED: [&str; 4] = ["optim", "scheduler", "lr_scheduler", "scaler"];
+/// Something that holds other values, on the way from the root to the tensors. Keys are put
+/// together only where there are tensors: one long key may be that of many.
+struct Step {
+    id: Id,
+    /// The place of the step before; the root's is its own.
+    parent: usize,
+    key: Key,
+    depth: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Key {
+    Text(Id),
+    Number(i64),
+}
 
 impl Reader {
     /// Every dictionary of tensors and every module saved whole, from the outermost inwards.
@@ -17,9 +30,15 @@ impl Reader {
         let root = self.pickle.root();
         let mut found = Vec::new();
         let mut seen = HashSet::from([root]);
-        let mut queue = VecDeque::from([(root, String::new(), 0)]);
-        while let Some((id, key, depth)) = queue.pop_front() {
-            let id = self.compiled(id).unwrap_or(id);
+        let mut steps = vec![Step {
+            id: root,
+            parent: 0,
+            key: Key::Number(0),
+            depth: 0,
+        }];
+        let mut place = 0;
+        while let Some(Step { id, depth, .. }) = steps.get(place) {
+            let (id, depth) = (self.compiled(*id).unwrap_or(*id), *depth);
             let mut inside = Found::default();
             let state = self.pickle.state(id);
             let is_module = state.is_some_and(|state| self.pickle.get(state, "_modules").is_some());
@@ -29,28 +48,72 @@ impl Reader {
                 self.dictionary(id, "", &mut inside)
             };
             if !inside.tensors.is_empty() || collected.is_err() {
-                found.push(Dictionary {
-                    key: key.clone(),
-                    entries: inside.tensors,
-                    modules: Modules::new(inside.modules),
-                    problem: collected.err(),
+                found.push(self.found(&steps, place, inside, collected));
+            }
+            if self.too_much(&found).is_some() {
+                break;
+            }
+            if !is_module && depth < MAX_DEPTH {
+                self.children(id, |key, child| {
+                    if self.tensor(child).is_none() && seen.insert(child) {
+                        steps.push(Step {
+                            id: child,
+                            parent: place,
+                            key,
+                            depth: depth + 1,
+                        });
+                    }
                 });
             }
-            if is_module || depth == MAX_DEPTH {
-                continue;
-            }
-            for (name, child) in self.children(id) {
-                if self.tensor(child).is_none() && seen.insert(child) {
-                    let key = if key.is_empty() {
-                        name
-                    } else {
-                        format!("{key}.{name}")
-                    };
-                    queue.push_back((child, key, depth + 1));
-                }
-            }
+            place += 1;
         }
         found
+    }
+
+    fn found(
+        &self,
+        steps: &[Step],
+        place: usize,
+        inside: Found,
+        collected: Result<(), String>,
+    ) -> Dictionary {
+        let (key, named) = self.key(steps, place);
+        match named.and(collected) {
+            Ok(()) => Dictionary {
+                key,
+                entries: inside.tensors,
+                modules: Modules::new(inside.modules),
+                problem: None,
+            },
+            // Nothing is read from it: it need not be kept.
+            problem => Dictionary {
+                key,
+                problem: problem.err(),
+                ..Dictionary::default()
+            },
+        }
+    }
+
+    /// The keys on the way to a step with dots between them; shortened, and what is wrong with
+    /// it, if it is too long.
+    fn key(&self, steps: &[Step], mut place: usize) -> (String, Result<(), String>) {
+        let mut parts: Vec<Cow<str>> = Vec::new();
+        while place != steps[place].parent {
+            parts.push(match steps[place].key {
+                Key::Text(id) => self.pickle.text(id).unwrap_or_default().into(),
+                Key::Number(number) => number.to_string().into(),
+            });
+            place = steps[place].parent;
+        }
+        parts.reverse();
+        let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();
+        match check_name(length.saturating_sub(1)) {
+            Ok(()) => (parts.join("."), Ok(())),
+            problem => {
+                let parts: Vec<String> = parts.iter().map(|part| short(part)).collect();
+                (short(&parts.join(".")), problem)
+            }
+        }
     }
 
     /// The module within `torch.compile`'s wrapper, which is pickled as a call with it.
@@ -62,7 +125,7 @@ impl Reader {
     }
 
     /// The containers within one, with their keys or places.
-    fn children(&self, id: Id) -> Vec<(String, Id)> {
+    fn children(&self, id: Id, mut each: impl FnMut(Key, Id)) {
         let is_container = |id: Id| {
             matches!(
                 self.pickle.node(id),
@@ -70,19 +133,43 @@ impl Reader {
             )
         };
         if let Some(items) = self.pickle.sequence(id) {
-            let items = items.iter().enumerate();
-            return items
-                .filter(|(_, item)| is_container(**item))
-                .map(|(index, item)| (index.to_string(), *item))
-                .collect();
+            for (index, item) in (0..).zip(items) {
+                if is_container(*item) {
+                    each(Key::Number(index), *item);
+                }
+            }
+            return;
         }
-        let entries = self.pickle.entries(id).unwrap_or_default().iter();
-        entries
-            .filter_map(|(key, value)| Some((self.pickle.text(*key)?, *value)))
-            .filter(|(key, value)| {
-                is_container(*value) && !SKIPPED.iter().any(|skipped| key.starts_with(skipped))
-            })
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
+        let entries = self.pickle.entries(id).unwrap_or_default();
+        let has = |name: &str| {
+            let mut keys = entries.iter().map(|(key, _)| self.pickle.text(*key));
+            keys.any(|key| key == Some(name))
+        };
+        if has("state") && has("param_groups") {
+            return; // an optimiser's, whatever its key
+        }
+        for (key, value) in entries {
+            let key = match self.pickle.node(*key) {
+                Node::Text(text) if !is_skipped(text) => Key::Text(*key),
+                // `{0: …, 1: …}`, as the folds of a cross-validation.
+                Node::Int(number) => Key::Number(*number),
+                _ => continue,
+            };
+            if is_container(*value) {
+                each(key, *value);
+            }
+        }
     }
+}
+
+/// What is never looked into: the optimiser's state is as large as the network and has its
+/// names. By whole words: `optimal_state_dict` is none.
+fn is_skipped(key: &str) -> bool {
+    let mut words = key.split(|letter: char| !letter.is_ascii_alphanumeric());
+    words.find(|word| *word != "lr").is_some_and(|word| {
+        matches!(word, "optim" | "optims" | "scaler")
+            || ["optimizer", "optimiser", "scheduler"]
+                .iter()
+                .any(|start| word.starts_with(start))
+    })
 }
