@@ -16,6 +16,7 @@ mod families;
 mod head;
 pub mod hub;
 pub mod layers;
+mod leftovers;
 pub mod needs;
 mod outside;
 pub mod preprocessing;
@@ -170,7 +171,7 @@ impl Model {
         let architecture = recognised.architecture;
         let names = standard::lite_names(&checkpoint, recognised.names);
         let linear = recognised.linear(&checkpoint, selection)?;
-        if let Some(problem) = config.declared.problem(architecture, names, linear.classes) {
+        if let Some(problem) = config.declared.problem(architecture, names) {
             let what = format!(
                 "config.json beside it {problem}. Remove config.json if it belongs to another file"
             );
@@ -186,7 +187,9 @@ impl Model {
         let mut notices = std::mem::take(&mut config.notices);
         notices.extend(recognised.selected.notice.clone());
         notices.extend(linear.notice());
-        let is_open = config.declared.architecture.is_empty() && !checkpoint.saved_whole();
+        notices.extend(config.declared.notices(architecture, names, linear.classes));
+        let names_it = config.declared.names(architecture, names);
+        let is_open = !names_it && !checkpoint.saved_whole();
         if names == LiteNames::Timm && is_open {
             notices.push(
                 "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
@@ -218,10 +221,10 @@ impl Model {
             Known::File
         } else if saved_whole {
             Known::Modules
-        } else if config.declared.architecture.is_empty() {
-            Known::Tensors
-        } else {
+        } else if names_it {
             Known::Config(&config.declared.architecture)
+        } else {
+            Known::Tensors
         };
         let (preprocessing, preprocessing_from) = if let Some(found) = config.preprocessing {
             (found, "config.json".to_owned())
