@@ -16,6 +16,7 @@ mod families;
 mod head;
 pub mod hub;
 pub mod layers;
+mod leftovers;
 pub mod needs;
 mod outside;
 pub mod preprocessing;
@@ -174,8 +175,7 @@ impl Model {
         // Of several networks it names one, and the user may have chosen another.
         written.leave_to(selection, architecture);
         let both = [&config.declared, &written];
-        let problem = declared::problem(both, architecture, names, linear.classes);
-        if let Some(what) = problem {
+        if let Some(what) = declared::problem(both, architecture, names) {
             return Err(checkpoint.refused(what).into());
         }
         let needed = needs::to_load(architecture);
@@ -188,9 +188,10 @@ impl Model {
         let mut notices = std::mem::take(&mut config.notices);
         notices.extend(recognised.selected.notice.clone());
         notices.extend(linear.notice());
-        let is_open = config.declared.architecture.is_empty()
-            && written.architecture.is_empty()
-            && !checkpoint.saved_whole();
+        notices.extend(config.declared.notices(architecture, names, linear.classes));
+        let config_names_it = config.declared.names(architecture, names);
+        let file_names_it = written.names(architecture, names);
+        let is_open = !config_names_it && !file_names_it && !checkpoint.saved_whole();
         if names == LiteNames::Timm && is_open {
             notices.push(
                 "The file does not say how its network pads: taken as timm's efficientnet_lite0. For tf_efficientnet_lite0 put its config.json beside it.".into(),
@@ -222,9 +223,9 @@ impl Model {
             Known::File
         } else if saved_whole {
             Known::Modules
-        } else if !config.declared.architecture.is_empty() {
+        } else if config_names_it {
             Known::Config(&config.declared.architecture)
-        } else if !written.architecture.is_empty() {
+        } else if file_names_it {
             Known::Written(&written.architecture)
         } else {
             Known::Tensors

@@ -74,8 +74,7 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
             info.sha256
         ));
         if let Some(assumed) = &info.assumed {
-            let short = egui::Label::new(RichText::new(assumed).small().weak()).truncate();
-            ui.add(short).on_hover_text(assumed);
+            ui.add(egui::Label::new(RichText::new(assumed).small().weak()).wrap());
         }
     }
     network_menu::network_menu_ui(app, ui);

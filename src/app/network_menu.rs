@@ -28,7 +28,8 @@ pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {
             .truncate()
             .show_ui(ui, |ui| {
                 for network in &info.networks {
-                    let chosen = *network == info.network;
+                    // The head is one of the network's own: another network may lack it.
+                    let chosen = network.is_of_same_network(&info.network);
                     let item = ui.selectable_label(chosen, printable::name(&network.to_string()));
                     if item.clicked() && !chosen {
                         let choice =

@@ -4,7 +4,8 @@
 use super::choice::Selection;
 use super::families::{self, Shapes};
 use super::head::{Linear, Search};
-use super::outside::Outside;
+use super::leftovers::Leftovers;
+use super::outside::{Chosen, Outside};
 use super::selection::{self, Kind, Selected};
 use super::weights::{Checkpoint, WeightsError};
 use crate::analysis::Layer;
@@ -172,8 +173,37 @@ impl Recognised {
         wanted: &Selection,
     ) -> Result<Linear, WeightsError> {
         let tensors = checkpoint.shapes();
-        let found = self.search(&tensors, wanted).find();
-        found.map_err(|what| checkpoint.refused(what))
+        let search = self.search(&tensors, wanted);
+        search.find().map_err(|what| {
+            let elsewhere = if search.has_layers() {
+                None
+            } else {
+                self.elsewhere(checkpoint)
+            };
+            checkpoint.refused(elsewhere.unwrap_or(what))
+        })
+    }
+
+    /// Says which other dictionary of the file has the classifier, if one has.
+    fn elsewhere(&self, checkpoint: &Checkpoint) -> Option<String> {
+        let channels = self.architecture.channels();
+        let mut others = checkpoint.dictionaries().skip(1);
+        others.find_map(|(key, shapes)| {
+            // That of another network is no classifier for this one.
+            let is_network = shapes.values().any(|shape| shape.len() >= 4);
+            let mut layers = shapes.iter().filter_map(|(name, shape)| match shape {
+                [classes, inputs] if *inputs == channels => Some((*name, *classes)),
+                _ => None,
+            });
+            let (name, classes) = layers.next().filter(|_| !is_network)?;
+            Some(format!(
+                "its network ({}) has no classifier; the dictionary {key:?} has a linear layer of {classes} classes ({name}). Save both as one state dict",
+                match checkpoint.key() {
+                    "" => "in the outermost dictionary".to_owned(),
+                    own => format!("in the dictionary {own:?}"),
+                }
+            ))
+        })
     }
 
     fn search<'a>(&'a self, tensors: &'a Shapes<'a>, wanted: &'a Selection) -> Search<'a> {
@@ -186,7 +216,7 @@ impl Recognised {
         }
     }
 
-    /// A notice of the tensors outside the network that are ignored, once all others have been
+    /// Notices of the tensors outside the network that are ignored, once all others have been
     /// read.
     ///
     /// # Errors
@@ -197,22 +227,31 @@ impl Recognised {
         linear: &Linear,
         parts: &[&str],
         wanted: &Selection,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Vec<String>, String> {
         let Selected { place, scope, .. } = &self.selected;
-        let chosen = wanted.prefix.is_some() || wanted.head.is_some();
+        let chosen = if wanted.prefix.is_some() {
+            Chosen::Prefix
+        } else if wanted.head.is_some() {
+            Chosen::Head
+        } else {
+            Chosen::Nothing
+        };
         let outside = Outside {
             architecture: self.architecture.name(),
             prefix: &place.prefix,
             scope,
+            key: checkpoint.key(),
+            head: linear,
+            leftovers: Leftovers::new(&checkpoint.shapes(), &place.prefix, linear),
         };
-        let beside = checkpoint.dictionaries().skip(1);
-        let beside = beside.filter(|_| wanted.key.is_none());
-        for (key, shapes) in beside {
+        let mut notices = Vec::new();
+        for (key, shapes) in checkpoint.dictionaries().skip(1) {
             if !shapes.values().any(|shape| shape.len() >= 4) {
-                outside.check_beside(key, &shapes, linear)?;
+                notices.extend(outside.check_beside(key, &shapes, wanted.key.is_some())?);
             }
         }
-        outside.check(&checkpoint.unused(parts), linear, chosen)
+        notices.extend(outside.check(&checkpoint.unused(parts), chosen)?);
+        Ok(notices)
     }
 }
 

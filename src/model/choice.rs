@@ -50,6 +50,12 @@ impl Selection {
         *self == Self::default()
     }
 
+    /// Whether both select the same network, whatever its classifier is.
+    #[must_use]
+    pub fn is_of_same_network(&self, other: &Self) -> bool {
+        self.key == other.key && self.prefix == other.prefix
+    }
+
     /// The options of the command line that select the same.
     #[must_use]
     pub fn options(&self) -> String {
@@ -242,6 +248,12 @@ mod tests {
         assert_eq!(within.label(), "b.pth (teacher.)");
         assert_eq!(within.file(), Some(Path::new("b.pth")));
         assert_eq!(teacher.options(), "--prefix teacher");
+        let with_head = Selection {
+            head: Some("fc2".into()),
+            ..teacher.clone()
+        };
+        assert!(with_head.is_of_same_network(&teacher));
+        assert!(!with_head.is_of_same_network(&Selection::default()));
         let problem = ModelChoice::Auto.within(teacher).unwrap_err();
         assert!(problem.contains("give its path"), "{problem}");
     }

@@ -1,92 +1,33 @@
 //! What a `config.json`, or a training script within the weight file, says of the network,
 //! which must be what camlens runs.
 
+mod names;
+
 use serde_json::{Map, Value};
 
 use super::architecture::LiteNames;
 use super::weights::Written;
 use super::{Architecture, Selection};
-
-/// Names of timm (and of its older versions) for the networks that camlens runs. Such a name
-/// may have a tag behind it (`resnet50.a1_in1k`).
-const NAMES: [(Architecture, &[&str]); 6] = [
-    (
-        Architecture::ResNet18,
-        &[
-            "resnet18",
-            "tv_resnet18",
-            "gluon_resnet18_v1b",
-            "ssl_resnet18",
-            "swsl_resnet18",
-        ],
-    ),
-    (
-        Architecture::ResNet34,
-        &["resnet34", "tv_resnet34", "gluon_resnet34_v1b"],
-    ),
-    (
-        Architecture::ResNet50,
-        &[
-            "resnet50",
-            "tv_resnet50",
-            "gluon_resnet50_v1b",
-            "ssl_resnet50",
-            "swsl_resnet50",
-        ],
-    ),
-    (
-        Architecture::ResNet101,
-        &["resnet101", "tv_resnet101", "gluon_resnet101_v1b"],
-    ),
-    (
-        Architecture::ResNet152,
-        &["resnet152", "tv_resnet152", "gluon_resnet152_v1b"],
-    ),
-    (
-        Architecture::EfficientNetLite0,
-        &["efficientnet_lite0", "tf_efficientnet_lite0"],
-    ),
-];
-
-/// What names of other networks of timm and torchvision begin with; a number follows.
-const OTHERS: [&str; 25] = [
-    "resnetblur",
-    "resnetaa",
-    "resnetrs",
-    "resnetv2_",
-    "resnext",
-    "resnest",
-    "res2net",
-    "wide_resnet",
-    "seresnet",
-    "seresnetaa",
-    "seresnext",
-    "ecaresnet",
-    "skresnet",
-    "nf_resnet",
-    "cspresnet",
-    "gcresnet",
-    "densenet",
-    "vgg",
-    "efficientnet_b",
-    "efficientnet_lite",
-    "efficientnetv",
-    "efficientnet_v",
-    "mobilenetv",
-    "mobilenet_v",
-    "vit_b_",
-];
-/// What stands before names in timm.
-const COLLECTIONS: [&str; 6] = ["tf_", "tv_", "gluon_", "legacy_", "ssl_", "swsl_"];
-/// What follows the depth of other ResNets in timm: `resnet18d`. Nothing does in `resnet26`.
-const OTHER_RESNETS: [&str; 9] = ["", "c", "d", "s", "t", "ts", "_gn", "_clip", "_v1d"];
+use crate::printable;
+use names::Meaning;
 
 /// Arguments of timm's models that change nothing when a network is used.
-const HARMLESS: [&str; 12] = [
+const HARMLESS: &[&str] = &[
     "num_classes", // compared with the classifier
+    "bn_momentum",
+    "drop",
     "drop_rate",
+    "drop_path",
     "drop_path_rate",
+    "drop_block",
     "drop_block_rate",
+    "drop_connect_rate",
+    "head_drop_rate",
+    "attn_drop_rate",
+    "proj_drop_rate",
+    "grad_checkpointing",
+    "strict",
+    "cache_dir",
     "zero_init_last",
     "pretrained",
     "pretrained_cfg",
@@ -98,7 +39,7 @@ const HARMLESS: [&str; 12] = [
 ];
 
 /// Arguments whose value must be this one: what timm builds without them.
-const USUAL: [(&str, &[&str]); 13] = [
+const USUAL: &[(&str, &[&str])] = &[
     ("in_chans", &["3"]),
     ("output_stride", &["32"]),
     ("global_pool", &["avg", "fast", "fastavg"]),
@@ -117,7 +58,7 @@ const USUAL: [(&str, &[&str]); 13] = [
 /// What a `config.json` says of the network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declared {
-    /// timm's name of the network, or nothing.
+    /// The name of the network as it is written there, or nothing.
     pub architecture: String,
     object: Map<String, Value>,
 }
@@ -141,13 +82,8 @@ impl Declared {
     /// own says nothing.
     #[must_use]
     pub fn written(written: &Written) -> Self {
-        let names = written.names.iter().map(|name| {
-            let name = plain(name).replace('-', "_");
-            name.strip_prefix("resnet_")
-                .map_or(name.clone(), |depth| format!("resnet{depth}"))
-        });
-        let mut known = names.filter(|name| one_of_ours(name).is_some() || is_another(name));
-        let Some(architecture) = known.next() else {
+        let is_known = |name: &&String| names::is_known(&names::short(name));
+        let Some(architecture) = written.names.iter().find(is_known) else {
             return Self::default();
         };
         let mut object = Map::new();
@@ -156,7 +92,7 @@ impl Declared {
         }
         object.insert("model_args".into(), written.arguments.clone().into());
         Self {
-            architecture,
+            architecture: architecture.clone(),
             object,
         }
     }
@@ -165,57 +101,82 @@ impl Declared {
     /// script named one of several.
     pub fn leave_to(&mut self, wanted: &Selection, architecture: Architecture) {
         let is_chosen = wanted.key.is_some() || wanted.prefix.is_some();
-        let named = one_of_ours(&self.name());
+        let named = names::one_of_ours(&self.name());
         if is_chosen && named.is_some_and(|named| named != architecture) {
             *self = Self::default();
         }
     }
 
-    /// The first thing in it that is not as the network that was recognised.
+    /// The first thing in it that is not as the network that was recognised and that the
+    /// tensors can't tell.
     #[must_use]
-    pub fn problem(
-        &self,
-        architecture: Architecture,
-        names: LiteNames,
-        classes: usize,
-    ) -> Option<String> {
-        let name = architecture.name();
-        if !self.architecture.is_empty() && !self.names(architecture, names) {
+    pub fn problem(&self, architecture: Architecture, names: LiteNames) -> Option<String> {
+        let meaning = self.meaning(architecture, names);
+        if meaning == Some(Meaning::Other) {
             return Some(format!(
-                "names the network {}, and the tensors are taken as a {name}, which is another network",
-                self.architecture
+                "names the network {}, and the tensors are taken as a {}, which is another network",
+                self.architecture,
+                architecture.name()
             ));
         }
         if text(self.object.get("problem_type")).as_deref() == Some("multi_label_classification") {
             return Some("says that its classes are several labels at once (sigmoid), and camlens shows probabilities by softmax".into());
         }
-        let declared = self.object.get("num_classes").and_then(Value::as_u64);
-        if let Some(declared) = declared
-            && usize::try_from(declared) != Ok(classes)
-        {
-            return Some(format!(
-                "says that there are {declared} classes, and the classifier has {classes}"
-            ));
-        }
+        let is_timms = meaning == Some(Meaning::Same) || self.has_timms_input();
         self.pooling()
-            .or_else(|| self.arguments())
-            .or_else(|| self.input())
+            .or_else(|| self.arguments(is_timms))
+            .or_else(|| self.input(is_timms))
     }
 
-    /// The network's name without the hub's folder before it and the tag behind it.
+    /// What the user should know of it where it is no problem: the tensors count.
+    #[must_use]
+    pub fn notices(
+        &self,
+        architecture: Architecture,
+        names: LiteNames,
+        classes: usize,
+    ) -> Vec<String> {
+        let mut notices = Vec::new();
+        if self.meaning(architecture, names) == Some(Meaning::Unknown) {
+            notices.push(format!(
+                "config.json names the network {}, which camlens does not know: taken as a {} by its tensors.",
+                printable::name(&self.architecture),
+                architecture.name()
+            ));
+        }
+        let declared = self.object.get("num_classes").and_then(Value::as_u64);
+        let declared = declared.filter(|count| usize::try_from(*count) != Ok(classes));
+        notices.extend(declared.map(|declared| {
+            format!(
+                "config.json says that there are {declared} classes, and the classifier has {classes}: those of the classifier are shown."
+            )
+        }));
+        notices
+    }
+
+    /// The network's name in lower case with `_` between its words, without what stands before
+    /// it and the tag behind it.
     #[must_use]
     pub fn name(&self) -> String {
-        plain(&self.architecture)
+        names::short(&self.architecture)
     }
 
     /// Whether its name means the network.
-    fn names(&self, architecture: Architecture, names: LiteNames) -> bool {
-        let name = self.name();
-        // TensorFlow's EfficientNet-Lite0 pads otherwise. Its own tensor names tell that.
-        let padding = names == LiteNames::Source
-            || (names == LiteNames::TimmFromTensorFlow) == name.starts_with("tf_");
-        let padding = padding || architecture != Architecture::EfficientNetLite0;
-        padding && one_of_ours(&name) == Some(architecture)
+    #[must_use]
+    pub fn names(&self, architecture: Architecture, names: LiteNames) -> bool {
+        self.meaning(architecture, names) == Some(Meaning::Same)
+    }
+
+    /// What its name means, if it has one.
+    fn meaning(&self, architecture: Architecture, names: LiteNames) -> Option<Meaning> {
+        let has_name = !self.architecture.is_empty();
+        has_name.then(|| names::meaning(&self.name(), architecture, names))
+    }
+
+    /// Whether it describes the input as timm does, which other files do not.
+    fn has_timms_input(&self) -> bool {
+        let has = |key: &str| self.object.get(key).is_some_and(|value| !value.is_null());
+        has("pretrained_cfg") || (has("mean") && has("std"))
     }
 
     fn pooling(&self) -> Option<String> {
@@ -224,14 +185,17 @@ impl Declared {
             .then(|| format!("says that its last pooling is {pooling:?}, and camlens averages"))
     }
 
-    fn arguments(&self) -> Option<String> {
+    /// Arguments that build another network. In a file that is not timm's only those that timm
+    /// has as well.
+    fn arguments(&self, is_timms: bool) -> Option<String> {
         let arguments = self.object.get("model_args")?.as_object()?;
         let harmless = |(name, value): &(&String, &Value)| {
             let usual = USUAL.iter().find(|(usual, _)| name == usual);
             let is_usual = usual.is_some_and(|(_, usual)| {
                 text(Some(value)).is_some_and(|value| usual.contains(&&value.to_lowercase()[..]))
             });
-            value.is_null() || HARMLESS.contains(&&name[..]) || is_usual
+            let is_harmless = HARMLESS.contains(&&name[..]) || (usual.is_none() && !is_timms);
+            value.is_null() || is_harmless || is_usual
         };
         let (name, value) = arguments.iter().find(|argument| !harmless(argument))?;
         Some(format!(
@@ -240,7 +204,7 @@ impl Declared {
     }
 
     /// What is done to photos that camlens does otherwise.
-    fn input(&self) -> Option<String> {
+    fn input(&self, is_timms: bool) -> Option<String> {
         let nested = self.object.get("pretrained_cfg").and_then(Value::as_object);
         let of = nested.unwrap_or(&self.object);
         if let Some(mode) = text(of.get("crop_mode")).filter(|mode| mode != "center") {
@@ -251,10 +215,11 @@ impl Declared {
         let size = of.get("input_size").and_then(Value::as_array)?;
         let size: Vec<u64> = size.iter().filter_map(Value::as_u64).collect();
         match size[..] {
-            [channels, ..] if channels != 3 => Some(format!(
+            _ if !is_timms => None,
+            [channels @ (1 | 4), _, _] => Some(format!(
                 "says that its input has {channels} channels, and camlens gives 3"
             )),
-            [_, height, width] if height != width => Some(format!(
+            [3, height, width] if height != width => Some(format!(
                 "says that its input is {width}×{height} pixels, and camlens knows square ones only"
             )),
             _ => None,
@@ -269,46 +234,16 @@ pub fn problem(
     [config, written]: [&Declared; 2],
     architecture: Architecture,
     names: LiteNames,
-    classes: usize,
 ) -> Option<String> {
-    if let Some(problem) = config.problem(architecture, names, classes) {
+    if let Some(problem) = config.problem(architecture, names) {
         return Some(format!(
             "config.json beside it {problem}. Remove config.json if it belongs to another file"
         ));
     }
-    let problem = written.problem(architecture, names, classes)?;
+    let problem = written.problem(architecture, names)?;
     Some(format!(
         "what was saved beside its weights {problem}. If that is not so, save its state_dict on its own"
     ))
-}
-
-/// A name without the hub's folder before it and the tag behind it.
-fn plain(name: &str) -> String {
-    let name = name.to_lowercase();
-    let name = name.rsplit('/').next().unwrap_or_default();
-    name.split('.').next().unwrap_or_default().to_owned()
-}
-
-/// The network that camlens runs under a name of timm's.
-fn one_of_ours(name: &str) -> Option<Architecture> {
-    let mut known = NAMES.iter();
-    let known = known.find(|(_, names)| names.contains(&name));
-    known.map(|(architecture, _)| *architecture)
-}
-
-/// Whether a name is that of another network of timm or torchvision.
-fn is_another(name: &str) -> bool {
-    let mut collections = COLLECTIONS.iter();
-    let name = collections
-        .find_map(|before| name.strip_prefix(before))
-        .unwrap_or(name);
-    let is_number = |text: &str| text.starts_with(|letter: char| letter.is_ascii_digit());
-    let mut others = OTHERS.iter();
-    others.any(|start| name.strip_prefix(start).is_some_and(is_number))
-        || name.strip_prefix("resnet").is_some_and(|rest| {
-            let suffix = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
-            is_number(rest) && OTHER_RESNETS.contains(&suffix)
-        })
 }
 
 /// A string, number or truth value as text.
@@ -326,7 +261,7 @@ mod tests {
     use super::*;
 
     fn problem(text: &str, architecture: Architecture) -> Option<String> {
-        Declared::read(text).problem(architecture, LiteNames::Timm, 1000)
+        Declared::read(text).problem(architecture, LiteNames::Timm)
     }
 
     #[test]
@@ -338,6 +273,20 @@ mod tests {
             ("resnet50.a1_in1k", Architecture::ResNet50),
             ("timm/resnet101.tv_in1k", Architecture::ResNet101),
             ("ResNet152", Architecture::ResNet152),
+            ("ResNet-18", Architecture::ResNet18),
+            ("resnet-18", Architecture::ResNet18),
+            ("ResNet 50", Architecture::ResNet50),
+            ("microsoft/resnet-50", Architecture::ResNet50),
+            ("torchvision.models.resnet18", Architecture::ResNet18),
+            ("torchvision.models.resnet.resnet34", Architecture::ResNet34),
+            ("timm.models.resnet18", Architecture::ResNet18),
+            ("ResNet18_Weights.IMAGENET1K_V1", Architecture::ResNet18),
+            (
+                "torchvision.models.ResNet101_Weights.DEFAULT",
+                Architecture::ResNet101,
+            ),
+            ("gluon-resnet18-v1b", Architecture::ResNet18),
+            ("EfficientNet-Lite0", Architecture::EfficientNetLite0),
             ("tf_efficientnet_lite0", Architecture::EfficientNetLite0),
             (
                 "efficientnet_lite0.ra_in1k",
@@ -351,7 +300,9 @@ mod tests {
             } else {
                 LiteNames::Timm
             };
-            assert_eq!(declared.problem(architecture, names, 1000), None, "{name}");
+            assert_eq!(declared.problem(architecture, names), None, "{name}");
+            assert!(declared.names(architecture, names), "{name}");
+            assert!(declared.notices(architecture, names, 1000).is_empty());
         }
     }
 
@@ -399,6 +350,16 @@ mod tests {
             ),
             (r#"{"architecture": "resnetaa50"}"#, "resnetaa50"),
             (r#"{"architecture": "resnet50"}"#, "resnet50"),
+            (r#"{"architecture": "ResNet-50"}"#, "network ResNet-50"),
+            (r#"{"architecture": "resnet18d"}"#, "resnet18d"),
+            (
+                r#"{"architecture": "gluon_resnet18_v1d"}"#,
+                "gluon_resnet18_v1d",
+            ),
+            (
+                r#"{"architecture": "torchvision.models.resnet34"}"#,
+                "resnet34",
+            ),
             (r#"{"architecture": "vit_base_patch16_224"}"#, "vit_base"),
             (r#"{"global_pool": "max"}"#, "pooling is \"max\""),
             (r#"{"global_pool": ""}"#, "pooling is \"\""),
@@ -410,10 +371,13 @@ mod tests {
                 r#"{"model_args": {"act_layer": "silu"}}"#,
                 "act_layer = \"silu\"",
             ),
-            (r#"{"model_args": {"new": 1}}"#, "new = 1"),
             (
-                r#"{"num_classes": 10}"#,
-                "10 classes, and the classifier has 1000",
+                r#"{"architecture": "resnet18", "model_args": {"new": 1}}"#,
+                "new = 1",
+            ),
+            (
+                r#"{"pretrained_cfg": {}, "model_args": {"new": 1}}"#,
+                "new = 1",
             ),
             (
                 r#"{"problem_type": "multi_label_classification"}"#,
@@ -428,7 +392,10 @@ mod tests {
                 r#"{"pretrained_cfg": {"input_size": [3, 224, 288]}}"#,
                 "288×224",
             ),
-            (r#"{"input_size": [1, 224, 224]}"#, "1 channels"),
+            (
+                r#"{"pretrained_cfg": {"input_size": [1, 224, 224]}}"#,
+                "1 channels",
+            ),
         ] {
             let problem = problem(config, Architecture::ResNet18);
             assert!(
@@ -444,12 +411,50 @@ mod tests {
             r#"{"global_pool": "avg", "num_classes": 1000, "pretrained_cfg": {"crop_mode": "center", "input_size": [3, 224, 224]}}"#,
             r#"{"model_args": {"drop_path_rate": 0.1, "output_stride": 32, "act_layer": "ReLU", "aa_layer": null, "avg_down": false}}"#,
             r#"{"pretrained_cfg": "in1k"}"#,
+            r#"{"architecture": "resnet18", "model_args": {"bn_momentum": 0.01}}"#,
+            // Files of one's own, which have such keys for other things.
+            r#"{"input_size": [224, 224]}"#,
+            r#"{"input_size": [224, 224, 3]}"#,
+            r#"{"input_size": [1, 224, 224]}"#,
+            r#"{"input_size": 224}"#,
+            r#"{"architecture": "resnet18", "input_size": [224, 224, 3]}"#,
+            r#"{"model_args": {"lr": 0.1}}"#,
+            r#"{"architecture": "my-net", "model_args": {"lr": 0.1}}"#,
         ] {
             assert_eq!(
                 problem(harmless, Architecture::ResNet18),
                 None,
                 "{harmless}"
             );
+        }
+    }
+
+    #[test]
+    fn what_the_tensors_settle_is_a_notice() {
+        for (config, words) in [
+            (
+                r#"{"num_classes": 10}"#,
+                "says that there are 10 classes, and the classifier has 1000",
+            ),
+            (
+                r#"{"architecture": "SkinNet"}"#,
+                "names the network SkinNet, which camlens does not know: taken as a ResNet-18",
+            ),
+            (
+                r#"{"architecture": "resnet18_skin.v2"}"#,
+                "which camlens does not know",
+            ),
+            (
+                r#"{"architecture": "resnet"}"#,
+                "which camlens does not know",
+            ),
+        ] {
+            let declared = Declared::read(config);
+            let (architecture, names) = (Architecture::ResNet18, LiteNames::Source);
+            assert_eq!(declared.problem(architecture, names), None, "{config}");
+            let notices = declared.notices(architecture, names, 1000);
+            assert!(notices[0].contains(words), "{config}: {notices:?}");
+            assert!(!declared.names(architecture, names), "{config}");
         }
     }
 }

@@ -1,14 +1,51 @@
 //! The linear layer after global average pooling, whatever it is called.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::families::Shapes;
+use super::leftovers;
 use super::selection::Scope;
 use super::weights::Checkpoint;
 use crate::analysis::Head;
 
 /// More classes than this no classifier has; it bounds what a file can make us do.
 const MAX_CLASSES: usize = 200_000;
+
+/// How many linear layers a message names.
+const NAMED: usize = 6;
+/// Words for a layer that gives logits; where it is the only linear layer it is the classifier.
+const LAST: [&str; 18] = [
+    "last",
+    "out",
+    "output",
+    "outputs",
+    "logit",
+    "logits",
+    "final",
+    "top",
+    "cls",
+    "clf",
+    "class",
+    "classes",
+    "classification",
+    "classifier",
+    "pred",
+    "predictor",
+    "prediction",
+    "fc",
+];
+/// Words for one that gives features.
+const EMBEDDINGS: [&str; 8] = [
+    "proj",
+    "projection",
+    "projector",
+    "embed",
+    "embedding",
+    "embeddings",
+    "neck",
+    "bottleneck",
+];
 
 /// A linear layer that can be the classifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +61,8 @@ pub struct Linear {
     pub channels: usize,
     /// Whether it has a bias; else it is taken as 0.
     pub has_bias: bool,
+    /// Whether it has a usual name, or the user has chosen it; else it is the only one.
+    pub is_usual: bool,
 }
 
 /// Where the classifier is looked for.
@@ -58,19 +97,29 @@ impl Linear {
     /// What the user should know of it.
     pub fn notice(&self) -> Option<String> {
         let name = &self.name;
+        if !self.is_usual {
+            return Some(format!(
+                "Taken as the classifier, since it is the only linear layer of {} inputs: {name}.",
+                self.channels
+            ));
+        }
         (!self.has_bias).then(|| format!("The classifier {name} has no bias: taken as 0."))
     }
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
     /// The linear layer at the end: any number of classes, but two at least.
     ///
     /// # Errors
     /// What stands in the way.
     pub fn find(&self) -> Result<Linear, String> {
-        let name = match self.wanted {
-            Some(wanted) => self.wanted(wanted)?,
+        let found = match self.wanted {
+            Some(wanted) => Some(self.wanted(wanted)?),
             None => self.usual()?,
+        };
+        let is_usual = found.is_some();
+        let Some(name) = found.or_else(|| self.only()) else {
+            return Err(self.without());
         };
         let shape = self.shape(&format!("{name}.weight"));
         let &[classes, channels] = shape.unwrap_or_default() else {
@@ -123,6 +172,7 @@ impl Search<'_> {
             part,
             classes,
             channels,
+            is_usual,
         })
     }
 
@@ -157,22 +207,74 @@ impl Search<'_> {
         })
     }
 
-    /// The linear layers of the right width, with their numbers of classes.
+    /// The linear layers of the right width that none follows, with their numbers of classes.
     fn linear_layers(&self) -> Vec<String> {
-        let layers = self.tensors.iter().filter_map(|(name, shape)| {
-            let name = name.strip_suffix(".weight")?;
-            match *shape {
-                [classes, channels] if *channels == self.channels => {
-                    Some(format!("{name} ({classes} classes)"))
-                }
-                _ => None,
-            }
+        let layers = self.layers();
+        let ends = layers.iter().filter(|layer| !layer.is_followed());
+        ends.map(Layer::described).take(NAMED).collect()
+    }
+
+    /// All linear layers, with those that take their outputs, that may follow features of the
+    /// right width.
+    fn layers(&self) -> Vec<Layer<'a>> {
+        let matrices = self.tensors.iter().filter_map(|(tensor, shape)| {
+            let name = tensor.strip_suffix(".weight")?;
+            let &[rows, columns] = *shape else {
+                return None;
+            };
+            (!self.scope.is_of_another(tensor)).then_some((name, rows, columns))
         });
-        layers.take(6).collect()
+        // Two of each are enough: one of them may be the layer itself.
+        let mut takers: BTreeMap<usize, Vec<(&'a str, usize)>> = BTreeMap::new();
+        for (name, rows, columns) in matrices.clone() {
+            let of_its_width = takers.entry(columns).or_default();
+            // A confusion matrix.
+            let counts = rows == columns && leftovers::is_called_so(name);
+            if of_its_width.len() < 2 && !counts {
+                of_its_width.push((name, rows));
+            }
+        }
+        let layers = matrices.filter(|(.., columns)| *columns == self.channels);
+        let followed = layers.map(|(name, classes, _)| {
+            let mut chain = vec![name];
+            let mut outputs = classes;
+            while chain.len() < NAMED {
+                let takers = takers.get(&outputs).into_iter().flatten();
+                let mut others = takers.filter(|(name, _)| !chain.contains(name));
+                let Some((next, rows)) = others.next() else {
+                    break;
+                };
+                chain.push(next);
+                outputs = *rows;
+            }
+            Layer { chain, classes }
+        });
+        followed.collect()
+    }
+
+    /// The only linear layer of the right width, if its name says that it may be the classifier
+    /// and none follows.
+    fn only(&self) -> Option<String> {
+        let layers = self.layers();
+        let [layer] = &layers[..] else {
+            return None;
+        };
+        let name = layer.name();
+        let words = leftovers::words(name);
+        let is_called_so = words.iter().any(|word| LAST.contains(&&word[..]))
+            // The last of an nn.Sequential.
+            || words.iter().all(|word| word.parse::<usize>().is_ok());
+        let bias = self.shape(&format!("{name}.bias"));
+        (is_called_so
+            && !leftovers::is_called_so(name)
+            && !words.iter().any(|word| EMBEDDINGS.contains(&&word[..]))
+            && !layer.is_followed()
+            && bias == Some(&[layer.classes]))
+        .then(|| name.to_owned())
     }
 
     /// The classifier by its usual names.
-    fn usual(&self) -> Result<String, String> {
+    fn usual(&self) -> Result<Option<String>, String> {
         // `fc` in torchvision, `classifier` in timm's EfficientNets, `_fc` in their source; the
         // others where people put their own.
         let names = [
@@ -196,14 +298,14 @@ impl Search<'_> {
             for name in names {
                 let whole = format!("{prefix}{name}");
                 if self.is_matrix(&format!("{whole}.weight")) {
-                    return Ok(whole);
+                    return Ok(Some(whole));
                 }
                 if let Some(found) = self.within(&format!("{whole}."))? {
-                    return Ok(found);
+                    return Ok(Some(found));
                 }
             }
         }
-        Err(self.without())
+        Ok(None)
     }
 
     /// The linear layer within `nn.Sequential(Dropout, Linear)`, as people build for
@@ -228,7 +330,8 @@ impl Search<'_> {
             .take_while(|tensor| tensor.starts_with(start))
             .filter(|tensor| tensor.ends_with(".weight") && self.is_matrix(tensor))
             .collect();
-        let takes_features = |tensor: &&str| self.tensors[tensor].last() == Some(&self.channels);
+        // Heads side by side: each takes the features, and none gives as many.
+        let takes_features = |tensor: &&str| matches!(*self.tensors[tensor], [rows, columns] if columns == self.channels && rows != columns);
         match inner[..] {
             [] => Ok(None),
             [only] => Ok(Some(only.trim_end_matches(".weight").to_owned())),
@@ -242,36 +345,83 @@ impl Search<'_> {
     }
 
     /// For a message: several linear layers of the right width.
-    pub fn choose(&self) -> String {
+    fn choose(&self) -> String {
         let layers = self.linear_layers();
-        let first = layers.first().and_then(|layer| layer.split(' ').next());
+        let Some(first) = layers.first().and_then(|layer| layer.split(' ').next()) else {
+            return "its classifier has several linear layers, and others follow them; camlens needs one after global average pooling".into();
+        };
         format!(
-            "it has several linear layers that can be the classifier: {}. Choose one, such as --head {}",
-            layers.join(", "),
-            first.unwrap_or_default()
+            "it has several linear layers that can be the classifier: {}. Choose one, such as --head {first}",
+            layers.join(", ")
         )
+    }
+
+    /// Whether there is a linear layer of the right width.
+    pub fn has_layers(&self) -> bool {
+        !self.layers().is_empty()
     }
 
     /// Why there is no classifier.
     fn without(&self) -> String {
-        let layers = self.linear_layers();
-        let Some(first) = layers.first().and_then(|layer| layer.split(' ').next()) else {
-            return format!(
+        let layers = self.layers();
+        let (here, elsewhere): (Vec<&Layer>, Vec<&Layer>) = layers
+            .iter()
+            .partition(|layer| self.scope.contains(layer.name()));
+        let (followed, ends): (Vec<&Layer>, Vec<&Layer>) =
+            here.into_iter().partition(|layer| layer.is_followed());
+        let described: Vec<String> = ends.iter().map(|end| end.described()).take(NAMED).collect();
+        let described = described.join(", ");
+        match (&followed[..], &ends[..], &elsewhere[..]) {
+            ([], [], []) => format!(
                 "it has no classifier, a linear layer of {} inputs (num_classes=0, or only the backbone was saved)",
                 self.channels
-            );
-        };
-        if self.scope.others.is_empty() || self.scope.contains(first) {
-            format!(
-                "it has no classifier called fc, classifier or head. Choose one of its linear layers, such as --head {first}: {}",
-                layers.join(", ")
-            )
-        } else {
-            format!(
-                "it holds {} networks that share the classifier {first}",
-                self.scope.others.len() + 1
-            )
+            ),
+            ([], [], [first, ..]) if self.scope.others.is_empty() => format!(
+                "it has no classifier among the tensors that begin with {:?}; there is {} outside, which --prefix \"\" takes in",
+                self.scope.prefix,
+                first.described()
+            ),
+            ([], [], [first, ..]) => format!(
+                "it holds {} networks that share the classifier {}",
+                self.scope.others.len() + 1,
+                first.name()
+            ),
+            ([], [first, ..], _) => format!(
+                "it has no classifier called fc, classifier or head. Choose one of its linear layers, such as --head {}: {described}",
+                first.name()
+            ),
+            ([first, ..], rest, _) => {
+                let count = first.chain.len();
+                let names = first.chain.join(", ");
+                let others = match rest {
+                    [] => String::new(),
+                    _ => format!(". Others can be chosen by --head: {described}"),
+                };
+                format!(
+                    "its classifier has {count} linear layers ({names}); camlens needs one after global average pooling{others}"
+                )
+            }
         }
+    }
+}
+
+/// A linear layer of the right width, and those that take its outputs one after the other.
+struct Layer<'a> {
+    chain: Vec<&'a str>,
+    classes: usize,
+}
+
+impl<'a> Layer<'a> {
+    fn name(&self) -> &'a str {
+        self.chain[0]
+    }
+
+    fn is_followed(&self) -> bool {
+        self.chain.len() > 1
+    }
+
+    fn described(&self) -> String {
+        format!("{} ({} classes)", self.name(), self.classes)
     }
 }
 
@@ -307,6 +457,28 @@ mod tests {
                 "m.head",
             ),
             (&[("fc.1.weight", &[2, 512])], "", None, "fc.1"),
+            (
+                &[("last.weight", &[2, 512]), ("last.bias", &[2])],
+                "",
+                None,
+                "last",
+            ),
+            (
+                &[
+                    ("classification_head.weight", &[2, 512]),
+                    ("classification_head.bias", &[2]),
+                    ("val_confmat.confmat", &[2, 2]),
+                ],
+                "backbone.",
+                None,
+                "classification_head",
+            ),
+            (
+                &[("2.weight", &[2, 512]), ("2.bias", &[2])],
+                "0.",
+                None,
+                "2",
+            ),
             (
                 &[("fc1.weight", &[2, 512]), ("m.fc2.weight", &[3, 512])],
                 "m.",
@@ -350,6 +522,46 @@ mod tests {
                 &[("fc1.weight", &[2, 512]), ("fc2.weight", &[7, 512])],
                 None,
                 "--head fc1: fc1 (2 classes), fc2 (7 classes)",
+            ),
+            // Layers one after the other, and none of them is offered.
+            (
+                &[("embedding.weight", &[128, 512]), ("out.weight", &[3, 128])],
+                None,
+                "its classifier has 2 linear layers (embedding, out)",
+            ),
+            (
+                &[("1.weight", &[64, 512]), ("3.weight", &[3, 64])],
+                None,
+                "its classifier has 2 linear layers (1, 3)",
+            ),
+            (
+                &[
+                    ("a.weight", &[64, 512]),
+                    ("b.weight", &[32, 64]),
+                    ("c.weight", &[3, 32]),
+                    ("other.weight", &[7, 512]),
+                ],
+                None,
+                "3 linear layers (a, b, c); camlens needs one after global average pooling. Others can be chosen by --head: other (7 classes)",
+            ),
+            (
+                &[("fc.0.weight", &[512, 512]), ("fc.3.weight", &[3, 512])],
+                None,
+                "its classifier has 2 linear layers (fc.0.weight, fc.3.weight)",
+            ),
+            // An only one whose name or missing bias makes it doubtful.
+            (
+                &[
+                    ("projection.weight", &[128, 512]),
+                    ("projection.bias", &[128]),
+                ],
+                None,
+                "--head projection: projection (128 classes)",
+            ),
+            (
+                &[("metric_fc.weight", &[10, 512])],
+                None,
+                "--head metric_fc: metric_fc (10 classes)",
             ),
             (
                 &[("fc1.weight", &[2, 512])],

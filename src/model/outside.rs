@@ -1,19 +1,27 @@
 //! Tensors of a file that are outside the network: which may be ignored, and which may change
 //! its answer.
 
+use super::choice::Selection;
 use super::families::Shapes;
 use super::head::Linear;
+use super::leftovers::{Leftovers, is_linear};
 use super::selection::Scope;
 
-/// What the parts of names begin with that are there for training only: heads that help
-/// training, averages, weights of losses.
-const FOR_TRAINING: [&str; 5] = ["aux", "optim", "ema", "class_weight", "n_averaged"];
 /// A tensor that `BCEWithLogitsLoss` alone has, in a loss or beside it.
 const SEVERAL_LABELS: &str = "pos_weight";
-/// What such parts have in them: losses and measures.
-const MEASURES: [&str; 3] = ["criterion", "loss", "metric"];
 /// How many tensors a message names.
 const NAMED: usize = 3;
+
+/// What the user has chosen, and with it that some of the tensors do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// Nothing.
+    Nothing,
+    /// The classifier: other heads beside it do not count.
+    Head,
+    /// What the names begin with: nothing outside counts.
+    Prefix,
+}
 
 /// The network whose tensors are not outside.
 pub struct Outside<'a> {
@@ -23,29 +31,37 @@ pub struct Outside<'a> {
     pub prefix: &'a str,
     /// Where its classifier may be.
     pub scope: &'a Scope,
+    /// The key of its dictionary.
+    pub key: &'a str,
+    /// Its classifier.
+    pub head: &'a Linear,
+    /// What is there for training only.
+    pub leftovers: Leftovers<'a>,
 }
 
 impl Outside<'_> {
     /// Looks through the tensors that the network has not used. Gives a notice of those that
-    /// are ignored. If the user has chosen what to take (`chosen`), all are.
+    /// are ignored.
     ///
     /// # Errors
     /// That the answer may depend on them, with their names and what to do.
-    pub fn check(
-        &self,
-        unused: &Shapes,
-        head: &Linear,
-        chosen: bool,
-    ) -> Result<Option<String>, String> {
+    pub fn check(&self, unused: &Shapes, chosen: Chosen) -> Result<Option<String>, String> {
         let Self {
-            architecture,
-            prefix,
-            scope,
+            architecture, head, ..
         } = self;
-        let here = unused.iter().filter(|(name, _)| !scope.is_of_another(name));
+        let here = unused.iter().filter(|(name, shape)| {
+            // Tensors without elements are marks for a device.
+            !self.scope.is_of_another(name) && !shape.contains(&0)
+        });
         let (ignored, others): (Vec<(&str, &[usize])>, Vec<_>) = here
             .map(|(name, shape)| (*name, *shape))
-            .partition(|(name, _)| chosen || is_for_training(name) && !is_of_several(name));
+            .partition(|(name, shape)| match chosen {
+                Chosen::Prefix => true,
+                Chosen::Head => {
+                    !self.follows(shape) && !self.precedes(shape) || self.leftovers.has(name, shape)
+                }
+                Chosen::Nothing => self.leftovers.has(name, shape) && !is_of_several(name),
+            });
         if others.is_empty() {
             let names: Vec<&str> = ignored.iter().map(|(name, _)| *name).collect();
             return Ok(names.first().map(|first| {
@@ -55,65 +71,118 @@ impl Outside<'_> {
                 )
             }));
         }
-        let names: Vec<&str> = others.iter().map(|(name, _)| *name).collect();
-        let shown = names[..names.len().min(NAMED)].join(", ");
-        let shown = match names.len() {
-            0..=NAMED => shown,
-            count => format!("{shown} and {} more", count - NAMED),
-        };
-        let way_out = match *prefix {
-            "" => "--prefix \"\"".to_owned(),
-            prefix => format!("--prefix {}", prefix.trim_end_matches('.')),
-        };
+        let way_out = self.way_out();
         if let Some((tensor, _)) = others.iter().find(|(name, _)| is_of_several(name)) {
             return Err(format!(
                 "its classes seem to be several labels at once: {tensor} is a weight that only BCEWithLogitsLoss has, and camlens shows probabilities by softmax. If one class excludes the others, give {way_out}"
             ));
         }
         let Linear { name, classes, .. } = head;
-        let takes = |inputs: usize| {
-            let mut matrices = others.iter();
-            let found =
-                matrices.find(|(_, shape)| matches!(shape, [rows, columns] if *columns == inputs && rows != columns));
-            found.map(|(name, _)| name.trim_end_matches(".weight"))
+        let bare = |name: &str| name.trim_end_matches(".weight").to_owned();
+        let follower = others.iter().find(|(_, shape)| self.follows(shape));
+        if let Some((second, _)) = follower {
+            let second = bare(second);
+            let more = match chosen {
+                Chosen::Head => format!(". If it does not follow, give {way_out} too"),
+                _ => String::new(),
+            };
+            return Err(format!(
+                "another linear layer, {second}, takes the {classes} outputs of {name}, and camlens needs one linear layer after global average pooling{more}"
+            ));
+        }
+        // Their choice is the user's, by --head; unless another layer follows.
+        let beside = others.iter().find(|(_, shape)| {
+            matches!(shape, [rows, columns] if *columns == head.channels && rows != columns)
+        });
+        if let Some((other, shape)) = beside.filter(|_| chosen == Chosen::Nothing) {
+            let can_be_chosen = other.ends_with(".weight")
+                && !others.iter().any(|(_, next)| is_linear(next, shape[0]));
+            let other = bare(other);
+            return Err(if can_be_chosen {
+                format!(
+                    "it has two linear layers that can be the classifier, {name} and {other}, and other tensors may belong to it. Choose one by --head {name} or --head {other}"
+                )
+            } else {
+                format!(
+                    "beside its classifier {name} it has {other}, which takes the same features and may change its answer. If it does not, give --head {name}"
+                )
+            });
+        }
+        let names: Vec<&str> = others.iter().map(|(name, _)| *name).collect();
+        let shown = names[..names.len().min(NAMED)].join(", ");
+        let shown = match names.len() {
+            0..=NAMED => shown,
+            count => format!("{shown} and {} more", count - NAMED),
         };
-        if let Some(second) = takes(*classes) {
-            return Err(format!(
-                "another linear layer, {second}, takes the {classes} outputs of {name}, and camlens needs one linear layer after global average pooling"
-            ));
-        }
-        // Their choice is the user's, by --head.
-        if let Some(other) = takes(head.channels) {
-            return Err(format!(
-                "it has two linear layers that can be the classifier, {name} and {other}, and other tensors may belong to it. Choose one by --head {name} or --head {other}"
-            ));
-        }
+        let too = if chosen == Chosen::Head { " too" } else { "" };
         Err(format!(
-            "it has tensors outside {architecture} that may change its answer ({shown}). If they do not, give {way_out}"
+            "it has tensors outside {architecture} that may change its answer ({shown}). If they do not, give {way_out}{too}"
         ))
     }
 
-    /// Looks through another dictionary of the file, which holds no network of its own.
+    /// Whether a tensor takes the classifier's outputs.
+    fn follows(&self, shape: &[usize]) -> bool {
+        let Linear {
+            classes, channels, ..
+        } = *self.head;
+        // A square one of as many features may come before it as well.
+        is_linear(shape, classes) && (classes != channels || shape[0] != classes)
+    }
+
+    /// Whether a tensor gives what the classifier takes.
+    fn precedes(&self, shape: &[usize]) -> bool {
+        matches!(shape, [rows, columns, ..] if *rows == self.head.channels && is_linear(shape, *columns))
+    }
+
+    /// The option that says that nothing outside counts, with the classifier inside.
+    fn way_out(&self) -> String {
+        let prefix = if self.head.name.starts_with(self.prefix) {
+            self.prefix
+        } else {
+            &self.scope.prefix
+        };
+        let selection = Selection {
+            prefix: Some(prefix.to_owned()),
+            ..Selection::default()
+        };
+        selection.options()
+    }
+
+    /// Looks through another dictionary of the file, which holds no network of its own. If the
+    /// user has chosen the dictionary (`chosen`), gives a notice of what is left out.
     ///
     /// # Errors
     /// That it has a linear layer which may follow the network.
-    pub fn check_beside(&self, key: &str, tensors: &Shapes, head: &Linear) -> Result<(), String> {
+    pub fn check_beside(
+        &self,
+        key: &str,
+        tensors: &Shapes,
+        chosen: bool,
+    ) -> Result<Option<String>, String> {
+        let Linear {
+            classes, channels, ..
+        } = *self.head;
         let follows = |(name, shape): &(&&str, &&[usize])| {
-            let [_, inputs] = shape[..] else {
-                return false;
-            };
             name.ends_with("weight")
-                && !is_for_training(name)
-                && !is_for_training(key)
-                && (inputs == head.classes || inputs == head.channels)
+                && !self.leftovers.has(&format!("{key}.{name}"), shape)
+                && matches!(shape, [_, inputs] if *inputs == classes || *inputs == channels)
         };
-        match tensors.iter().find(follows) {
-            None => Ok(()),
-            Some((name, _)) => Err(format!(
-                "its dictionary {key:?} has a linear layer ({name}) that may follow {}. If it does not, choose the network's own dictionary by --key",
-                self.architecture
-            )),
+        let Some((name, _)) = tensors.iter().find(follows) else {
+            return Ok(None);
+        };
+        let own = Selection {
+            key: Some(self.key.to_owned()),
+            ..Selection::default()
+        };
+        let (architecture, own) = (self.architecture, own.options());
+        if chosen {
+            return Ok(Some(format!(
+                "Left out by {own}: the dictionary {key:?}, whose linear layer {name} could follow {architecture}."
+            )));
         }
+        Err(format!(
+            "its dictionary {key:?} has a linear layer ({name}) that may follow {architecture}. If it does not, give {own}"
+        ))
     }
 }
 
@@ -122,30 +191,16 @@ fn is_of_several(name: &str) -> bool {
     parts.any(|part| part.starts_with(SEVERAL_LABELS))
 }
 
-/// Whether a tensor's name says that it is there for training only.
-fn is_for_training(name: &str) -> bool {
-    let mut parts = name.split('.');
-    parts.any(|part| {
-        FOR_TRAINING.iter().any(|start| part.starts_with(start))
-            || MEASURES.iter().any(|measure| part.contains(measure))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const HEAD: &str = "classifier";
 
-    fn check(tensors: &[(&str, &[usize])], chosen: bool) -> Result<Option<String>, String> {
+    fn check(tensors: &[(&str, &[usize])], chosen: Chosen) -> Result<Option<String>, String> {
         let scope = Scope {
             prefix: String::new(),
             others: vec!["teacher.".into()],
-        };
-        let outside = Outside {
-            architecture: "ResNet-18",
-            prefix: "backbone.",
-            scope: &scope,
         };
         let head = Linear {
             name: HEAD.into(),
@@ -153,8 +208,20 @@ mod tests {
             classes: 10,
             channels: 512,
             has_bias: true,
+            is_usual: true,
         };
-        outside.check(&tensors.iter().copied().collect(), &head, chosen)
+        let tensors: Shapes = tensors.iter().copied().collect();
+        let mut all = tensors.clone();
+        all.insert("backbone.layer1.0.conv1.weight", &[64, 64, 3, 3]);
+        let outside = Outside {
+            architecture: "ResNet-18",
+            prefix: "backbone.",
+            scope: &scope,
+            key: "model",
+            leftovers: Leftovers::new(&all, "backbone.", &head),
+            head: &head,
+        };
+        outside.check(&tensors, chosen)
     }
 
     #[test]
@@ -165,16 +232,21 @@ mod tests {
                 &[("aux_head.bias", &[7]), ("aux_head.weight", &[7, 512])],
                 2,
             ),
-            (&[("loss_fn.centers", &[10, 512])], 1),
+            (&[("loss_fn.centers", &[10, 64])], 1),
             (&[("train_loss.mean_value", &[1])], 1),
-            (&[("model.ema_layer1_0_conv1_weight", &[64, 64, 3, 3])], 1),
+            (&[("ema_layer1_0_conv1_weight", &[64, 64, 3, 3])], 1),
         ] {
-            let notice = check(tensors, false).unwrap().unwrap();
+            let notice = check(tensors, Chosen::Nothing).unwrap().unwrap();
             let words = format!(": {count} of the file ({}", tensors[0].0);
             assert!(notice.contains(&words), "{notice}");
         }
-        assert_eq!(check(&[], false), Ok(None));
-        assert_eq!(check(&[("teacher.fc.weight", &[10, 512])], false), Ok(None));
+        assert_eq!(check(&[], Chosen::Nothing), Ok(None));
+        let mark: &[(&str, &[usize])] = &[("device_indicator", &[0])];
+        assert_eq!(check(mark, Chosen::Nothing), Ok(None));
+        assert_eq!(
+            check(&[("teacher.fc.weight", &[10, 512])], Chosen::Nothing),
+            Ok(None)
+        );
     }
 
     #[test]
@@ -189,8 +261,21 @@ mod tests {
                 "--head classifier or --head head2",
             ),
             (
+                &[("loss_fn.centers", &[10, 512])],
+                "it has loss_fn.centers, which takes the same features and may change its answer. If it does not, give --head classifier",
+            ),
+            (
+                &[("embedding.weight", &[128, 512]), ("out.weight", &[3, 128])],
+                "it has embedding, which takes the same features",
+            ),
+            (
+                &[("metric_fc.weight", &[7, 512])],
+                "--head classifier or --head metric_fc",
+            ),
+            // The classifier must stay inside.
+            (
                 &[("temperature", &[1])],
-                "may change its answer (temperature). If they do not, give --prefix backbone",
+                "may change its answer (temperature). If they do not, give --prefix \"\"",
             ),
             (
                 &[("criterion.pos_weight", &[10])],
@@ -215,12 +300,39 @@ mod tests {
                 "attention",
             ),
         ] {
-            let problem = check(tensors, false).unwrap_err();
+            let problem = check(tensors, Chosen::Nothing).unwrap_err();
             assert!(problem.contains(words), "{problem}");
             assert!(
-                check(tensors, true).unwrap().is_some(),
+                check(tensors, Chosen::Prefix).unwrap().is_some(),
                 "chosen by the user"
             );
+        }
+    }
+
+    #[test]
+    fn a_chosen_head_does_not_silence_what_stands_before_or_behind_it() {
+        for (tensor, shape, words) in [
+            (
+                "out.weight",
+                &[3, 10][..],
+                Some("another linear layer, out, takes the 10 outputs"),
+            ),
+            ("calibration.weight", &[10, 10], Some("calibration")),
+            (
+                "hidden.weight",
+                &[512, 512],
+                Some("(hidden.weight). If they do not, give --prefix \"\" too"),
+            ),
+            ("expand.weight", &[512, 64], Some("expand.weight")),
+            ("other.weight", &[7, 512], None),
+            ("temperature", &[1], None),
+            ("auroc.confmat", &[10, 10], None),
+        ] {
+            match (check(&[(tensor, shape)], Chosen::Head), words) {
+                (Ok(notice), None) => assert!(notice.unwrap().contains(tensor)),
+                (Err(problem), Some(words)) => assert!(problem.contains(words), "{problem}"),
+                (found, _) => panic!("{tensor}: {found:?}"),
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::architecture::{Architecture, LiteNames};
 use super::declared::Declared;
@@ -198,7 +199,8 @@ struct TimmConfig {
 struct TimmInput {
     mean: Option<[f32; 3]>,
     std: Option<[f32; 3]>,
-    input_size: Option<[usize; 3]>,
+    // A list that others fill in other ways.
+    input_size: Option<Value>,
     crop_pct: Option<f64>,
     interpolation: Option<String>,
 }
@@ -238,9 +240,8 @@ impl Config {
         let mut notices = Vec::new();
         let preprocessing = match (input.mean, input.std) {
             (Some(mean), Some(std)) => {
-                let crop = input
-                    .input_size
-                    .map_or(InputSize::default().crop, |[_, side, _]| side);
+                let crop = input.input_size.as_ref().and_then(side);
+                let crop = crop.unwrap_or(InputSize::default().crop);
                 let percent = input.crop_pct.unwrap_or(USUAL_CROP);
                 if !(0.1..=1.0).contains(&percent) {
                     return Err(format!("its crop_pct is {percent}"));
@@ -265,6 +266,19 @@ impl Config {
             labels: config.label_names.or(config.id2label.and_then(by_index)),
             notices,
         })
+    }
+}
+
+/// The side of an `input_size`: timm's has the channels first, those of others last or none.
+fn side(size: &Value) -> Option<usize> {
+    let sides: Vec<usize> = size
+        .as_array()?
+        .iter()
+        .map(|side| side.as_u64().and_then(|side| side.try_into().ok()))
+        .collect::<Option<_>>()?;
+    match sides[..] {
+        [1 | 3 | 4, side, _] | [side, _, 1 | 3 | 4] | [side, _] => Some(side),
+        _ => None,
     }
 }
 

@@ -268,6 +268,31 @@ fn class_indices_with_gaps_are_said() {
     assert_eq!(engine.model().labels_from, "numbers: no names were found");
 }
 
+#[test]
+fn dictionaries_beside_the_network_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let plain = state(&resnet18(3));
+    let file = ModelChoice::File(path.clone());
+    let mut bare = plain.clone();
+    bare.retain(|name, _| !name.starts_with("fc."));
+    let mut layer = State::new();
+    layer.insert("weight".into(), (vec![3, 512], vec![0.1; 3 * 512]));
+    write_pth(&path, &[("backbone", &bare), ("classifier", &layer)], b"");
+    let message = refusal(&file);
+    let words = "(in the dictionary \"backbone\") has no classifier; the dictionary \"classifier\" has a linear layer of 3 classes (weight)";
+    assert!(message.contains(words), "{message}");
+
+    write_pth(&path, &[("model", &plain), ("discriminator", &layer)], b"");
+    let message = refusal(&file);
+    let words = "its dictionary \"discriminator\" has a linear layer (weight) that may follow ResNet-18. If it does not, give --key model";
+    assert!(message.contains(words), "{message}");
+    let engine = Engine::open(&selected(&path, Some("model"), None), DeviceChoice::Cpu).unwrap();
+    let notice = &engine.notices()[0];
+    let words = "Left out by --key model: the dictionary \"discriminator\", whose linear layer weight could follow";
+    assert!(notice.contains(words), "{notice}");
+}
+
 /// An edit of a ResNet-18 with 3 classes, and what the message must have.
 type Case<'a> = (&'a str, &'a dyn Fn(&mut State), &'a str);
 
@@ -288,8 +313,6 @@ fn headless(state: &mut State) {
 
 #[test]
 fn what_may_change_the_answer_is_not_ignored() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("w.safetensors");
     let cases: [Case; 8] = [
         (
             "a classifier after the backbone's own",
@@ -314,7 +337,7 @@ fn what_may_change_the_answer_is_not_ignored() {
                 linear(state, "attention", 512, 512);
                 linear(state, "classifier", 2, 512);
             },
-            "may change its answer (attention.bias, attention.weight). If they do not, give --prefix backbone.",
+            "may change its answer (attention.bias, attention.weight). If they do not, give --prefix \"\".",
         ),
         (
             "batch-norm outside the backbone",
@@ -365,6 +388,45 @@ fn what_may_change_the_answer_is_not_ignored() {
             "takes 1024 inputs, and the network gives 512",
         ),
     ];
+    all_are_refused(&cases);
+}
+
+#[test]
+fn layers_one_after_the_other_are_not_offered() {
+    let cases: [Case; 3] = [
+        (
+            "an embedding before the classifier",
+            &|state| {
+                headless(state);
+                linear(state, "embedding", 128, 512);
+                linear(state, "out", 3, 128);
+            },
+            "its classifier has 2 linear layers (embedding, out)",
+        ),
+        (
+            "nn.Sequential(backbone, nn.Linear, nn.ReLU, nn.Linear)",
+            &|state| {
+                state.retain(|name, _| !name.starts_with("fc."));
+                *state = prefixed(state, "0.");
+                linear(state, "1", 64, 512);
+                linear(state, "3", 3, 64);
+            },
+            "its classifier has 2 linear layers (1, 3)",
+        ),
+        (
+            "attention called ema",
+            &|state| {
+                state.insert("ema.gn.weight".into(), (vec![16], vec![1.0; 16]));
+            },
+            "may change its answer (ema.gn.weight)",
+        ),
+    ];
+    all_are_refused(&cases);
+}
+
+fn all_are_refused(cases: &[Case]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
     for (what, edit, words) in cases {
         let mut state = state(&resnet18(3));
         edit(&mut state);
@@ -394,6 +456,28 @@ fn the_user_can_say_what_counts() {
             engine.notices()
         );
     }
+    // The backbone's classifier can't be chosen alone while another follows it.
+    let head = |name: &str, prefix: Option<&str>| {
+        let selection = Selection {
+            head: Some(name.into()),
+            prefix: prefix.map(str::to_owned),
+            ..Selection::default()
+        };
+        ModelChoice::Within(path.clone(), Box::new(selection))
+    };
+    let message = refusal(&head("backbone.fc", None));
+    let words = "classifier, takes the 3 outputs of backbone.fc, and camlens needs one linear layer after global average pooling. If it does not follow, give --prefix backbone too";
+    assert!(message.contains(words), "{message}");
+    assert_eq!(logits(&head("backbone.fc", Some("backbone"))), expected);
+    // What the messages advise works: the classifier is outside the backbone.
+    let mut more = plain.clone();
+    headless(&mut more);
+    linear(&mut more, "attention", 512, 512);
+    linear(&mut more, "classifier", 3, 512);
+    write(&path, &more);
+    assert_eq!(logits(&selected(&path, None, Some(""))).len(), 3);
+    assert!(refusal(&head("classifier", None)).contains("give --prefix \"\" too"));
+    assert_eq!(logits(&head("classifier", Some(""))).len(), 3);
     let mut more = plain;
     headless(&mut more);
     linear(&mut more, "head_color", 2, 512);
@@ -423,9 +507,12 @@ fn what_is_there_for_training_only_is_ignored() {
         ("criterion.weight", 1),
         ("layer1.0.total_ops", 0),
         ("bn1.num_batches_tracked", 0),
+        ("val_f1.tp", 1),
+        ("device_indicator", 0),
     ] {
         let mut more = plain.clone();
-        more.insert(what.into(), (vec![1, 3], vec![1.0; 3]));
+        let count = if what == "device_indicator" { 0 } else { 2 };
+        more.insert(what.into(), (vec![count], vec![1.0; count]));
         write(&path, &more);
         let found = answer(&path);
         assert_eq!(found.logits, expected, "{what}");
@@ -436,6 +523,20 @@ fn what_is_there_for_training_only_is_ignored() {
             found.model.notices
         );
     }
+    // The classifier under another name, where it is the only one.
+    let mut renamed = plain.clone();
+    for part in ["weight", "bias"] {
+        let tensor = renamed.remove(&format!("fc.{part}")).unwrap();
+        renamed.insert(format!("last.{part}"), tensor);
+    }
+    write(&path, &renamed);
+    let found = answer(&path);
+    assert_eq!(found.logits, expected);
+    let notice = &found.model.notices[0];
+    assert!(
+        notice.contains("the only linear layer of 512 inputs: last"),
+        "{notice}"
+    );
     // A linear layer without a bias has none: not a fault.
     let mut less = plain.clone();
     let bias = less.remove("fc.bias").unwrap().1;
@@ -588,10 +689,6 @@ fn a_config_that_names_another_network_is_refused() {
         (
             r#"{"model_args": {"output_stride": 8}}"#,
             "output_stride = 8",
-        ),
-        (
-            r#"{"num_classes": 10}"#,
-            "10 classes, and the classifier has 3",
         ),
         (
             r#"{"problem_type": "multi_label_classification"}"#,

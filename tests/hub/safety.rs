@@ -175,6 +175,37 @@ fn a_file_that_was_damaged_in_the_cache_is_fetched_again() {
 }
 
 #[test]
+fn a_copy_that_was_damaged_in_the_cache_is_replaced() {
+    let server = Server::start(Manner::Whole);
+    let cache = tempfile::tempdir().unwrap();
+    let hub = server.hub(cache.path());
+    let path = finish(start(&hub)).unwrap().path;
+    let config = path.with_file_name("config.json");
+    // As cp -L copies a cache, or where there are no links: copies beside the finished files.
+    for file in [&path, &config] {
+        let whole = fs::read(file).unwrap();
+        fs::remove_file(file).unwrap();
+        fs::write(file, &whole).unwrap();
+    }
+    let taken = |file: &PathBuf| fs::symlink_metadata(file).unwrap().is_symlink();
+    finish(start(&hub)).unwrap();
+    assert!(!taken(&path), "a sound copy stays");
+    for file in [&path, &config] {
+        let whole = fs::read(file).unwrap();
+        let mut damaged = whole.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        for bytes in [&damaged[..], &whole[..middle], b""] {
+            let _ = fs::remove_file(file);
+            fs::write(file, bytes).unwrap();
+            let again = finish(start(&hub)).unwrap();
+            assert_eq!(again.path, path);
+            assert_eq!(fs::read(file).unwrap(), whole, "{file:?} is still damaged");
+        }
+    }
+}
+
+#[test]
 fn an_address_that_is_none_is_named() {
     let cache = tempfile::tempdir().unwrap();
     for address in ["hub.example", "file:///etc", "ht tp://x"] {

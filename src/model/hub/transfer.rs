@@ -111,7 +111,9 @@ impl Errand {
             };
             self.download(client, &wanted, &blob)?;
         }
-        let path = point_to(&blob, &cache, &announced, file, !sound)?;
+        let pointer = cache.pointer_path(&announced.commit).join(file);
+        let stale = !sound || !is_same(&pointer, &blob, sha256);
+        let path = point_to(&blob, &cache, &announced, file, stale)?;
         Ok(Fetched {
             path,
             checked: sha256.is_some(),
@@ -297,21 +299,39 @@ impl Errand {
     }
 }
 
-/// Makes a finished file known to the cache. What was there under its name is replaced if the
-/// file is `new`: without links it is a copy of what the file was before.
+/// Whether what stands under the file's name is the finished file: a link to it, or a copy
+/// whose bytes are the same.
+fn is_same(pointer: &Path, blob: &Path, sha256: Option<&str>) -> bool {
+    let (Ok(there), Ok(whole)) = (pointer.canonicalize(), blob.canonicalize()) else {
+        return false;
+    };
+    if there == whole {
+        return true;
+    }
+    let expected = match sha256 {
+        Some(announced) => announced.to_owned(),
+        None => match hash_file(blob) {
+            Ok(hash) => hash,
+            Err(_) => return false,
+        },
+    };
+    hash_file(pointer).is_ok_and(|found| found.eq_ignore_ascii_case(&expected))
+}
+
+/// Makes a finished file known to the cache. What was there under its name is replaced if it
+/// is `stale`: a link that leads nowhere, or a copy of other bytes.
 fn point_to(
     blob: &Path,
     cache: &CacheRepo,
     announced: &Announced,
     file: &str,
-    new: bool,
+    stale: bool,
 ) -> Result<PathBuf, FetchError> {
     let folder = cache.pointer_path(&announced.commit);
     let pointer = folder.join(file);
     let make = || -> io::Result<()> {
         fs::create_dir_all(&folder)?;
-        if new || !pointer.exists() {
-            // A pointer to a file that is gone would be in the way.
+        if stale {
             let _ = fs::remove_file(&pointer);
             link(blob, &announced.etag, &pointer)?;
         }
