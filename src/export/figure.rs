@@ -244,7 +244,8 @@ fn draw_pane(
         let name = |class| labels.shortened(class, letters);
         legend::title_with(analysis, map.recipe.method, subject, name)
     });
-    let whole = legend::title(analysis, map.recipe.method, *class, pane.against);
+    let full = |class| labels.full(class).to_owned();
+    let whole = legend::title_with(analysis, map.recipe.method, subject, full);
     let detail = fonts.fitted(&detail, DETAIL, room);
     heading(svg, at, room, (&title, &detail), &whole);
     let bare = Pane {

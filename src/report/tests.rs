@@ -16,7 +16,7 @@ fn an_improbable_class_has_no_probability_of_zero() {
     let report = Report::new("cat.png".into(), &photo, &analysis, subject, &[], &[]);
     let text = report.text();
     for (word, class) in [("Explained:", last), ("Less:     ", before)] {
-        let name = analysis.model.labels.name(class);
+        let name = analysis.model.labels.full(class);
         let line = format!("{word} {name} ({class}), < 0.1 %, logit ");
         assert!(text.contains(&line), "{text}");
     }
@@ -24,7 +24,7 @@ fn an_improbable_class_has_no_probability_of_zero() {
     let probability = percent(analysis.probability(top));
     let line = format!(
         "{probability:>7}  {} ({top})",
-        analysis.model.labels.name(top)
+        analysis.model.labels.full(top)
     );
     assert!(text.contains(&line), "{text}");
     assert!(!text.contains(" 0.0 %"), "{text}");
