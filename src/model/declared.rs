@@ -82,8 +82,8 @@ impl Declared {
     /// own says nothing.
     #[must_use]
     pub fn written(written: &Written) -> Self {
-        let is_known = |name: &&String| names::is_known(&names::short(name));
-        let Some(architecture) = written.names.iter().find(is_known) else {
+        let mut known = written.names.iter().map(|name| names::short(name));
+        let Some(architecture) = known.find(|name| names::is_known(name)) else {
             return Self::default();
         };
         let mut object = Map::new();
@@ -92,7 +92,7 @@ impl Declared {
         }
         object.insert("model_args".into(), written.arguments.clone().into());
         Self {
-            architecture: architecture.clone(),
+            architecture,
             object,
         }
     }
@@ -336,7 +336,7 @@ mod tests {
             };
             let declared = Declared::written(&written);
             assert_eq!(declared.architecture, expected, "{name}");
-            let problem = declared.problem(Architecture::ResNet18, LiteNames::Source, 3);
+            let problem = declared.problem(Architecture::ResNet18, LiteNames::Source);
             assert_eq!(problem.is_none(), expected.is_empty(), "{name}");
         }
     }

@@ -279,7 +279,7 @@ mod tests {
             ),
             (
                 &[("criterion.pos_weight", &[10])],
-                "several labels at once: criterion.pos_weight is a weight that only BCEWithLogitsLoss has, and camlens shows probabilities by softmax. If one class excludes the others, give --prefix backbone",
+                "several labels at once: criterion.pos_weight is a weight that only BCEWithLogitsLoss has, and camlens shows probabilities by softmax. If one class excludes the others, give --prefix \"\"",
             ),
             (&[("pos_weight", &[1])], "several labels at once"),
             (

@@ -186,12 +186,17 @@ pub fn one_of_ours(short: &str) -> Option<Architecture> {
     found.map(|(architecture, _)| *architecture)
 }
 
-/// Whether a short name is that of any network that is known.
+/// Whether a short name is that of any network that is known. A word of one's own behind it
+/// (`resnet18_skin`) says nothing.
 pub fn is_known(short: &str) -> bool {
-    let mut architectures = NAMES.iter();
-    architectures.any(|(architecture, _)| {
-        meaning(short, *architecture, LiteNames::Timm) != Meaning::Unknown
-    })
+    let name = short.replace('_', "");
+    let ours = NAMES.iter().flat_map(|(_, names)| names.iter());
+    let rests = ours.filter_map(|its| name.strip_prefix(&its.replace('_', "")[..]));
+    let mut rests = rests.filter(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    match rests.next() {
+        Some(rest) => rest.is_empty() || VARIANTS.contains(&rest),
+        None => OTHERS.iter().any(|other| name.starts_with(other)),
+    }
 }
 
 /// What a short name means, beside the network that was recognised.
