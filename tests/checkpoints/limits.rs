@@ -121,9 +121,10 @@ fn repeated(before: &[u8], item: &[u8], count: usize, after: &[u8]) -> Vec<u8> {
 
 /// So many dictionaries of `count` times one tensor, under these names in turn.
 fn names_again(names: &[String], tensor: &[u8], dictionaries: usize, count: usize) -> Vec<u8> {
-    let get = |index: usize, out: &mut Vec<u8>| match u8::try_from(index) {
-        Ok(index) => out.extend([b'h', index]),
-        Err(_) => {
+    let get = |index: usize, out: &mut Vec<u8>| {
+        if let Ok(index) = u8::try_from(index) {
+            out.extend([b'h', index]);
+        } else {
             out.push(b'j');
             out.extend(u32::try_from(index).unwrap().to_le_bytes());
         }
