@@ -165,6 +165,10 @@ impl Reader {
 /// What is never looked into: the optimiser's state is as large as the network and has its
 /// names. By whole words: `optimal_state_dict` is none.
 fn is_skipped(key: &str) -> bool {
+    // One long key may be that of many.
+    if check_name(key.len()).is_err() {
+        return false;
+    }
     let mut words = key.split(|letter: char| !letter.is_ascii_alphanumeric());
     words.find(|word| *word != "lr").is_some_and(|word| {
         matches!(word, "optim" | "optims" | "scaler")
