@@ -310,8 +310,8 @@ mod tests {
     fn a_script_names_networks_of_timm_and_torchvision_or_nothing() {
         for (name, expected) in [
             ("resnet18", "resnet18"),
-            ("ResNet-18", "resnet18"),
-            ("resnet_50", "resnet50"),
+            ("ResNet-18", "resnet_18"),
+            ("resnet_50", "resnet_50"),
             ("runs/resnet18.pth", "resnet18"),
             ("tf_efficientnet_lite0", "tf_efficientnet_lite0"),
             ("resnetblur18", "resnetblur18"),
