@@ -50,6 +50,8 @@ pub struct Watch {
     photo: Option<u64>,
     /// A key that chooses another class was pressed, whichever photo it will find.
     pub class_key: bool,
+    /// The photo of the last manifest, whose classes are those of the export.
+    pub restored: Option<u64>,
     /// Classes that were pinned to panes by their menus.
     pub pinned: [Option<ClassId>; 2],
 }
@@ -74,15 +76,14 @@ impl Watch {
         assert_eq!(analysis.logits.len(), analysis.model.labels.len());
         // A photo that is new on screen is explained by its top class, unless one is kept.
         let class = state.class_in(analysis);
-        let restored = state.info.as_deref().unwrap_or_default();
-        if self.photo != shown.plan.photo && !restored.starts_with("The export was opened") {
+        let is_new = self.photo != shown.plan.photo && self.restored != shown.plan.photo;
+        if is_new {
             let kept = matches!(state.class, ClassChoice::Kept(_));
             let chosen = kept || self.class_key;
             assert!(chosen || class == analysis.top(), "a class nobody chose");
         }
         for (pinned, held) in self.pinned.iter_mut().zip(state.held) {
             *pinned = pinned.filter(|class| held == Some(*class));
-            let is_new = self.photo != shown.plan.photo && !restored.starts_with("The export");
             assert!(!is_new || held == *pinned, "a class nobody pinned");
         }
         self.photo = shown.plan.photo;

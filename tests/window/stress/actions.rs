@@ -709,7 +709,13 @@ fn drop_manifest(
         assert!(!waits || harness.state().state().settings == before);
         return Some("drop a manifest whose files are not there".into());
     }
-    drop_and_wait(harness, watch, &[path.to_str().unwrap()], 1);
+    let before = harness.state().state().photos.len();
+    drop_files(harness, &[path.to_str().unwrap()]);
+    // Its answer may come in the frame in which it is found.
+    until(harness, watch, "the manifest's photo", |app| {
+        app.state().photos.len() == before + 1
+    });
+    watch.restored = harness.state().state().photos.last().map(|item| item.id);
     world.expected.photo = Some(manifest.photo.name.clone());
     if waits {
         rest(harness, watch, "the manifest");
