@@ -628,7 +628,14 @@ fn filter(
         !tops.any(|(class, _)| state.class_name(*class) == name)
     };
     let items = harness.query_all_by_label_contains(name);
-    let is_item = |node: &egui_kittest::Node| node.accesskit_node().role() == Role::Button;
+    // Thumbnails name the class as well.
+    let is_item = |node: &egui_kittest::Node| {
+        let label = node.accesskit_node().label().unwrap_or_default();
+        let counted = label
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(" (") && rest.ends_with(')'));
+        counted || (name == "all classes" && label == name)
+    };
     match items.rev().find(is_item) {
         Some(found) => found.click_accesskit(),
         None => assert!(of_another_model, "no item {item:?}"),
