@@ -123,7 +123,7 @@ impl Model {
             // A damaged file may still be a network, or be no weight file any more.
             let sha256 = match &loaded {
                 Ok(model) => Ok(model.info.sha256.clone()),
-                Err(_) => hub::hash_file(path),
+                Err(_) => weights::hash_file(path),
             };
             let damaged = |sha256: String| hub::integrity(path, &sha256) == Integrity::Damaged;
             if sha256.is_ok_and(damaged) {

@@ -1,12 +1,9 @@
 //! The manifest of an export: what was shown, and all that is needed to make the same maps
 //! again.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::places::{portable, portable_choice};
 use super::{Exhibit, Pane};
@@ -18,7 +15,7 @@ use crate::labels::ClassId;
 use crate::look::Look;
 use crate::model::cpu::{Level, Precision};
 use crate::model::preprocessing::Preprocessing;
-use crate::model::weights::{hex_sha256, hexadecimal};
+use crate::model::weights::{hash_file, hex_sha256};
 use crate::model::{ModelChoice, Selection};
 use crate::printable;
 use crate::region::{LONGEST_NAME, MOST_REGIONS, Measure, Region, Shape};
@@ -410,15 +407,7 @@ pub fn cells_sha256(cells: &[f32]) -> String {
 
 /// SHA-256 of a file, if it can be read.
 pub fn file_sha256(path: &Path) -> Option<String> {
-    let mut hash = Sha256::new();
-    let mut file = fs::File::open(path).ok()?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).ok()? {
-            0 => return Some(hexadecimal(&hash.finalize())),
-            count => hash.update(&buffer[..count]),
-        }
-    }
+    hash_file(path).ok()
 }
 
 #[cfg(test)]

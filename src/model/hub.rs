@@ -12,7 +12,7 @@ mod part;
 mod request;
 mod transfer;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,13 +22,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hf_hub::Cache;
-use sha2::{Digest, Sha256};
 
 pub use error::FetchError;
 pub use known::{CATALOGUE, Known, find, how_to_get, of_file};
 use transfer::Errand;
-
-use super::weights::{hash_all, hexadecimal};
 
 /// The file that holds the weights in timm's repositories.
 const WEIGHTS: &str = "model.safetensors";
@@ -67,13 +64,6 @@ pub fn integrity(path: &Path, sha256: &str) -> Integrity {
     } else {
         Integrity::Damaged
     }
-}
-
-/// SHA-256 of a file, in hexadecimal.
-pub(crate) fn hash_file(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    hash_all(&mut File::open(path)?, &mut hash)?;
-    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// The hub's shared cache. A variable that is set to nothing counts as not set.

@@ -27,7 +27,7 @@ use super::Selection;
 use super::families::Shapes;
 use crate::printable::{self, quotation};
 use hash::hash_aside;
-pub(crate) use hash::{hash_all, hex_sha256, hexadecimal};
+pub(crate) use hash::{hash_all, hash_file, hex_sha256, hexadecimal};
 pub use layout::Written;
 use layout::{
     Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, row_major, to_f32,

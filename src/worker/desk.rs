@@ -340,7 +340,7 @@ impl Desk {
                 if matches!(error, EngineError::Changed { .. }) {
                     // What was loaded can run nowhere any more: the next job loads the file as
                     // it is.
-                    self.engine = None;
+                    self.forget_engine();
                 }
                 return Err(Stop::Failed(Fault::Run, error.to_string()));
             }

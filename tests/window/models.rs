@@ -174,17 +174,23 @@ fn edited_preprocessing_is_seen_kept_and_reset() {
     );
 }
 
-#[test]
-fn a_network_is_chosen_among_those_of_a_file() {
+/// A file with the made-up network twice, under two prefixes, and its folder.
+fn two_networks(prefixes: [&'static str; 2]) -> (tempfile::TempDir, PathBuf) {
     let (folder, single) = made_up_resnet();
     let bytes = std::fs::read(single).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let both = ["model.", "ema_model."].into_iter().flat_map(|prefix| {
+    let both = prefixes.into_iter().flat_map(|prefix| {
         let tensors = tensors.tensors().into_iter();
         tensors.map(move |(name, view)| (format!("{prefix}{name}"), view))
     });
     let path = folder.path().join("both.safetensors");
     std::fs::write(&path, safetensors::serialize(both, None).unwrap()).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_network_is_chosen_among_those_of_a_file() {
+    let (_folder, path) = two_networks(["model.", "ema_model."]);
     let mut harness = cat();
     drop_files(&mut harness, &[path.to_str().unwrap()]);
     harness.run_steps(1);
@@ -210,15 +216,7 @@ fn a_network_is_chosen_among_those_of_a_file() {
 /// Nothing says which of a teacher and a student is meant: the window asks.
 #[test]
 fn networks_of_which_none_is_the_usual_one_are_offered() {
-    let (folder, single) = made_up_resnet();
-    let bytes = std::fs::read(single).unwrap();
-    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let both = ["student.", "teacher."].into_iter().flat_map(|prefix| {
-        let tensors = tensors.tensors().into_iter();
-        tensors.map(move |(name, view)| (format!("{prefix}{name}"), view))
-    });
-    let path = folder.path().join("both.safetensors");
-    std::fs::write(&path, safetensors::serialize(both, None).unwrap()).unwrap();
+    let (_folder, path) = two_networks(["student.", "teacher."]);
     let mut harness = cat();
     drop_files(&mut harness, &[path.to_str().unwrap()]);
     wait(&mut harness, "the question", |app| {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use std::fs;
+
 use super::*;
 
 #[test]

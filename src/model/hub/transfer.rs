@@ -15,7 +15,8 @@ use sha2::Digest;
 
 use super::part::{Kind, Pace, SLOWEST, SoFar};
 use super::request::{Announced, Client, RequestError};
-use super::{Downloaded, FetchError, Fetched, Hub, Known, News, hash_file};
+use super::{Downloaded, FetchError, Fetched, Hub, Known, News};
+use crate::model::weights::hash_file;
 use crate::model::weights::hexadecimal;
 
 /// After a broken connection the download is resumed so many times.

@@ -1,7 +1,9 @@
 //! SHA-256 of weight files.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
@@ -18,6 +20,13 @@ pub fn hash_aside(
     thread::Builder::new()
         .name("camlens-sha256".into())
         .spawn(work)
+}
+
+/// SHA-256 of a file, in hexadecimal.
+pub(crate) fn hash_file(path: &Path) -> io::Result<String> {
+    let mut sha256 = Sha256::new();
+    hash_all(&mut File::open(path)?, &mut sha256)?;
+    Ok(hexadecimal(&sha256.finalize()))
 }
 
 /// Adds all that a reader has to a hash. Gives the number of bytes.
