@@ -8,15 +8,15 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use camlens::engine::Engine;
-use camlens::framing::{Framing, InputSize};
+use camlens::explain::engine::Engine;
+use camlens::input::framing::{Framing, InputSize};
+use camlens::input::photo::Photo;
 use camlens::model::cpu::{
     Activation, Cpu, Finish, Image, Level, Panels, Size, Window, Winograd, dense, dense_and_pool,
     depthwise, use_physical_cores,
 };
 use camlens::model::device::DeviceChoice;
-use camlens::model::{ModelChoice, catalog};
-use camlens::photo::Photo;
+use camlens::model::{ModelChoice, known_weights};
 use candle_core::{Device, Tensor};
 
 /// Rounds; each runs everything once.
@@ -163,7 +163,7 @@ fn window(side: usize, kernel: usize, stride: usize) -> Window {
 fn networks() -> Vec<Case> {
     let resnet = std::env::var_os("CAMLENS_RESNET18")
         .map(PathBuf::from)
-        .or_else(|| catalog::resnet18_files().iter().next().cloned());
+        .or_else(|| known_weights::resnet18_files().iter().next().cloned());
     let mut models = vec![(
         "EfficientNet-Lite0",
         ModelChoice::BuiltIn,

@@ -6,25 +6,27 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use camlens::analysis::{Analysis, Layer};
-use camlens::cam::{self, LayerMaps, Method};
-use camlens::colormap::Colormap;
-use camlens::engine::Engine;
-use camlens::framing::{Framing, InputSize};
-use camlens::heatmap::{Heatmap, Scaling};
+use camlens::explain::analysis::{Analysis, Layer};
+use camlens::explain::cam;
+use camlens::explain::cam::{LayerMaps, Method};
+use camlens::explain::engine::Engine;
+use camlens::input::framing::{Framing, InputSize};
+use camlens::input::photo::Photo;
 use camlens::labels::ClassId;
 use camlens::model::cpu::Precision;
 use camlens::model::device::DeviceChoice;
 use camlens::model::layers::Backend;
-use camlens::model::{Model, ModelChoice, catalog};
-use camlens::overlay::{self, Opacity};
-use camlens::photo::Photo;
+use camlens::model::{Model, ModelChoice, known_weights};
+use camlens::render::colormap::Colormap;
+use camlens::render::heatmap::{Heatmap, Scaling};
+use camlens::render::overlay;
+use camlens::render::overlay::Opacity;
 use candle_core::Device;
 use divan::Bencher;
 
 fn main() {
     // As the program starts.
-    camlens::allocator::return_large_blocks();
+    camlens::platform::allocator::return_large_blocks();
     camlens::model::cpu::use_physical_cores();
     divan::main();
 }
@@ -43,7 +45,7 @@ fn choices() -> Vec<(&'static str, ModelChoice)> {
     let mut choices = vec![("EfficientNet-Lite0", ModelChoice::BuiltIn)];
     let resnet = std::env::var_os("CAMLENS_RESNET18")
         .map(PathBuf::from)
-        .or_else(|| catalog::resnet18_files().iter().next().cloned());
+        .or_else(|| known_weights::resnet18_files().iter().next().cloned());
     if let Some(path) = resnet {
         choices.push(("ResNet-18", ModelChoice::File(path)));
     }

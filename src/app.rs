@@ -1,83 +1,65 @@
 //! The window. Each frame: hear what the threads have to say, draw the panels,
 //! run the commands they gave, and ask for whatever is now needed.
 
-mod browser;
-mod camera;
-mod class_picker;
-mod colour_bar;
+mod background;
 mod command;
-mod copy_key;
 mod elide;
-mod errands;
+mod events;
 mod exporting;
-mod hearing;
-mod input_panel;
-mod input_window;
-mod intake;
-mod keys;
-mod layer_book;
-mod layer_panel;
-mod menus;
-mod meters;
-mod model_panel;
-mod network_menu;
-mod pane_header;
-mod pane_notes;
-mod pane_overlay;
-mod panes;
-mod photo_texture;
-mod probe;
-mod region_panel;
-mod regions;
-mod remembered;
-mod scales;
-mod settings;
-mod start_screen;
+mod input;
+mod native;
+mod pane;
+mod panels;
+mod persistence;
 mod state;
-mod status;
-mod survey;
-mod table;
 mod textures;
-mod thumbnails;
-mod toolbar;
-mod weights_window;
 mod widgets;
-mod window;
 
+use crate::app::input::keys;
+use crate::app::pane::panes;
+use crate::app::panels::browser;
+use crate::app::panels::controls;
+use crate::app::panels::network_input_window;
+use crate::app::panels::region_panel;
+use crate::app::panels::start_screen;
+use crate::app::panels::status;
+use crate::app::panels::toolbar;
+use crate::app::panels::weights_window;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Context, FontId, TextStyle, Ui};
+use eframe::egui;
+use eframe::egui::{Context, FontId, TextStyle, Ui};
 
-use crate::analysis::Analysis;
+use crate::app::background::class_correlations::Meters;
+use crate::app::background::tasks::{Ask, Errands};
+use crate::app::background::thumbnails::Thumbnails;
+use crate::app::command::Command;
+use crate::app::exporting::Copied;
+use crate::app::pane::camera::Cameras;
+use crate::app::pane::probe::CellClasses;
+use crate::app::pane::region_tool::Drawing;
+use crate::app::panels::network_input_window::InputTexture;
+use crate::app::textures::Textures;
 use crate::cli::WindowArgs;
+use crate::explain::analysis::Analysis;
 use crate::labels::ClassId;
-use crate::model::catalog;
 use crate::model::device::DeviceStatus;
 use crate::model::hub::{Fetch, Hub};
+use crate::model::known_weights;
 use crate::model::preprocessing::PreprocessChoice;
-use crate::printable;
+use crate::text::printable;
 use crate::worker::{Job, PhotoSource, Wake, Worker};
-use camera::Cameras;
-use command::Command;
-use errands::{Ask, Errands};
-use exporting::Copied;
-use input_window::InputTexture;
-use meters::Meters;
-use probe::CellClasses;
-use regions::Drawing;
-use textures::Textures;
-use thumbnails::Thumbnails;
 
-pub use errands::{Picker, Picking};
-pub use regions::{Regions, Tool};
-pub use settings::{ClassOrder, PaneSettings, Settings, Side, View};
-pub use state::{
+pub use crate::app::background::tasks::{Picker, Picking};
+pub use crate::app::native::{Server, open_window};
+pub use crate::app::pane::region_tool::{Regions, Tool};
+pub use crate::app::state::batch::Survey;
+pub use crate::app::state::settings::{ClassOrder, PaneSettings, Settings, Side, View};
+pub use crate::app::state::{
     Arrangement, ClassChoice, Latest, PhotoItem, PhotoOrder, State, Subject, Thumbnail,
 };
-pub use survey::Survey;
-pub use window::{Server, open_window};
 
 /// What the system knows the program as: its window, its settings' folder.
 const NAME: &str = "camlens";
@@ -118,7 +100,7 @@ pub struct App {
     commands: Vec<Command>,
     devices: Vec<DeviceStatus>,
     /// Where weights of a ResNet-18 seem to be.
-    resnet18: catalog::ResNet18Files,
+    resnet18: known_weights::ResNet18Files,
     show_keys: bool,
     show_weights: bool,
     show_input: bool,
@@ -170,7 +152,7 @@ impl App {
         let wake: Wake = Arc::new(move || ctx.request_repaint());
         let (mut settings, lost) = if launch.remember {
             let folder = eframe::storage_dir(NAME);
-            remembered::load(cc.storage, folder.as_deref())
+            persistence::load(cc.storage, folder.as_deref())
         } else {
             (Settings::default(), None)
         };
@@ -200,7 +182,7 @@ impl App {
             drawing: None,
             commands: Vec::new(),
             devices: Vec::new(),
-            resnet18: catalog::resnet18_files(),
+            resnet18: known_weights::resnet18_files(),
             show_keys: false,
             show_weights: false,
             show_input: false,
@@ -361,7 +343,7 @@ impl eframe::App for App {
             self.textures.ready_photo(&ctx, shown);
         }
         toolbar::show(self, ui);
-        model_panel::show(self, ui);
+        controls::show(self, ui);
         browser::show(self, ui);
         let layers = status::layers(self);
         status::show(self, ui);
@@ -381,7 +363,7 @@ impl eframe::App for App {
             keys::help_ui(&ctx, &mut self.show_keys);
         }
         weights_window::show(self, &ctx);
-        input_window::show(self, &ctx);
+        network_input_window::show(self, &ctx);
         start_screen::drop_hint(&ctx);
         self.name_window(&ctx);
         if !self.commands.is_empty() {
@@ -404,7 +386,7 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        let settings = remembered::to_keep(&self.state.settings, &self.given, &self.stored);
-        eframe::set_value(storage, remembered::SETTINGS_KEY, &settings);
+        let settings = persistence::to_keep(&self.state.settings, &self.given, &self.stored);
+        eframe::set_value(storage, persistence::SETTINGS_KEY, &settings);
     }
 }

@@ -5,26 +5,27 @@ mod explain;
 mod fetch;
 mod reproduce;
 
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
-use crate::analysis::Layer;
-use crate::cam::{Method, Variant};
-use crate::colormap::Colormap;
-use crate::framing::Framing;
-use crate::heatmap::{Interpolation, Scaling};
-use crate::look::{Display, Look};
+use crate::explain::analysis::Layer;
+use crate::explain::cam::{Method, Variant};
+use crate::explain::region::Region;
+use crate::input::framing::Framing;
+use crate::input::photo::Limits;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
 use crate::model::{ModelChoice, Selection};
-use crate::overlay::Opacity;
-use crate::photo::Limits;
-use crate::printable;
-use crate::region::Region;
+use crate::render::colormap::Colormap;
+use crate::render::display_options::{Display, Look};
+use crate::render::heatmap::{Interpolation, Scaling};
+use crate::render::overlay::Opacity;
+use crate::text::printable;
 
 /// Shows why an image classifier answered as it did: Grad-CAM and Grad-CAM++.
 #[derive(Debug, Parser)]

@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::elide;
-use crate::printable;
-use crate::small_file;
+use crate::platform::small_file;
+use crate::text::{elide, printable};
 
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
@@ -122,7 +121,7 @@ impl Labels {
     /// [`LabelFileError`] if it can't be read or has another number of names.
     pub fn open(path: &Path, classes: usize) -> Result<Self, LabelFileError> {
         let fail = |cause: String| LabelFileError {
-            name: crate::photo::display_name(path),
+            name: crate::input::photo::display_name(path),
             cause,
         };
         let text = small_file::read_text(path, MAX_FILE).map_err(fail)?;

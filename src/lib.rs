@@ -22,54 +22,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod photo;
-
-pub mod framing;
-
+pub mod explain;
+pub mod input;
 pub mod labels;
-
-mod elide;
-
-mod small_file;
+pub mod platform;
+pub mod render;
+pub mod report;
+pub mod text;
 
 pub mod model;
-
-pub mod engine;
-
-pub mod analysis;
-
-pub mod cam;
-
-pub mod heatmap;
-
-pub mod colormap;
-
-pub mod contour;
-
-pub mod look;
-
-pub mod overlay;
-
-pub mod region;
-
-pub mod sensitivity;
-
-pub mod export;
-
-pub mod legend;
-
-pub mod report;
 
 pub mod cli;
 
 pub mod worker;
 
 pub mod app;
-
-pub mod allocator;
-
-pub mod memory;
-
-pub mod panics;
-
-pub mod printable;

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use camlens::{cli, printable};
+use camlens::cli;
+use camlens::text::printable;
 
 fn main() -> ExitCode {
     env_logger::init();
-    camlens::panics::log_expected_ones();
-    camlens::allocator::return_large_blocks();
+    camlens::platform::panics::log_expected_ones();
+    camlens::platform::allocator::return_large_blocks();
     camlens::model::cpu::use_physical_cores();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,

@@ -2,21 +2,21 @@
 //! cut in two at its last layer: `forward`, and the [`Head`]. ResNets can also tell
 //! the gradients of a logit at their earlier layers.
 //!
-//! Only this module and [`crate::engine`] know candle.
+//! Only this module and [`crate::explain::engine`] know candle.
 
 mod architecture;
 mod assumed;
-pub mod catalog;
-mod choice;
+mod classifier_head;
 pub mod cpu;
 mod declared;
 pub mod device;
 mod efficientnet_lite;
 mod families;
-mod head;
 pub mod hub;
+pub mod known_weights;
 pub mod layers;
 mod leftovers;
+mod model_choice;
 pub mod needs;
 mod outside;
 pub mod preprocessing;
@@ -31,22 +31,22 @@ use std::sync::Arc;
 
 use candle_core::Result as CandleResult;
 
-use crate::analysis::{FeatureMaps, Gradients, Head, Layer};
-use crate::framing::Input;
+use crate::explain::analysis::{FeatureMaps, Gradients, Head, Layer};
+use crate::input::framing::Input;
 use crate::labels::{LabelFileError, Labels};
-use crate::memory;
-pub use architecture::Architecture;
-use architecture::LiteNames;
-use assumed::Known;
-pub use choice::{ModelChoice, ModelInfo, Selection};
-use cpu::Precision;
-use declared::Declared;
-use efficientnet_lite::EfficientNetLite0;
-use hub::Integrity;
-use layers::{Backend, Conv, ConvSpec, Image};
-use preprocessing::{Config, Preprocessing};
-use resnet::ResNet;
-use weights::{Checkpoint, Progress, WeightsError};
+pub use crate::model::architecture::Architecture;
+use crate::model::architecture::LiteNames;
+use crate::model::assumed::Known;
+use crate::model::cpu::Precision;
+use crate::model::declared::Declared;
+use crate::model::efficientnet_lite::EfficientNetLite0;
+use crate::model::hub::Integrity;
+use crate::model::layers::{Backend, Conv, ConvSpec, Image};
+pub use crate::model::model_choice::{ModelChoice, ModelInfo, Selection};
+use crate::model::preprocessing::{Config, Preprocessing};
+use crate::model::resnet::ResNet;
+use crate::model::weights::{Checkpoint, Progress, WeightsError};
+use crate::platform::memory;
 
 /// A loaded network.
 pub struct Model {
@@ -86,8 +86,8 @@ impl Model {
     /// # Errors
     /// As [`Model::load`]; only a device can fail here.
     pub fn built_in(labels: Option<&Path>, backend: Backend) -> Result<Self, ModelError> {
-        let bytes = Cow::Borrowed(catalog::BUILT_IN_WEIGHTS);
-        let checkpoint = Checkpoint::from_bytes(catalog::BUILT_IN_NAME, bytes)?;
+        let bytes = Cow::Borrowed(known_weights::BUILT_IN_WEIGHTS);
+        let checkpoint = Checkpoint::from_bytes(known_weights::BUILT_IN_NAME, bytes)?;
         Self::load(checkpoint, None, labels, backend)
     }
 
@@ -219,7 +219,7 @@ impl Model {
         let finished = checkpoint.finish(architecture.name(), parts)?;
         let ignored = ignored.map_err(|what| WeightsError::Structure { name: file, what })?;
         notices.extend(ignored);
-        let known = if path.is_none() || catalog::is_known(&finished.sha256) {
+        let known = if path.is_none() || known_weights::is_known(&finished.sha256) {
             Known::File
         } else if saved_whole {
             Known::Modules
@@ -245,7 +245,7 @@ impl Model {
             info: Arc::new(ModelInfo {
                 architecture,
                 origin,
-                accuracy: catalog::accuracy(&finished.sha256, path),
+                accuracy: known_weights::accuracy(&finished.sha256, path),
                 sha256: finished.sha256,
                 labels: Labels::for_count(classes),
                 labels_from: String::new(),
@@ -277,7 +277,7 @@ impl Model {
         let (labels, from) = match by_hand {
             Some(path) => (
                 Labels::open(path, classes)?,
-                crate::photo::display_name(path),
+                crate::input::photo::display_name(path),
             ),
             None => self.find_names(classes, &mut notices),
         };
@@ -308,7 +308,7 @@ impl Model {
         let files = self.path.iter().flat_map(|path| Labels::files_beside(path));
         for file in files {
             match Labels::open(&file, classes) {
-                Ok(labels) => return (labels, crate::photo::display_name(&file)),
+                Ok(labels) => return (labels, crate::input::photo::display_name(&file)),
                 Err(error) => notices.push(format!(
                     "{NAMES_NOTICE} in {} were not used: {}.",
                     error.name, error.cause
@@ -317,7 +317,7 @@ impl Model {
         }
         let from = match (classes, &self.path) {
             (1000, None) => "ImageNet's names",
-            (1000, Some(_)) if catalog::is_known(&self.info.sha256) => "ImageNet's names",
+            (1000, Some(_)) if known_weights::is_known(&self.info.sha256) => "ImageNet's names",
             (1000, Some(_)) => "ImageNet's names, assumed since there are 1000 classes",
             _ => "numbers: no names were found",
         };

@@ -1,19 +1,20 @@
 //! The inference worker: one named thread that owns the engine. It takes whole
 //! jobs, and the newest one wins: what was asked for in between is dropped.
 
-mod desk;
 mod messages;
+mod worker_thread;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::thread::JoinHandle;
 
-use desk::Desk;
-pub use messages::{
+pub use crate::worker::messages::{
     Dropped, Fault, Job, LayerJob, News, PhotoSource, Plan, Prediction, RunningModel, Shown, Step,
     SurveyJob,
 };
+use crate::worker::worker_thread::Desk;
 
 /// Photos larger than this on a side are shown scaled down until the user zooms in (the
 /// network and the export use them whole). With mipmaps a texture of all of a photo of

@@ -8,25 +8,24 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
 use std::process::Command;
-use std::thread;
+use std::{env, fs, thread};
 
-use camlens::analysis::Analysis;
-use camlens::cam::{self, Method};
-use camlens::colormap::Colormap;
-use camlens::engine::Engine;
-use camlens::framing::{Framing, InputSize};
-use camlens::heatmap::{Heatmap, Scaling};
+use camlens::explain::analysis::Analysis;
+use camlens::explain::cam;
+use camlens::explain::cam::Method;
+use camlens::explain::engine::Engine;
+use camlens::input::framing::{Framing, InputSize};
+use camlens::input::photo::Photo;
 use camlens::labels::ClassId;
 use camlens::model::ModelChoice;
 use camlens::model::cpu::{
     Activation, Cpu, Finish, Image, Level, Panels, Size, Window, Winograd, dense, dense_and_pool,
 };
 use camlens::model::device::DeviceChoice;
-use camlens::overlay;
-use camlens::photo::Photo;
+use camlens::render::colormap::Colormap;
+use camlens::render::heatmap::{Heatmap, Scaling};
+use camlens::render::overlay;
 
 /// Where the counts are.
 const COUNTS: &str = "tests/instructions.txt";

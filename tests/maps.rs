@@ -3,14 +3,15 @@
 // A test that can't go on should stop where it is.
 #![allow(clippy::unwrap_used)]
 
-use camlens::analysis::{Analysis, Evidence, Gradients, Layer};
-use camlens::cam::{self, Method, Recipe};
-use camlens::engine::Engine;
-use camlens::framing::Framing;
+use camlens::explain::analysis::{Analysis, Evidence, Gradients, Layer};
+use camlens::explain::cam;
+use camlens::explain::cam::{Method, Recipe};
+use camlens::explain::engine::Engine;
+use camlens::input::framing::Framing;
+use camlens::input::photo::Photo;
 use camlens::labels::ClassId;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
-use camlens::photo::Photo;
 use candle_core::{Device, Tensor, Var};
 
 fn analysis() -> Analysis {

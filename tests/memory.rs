@@ -8,13 +8,13 @@ mod resnet;
 
 use std::fs;
 
-use camlens::engine::Engine;
-use camlens::framing::{Framing, InputSize};
+use camlens::explain::engine::Engine;
+use camlens::input::framing::{Framing, InputSize};
+use camlens::input::photo::Photo;
 use camlens::model::cpu::Precision;
 use camlens::model::device::DeviceChoice;
 use camlens::model::preprocessing::PreprocessChoice;
 use camlens::model::{ModelChoice, needs};
-use camlens::photo::Photo;
 
 /// A line of this process's status, in bytes.
 fn status(key: &str) -> Option<u64> {
@@ -38,7 +38,7 @@ fn estimates_are_above_what_is_taken_and_not_far() {
         eprintln!("skipped: this system does not tell the peak of its memory");
         return;
     }
-    camlens::allocator::return_large_blocks();
+    camlens::platform::allocator::return_large_blocks();
     let folder = tempfile::tempdir().unwrap();
     let photo = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
     for (name, network) in [

@@ -7,15 +7,16 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use camlens::analysis::{Analysis, Layer};
-use camlens::cam::{self, Map, Method, Recipe, Variant};
-use camlens::engine::Engine;
-use camlens::framing::{Framing, Input, InputSize};
-use camlens::heatmap::{Heatmap, Scaling};
+use camlens::explain::analysis::{Analysis, Layer};
+use camlens::explain::cam;
+use camlens::explain::cam::{Map, Method, Recipe, Variant};
+use camlens::explain::engine::Engine;
+use camlens::input::framing::{Framing, Input, InputSize};
+use camlens::input::photo::Photo;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
 use camlens::model::preprocessing::{PreprocessChoice, Preset};
-use camlens::photo::Photo;
+use camlens::render::heatmap::{Heatmap, Scaling};
 use half::f16;
 use safetensors::SafeTensors;
 

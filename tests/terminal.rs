@@ -11,9 +11,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use camlens::input::photo::Photo;
 use camlens::labels::Labels;
 use camlens::model::weights::Checkpoint;
-use camlens::photo::Photo;
 use serde_json::Value;
 
 const CAT: &str = "assets/samples/cat.png";
@@ -148,7 +148,7 @@ fn the_error_itself_is_short_for_the_window() {
         with_names(&path, names.into_iter());
         let choice = camlens::model::ModelChoice::File(path.clone());
         let device = camlens::model::device::DeviceChoice::Cpu;
-        let error = camlens::engine::Engine::open(&choice, device)
+        let error = camlens::explain::engine::Engine::open(&choice, device)
             .map(|_| ())
             .unwrap_err();
         let error = error.to_string();

@@ -3,8 +3,8 @@
 
 use eframe::egui::{Color32, FontId, Painter, Ui};
 
-use crate::elide;
 use crate::labels::{ClassId, Labels};
+use crate::text::elide;
 
 /// What widths are measured with is a little less than what widgets leave for text.
 const SLACK: f32 = 1.0;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::settings::Side;
-use super::{App, scales};
-use crate::export::{Exhibit, Pane};
+use crate::app::App;
+use crate::app::state::range_locks;
+use crate::app::state::settings::Side;
+use crate::report::export::{Exhibit, Pane};
 
 /// What is copied to the clipboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl App {
             let map = self.state.map(analysis, subject)?;
             let held = self.state.scales.held(analysis, subject, scaling);
             Some(Pane {
-                range: scales::range(&map, scaling, held),
+                range: range_locks::range(&map, scaling, held),
                 map,
                 class: subject.class,
                 against: subject.against,

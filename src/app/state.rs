@@ -1,32 +1,37 @@
 //! What the window knows, without egui: settings, photos, and the latest answer.
 
-mod album;
+pub(in crate::app) mod batch;
 mod classes;
 mod latest;
-mod restore;
-mod subject;
+pub(in crate::app) mod map_cache;
+mod map_spec;
+mod photo_list;
+pub(in crate::app) mod range_locks;
+mod reopen;
+pub(in crate::app) mod settings;
+pub(in crate::app) mod table;
 
 use std::path::PathBuf;
 
-use super::layer_book::{LayerBook, Remedy};
-use super::regions::Regions;
-use super::scales::Scales;
-use super::settings::Settings;
-use super::start_screen::SAMPLES;
-use super::survey::Survey;
-use crate::analysis::Layer;
-use crate::cam::Variant;
-use crate::framing::Framing;
+use crate::app::pane::region_tool::Regions;
+use crate::app::panels::start_screen::SAMPLES;
+use crate::app::state::batch::Survey;
+pub use crate::app::state::classes::ClassChoice;
+pub use crate::app::state::latest::Latest;
+use crate::app::state::map_cache::{LayerBook, Remedy};
+pub use crate::app::state::map_spec::Subject;
+pub use crate::app::state::photo_list::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
+use crate::app::state::range_locks::Scales;
+use crate::app::state::reopen::Restoring;
+use crate::app::state::settings::Settings;
+use crate::explain::analysis::Layer;
+use crate::explain::cam::Variant;
+use crate::input::framing::Framing;
+use crate::input::photo::Picture;
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::preprocessing::{PreprocessChoice, Preset};
-use crate::photo::Picture;
 use crate::worker::{Fault, Job, News, Plan, RunningModel, Shown, SurveyJob};
-pub use album::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
-pub use classes::ClassChoice;
-pub use latest::Latest;
-use restore::Restoring;
-pub use subject::Subject;
 
 /// How many models are remembered.
 const RECENT: usize = 8;

@@ -2,23 +2,25 @@
 //! Everything is made when it is first drawn and kept until what it was made of
 //! changes; opacity and zoom need nothing new.
 
+pub(in crate::app) mod photo;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use eframe::egui::{Color32, ColorImage, Context, Pos2, Rect, TextureHandle, TextureOptions, pos2};
 
-use super::photo_texture::PhotoTexture;
-use super::scales;
-use super::settings::Side;
-use super::state::{State, Subject};
-use crate::analysis::{Analysis, Layer};
-use crate::cam::Map;
-use crate::colormap::{Colormap, Palette};
-use crate::contour::{self, Line};
-use crate::heatmap::{Heatmap, Interpolation, Range, Scaling};
-use crate::look::{Display, Look};
-use crate::overlay::{self, Opacity};
-use crate::photo::Picture;
+use crate::app::state::settings::Side;
+use crate::app::state::{State, Subject, range_locks};
+use crate::app::textures::photo::PhotoTexture;
+use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::cam::Map;
+use crate::input::photo::Picture;
+use crate::render::colormap::{Colormap, Palette};
+use crate::render::contour::Line;
+use crate::render::display_options::{Display, Look};
+use crate::render::heatmap::{Heatmap, Interpolation, Range, Scaling};
+use crate::render::overlay::Opacity;
+use crate::render::{contour, overlay};
 use crate::worker::Shown;
 
 /// One map, ready to be drawn.
@@ -207,7 +209,7 @@ fn make_heat(
         let shrunk = |side: usize| (side * SMALL_GRID / longest).max(1);
         grid = (shrunk(grid.0), shrunk(grid.1));
     }
-    let range = scales::range(&map, made_of.scaling, made_of.held);
+    let range = range_locks::range(&map, made_of.scaling, made_of.held);
     let look = &made_of.look;
     let heat_on = |grid: (usize, usize)| {
         range.map(|range| Heatmap::in_range(&map, range, placement, grid, look.interpolation))

@@ -1,6 +1,7 @@
 //! Pieces that several panels have in common.
 
-use eframe::egui::{self, RichText, Ui};
+use eframe::egui;
+use eframe::egui::{RichText, Ui};
 
 /// The title of a section.
 pub fn heading(ui: &mut Ui, text: &str) {

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use crate::cam::{self, Map, Recipe};
-use crate::engine::Engine;
-use crate::framing::Framing;
-use crate::model::ModelChoice;
-use crate::model::device;
-use crate::photo::Photo;
-use crate::report::milliseconds;
+use crate::explain::cam;
+use crate::explain::cam::{Map, Recipe};
+use crate::explain::engine::Engine;
+use crate::input::framing::Framing;
+use crate::input::photo::Photo;
+use crate::model::{ModelChoice, device};
+use crate::report::answer::milliseconds;
 
 /// Which devices there are.
 pub fn list() -> String {

@@ -6,21 +6,23 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 
-use super::{ExplainArgs, LineKind, Preprocess, Preset};
-use crate::analysis::{Analysis, Layer};
-use crate::cam::{self, Map, Method, Recipe, Variant};
-use crate::engine::Engine;
-use crate::export::{self, Exhibit, Existing, Pane};
-use crate::framing::{Framing, InputSize};
-use crate::heatmap::Scaling;
+use crate::cli::{ExplainArgs, LineKind, Preprocess, Preset};
+use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::cam;
+use crate::explain::cam::{Map, Method, Recipe, Variant};
+use crate::explain::engine::Engine;
+use crate::explain::region::MOST_REGIONS;
+use crate::input::framing::{Framing, InputSize};
+use crate::input::photo::{Limits, Photo};
 use crate::labels::ClassId;
-use crate::look::Look;
-use crate::model::ModelInfo;
 use crate::model::cpu::Precision;
-use crate::model::preprocessing::{self, PreprocessChoice};
-use crate::photo::{Limits, Photo};
-use crate::region::MOST_REGIONS;
-use crate::report::{Report, milliseconds};
+use crate::model::preprocessing::PreprocessChoice;
+use crate::model::{ModelInfo, preprocessing};
+use crate::render::display_options::Look;
+use crate::render::heatmap::Scaling;
+use crate::report::answer::{Report, milliseconds};
+use crate::report::export;
+use crate::report::export::{Exhibit, Existing, Pane};
 
 /// The options that a preset and the others come down to.
 struct Chosen {
@@ -161,7 +163,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         times = std::array::from_fn(|step| median(all.iter().map(|times| times[step])));
     }
     for notice in engine.notices() {
-        super::say(&notice);
+        crate::cli::say(&notice);
     }
 
     let name = path.display().to_string();

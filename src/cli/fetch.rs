@@ -1,13 +1,15 @@
 //! `camlens fetch`.
 
-use std::io::{self, IsTerminal};
+use std::io;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::FetchArgs;
-use crate::model::hub::{self, Hub, Known};
+use crate::cli::FetchArgs;
+use crate::model::hub;
+use crate::model::hub::{Hub, Known};
 
 /// Without progress for so long a download is given up, should it not have done so by itself.
 const STALLED: Duration = Duration::from_secs(90);
@@ -65,7 +67,7 @@ pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
             }
             let fetched = result?;
             if !fetched.checked {
-                super::say("The hub announced no SHA-256: only the size was checked.");
+                crate::cli::say("The hub announced no SHA-256: only the size was checked.");
             }
             return Ok(format!("{}\n", fetched.path.display()));
         }

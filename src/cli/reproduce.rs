@@ -7,18 +7,20 @@ use std::sync::Arc;
 use anyhow::{anyhow, bail};
 use serde::Serialize;
 
-use super::ExplainArgs;
-use super::explain::existing;
-use crate::analysis::{Analysis, Layer};
-use crate::cam::{self, Map, Recipe};
-use crate::engine::Engine;
-use crate::export::{self, ClassEntry, Exhibit, Manifest, MapEntry, Pane, cells_sha256};
+use crate::cli::ExplainArgs;
+use crate::cli::explain::existing;
+use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::cam;
+use crate::explain::cam::{Map, Recipe};
+use crate::explain::engine::Engine;
+use crate::explain::region::Region;
+use crate::input::photo::{Limits, Photo};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
-use crate::photo::{Limits, Photo};
-use crate::printable;
-use crate::region::Region;
+use crate::report::export;
+use crate::report::export::{ClassEntry, Exhibit, Manifest, MapEntry, Pane, cells_sha256};
+use crate::text::printable;
 
 /// What came of it; field names are those of the JSON object.
 #[derive(Debug, Serialize)]
@@ -86,7 +88,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     engine.run_in(manifest.precision);
     let analysis = engine.analyse(&photo, manifest.framing)?;
     for notice in engine.notices() {
-        super::say(&notice);
+        crate::cli::say(&notice);
     }
     let mut panes = Vec::new();
     for entry in &manifest.maps {
@@ -122,7 +124,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     }
     // The answer is what was asked for, and belongs on stdout all the same. Whoever does not
     // read it still gets the status.
-    let _ = super::print(&text);
+    let _ = crate::cli::print(&text);
     bail!(
         "The maps are not those of the manifest{}",
         match &found.differences[..] {
@@ -220,7 +222,7 @@ const MAX_CELLS: u64 = 64 << 20;
 
 fn largest_difference(folder: &Path, entry: &MapEntry, map: &Map) -> Option<f32> {
     let path = folder.join(format!("{}-cells.npy", entry.files));
-    let bytes = crate::small_file::read(&path, MAX_CELLS).ok()?;
+    let bytes = crate::platform::small_file::read(&path, MAX_CELLS).ok()?;
     let array = npyz::NpyFile::new(&bytes[..]).ok()?;
     let same_shape = array.shape() == [map.height as u64, map.width as u64];
     let cells: Vec<f32> = same_shape.then(|| array.into_vec().ok()).flatten()?;

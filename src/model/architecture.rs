@@ -1,14 +1,15 @@
 //! The networks that are known, and how they are recognised: by the names and
 //! shapes of their tensors.
 
-use super::choice::Selection;
-use super::families::{self, Shapes};
-use super::head::{Linear, Search};
-use super::leftovers::Leftovers;
-use super::outside::{Chosen, Outside};
-use super::selection::{self, Kind, Selected};
-use super::weights::{Checkpoint, WeightsError};
-use crate::analysis::Layer;
+use crate::explain::analysis::Layer;
+use crate::model::classifier_head::{Linear, Search};
+use crate::model::families::Shapes;
+use crate::model::leftovers::Leftovers;
+use crate::model::model_choice::Selection;
+use crate::model::outside::{Chosen, Outside};
+use crate::model::selection::{Kind, Selected};
+use crate::model::weights::{Checkpoint, WeightsError};
+use crate::model::{families, selection};
 
 /// The networks that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ impl Architecture {
         match self.blocks() {
             Some((_, BlockKind::Basic)) => 512,
             Some((_, BlockKind::Bottleneck)) => 2048,
-            None => super::efficientnet_lite::FEATURES,
+            None => crate::model::efficientnet_lite::FEATURES,
         }
     }
 

@@ -1,8 +1,8 @@
 //! What no weight file tells: strides, pooling and activations are in the program that made
 //! it. What is taken for granted is said.
 
-use super::Architecture;
-use super::architecture::{BlockKind, LiteNames};
+use crate::model::Architecture;
+use crate::model::architecture::{BlockKind, LiteNames};
 
 /// What is known of a network beside its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,33 +7,33 @@
 //! bias, residual and activation are applied while a tile is in cache.
 
 mod backward;
-mod buffer;
+mod buffer_pool;
+mod conv_geometry;
 mod dense;
 mod depthwise;
-mod double;
-mod finish;
-mod panels;
+mod epilogue;
+mod gemm;
+mod gemm_f64;
+mod packing;
 mod pool;
 mod prefetch;
-mod product;
 mod simd;
-mod window;
 mod winograd;
 
 use std::cell::Cell;
 use std::sync::Arc;
 
-pub use backward::{add, dense_backward, relu_backward, scale};
-pub use buffer::{Buffer, Pool};
-pub use dense::dense;
-pub use depthwise::depthwise;
-pub use double::dense_in_double;
-pub use finish::{Activation, Finish};
-pub use panels::Panels;
-pub use pool::{dense_and_pool, max_pool_3x3};
-pub use simd::Level;
-pub use window::Window;
-pub use winograd::{Size, Winograd};
+pub use crate::model::cpu::backward::{add, dense_backward, relu_backward, scale};
+pub use crate::model::cpu::buffer_pool::{Buffer, Pool};
+pub use crate::model::cpu::conv_geometry::Window;
+pub use crate::model::cpu::dense::dense;
+pub use crate::model::cpu::depthwise::depthwise;
+pub use crate::model::cpu::epilogue::{Activation, Finish};
+pub use crate::model::cpu::gemm_f64::dense_in_double;
+pub use crate::model::cpu::packing::Panels;
+pub use crate::model::cpu::pool::{dense_and_pool, max_pool_3x3};
+pub use crate::model::cpu::simd::Level;
+pub use crate::model::cpu::winograd::{Size, Winograd};
 
 /// How products are added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -5,11 +5,11 @@ mod names;
 
 use serde_json::{Map, Value};
 
-use super::architecture::LiteNames;
-use super::weights::Written;
-use super::{Architecture, Selection};
-use crate::printable;
-use names::Meaning;
+use crate::model::architecture::LiteNames;
+use crate::model::declared::names::Meaning;
+use crate::model::weights::Written;
+use crate::model::{Architecture, Selection};
+use crate::text::printable;
 
 /// Arguments of timm's models that change nothing when a network is used.
 const HARMLESS: &[&str] = &[

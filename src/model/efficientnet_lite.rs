@@ -3,12 +3,13 @@
 
 use candle_core::Result;
 
-use super::architecture::LiteNames;
-use super::cpu::Activation::{self, Linear, Relu6};
-use super::cpu::Precision::Single;
-use super::layers::{Backend, Conv, ConvSpec, Image, Padding};
-use super::weights::Checkpoint;
-use super::{ConvNames, folded_conv};
+use crate::model::architecture::LiteNames;
+use crate::model::cpu::Activation;
+use crate::model::cpu::Activation::{Linear, Relu6};
+use crate::model::cpu::Precision::Single;
+use crate::model::layers::{Backend, Conv, ConvSpec, Image, Padding};
+use crate::model::weights::Checkpoint;
+use crate::model::{ConvNames, folded_conv};
 
 /// TensorFlow's batch-norm constant for this family, and PyTorch's own.
 const BATCH_NORM_EPS: (f32, f32) = (1e-3, 1e-5);

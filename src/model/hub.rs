@@ -12,20 +12,18 @@ mod part;
 mod request;
 mod transfer;
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use hf_hub::Cache;
 
-pub use error::FetchError;
-pub use known::{CATALOGUE, Known, find, how_to_get, of_file};
-use transfer::Errand;
+pub use crate::model::hub::error::FetchError;
+pub use crate::model::hub::known::{CATALOGUE, Known, find, how_to_get, of_file};
+use crate::model::hub::transfer::Errand;
 
 /// The file that holds the weights in timm's repositories.
 const WEIGHTS: &str = "model.safetensors";

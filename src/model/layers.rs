@@ -7,9 +7,10 @@ mod backend;
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
 
-use super::cpu::{self, Activation, Cpu, Finish, Panels, Precision, Size, Window, Winograd};
-use backend::passed;
-pub use backend::{Backend, Image};
+use crate::model::cpu;
+use crate::model::cpu::{Activation, Cpu, Finish, Panels, Precision, Size, Window, Winograd};
+use crate::model::layers::backend::passed;
+pub use crate::model::layers::backend::{Backend, Image};
 
 /// Where the zeros around the input go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::families::Shapes;
-use super::head::Linear;
+use crate::model::classifier_head::Linear;
+use crate::model::families::Shapes;
 
 /// Parts of training programs, whatever their tensors are.
 const PARTS: [&str; 7] = [

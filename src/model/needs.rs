@@ -1,9 +1,9 @@
 //! How much memory a network takes, estimated from its shape before it is loaded and before
 //! it runs: `tests/memory.rs` compares it with what is taken.
 
-use super::Architecture;
-use super::architecture::BlockKind;
-use super::cpu::Precision;
+use crate::model::Architecture;
+use crate::model::architecture::BlockKind;
+use crate::model::cpu::Precision;
 
 /// Loading holds weights as they are in the file's order and as the kernels want them, two or
 /// three of the largest at a time: 1.4 to 1.9 times the weights were measured.

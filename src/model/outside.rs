@@ -1,11 +1,11 @@
 //! Tensors of a file that are outside the network: which may be ignored, and which may change
 //! its answer.
 
-use super::choice::Selection;
-use super::families::Shapes;
-use super::head::Linear;
-use super::leftovers::{Leftovers, is_linear};
-use super::selection::Scope;
+use crate::model::classifier_head::Linear;
+use crate::model::families::Shapes;
+use crate::model::leftovers::{Leftovers, is_linear};
+use crate::model::model_choice::Selection;
+use crate::model::selection::Scope;
 
 /// A tensor that `BCEWithLogitsLoss` alone has, in a loss or beside it.
 const SEVERAL_LABELS: &str = "pos_weight";

@@ -1,19 +1,17 @@
 //! What is done to pixels before the network sees them, and how large its input is.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::str::FromStr;
+use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::architecture::{Architecture, LiteNames};
-use super::declared::Declared;
-use crate::framing::InputSize;
-use crate::small_file;
+use crate::input::framing::InputSize;
+use crate::model::architecture::{Architecture, LiteNames};
+use crate::model::declared::Declared;
+use crate::platform::small_file;
 
 /// Mean and standard deviation for each channel, of values in 0..=1, and the size of
 /// the input: `x = (byte / 255 − mean) / std`.

@@ -3,12 +3,12 @@
 
 use candle_core::{Result, Var};
 
-use super::architecture::BlockKind;
-use super::cpu::Activation::{self, Linear, Relu};
-use super::cpu::Precision;
-use super::layers::{Backend, Conv, ConvSpec, Image, Padding};
-use super::weights::Checkpoint;
-use super::{ConvNames, folded_conv};
+use crate::model::architecture::BlockKind;
+use crate::model::cpu::Activation::{Linear, Relu};
+use crate::model::cpu::{Activation, Precision};
+use crate::model::layers::{Backend, Conv, ConvSpec, Image, Padding};
+use crate::model::weights::Checkpoint;
+use crate::model::{ConvNames, folded_conv};
 
 /// torchvision's and timm's `BatchNorm2d` default.
 const BATCH_NORM_EPS: f32 = 1e-5;

@@ -1,10 +1,10 @@
 //! Which network of a file is meant, where it holds several: an average of the weights
 //! beside them, a teacher beside a student.
 
-use super::choice::Selection;
-use super::families::Shapes;
-use super::weights::dictionaries::{is_average, usual};
-use super::weights::{Checkpoint, WeightsError};
+use crate::model::families::Shapes;
+use crate::model::model_choice::Selection;
+use crate::model::weights::dictionaries::{is_average, usual};
+use crate::model::weights::{Checkpoint, WeightsError};
 
 /// A file with more networks is not one that people choose from.
 const MOST_NETWORKS: usize = 64;

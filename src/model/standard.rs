@@ -6,10 +6,10 @@
 
 mod convolution;
 
-use super::architecture::Architecture;
-use super::weights::{Checkpoint, Module};
-use super::{efficientnet_lite, resnet};
-pub use convolution::{compare_convolution, lite_names};
+use crate::model::architecture::Architecture;
+pub use crate::model::standard::convolution::{compare_convolution, lite_names};
+use crate::model::weights::{Checkpoint, Module};
+use crate::model::{efficientnet_lite, resnet};
 
 /// Names of the pools before the linear layer.
 const POOLS: [&str; 6] = [

@@ -18,23 +18,25 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::Selection;
-use super::families::Shapes;
-use crate::printable::{self, quotation};
-use hash::hash_aside;
-pub(crate) use hash::{hash_all, hash_file, hex_sha256, hexadecimal};
-pub use layout::Written;
-use layout::{
+use crate::model::Selection;
+use crate::model::families::Shapes;
+use crate::model::weights::hash::hash_aside;
+pub(crate) use crate::model::weights::hash::{hash_all, hash_file, hex_sha256, hexadecimal};
+pub use crate::model::weights::layout::Written;
+use crate::model::weights::layout::{
     Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, row_major, to_f32,
 };
-pub use modules::Module;
-use modules::Modules;
-use source::{FromStart, Source};
+pub use crate::model::weights::modules::Module;
+use crate::model::weights::modules::Modules;
+use crate::model::weights::source::{FromStart, Source};
+use crate::text::printable;
+use crate::text::printable::quotation;
 
 /// How many problems a message names.
 const NAMED_PROBLEMS: usize = 3;
@@ -201,7 +203,7 @@ impl Checkpoint {
     /// # Errors
     /// [`WeightsError::Io`] or [`WeightsError::Format`].
     pub fn open(path: &Path, progress: Option<Progress>) -> Result<Self, WeightsError> {
-        let name = crate::photo::display_name(path);
+        let name = crate::input::photo::display_name(path);
         let io = |cause| WeightsError::Io {
             path: path.to_owned(),
             cause,

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::analysis::Analysis;
-use crate::cam::LayerMaps;
-use crate::framing::Framing;
+use crate::explain::analysis::Analysis;
+use crate::explain::cam::LayerMaps;
+use crate::input::framing::Framing;
+use crate::input::photo::{Limits, Photo, PhotoError, Picture};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::{ModelChoice, ModelInfo};
-use crate::photo::{Limits, Photo, PhotoError, Picture};
 
 /// Where a photo comes from.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl PhotoSource {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::File(path) => crate::photo::display_name(path),
+            Self::File(path) => crate::input::photo::display_name(path),
             Self::Embedded { name, .. } => (*name).to_owned(),
             Self::Pixels(photo) => photo.name.clone(),
         }
@@ -199,7 +199,7 @@ pub struct Shown {
     /// The photo.
     pub photo: Arc<Photo>,
     /// A smaller copy for the screen, with the first answer for a photo that is larger than
-    /// [`OVERVIEW_SIDE`](super::OVERVIEW_SIDE).
+    /// [`OVERVIEW_SIDE`](crate::worker::OVERVIEW_SIDE).
     pub overview: Option<Arc<Picture>>,
     /// The answer.
     pub analysis: Arc<Analysis>,

@@ -1,11 +1,11 @@
 use super::*;
-use crate::analysis::Layer;
-use crate::cam::Method;
-use crate::framing::Framing;
+use crate::explain::analysis::Layer;
+use crate::explain::cam::Method;
+use crate::input::framing::Framing;
+use crate::input::photo::Limits;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
-use crate::photo::Limits;
 use std::time::Duration;
 
 fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
@@ -242,7 +242,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
 
 /// A photo that has none of the pixels that it says it has: everything that reads it panics.
 fn hollow() -> PhotoSource {
-    PhotoSource::Pixels(Arc::new(crate::photo::Photo {
+    PhotoSource::Pixels(Arc::new(crate::input::photo::Photo {
         name: "hollow".into(),
         path: None,
         width: 100,

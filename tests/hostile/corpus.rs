@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use camlens::photo::{Limits, Photo, PhotoError};
+use camlens::input::photo::{Limits, Photo, PhotoError};
 use sha2::{Digest, Sha256};
 
 /// No file may hold the program up longer.

@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use camlens::cam::{self, Method};
-use camlens::cli::{self, Cli};
-use camlens::engine::Engine;
-use camlens::export::{self, Exhibit, Existing, ExportError, Manifest, Pane};
-use camlens::framing::Framing;
-use camlens::heatmap::Scaling;
-use camlens::look::Look;
+use camlens::cli;
+use camlens::cli::Cli;
+use camlens::explain::cam;
+use camlens::explain::cam::Method;
+use camlens::explain::engine::Engine;
+use camlens::input::framing::Framing;
+use camlens::input::photo::Photo;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
-use camlens::photo::Photo;
+use camlens::render::display_options::Look;
+use camlens::render::heatmap::Scaling;
+use camlens::report::export;
+use camlens::report::export::{Exhibit, Existing, ExportError, Manifest, Pane};
 use clap::CommandFactory;
 
 /// Options whose values clap does not list, with values for them.

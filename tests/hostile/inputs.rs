@@ -7,13 +7,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use camlens::engine::Engine;
-use camlens::export::Manifest;
+use camlens::explain::engine::Engine;
+use camlens::input::photo::{Limits, Photo};
 use camlens::labels::Labels;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
 use camlens::model::weights::Checkpoint;
-use camlens::photo::{Limits, Photo};
+use camlens::report::export::Manifest;
 
 /// The first byte says how the file is called and whether it is opened for a thumbnail.
 pub fn photo(bytes: &[u8]) {

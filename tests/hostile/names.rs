@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use camlens::export::Manifest;
-use camlens::photo::Photo;
+use camlens::input::photo::Photo;
+use camlens::report::export::Manifest;
 
 const CAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/upright.png");
 

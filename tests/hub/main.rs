@@ -17,7 +17,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use camlens::model::hub::{self, Fetch, FetchError, Fetched, Hub, Known};
+use camlens::model::hub;
+use camlens::model::hub::{Fetch, FetchError, Fetched, Hub, Known};
 use server::{Manner, Server};
 
 /// The catalogue's first entry, but as small as the file that the hub here has.

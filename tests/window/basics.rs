@@ -344,7 +344,7 @@ fn a_signed_map_says_what_its_colours_stand_for() {
         Scaling::Signed
     );
     let answer = analysis(&harness);
-    let map = camlens::cam::explain(Method::GradCam, &answer.evidence(top));
+    let map = camlens::explain::cam::explain(Method::GradCam, &answer.evidence(top));
     let (logit, sum) = (answer.logit(top), map.sum());
     let meaning = format!(
         "logit − bias = {logit:.3} − ({:.3}) = {sum:.3}.",
@@ -384,7 +384,8 @@ fn a_signed_map_says_what_its_colours_stand_for() {
 fn a_held_range_stays_for_all_maps_of_its_unit() {
     let mut harness = cat();
     let analysis = analysis(&harness);
-    let highest = |class| camlens::cam::explain(Method::GradCam, &analysis.evidence(class)).max();
+    let highest =
+        |class| camlens::explain::cam::explain(Method::GradCam, &analysis.evidence(class)).max();
     let own = |class| format!("Colours from 0 to {:.3} logit", highest(class));
     let lock = "Hold the range of the left map";
     harness.get_by_label_contains(&own(analysis.top()));

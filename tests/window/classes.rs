@@ -54,7 +54,7 @@ fn a_class_without_evidence_is_said_in_words() {
     let shown = harness.state().state().latest.shown().unwrap().clone();
     let analysis = &shown.analysis;
     let without = analysis.ranking.iter().rev().find(|&&class| {
-        let map = camlens::cam::explain(Method::GradCam, &analysis.evidence(class));
+        let map = camlens::explain::cam::explain(Method::GradCam, &analysis.evidence(class));
         !map.has_positive_evidence()
     });
     let name = analysis

@@ -258,7 +258,10 @@ fn panes_are_drawn_in_other_ways() {
     harness.get_by_label("Swap the maps (X)").click();
     harness.run_steps(3);
     let settings = &harness.state().state().settings;
-    assert_eq!(settings.look.display, camlens::look::Display::Heat);
+    assert_eq!(
+        settings.look.display,
+        camlens::render::display_options::Display::Heat
+    );
     assert!(settings.look.contours);
     assert_eq!(settings.panes[0].method, Method::GradCamPlusPlus);
     for key in [Key::C, Key::G, Key::O, Key::K, Key::I] {

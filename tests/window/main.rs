@@ -16,17 +16,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use camlens::analysis::{Analysis, Layer};
 use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Server, Side, Thumbnail, View};
-use camlens::cam::Method;
 use camlens::cli::WindowArgs;
-use camlens::colormap::Colormap;
-use camlens::framing::Framing;
-use camlens::heatmap::Scaling;
+use camlens::explain::analysis::{Analysis, Layer};
+use camlens::explain::cam::Method;
+use camlens::input::framing::Framing;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
 use camlens::model::hub::Hub;
-use eframe::egui::{self, Event, Key, accesskit::Role};
+use camlens::render::colormap::Colormap;
+use camlens::render::heatmap::Scaling;
+use eframe::egui;
+use eframe::egui::accesskit::Role;
+use eframe::egui::{Event, Key};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 

@@ -64,7 +64,7 @@ fn long_names_can_be_told_apart_wherever_they_are() {
     wait(&mut harness, "the names", named);
     let analysis = analysis(&harness);
     let lines = naming(&harness);
-    let percent = camlens::legend::percent(analysis.probability(analysis.top()));
+    let percent = camlens::render::legend::percent(analysis.probability(analysis.top()));
     for method in ["Grad-CAM · Mel", "Grad-CAM++ · Mel"] {
         let title = lines.iter().find(|line| line.starts_with(method)).unwrap();
         assert!(title.ends_with(&percent), "{title}");
@@ -77,7 +77,7 @@ fn long_names_can_be_told_apart_wherever_they_are() {
     let other = analysis.ranking[1];
     harness.get_by_label("Why not this class").click();
     harness.run_steps(2);
-    let probability = camlens::legend::percent(analysis.probability(other));
+    let probability = camlens::render::legend::percent(analysis.probability(other));
     let item = format!("{} {probability}", name(other.index()));
     harness.get_by_role_and_label(Role::Button, &item).click();
     harness.run_steps(4);

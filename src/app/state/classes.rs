@@ -1,8 +1,8 @@
 //! Which class is explained, and for how long.
 
-use super::{PhotoOrder, State};
-use crate::analysis::Analysis;
-use crate::app::settings::{ClassOrder, Side};
+use crate::app::state::settings::{ClassOrder, Side};
+use crate::app::state::{PhotoOrder, State};
+use crate::explain::analysis::Analysis;
 use crate::labels::ClassId;
 use crate::worker::Shown;
 

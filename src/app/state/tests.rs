@@ -1,11 +1,11 @@
 use super::*;
-use crate::analysis::{rank, softmax};
-use crate::app::settings::{ClassOrder, Side};
-use crate::engine::Engine;
-use crate::export::{Located, Manifest};
-use crate::heatmap::Scaling;
+use crate::app::state::settings::{ClassOrder, Side};
+use crate::explain::analysis::{rank, softmax};
+use crate::explain::engine::Engine;
+use crate::input::photo::Photo;
 use crate::model::device::DeviceChoice;
-use crate::photo::Photo;
+use crate::render::heatmap::Scaling;
+use crate::report::export::{Located, Manifest};
 use crate::worker::{Dropped, PhotoSource, Prediction, Shown};
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ fn the_same_question_is_asked_once_and_looks_ask_nothing() {
     let job = state.next_job().unwrap();
     assert!(state.next_job().is_none());
     state.hear(answer(&mut engine, &job));
-    state.settings.look.scaling = crate::heatmap::Scaling::MinMax;
+    state.settings.look.scaling = crate::render::heatmap::Scaling::MinMax;
     state.settings.view = state.settings.view.flipped();
     state.choose_class(ClassId::all(9).last().unwrap());
     assert!(state.next_job().is_none());
@@ -539,7 +539,7 @@ fn manifest(state: &State) -> Manifest {
         let subject = state.subject(side, analysis);
         let scaling = state.scaling(subject);
         let map = state.map(analysis, subject).unwrap();
-        crate::export::Pane {
+        crate::report::export::Pane {
             range: scaling.range(&map),
             map,
             class: subject.class,
@@ -548,7 +548,7 @@ fn manifest(state: &State) -> Manifest {
             held: false,
         }
     });
-    let exhibit = crate::export::Exhibit {
+    let exhibit = crate::report::export::Exhibit {
         photo: shown.photo.clone(),
         analysis: analysis.clone(),
         model: shown.plan.model.clone(),

@@ -4,10 +4,10 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::product::{Out, Rows, multiply};
-use super::{Activation, Cpu, Finish, Image, Panels, Scratch, Window};
+use crate::model::cpu::gemm::{Out, Rows, multiply};
+use crate::model::cpu::{Activation, Cpu, Finish, Image, Panels, Scratch, Window};
 
-/// The gradient at the input of [`super::dense()`] without its activation.
+/// The gradient at the input of [`crate::model::cpu::dense()`] without its activation.
 ///
 /// `gradient` `[out_height, out_width, cout]`, `weight` `[kernel·kernel·cin, cout]`;
 /// the result is `[height, width, cin]`.
@@ -31,7 +31,7 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Wind
                 residual: None,
                 activation: Activation::Linear,
             };
-            super::dense(cpu, gradient, &turned, back, finish)
+            crate::model::cpu::dense(cpu, gradient, &turned, back, finish)
         }
         None => send_back(cpu, gradient, weight, cin, window),
     }

@@ -3,10 +3,10 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::finish::Finish;
-use super::panels::{PANEL, Panel, Panels};
-use super::product::{Out, Rows, multiply};
-use super::{Cpu, Image, Scratch, Window};
+use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::gemm::{Out, Rows, multiply};
+use crate::model::cpu::packing::{PANEL, Panel, Panels};
+use crate::model::cpu::{Cpu, Image, Scratch, Window};
 
 /// Most pixels in a tile, and most values gathered for one (512 KB): result and gathered
 /// rows stay in a core's second-level cache.

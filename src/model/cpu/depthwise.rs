@@ -3,9 +3,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::finish::Finish;
-use super::simd::{load, store};
-use super::{Cpu, Image, Window};
+use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::simd::{load, store};
+use crate::model::cpu::{Cpu, Image, Window};
 
 /// Output pixels side by side whose sums are kept in registers, so that each weight is
 /// loaded once for all of them.

@@ -3,9 +3,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::dense::{Job, Line};
-use super::finish::Finish;
-use super::{Cpu, Image, Panels, Window};
+use crate::model::cpu::dense::{Job, Line};
+use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::{Cpu, Image, Panels, Window};
 
 /// Parts of the pooled image for each thread. Each computes one line of the image between
 /// that its neighbour computes, too.

@@ -6,11 +6,11 @@ mod filter;
 
 use pulp::{Simd, WithSimd};
 
-use super::finish::Finish;
-use super::panels::{PANEL, Panel, Panels, UNIT};
-use super::product::{Out, Rows, multiply};
-use super::simd::{load, store};
-use super::{Cpu, Image, Scratch, Window};
+use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::gemm::{Out, Rows, multiply};
+use crate::model::cpu::packing::{PANEL, Panel, Panels, UNIT};
+use crate::model::cpu::simd::{load, store};
+use crate::model::cpu::{Cpu, Image, Scratch, Window};
 
 /// Tiles that are transformed and multiplied together, about: their inputs and products
 /// stay in a core's second-level cache.
@@ -91,7 +91,7 @@ impl Winograd {
         })
     }
 
-    /// `activation(conv(x) + bias + residual)` as by [`super::dense()`].
+    /// `activation(conv(x) + bias + residual)` as by [`crate::model::cpu::dense()`].
     ///
     /// # Panics
     /// If something does not have its size, or the window is not 3×3 with stride 1.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::printable;
+use crate::text::printable;
 
 /// Why weights were not fetched.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use hf_hub::Cache;
 
-use super::{WEIGHTS, usual_cache};
-use crate::printable;
+use crate::model::hub::{WEIGHTS, usual_cache};
+use crate::text::printable;
 
 /// Weights that can be fetched.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! A file on its way: what it must look like, what of it is there, and how fast it comes.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write as _};
+use std::io;
+use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::{CONFIG, Known, WEIGHTS};
+use crate::model::hub::{CONFIG, Known, WEIGHTS};
 use crate::model::weights::hash_all;
 
 /// Bytes a second below which a download is given up: 47 MB would take half a day.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION};
 use ureq::http::{HeaderMap, Response, Uri};
 
-use crate::printable;
+use crate::text::printable;
 
 /// Redirects that are followed: as many as ureq follows by itself.
 const MAX_REDIRECTS: usize = 10;

@@ -1,23 +1,22 @@
 //! The transfer itself, on a thread of its own: asked for by range, hashed as it comes,
 //! kept if it breaks off, and given its name only when it is the announced file.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use hf_hub::{CacheRepo, Repo};
 use sha2::Digest;
 
-use super::part::{Kind, Pace, SLOWEST, SoFar};
-use super::request::{Announced, Client, RequestError};
-use super::{Downloaded, FetchError, Fetched, Hub, Known, News};
-use crate::model::weights::hash_file;
-use crate::model::weights::hexadecimal;
+use crate::model::hub::part::{Kind, Pace, SLOWEST, SoFar};
+use crate::model::hub::request::{Announced, Client, RequestError};
+use crate::model::hub::{Downloaded, FetchError, Fetched, Hub, Known, News};
+use crate::model::weights::{hash_file, hexadecimal};
 
 /// After a broken connection the download is resumed so many times.
 const RESUMES: u32 = 3;

@@ -2,8 +2,9 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 
-use crate::analysis::FeatureMaps;
-use crate::model::cpu::{self, Cpu, Level};
+use crate::explain::analysis::FeatureMaps;
+use crate::model::cpu;
+use crate::model::cpu::{Cpu, Level};
 
 /// Which implementation runs.
 #[derive(Clone, Debug)]

@@ -1,10 +1,10 @@
 //! Convolutions and their batch-norms.
 
-use super::{equal, list};
 use crate::model::ConvNames;
 use crate::model::architecture::LiteNames;
 use crate::model::cpu::Activation;
 use crate::model::layers::{ConvSpec, Padding};
+use crate::model::standard::{equal, list};
 use crate::model::weights::{Checkpoint, Module};
 
 /// The padding of an EfficientNet-Lite0 with timm's names: the classes tell it where a module

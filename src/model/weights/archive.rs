@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::layout::{Refusal, short};
+use crate::model::weights::layout::{Refusal, short};
 
 /// The longest pickle. That of a ResNet-152 with its optimiser has 200 kB.
 pub const MAX_PICKLE: u64 = 4 << 20;

@@ -1,6 +1,6 @@
 //! Which of a file's dictionaries of tensors is meant.
 
-use super::layout::Dictionary;
+use crate::model::weights::layout::Dictionary;
 
 /// Where training scripts put the weights within a checkpoint, the most usual first.
 const WRAPPERS: [&str; 9] = [

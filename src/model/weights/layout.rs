@@ -4,7 +4,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use serde_json::{Map, Value};
 
-use super::modules::Modules;
+use crate::model::weights::modules::Modules;
 
 /// The type of a tensor's numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::layout::short;
-use super::pickle::{Id, Node, Pickle};
+use crate::model::weights::layout::short;
+use crate::model::weights::pickle::{Id, Node, Pickle};
 
 /// The attributes that are kept, by PyTorch's and timm's names.
 const ATTRIBUTES: [&str; 11] = [

@@ -14,8 +14,8 @@ mod machine;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::layout::Refusal;
-use machine::Machine;
+use crate::model::weights::layout::Refusal;
+use crate::model::weights::pickle::machine::Machine;
 
 /// The most values of a pickle. A ResNet-152 saved whole with its optimiser has 60,000.
 const MAX_VALUES: usize = 1 << 19;

@@ -9,13 +9,14 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::File;
 
-use super::archive::{self, Archive, MAX_PICKLE};
-use super::dictionaries::first;
-use super::layout::{
+use crate::model::weights::archive;
+use crate::model::weights::archive::{Archive, MAX_PICKLE};
+use crate::model::weights::dictionaries::first;
+use crate::model::weights::layout::{
     Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, short,
 };
-use super::modules::Module;
-use super::pickle::{Id, Node, Pickle};
+use crate::model::weights::modules::Module;
+use crate::model::weights::pickle::{Id, Node, Pickle};
 
 /// Where they put the names of the classes.
 const LABELS: [&str; 4] = ["classes", "class_names", "labels", "label_names"];

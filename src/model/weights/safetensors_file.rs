@@ -1,15 +1,15 @@
 //! The header of a safetensors file.
 
 use std::collections::HashSet;
-use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
+use std::{fmt, io};
 
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use super::layout::{Element, Entry, Listing, short};
+use crate::model::weights::layout::{Element, Entry, Listing, short};
 
 /// The largest header that is read: a ResNet-152 has 100 kB of it.
 const MAX_HEADER: u64 = 4 << 20;

@@ -5,9 +5,9 @@
 #![allow(clippy::unnecessary_wraps)]
 
 use camlens::app::PhotoOrder;
-use camlens::export::Manifest;
-use camlens::legend::percent;
 use camlens::model::preprocessing::{PreprocessChoice, Preset};
+use camlens::render::legend::percent;
+use camlens::report::export::Manifest;
 use egui_kittest::kittest::NodeT;
 
 use super::world::World;

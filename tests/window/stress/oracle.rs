@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use camlens::analysis::Analysis;
-use camlens::cam::{self, Map};
-use camlens::engine::Engine;
+use camlens::explain::analysis::Analysis;
+use camlens::explain::cam;
+use camlens::explain::cam::Map;
+use camlens::explain::engine::Engine;
 use camlens::model::cpu::Precision;
 
 use super::*;

@@ -6,7 +6,7 @@
 
 use pulp::Simd;
 
-use super::Size;
+use crate::model::cpu::winograd::Size;
 
 /// The points ±A, ±B of F(4, 3).
 const A: f32 = 0.75;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::{Id, MAX_VALUES, Node};
 use crate::model::weights::layout::short;
+use crate::model::weights::pickle::{Id, MAX_VALUES, Node};
 
 /// Where values that are all alike lie: None, True, False.
 const NONE: Id = 0;

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::super::layout::{Dictionary, check_name, short};
-use super::super::modules::Modules;
-use super::{Found, Id, MAX_DEPTH, Node, Reader};
+use crate::model::weights::layout::{Dictionary, check_name, short};
+use crate::model::weights::modules::Modules;
+use crate::model::weights::pth::{Found, Id, MAX_DEPTH, Node, Reader};
 
 /// Something that holds other values, on the way from the root to the tensors. Keys are put
 /// together only where there are tensors: one long key may be that of many.

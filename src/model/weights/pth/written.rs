@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::super::layout::{Written, short};
-use super::{Id, Node, Reader};
+use crate::model::weights::layout::{Written, short};
+use crate::model::weights::pth::{Id, Node, Reader};
 
 /// More than any network has.
 const MAX_ARGUMENTS: usize = 64;

@@ -1,0 +1,357 @@
+//! Errands that take their time, each on a thread of its own: file dialogs and
+//! writing overlays. Their results come back through a channel.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SendError, Sender};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{panic, thread};
+
+use crate::explain::analysis::Analysis;
+use crate::explain::cam::Recipe;
+use crate::explain::class_correlation::References;
+use crate::input::photo;
+use crate::input::photo::{Photo, Picture};
+use crate::model::device;
+use crate::model::device::DeviceStatus;
+use crate::platform::panics::mistake;
+use crate::report::export;
+use crate::report::export::{Exhibit, Existing, ExportError, Located, MANIFEST, Manifest};
+use crate::worker::Wake;
+
+/// A dialog that says "cancelled" sooner than this was never seen: rfd answers so
+/// within some 20 ms where there is neither a portal nor zenity.
+const TOO_FAST_FOR_A_PERSON: Duration = Duration::from_millis(150);
+
+/// What a file dialog asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Photos to open.
+    Photos,
+    /// A weight file.
+    Model,
+    /// A file of class names.
+    Labels,
+    /// A folder of photos.
+    Folder,
+    /// The folder in which an export gets one of its own.
+    Export,
+    /// Where to write the table of predictions.
+    Table,
+}
+
+/// The paths chosen, or none. The future is made on the UI's thread (as macOS
+/// wants it) and waited for on another.
+pub type Picking = Pin<Box<dyn Future<Output = Option<Vec<PathBuf>>> + Send>>;
+/// Shows a file dialog; a test puts its own in.
+pub type Picker = Arc<dyn Fn(&Ask) -> Picking + Send + Sync>;
+
+/// What came of an errand.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Paths were chosen.
+    Picked(Ask, Vec<PathBuf>),
+    /// The user thought better of it.
+    Cancelled,
+    /// There is no file dialog on this system.
+    NoDialog,
+    /// The devices of this computer.
+    Devices(Vec<DeviceStatus>),
+    /// Files were written (what is said then), or why not.
+    Exported(Result<String, String>),
+    /// A picture for the clipboard.
+    Copied(Picture),
+    /// The maps of other classes, to compare with.
+    References(Arc<Analysis>, Recipe, References),
+    /// What is behind some paths.
+    Found(Box<Found>),
+    /// Nothing to tell.
+    Nothing,
+    /// A mistake of camlens', in words for the user; and whether it was in a dialog.
+    Broken(String, bool),
+}
+
+/// What is behind paths that were opened.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Photos, those of folders among them.
+    pub photos: Vec<PathBuf>,
+    /// The last manifest of an export, and where its files are.
+    pub manifest: Option<(Manifest, Located)>,
+    /// What can't be read, in words for the user.
+    pub faults: Vec<String>,
+}
+
+impl Found {
+    /// Reads folders and manifests; what is neither is taken for a photo. Files of a manifest may
+    /// be among those that are `known`, or come with it.
+    fn behind(paths: Vec<PathBuf>, mut known: Vec<PathBuf>) -> Self {
+        let mut found = Self::default();
+        known.extend(paths.iter().cloned());
+        for path in paths {
+            if path.ends_with(MANIFEST) {
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let read = Manifest::read(&path);
+                match read.and_then(|manifest| Ok((manifest.locate(folder, &known)?, manifest))) {
+                    Ok((located, manifest)) => found.manifest = Some((manifest, located)),
+                    Err(error) => found.faults.push(error.to_string()),
+                }
+                continue;
+            }
+            if !path.is_dir() {
+                found.photos.push(path);
+                continue;
+            }
+            match photo::in_folder(&path) {
+                Ok(photos) if photos.is_empty() => {
+                    let path = path.display();
+                    let fault = format!("There is no photo in {path}. Give another folder.");
+                    found.faults.push(fault);
+                }
+                Ok(photos) => found.photos.extend(photos),
+                Err(error) => found.faults.push(error.to_string()),
+            }
+        }
+        found
+    }
+}
+
+/// How long a frame waits for the disk: less than anybody notices, longer than any disk of
+/// this computer takes.
+const DISK: Duration = Duration::from_millis(30);
+/// How long a closing window waits for what it is writing to be cleared away.
+const FAREWELL: Duration = Duration::from_millis(800);
+const DIALOG: &str = "camlens-dialog";
+const EXPORT: &str = "camlens-export";
+
+/// The errands of one window.
+pub struct Errands {
+    picker: Picker,
+    wake: Wake,
+    sender: Sender<Outcome>,
+    outcomes: Receiver<Outcome>,
+    dialog_is_open: bool,
+    /// The window is closed: exports are given up.
+    closed: Arc<AtomicBool>,
+    writing: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Errands {
+    /// Waits until half-written files are removed, though not for long.
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+        let until = Instant::now() + FAREWELL;
+        while self.writing.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Errands {
+    /// `wake` is called after each outcome.
+    pub fn new(picker: Picker, wake: Wake) -> Self {
+        let (sender, outcomes) = mpsc::channel();
+        Self {
+            picker,
+            wake,
+            sender,
+            outcomes,
+            dialog_is_open: false,
+            closed: Arc::default(),
+            writing: Vec::new(),
+        }
+    }
+
+    /// Shows a file dialog, unless one is open already.
+    pub fn ask(&mut self, ask: Ask) {
+        if self.dialog_is_open {
+            return;
+        }
+        self.dialog_is_open = true;
+        let picking = (self.picker)(&ask);
+        self.spawn(DIALOG, move || {
+            let started = Instant::now();
+            match pollster::block_on(picking) {
+                Some(paths) => Outcome::Picked(ask, paths),
+                None if started.elapsed() < TOO_FAST_FOR_A_PERSON => Outcome::NoDialog,
+                None => Outcome::Cancelled,
+            }
+        });
+    }
+
+    /// Writes an export into a new folder in `parent`.
+    pub fn export(&mut self, exhibit: Exhibit, parent: PathBuf) {
+        let closed = self.closed.clone();
+        self.spawn(EXPORT, move || {
+            let folder = export::new_folder(&parent, &exhibit.photo.name);
+            let wanted = || !closed.load(Ordering::Relaxed);
+            let written = export::write_folder(&exhibit, &folder, Existing::Keep, &wanted);
+            let said = written.map(|count| format!("Saved {count} files in {}.", folder.display()));
+            Outcome::Exported(said.map_err(|error| error.to_string()))
+        });
+    }
+
+    /// Composes panes for the clipboard.
+    pub fn copy_panes(&mut self, exhibit: Exhibit) {
+        self.spawn(EXPORT, move || match exhibit.overlays(&exhibit.panes) {
+            Ok(picture) => Outcome::Copied(picture),
+            Err(error) => Outcome::Exported(Err(error.to_string())),
+        });
+    }
+
+    /// Copies a photo's pixels for the clipboard.
+    pub fn copy_photo(&mut self, photo: Arc<Photo>) {
+        self.spawn(EXPORT, move || {
+            Outcome::Copied(Picture {
+                width: photo.width,
+                height: photo.height,
+                rgb: photo.rgb.clone(),
+            })
+        });
+    }
+
+    /// Writes a table. Only a file that the dialog asked about is replaced.
+    pub fn write_table(&mut self, path: PathBuf, existing: Existing, table: Vec<u8>) {
+        self.spawn(EXPORT, move || {
+            let written = export::write_atomically(&path, existing, |out| out.write_all(&table));
+            Outcome::Exported(match written {
+                Ok(()) => Ok(format!("Saved {}.", path.display())),
+                Err(ExportError::Exists(name)) => Err(format!(
+                    "{name} exists already and was left as it is. Give that name with its ending to replace it, or another one."
+                )),
+                Err(error) => Err(error.to_string()),
+            })
+        });
+    }
+
+    /// Finds out what is behind paths; the files of a manifest may also be among those that are
+    /// `known`. A disk that does not answer at once (a network drive
+    /// that is gone) does not hold up the window: then it comes as an [`Outcome`].
+    pub fn look_into(&mut self, paths: Vec<PathBuf>, known: Vec<PathBuf>) -> Option<Found> {
+        // Handed over only if somebody still waits.
+        let (at_once, waiting) = mpsc::sync_channel(0);
+        let (sender, wake) = (self.sender.clone(), self.wake.clone());
+        self.spawn("camlens-folders", move || {
+            let found = Found::behind(paths, known);
+            if let Err(SendError(found)) = at_once.send(found) {
+                let _ = sender.send(Outcome::Found(Box::new(found)));
+                wake();
+            }
+            Outcome::Nothing
+        });
+        waiting.recv_timeout(DISK).ok()
+    }
+
+    /// Makes the maps of other classes at the last layer.
+    pub fn make_references(&mut self, analysis: Arc<Analysis>, recipe: Recipe) {
+        self.spawn("camlens-meter", move || {
+            let references = References::at_last_layer(&analysis, recipe);
+            Outcome::References(analysis, recipe, references)
+        });
+    }
+
+    /// Looks for devices: a GPU's driver takes its time.
+    pub fn find_devices(&mut self) {
+        self.spawn("camlens-devices", || Outcome::Devices(device::list()));
+    }
+
+    /// The next outcome, if there is one.
+    pub fn outcome(&mut self) -> Option<Outcome> {
+        let outcome = self.outcomes.try_recv().ok()?;
+        if let Outcome::Picked(..)
+        | Outcome::Cancelled
+        | Outcome::NoDialog
+        | Outcome::Broken(_, true) = outcome
+        {
+            self.dialog_is_open = false;
+        }
+        Some(outcome)
+    }
+
+    fn spawn(&mut self, name: &'static str, errand: impl FnOnce() -> Outcome + Send + 'static) {
+        let (sender, wake) = (self.sender.clone(), self.wake.clone());
+        let work = move || {
+            let outcome = panic::catch_unwind(AssertUnwindSafe(errand));
+            let outcome = outcome
+                .unwrap_or_else(|panic| Outcome::Broken(mistake(panic.as_ref()), name == DIALOG));
+            // Nobody listens once the window is closed.
+            let _ = sender.send(outcome);
+            wake();
+        };
+        match thread::Builder::new().name(name.into()).spawn(work) {
+            Ok(thread) if name == EXPORT => {
+                self.writing.retain(|thread| !thread.is_finished());
+                self.writing.push(thread);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let message =
+                    format!("The system has no thread to give ({error}). Close other programs.");
+                let _ = self.sender.send(Outcome::Broken(message, name == DIALOG));
+            }
+        }
+    }
+}
+
+/// The system's file dialogs.
+pub fn system_picker() -> Picker {
+    Arc::new(|ask| {
+        let dialog = rfd::AsyncFileDialog::new();
+        let path = |handle: rfd::FileHandle| handle.path().to_owned();
+        match ask {
+            Ask::Photos => {
+                let files = dialog
+                    .set_title("Open photos")
+                    .add_filter("Photos", &both_cases(&photo::EXTENSIONS))
+                    .add_filter("All files", &["*"])
+                    .pick_files();
+                Box::pin(async move { Some(files.await?.into_iter().map(path).collect()) })
+            }
+            Ask::Model => {
+                let file = dialog
+                    .set_title("Open model weights")
+                    .add_filter("Weights", &both_cases(&["safetensors", "pth", "pt"]))
+                    .pick_file();
+                Box::pin(async move { Some(vec![path(file.await?)]) })
+            }
+            Ask::Labels => {
+                let file = dialog
+                    .set_title("Open class names")
+                    .add_filter("Class names", &both_cases(&["txt", "json"]))
+                    .pick_file();
+                Box::pin(async move { Some(vec![path(file.await?)]) })
+            }
+            Ask::Folder => {
+                let folder = dialog.set_title("Open a folder of photos").pick_folder();
+                Box::pin(async move { Some(vec![path(folder.await?)]) })
+            }
+            Ask::Export => {
+                let folder = dialog
+                    .set_title("Export into a new folder in …")
+                    .pick_folder();
+                Box::pin(async move { Some(vec![path(folder.await?)]) })
+            }
+            Ask::Table => {
+                let file = dialog
+                    .set_title("Save predictions")
+                    .set_file_name("predictions.csv")
+                    .add_filter("Table", &["csv"])
+                    .save_file();
+                Box::pin(async move { Some(vec![path(file.await?)]) })
+            }
+        }
+    })
+}
+
+/// Filters are case-sensitive on Linux.
+fn both_cases(endings: &[&str]) -> Vec<String> {
+    endings
+        .iter()
+        .flat_map(|ending| [(*ending).to_owned(), ending.to_uppercase()])
+        .collect()
+}

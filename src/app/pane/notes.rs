@@ -1,0 +1,254 @@
+//! What one must know to read a map rightly, in the corner of its pane: how much it depends
+//! on the class, and warnings. Each explains itself in a sentence.
+
+use eframe::egui::text::{LayoutJob, TextWrapping};
+use eframe::egui::{
+    Align2, Color32, CursorIcon, FontId, Painter, Rect, Response, Role, Sense, Stroke, StrokeKind,
+    Ui, Vec2, WidgetInfo, pos2, vec2,
+};
+
+use crate::app::elide;
+use crate::app::pane::color_bar::WIDE;
+use crate::app::state::settings::Side;
+use crate::explain::analysis::Analysis;
+use crate::explain::cam::{FLAT, Map};
+use crate::explain::class_correlation::Sensitivity;
+use crate::labels::ClassId;
+use crate::render::legend;
+use crate::render::legend::percent;
+
+/// Below this probability of the top class the answer is called unsure. Of ten classes
+/// that share the rest evenly none is far behind.
+pub const UNSURE: f32 = 0.3;
+/// Smallest pane that has room for the meter.
+const ROOM: Vec2 = vec2(80.0, 50.0);
+const FONT: FontId = FontId::proportional(10.0);
+const LINE: f32 = 17.0;
+const GAUGE: Vec2 = vec2(44.0, 5.0);
+const WARN: Color32 = Color32::from_rgb(255, 190, 60);
+
+/// A class with less than this share of the top class's probability is called improbable where
+/// it is explained.
+pub const IMPROBABLE: f32 = 0.05;
+
+/// A remark: a few words, and a sentence for whoever asks.
+pub struct Note {
+    /// The words.
+    pub words: String,
+    /// The words with names of so many letters, where names are in them.
+    pub shorter: Option<Box<dyn Fn(usize) -> String>>,
+    /// The words where there is little room.
+    pub short: &'static str,
+    /// The sentence.
+    pub sentence: String,
+    /// Whether a click explains the most probable class instead.
+    pub leads_to_top: bool,
+}
+
+/// What should be said of a map.
+#[must_use]
+pub fn notes(
+    analysis: &Analysis,
+    map: &Map,
+    class: ClassId,
+    against: Option<ClassId>,
+) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let top = analysis.top();
+    let probability = analysis.probability(top);
+    notes.extend(improbable(analysis, class));
+    if probability < UNSURE {
+        notes.push(Note {
+            words: "low confidence".into(),
+            shorter: None,
+            short: "low confidence",
+            leads_to_top: false,
+            sentence: format!(
+                "The network is not sure: its most probable class, {}, has {} only. A map explains that class all the same.",
+                analysis.model.labels.name(top),
+                percent(probability)
+            ),
+        });
+    }
+    if let Some(sentence) = legend::instability(map) {
+        notes.push(Note {
+            words: "unstable".into(),
+            shorter: None,
+            short: "unstable",
+            leads_to_top: false,
+            sentence,
+        });
+    }
+    if against.is_none() && map.is_nearly_flat() {
+        notes.push(Note {
+            words: "nearly flat".into(),
+            shorter: None,
+            short: "nearly flat",
+            leads_to_top: false,
+            sentence: format!(
+                "The least cell has {:.0} % of the largest (from {:.0} % on a map is called nearly flat): the colours show differences that hardly are any.",
+                100.0 * map.min() / map.max(),
+                100.0 * FLAT
+            ),
+        });
+    }
+    notes
+}
+
+/// What is said of a map whose class the network hardly considers, with the way to the class
+/// that it does.
+#[must_use]
+pub fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
+    let top = analysis.top();
+    let [here, best] = [class, top].map(|class| analysis.probability(class));
+    if here >= IMPROBABLE * best {
+        return None;
+    }
+    let model = analysis.model.clone();
+    let [here, best] = [here, best].map(percent);
+    let words = {
+        let (here, best) = (here.clone(), best.clone());
+        move |letters| {
+            let [name, top] = [class, top].map(|class| model.labels.shortened(class, letters));
+            format!("{name}: {here} here · show {top} {best}")
+        }
+    };
+    let [name, top] = [class, top].map(|class| analysis.model.labels.name(class));
+    Some(Note {
+        words: words(usize::MAX),
+        shorter: Some(Box::new(words)),
+        short: "improbable class",
+        sentence: format!(
+            "The network gives {name} {here} on this photo; its most probable class is {top}, {best}. The map explains {name} all the same. Click to explain {top} instead."
+        ),
+        leads_to_top: true,
+    })
+}
+
+/// The sentence for the meter.
+#[must_use]
+pub fn explain(found: Sensitivity) -> String {
+    let Sensitivity {
+        correlation,
+        classes,
+    } = found;
+    let verdict = if found.is_insensitive() {
+        "Class-insensitive: it would look nearly the same for almost any class. It shows where the network looks, not why it answers this class."
+    } else {
+        "1 would be the same map for every class, 0 a map of this class's own."
+    };
+    let compared = if classes == 1 {
+        "Correlation with the map of the other class".to_owned()
+    } else {
+        format!("Mean correlation with the maps of {classes} other classes")
+    };
+    format!("{compared}: {correlation:.2}. {verdict}")
+}
+
+/// Draws meter and notes into the lower left corner of a pane. True if the user wants the most
+/// probable class explained instead.
+pub fn pane_notes_ui(
+    ui: &mut Ui,
+    painter: &Painter,
+    pane: Rect,
+    side: Side,
+    (meter, notes): (Option<Sensitivity>, &[Note]),
+) -> bool {
+    if pane.width() < ROOM.x || pane.height() < ROOM.y {
+        return false;
+    }
+    // In a narrow pane from the top, for below is the colour bar.
+    let wide = pane.width() >= WIDE;
+    let (mut line, align, step) = if wide {
+        (pane.bottom() - 8.0, Align2::LEFT_BOTTOM, -1.0)
+    } else {
+        (pane.top() + 4.0, Align2::LEFT_TOP, 1.0)
+    };
+    let mut place = |size: Vec2| {
+        let corner = pos2(pane.left() + 8.0, line);
+        line += step * (size.y + 2.0);
+        align.anchor_size(corner, size)
+    };
+    if let Some(found) = meter {
+        let insensitive = found.is_insensitive();
+        let words = if insensitive {
+            "class-insensitive"
+        } else {
+            "other classes"
+        };
+        let colour = if insensitive { WARN } else { Color32::WHITE };
+        let number = format!("{:.2}", found.correlation).replace('-', "−");
+        let text = if wide {
+            format!("{words} {number}")
+        } else {
+            number
+        };
+        let galley = painter.layout_no_wrap(text, FONT, colour);
+        let area = place(galley.size() + vec2(GAUGE.x + 18.0, 4.0));
+        painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));
+        let gauge = Align2::LEFT_CENTER.anchor_size(area.left_center() + vec2(6.0, 0.0), GAUGE);
+        painter.rect_filled(gauge, 1.0, Color32::from_gray(90));
+        let share = found.correlation.clamp(0.0, 1.0);
+        let filled = gauge.with_max_x(gauge.left() + share * gauge.width());
+        painter.rect_filled(filled, 1.0, colour);
+        painter.galley(gauge.right_top() + vec2(6.0, -4.0), galley, colour);
+        let name = format!("How much the {} map depends on its class", side.name());
+        let meter = ui.interact(area, ui.scope_id().with((side, "meter")), Sense::hover());
+        say(meter, Role::Label, &name, &explain(found));
+    }
+    let mut to_top = false;
+    for note in notes {
+        let room = pane.width() - 30.0;
+        let words = match &note.shorter {
+            Some(shorter) if wide => elide::longest(painter, &FONT, room, shorter),
+            None if wide => note.words.clone(),
+            _ => note.short.to_owned(),
+        };
+        let mut job = LayoutJob::simple_singleline(words, FONT, WARN);
+        job.wrap = TextWrapping::truncate_at_width(room);
+        let galley = painter.layout_job(job);
+        let area = place(vec2(galley.size().x + 12.0, LINE));
+        painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));
+        painter.galley(area.min + vec2(6.0, 2.5), galley, WARN);
+        let name = format!("{} ({} map)", note.words, side.name());
+        let (sense, role) = if note.leads_to_top {
+            (Sense::click(), Role::Button)
+        } else {
+            (Sense::hover(), Role::Label)
+        };
+        let mut remark = ui.interact(area, ui.scope_id().with((side, note.short)), sense);
+        if note.leads_to_top {
+            let edge = Stroke::new(if remark.hovered() { 2.0 } else { 1.0 }, WARN);
+            painter.rect_stroke(area, 3.0, edge, StrokeKind::Inside);
+            remark = remark.on_hover_cursor(CursorIcon::PointingHand);
+            to_top |= remark.clicked();
+        }
+        say(remark, role, &name, &note.sentence);
+    }
+    to_top
+}
+
+fn say(response: Response, role: Role, name: &str, sentence: &str) {
+    response.widget_info(|| WidgetInfo::labeled(role, true, format!("{name}: {sentence}")));
+    response.on_hover_ui(|ui| {
+        ui.set_max_width(320.0);
+        ui.label(sentence);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meter_says_what_it_means() {
+        let at = |correlation| {
+            explain(Sensitivity {
+                correlation,
+                classes: 50,
+            })
+        };
+        assert!(at(0.89).contains("50 other classes: 0.89. Class-insensitive"));
+        assert!(at(0.15).contains("0.15. 1 would be"));
+    }
+}

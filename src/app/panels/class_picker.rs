@@ -1,0 +1,313 @@
+//! The class picker: the top five with bars, and all classes in a table.
+
+use eframe::egui;
+use eframe::egui::{Align2, RichText, Sense, TextStyle, Ui, WidgetInfo, vec2};
+use egui_extras::{Column, TableBuilder};
+
+use crate::app::state::settings::ClassOrder;
+use crate::app::state::{ClassChoice, State};
+use crate::app::{App, elide};
+use crate::explain::analysis::Analysis;
+use crate::labels::ClassId;
+use crate::render::legend::percent;
+use crate::text::printable;
+
+/// Classes shown with bars.
+const TOP: usize = 5;
+const BAR_HEIGHT: f32 = 22.0;
+/// Rows of the table that are visible even in a small window.
+const FEWEST_ROWS: f32 = 5.0;
+
+pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
+    ui.label(
+        RichText::new("EXPLAIN")
+            .small()
+            .strong()
+            .color(ui.visuals().weak_text_color()),
+    );
+    let Some(shown) = app.state.latest.shown() else {
+        ui.weak("The classes appear here once a photo is open.");
+        return;
+    };
+    let analysis = shown.analysis.clone();
+    let chosen = app.state.class_in(&analysis);
+    keep_class_ui(ui, &mut app.state, &analysis);
+    why_not_ui(ui, &mut app.state, &analysis, chosen);
+    for &class in analysis.ranking.iter().take(TOP) {
+        let bar = bar_ui(ui, &analysis, class, class == chosen);
+        if bar.clicked() {
+            app.state.choose_class(class);
+        }
+        why_not_menu(&bar, &mut app.state.against, class);
+    }
+    ui.add_space(6.0);
+    let hint = format!("search {} classes", analysis.logits.len());
+    let field = egui::TextEdit::singleline(&mut app.state.search)
+        .hint_text(hint)
+        .desired_width(f32::INFINITY);
+    let field = ui.add(field);
+    field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Search classes"));
+    let scroll = app.listed != Some(chosen);
+    app.listed = Some(chosen);
+    table_ui(ui, &mut app.state, &analysis, chosen, scroll);
+}
+
+/// Whether the explained class stays for the next photos, and the way back to the most
+/// probable one.
+fn keep_class_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis) {
+    ui.horizontal_wrapped(|ui| {
+        let mut keep = matches!(state.class, ClassChoice::Kept(_));
+        let switch = ui.checkbox(&mut keep, "Keep class for next photos");
+        let switch = switch.on_hover_text("On: this class is explained on the next photos as well. Off: each photo starts with its most probable class.");
+        if switch.changed() {
+            state.keep_class(keep);
+        }
+        let top = analysis.top();
+        if state.class_in(analysis) != top {
+            let name = analysis.model.labels.name(top);
+            let hint = format!("Explain {name}, {}", percent(analysis.probability(top)));
+            let back = ui.small_button("Top class").on_hover_text(hint);
+            if back.clicked() {
+                state.explain_top();
+            }
+        }
+    });
+}
+
+/// Which other class the maps are compared with.
+fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId) {
+    let labels = &analysis.model.labels;
+    let now = state.against(analysis, chosen);
+    ui.horizontal(|ui| {
+        ui.label("Why not");
+        let width = ui.available_width();
+        let name = now.map_or("–", |class| labels.name(class));
+        let short = now.map_or(name.to_owned(), |class| {
+            let font = TextStyle::Button.resolve(ui.style());
+            let room = elide::room_in_box(ui, width);
+            elide::class(ui.painter(), &font, room, (labels, class))
+        });
+        let menu = egui::ComboBox::from_id_salt("why not")
+            .selected_text(short)
+            .width(width)
+            .truncate()
+            .show_ui(ui, |ui| {
+                let none = format!("– (the map of {})", labels.name(chosen));
+                let offered = offered(state, analysis, chosen);
+                ui.selectable_value(&mut state.against, None, none);
+                for class in offered {
+                    let probability = percent(analysis.probability(class));
+                    let text = format!("{} {probability}", labels.name(class));
+                    ui.selectable_value(&mut state.against, Some(class), text);
+                }
+            });
+        let enabled = ui.is_enabled();
+        menu.response.widget_info(|| {
+            let mut info =
+                WidgetInfo::labeled(egui::Role::ComboBox, enabled, "Why not this class");
+            info.current_text_value = Some(name.to_owned());
+            info
+        });
+        menu.response.on_hover_text(
+            "The maps of the chosen class less those of this one: why the one and not the other. Search below to find more classes, or click a class with the other mouse button",
+        );
+    });
+}
+
+/// The classes that are offered to compare with: the most probable ones, what the search
+/// found, and the one that is chosen.
+fn offered(state: &State, analysis: &Analysis, chosen: ClassId) -> Vec<ClassId> {
+    let mut offered: Vec<ClassId> = analysis.ranking.iter().copied().take(TOP + 1).collect();
+    if !state.search.trim().is_empty() {
+        offered.extend(state.listed_classes(analysis).into_iter().take(2 * TOP));
+    }
+    offered.extend(state.against(analysis, chosen));
+    let mut seen = vec![chosen];
+    offered.retain(|class| {
+        let new = !seen.contains(class);
+        seen.push(*class);
+        new
+    });
+    offered
+}
+
+/// With the other mouse button a class becomes the one to compare with.
+fn why_not_menu(response: &egui::Response, against: &mut Option<ClassId>, class: ClassId) {
+    response.context_menu(|ui| {
+        if ui.button("Why not this one?").clicked() {
+            *against = Some(class);
+            ui.close();
+        }
+    });
+}
+
+/// One class: its name, its probability, and a bar behind both.
+fn bar_ui(ui: &mut Ui, analysis: &Analysis, class: ClassId, chosen: bool) -> egui::Response {
+    let labels = &analysis.model.labels;
+    let (name, probability) = (labels.name(class), analysis.probability(class));
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), BAR_HEIGHT), Sense::click());
+    response.widget_info(|| {
+        let label = format!("{name} {}", percent(probability));
+        WidgetInfo::selected(egui::Role::RadioButton, true, chosen, label)
+    });
+    let visuals = ui.style().interact_selectable(&response, chosen);
+    let painter = ui.painter();
+    let bar = rect.with_max_x(rect.left() + rect.width() * probability);
+    let accent = ui.visuals().selection.bg_fill;
+    if response.hovered() || response.has_focus() {
+        painter.rect_filled(rect, 3.0, ui.visuals().widgets.hovered.weak_bg_fill);
+    }
+    painter.rect_filled(
+        bar,
+        3.0,
+        accent.gamma_multiply(if chosen { 1.0 } else { 0.45 }),
+    );
+    if chosen {
+        painter.rect_stroke(
+            rect,
+            3.0,
+            egui::Stroke::new(1.0, accent),
+            egui::StrokeKind::Inside,
+        );
+    }
+    let colour = if chosen {
+        ui.visuals().strong_text_color()
+    } else {
+        visuals.text_color()
+    };
+    let font = TextStyle::Body.resolve(ui.style());
+    let number = painter.text(
+        rect.right_center() - vec2(6.0, 0.0),
+        Align2::RIGHT_CENTER,
+        percent(probability),
+        font.clone(),
+        colour,
+    );
+    let room = number.left() - rect.left() - 14.0;
+    painter.text(
+        rect.left_center() + vec2(6.0, 0.0),
+        Align2::LEFT_CENTER,
+        elide::class(painter, &font, room, (labels, class)),
+        font,
+        colour,
+    );
+    hover_ui(response, analysis, class)
+}
+
+fn hover_ui(response: egui::Response, analysis: &Analysis, class: ClassId) -> egui::Response {
+    response.on_hover_ui(|ui| {
+        ui.label(printable::quotation(analysis.model.labels.full(class)));
+        ui.label(format!("class {class}, logit {:.2}", analysis.logit(class)));
+        ui.label(format!(
+            "probability {:.4} %",
+            100.0 * analysis.probability(class)
+        ));
+    })
+}
+
+/// All classes that match the search. The header sorts; a click chooses.
+fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId, scroll: bool) {
+    let classes = state.listed_classes(analysis);
+    if classes.is_empty() {
+        ui.weak(format!("No class is called {:?}.", state.search.trim()));
+        return;
+    }
+    let font = TextStyle::Body.resolve(ui.style());
+    let row_height = ui.text_style_height(&TextStyle::Body) + 4.0;
+    let height = ui.available_height().max((FEWEST_ROWS + 1.0) * row_height);
+    let body_height = height - row_height - 2.0 * ui.spacing().item_spacing.y;
+    let mut table = TableBuilder::new(ui)
+        .id_salt("classes")
+        .striped(true)
+        .sense(Sense::click())
+        .column(Column::remainder().clip(true))
+        .column(Column::exact(64.0))
+        .auto_shrink(false)
+        .min_scrolled_height(body_height)
+        .max_scroll_height(body_height);
+    let row_of_choice = classes.iter().position(|&class| class == chosen);
+    if let Some(row) = row_of_choice.filter(|_| scroll) {
+        table = table.scroll_to_row(row, None);
+    }
+    let order = &mut state.settings.order;
+    let against = &mut state.against;
+    let mut clicked = None;
+    table
+        .header(row_height, |mut header| {
+            header.col(|ui| {
+                let now = match order {
+                    ClassOrder::Name(forward) => Some(*forward),
+                    ClassOrder::Score(_) => None,
+                };
+                if sort_button(ui, "Class", now) {
+                    *order = ClassOrder::Name(now != Some(true));
+                }
+            });
+            header.col(|ui| {
+                let now = match order {
+                    ClassOrder::Score(forward) => Some(*forward),
+                    ClassOrder::Name(_) => None,
+                };
+                if sort_button(ui, "Score", now) {
+                    *order = ClassOrder::Score(now != Some(true));
+                }
+            });
+        })
+        .body(|body| {
+            body.rows(row_height, classes.len(), |mut row| {
+                let class = classes[row.index()];
+                row.set_selected(class == chosen);
+                row.col(|ui| {
+                    let room = ui.available_width();
+                    let name = (&analysis.model.labels, class);
+                    let name = elide::class(ui.painter(), &font, room, name);
+                    ui.add(egui::Label::new(name).selectable(false).truncate());
+                });
+                row.col(|ui| {
+                    ui.add(
+                        egui::Label::new(percent(analysis.probability(class))).selectable(false),
+                    );
+                });
+                let response = row.response();
+                response.widget_info(|| {
+                    let label = format!("class {}", analysis.model.labels.name(class));
+                    WidgetInfo::selected(egui::Role::Button, true, class == chosen, label)
+                });
+                why_not_menu(&response, against, class);
+                if hover_ui(response, analysis, class).clicked() {
+                    clicked = Some(class);
+                }
+            });
+        });
+    if let Some(class) = clicked {
+        state.choose_class(class);
+    }
+}
+
+/// A column's header; `sorted` says whether the table is sorted by it, and whether
+/// in its usual direction.
+fn sort_button(ui: &mut Ui, name: &str, sorted: Option<bool>) -> bool {
+    let button = egui::Button::new(RichText::new(name).strong()).frame(false);
+    let response = ui.add(button);
+    if let Some(forward) = sorted {
+        let tip = if forward { 3.0 } else { -3.0 };
+        let centre = response.rect.right_center() + vec2(8.0, 0.0);
+        let corners = [vec2(-4.0, -tip), vec2(4.0, -tip), vec2(0.0, tip)];
+        let triangle = corners.map(|corner| centre + corner).to_vec();
+        let colour = ui.visuals().text_color();
+        ui.painter().add(egui::Shape::convex_polygon(
+            triangle,
+            colour,
+            egui::Stroke::NONE,
+        ));
+    }
+    response.widget_info(|| {
+        WidgetInfo::labeled(
+            egui::Role::Button,
+            true,
+            format!("Sort by {}", name.to_lowercase()),
+        )
+    });
+    response.clicked()
+}

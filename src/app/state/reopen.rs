@@ -1,0 +1,185 @@
+//! An export, opened again: its photo, its model, its maps and regions.
+
+use crate::app::state::map_spec::available;
+use crate::app::state::settings::{PaneSettings, Side, View};
+use crate::app::state::{ClassChoice, Latest, State, Subject};
+use crate::explain::analysis::Analysis;
+use crate::explain::cam::{Method, Recipe};
+use crate::explain::region::Region;
+use crate::model::preprocessing::PreprocessChoice;
+use crate::report::export::{ClassEntry, Located, Manifest, MapEntry, cells_sha256};
+use crate::worker::{PhotoSource, Plan};
+
+/// A manifest whose answer is on its way. Until it comes, the controls are left alone.
+#[derive(Debug)]
+pub struct Restoring {
+    photo: u64,
+    manifest: Manifest,
+    /// Where its files are.
+    located: Located,
+    /// What the controls said when it was opened.
+    base: Plan,
+}
+
+impl Restoring {
+    /// The manifest's plan, in place of what the controls say; `None` if they were changed
+    /// since the manifest was opened, which is newer.
+    pub fn plan_over(&self, by_controls: &Plan) -> Option<Plan> {
+        (*by_controls == self.base).then(|| Plan {
+            model: self.located.model.clone(),
+            labels: self.located.labels.clone(),
+            preprocess: PreprocessChoice::Custom(self.manifest.preprocessing),
+            framing: self.manifest.framing,
+            ..self.base.clone()
+        })
+    }
+}
+
+impl State {
+    /// Asks for what the manifest of an export describes, whose files are where `located` says.
+    /// Settings, classes, regions and held ranges follow when the answer is there, and whether
+    /// the maps are the same.
+    pub fn restore(&mut self, manifest: Manifest, located: Located) {
+        let photo = PhotoSource::File(located.photo.clone());
+        let photo = self.open(vec![photo])[0];
+        let base = self.plan(Some(photo));
+        self.restoring = Some(Restoring {
+            photo,
+            manifest,
+            located,
+            base,
+        });
+    }
+
+    /// Takes over all that the manifest says, if its answer is there.
+    pub(super) fn finish_restoring(&mut self) {
+        let Latest::Ready(shown) = &self.latest else {
+            return;
+        };
+        let here = |restoring: &mut Restoring| shown.plan.photo == Some(restoring.photo);
+        let Some(Restoring {
+            photo, manifest, ..
+        }) = self.restoring.take_if(here)
+        else {
+            return;
+        };
+        let (plan, analysis) = (shown.plan.clone(), shown.analysis.clone());
+        self.settings.adopt_model(&plan);
+        self.settings.framing = plan.framing;
+        self.adopt_look(&manifest);
+        let labels = &analysis.model.labels;
+        let class = |map: &MapEntry| labels.class(map.class.index).ok();
+        self.held = [None; 2];
+        if let Some(first) = manifest.maps.first() {
+            self.class = class(first).map_or(ClassChoice::Top, ClassChoice::Chosen);
+            let against = first.against.as_ref();
+            self.against = against.and_then(|other| labels.class(other.index).ok());
+        }
+        if let Some(second) = manifest.maps.get(1) {
+            let own = class(second);
+            self.held[1] = own.filter(|own| self.class.class() != Some(*own));
+        }
+        self.restored = self.held;
+        let regions = manifest.regions.iter().map(|region| Region {
+            name: region.name.clone(),
+            shape: region.shape.clone(),
+        });
+        *self.regions.of_mut(photo) = regions.collect();
+        let subjects = Self::restored_subjects(&analysis, &manifest);
+        for (map, subject) in manifest.maps.iter().zip(&subjects) {
+            if let Some(range) = map.range.filter(|_| map.range_held) {
+                self.scales.hold(&analysis, *subject, map.scaling, range);
+            }
+        }
+        self.compare(&analysis, &manifest, &subjects);
+    }
+
+    /// How the manifest's maps were drawn, and which there are.
+    fn adopt_look(&mut self, manifest: &Manifest) {
+        let settings = &mut self.settings;
+        settings.look = manifest.look;
+        for (pane, map) in settings.panes.iter_mut().zip(&manifest.maps) {
+            *pane = PaneSettings {
+                method: map.method,
+                layer: Some(map.layer),
+            };
+        }
+        if let Some(map) = manifest.maps.first() {
+            settings.layer = map.layer;
+        }
+        let mut maps = manifest.maps.iter();
+        if let Some(map) = maps.find(|map| map.method == Method::GradCamPlusPlus) {
+            settings.variant = map.variant;
+        }
+        settings.view = match manifest.maps.len() {
+            1 => View::Single(Side::Left),
+            _ => View::SideBySide,
+        };
+    }
+
+    /// What the panes can't show of the manifest's maps, in words for the user.
+    fn left_out(&self, analysis: &Analysis, manifest: &Manifest) -> Option<String> {
+        let maps = &manifest.maps;
+        let subjects = Self::restored_subjects(analysis, manifest);
+        let shown = subjects.iter().zip(Side::BOTH);
+        let shown = shown.filter(|(map, side)| **map == self.subject(*side, analysis));
+        let (count, total) = (shown.count(), maps.len());
+        (count < total).then(|| {
+            format!(
+                "The export has {total} maps; the window can show {count} of them as they were. \
+                 `camlens explain --manifest` makes all of them."
+            )
+        })
+    }
+
+    /// What each of the manifest's maps shows.
+    fn restored_subjects(analysis: &Analysis, manifest: &Manifest) -> Vec<Subject> {
+        let labels = &analysis.model.labels;
+        let class = |entry: &ClassEntry| labels.class(entry.index).ok();
+        let maps = manifest.maps.iter();
+        maps.map(|map| Subject {
+            recipe: Recipe::new(map.method, map.variant),
+            layer: available(map.layer, analysis),
+            class: class(&map.class).unwrap_or_else(|| analysis.top()),
+            against: map.against.as_ref().and_then(class),
+        })
+        .collect()
+    }
+
+    /// Says whether the maps at the last layer are those of the manifest. Those at earlier
+    /// layers come later: `camlens explain --manifest` compares them, too.
+    fn compare(&mut self, analysis: &Analysis, manifest: &Manifest, subjects: &[Subject]) {
+        let pairs = manifest.maps.iter().zip(subjects);
+        let same: Vec<bool> = pairs
+            .filter_map(|(entry, subject)| {
+                let map = self.map(analysis, *subject)?;
+                Some(cells_sha256(&map.cells) == entry.cells_sha256)
+            })
+            .collect();
+        if same.iter().all(|same| *same) {
+            let opened = match same.len() {
+                0 => "The export was opened again; its maps are being made.".into(),
+                count => format!("The export was opened again: {count} maps, the same to the bit."),
+            };
+            self.info = Some(joined(opened, self.left_out(analysis, manifest)));
+        } else {
+            let why = if manifest.model.sha256 == analysis.model.sha256 {
+                "The photo, the device or the version of camlens is another"
+            } else {
+                "The weights are others"
+            };
+            let differs = format!(
+                "The maps are not those of the manifest. {why}; `camlens explain --manifest` tells what differs."
+            );
+            self.error = Some(joined(differs, self.left_out(analysis, manifest)));
+        }
+    }
+}
+
+/// A sentence, and another one if there is more to say.
+fn joined(first: String, more: Option<String>) -> String {
+    match more {
+        Some(more) => format!("{first} {more}"),
+        None => first,
+    }
+}

@@ -1,0 +1,168 @@
+//! What the user chooses and what survives a restart.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::explain::analysis::Layer;
+use crate::explain::cam::{Method, Variant};
+use crate::input::framing::Framing;
+use crate::input::photo::Limits;
+use crate::model::ModelChoice;
+use crate::model::device::DeviceChoice;
+use crate::model::preprocessing::PreprocessChoice;
+use crate::render::display_options::Look;
+use crate::worker::Plan;
+
+/// One of the two map panes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Side {
+    /// The left one.
+    Left,
+    /// The right one.
+    Right,
+}
+
+impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
+
+    /// The name for the user.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Right => "right",
+        }
+    }
+
+    /// 0 or 1.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Left => 0,
+            Self::Right => 1,
+        }
+    }
+}
+
+/// Which panes are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum View {
+    /// The photo and both maps.
+    #[default]
+    SideBySide,
+    /// One map.
+    Single(Side),
+}
+
+impl View {
+    /// The view after a flip: the other map, in place.
+    #[must_use]
+    pub fn flipped(self) -> Self {
+        match self {
+            Self::Single(Side::Left) => Self::Single(Side::Right),
+            _ => Self::Single(Side::Left),
+        }
+    }
+
+    /// The maps that are shown.
+    #[must_use]
+    pub fn sides(self) -> &'static [Side] {
+        match self {
+            Self::SideBySide => &Side::BOTH,
+            Self::Single(Side::Left) => &[Side::Left],
+            Self::Single(Side::Right) => &[Side::Right],
+        }
+    }
+}
+
+/// What a map pane holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaneSettings {
+    /// Its method.
+    pub method: Method,
+    /// Its own target layer; none for the one chosen for all.
+    pub layer: Option<Layer>,
+}
+
+/// What survives a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The model asked for.
+    pub model: ModelChoice,
+    /// A file with the names of its classes, given by hand.
+    pub labels: Option<PathBuf>,
+    /// Models used lately, the last first.
+    pub recent: Vec<ModelChoice>,
+    /// The device asked for.
+    pub device: DeviceChoice,
+    /// How photos become input.
+    pub framing: Framing,
+    /// What is done to pixels before the network sees them.
+    pub preprocess: PreprocessChoice,
+    /// The target layer.
+    pub layer: Layer,
+    /// Which formula of Grad-CAM++.
+    pub variant: Variant,
+    /// What the two map panes hold.
+    pub panes: [PaneSettings; 2],
+    /// Which panes are shown.
+    pub view: View,
+    /// How maps are drawn.
+    pub look: Look,
+    /// The order of the class table.
+    pub order: ClassOrder,
+    /// How large photos may be.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model: ModelChoice::default(),
+            labels: None,
+            recent: Vec::new(),
+            device: DeviceChoice::default(),
+            framing: Framing::default(),
+            preprocess: PreprocessChoice::default(),
+            layer: Layer::default(),
+            variant: Variant::default(),
+            panes: Method::DEFAULT.map(|method| PaneSettings {
+                method,
+                layer: None,
+            }),
+            view: View::default(),
+            look: Look::default(),
+            order: ClassOrder::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Takes over the model of a plan and all that belongs to it: class names,
+    /// preprocessing, device.
+    pub fn adopt_model(&mut self, plan: &Plan) {
+        self.model = plan.model.clone();
+        self.labels.clone_from(&plan.labels);
+        self.preprocess = plan.preprocess;
+        self.device = plan.device;
+    }
+}
+
+/// The order of the class table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClassOrder {
+    /// By logit; `true` from the largest.
+    Score(bool),
+    /// By name; `true` from A.
+    Name(bool),
+}
+
+impl Default for ClassOrder {
+    fn default() -> Self {
+        Self::Score(true)
+    }
+}

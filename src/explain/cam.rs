@@ -1,0 +1,350 @@
+//! Class activation maps: plain `f32`, no candle, and nothing here can fail.
+//!
+//! Every method is a pure function of the activations of a layer and the gradients of
+//! one logit there ([`Evidence`]). At the last layer before global average pooling and
+//! one linear layer the gradient is `g_k(i,j) = W_ck / N` at every cell, so a map of any
+//! class follows without running anything
+//! ([`Analysis::evidence`](crate::explain::analysis::Analysis::evidence)).
+
+mod cancellation;
+pub mod grad_cam;
+pub mod grad_cam_plus_plus;
+pub mod hirescam;
+pub mod layercam;
+mod map;
+pub mod xgrad_cam;
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::explain::analysis::{Evidence, FeatureMaps, Gradients, Layer};
+pub use crate::explain::cam::cancellation::{UNSTABLE, condition};
+pub use crate::explain::cam::grad_cam_plus_plus::Variant;
+pub use crate::explain::cam::map::{FLAT, Map};
+
+/// How activations and gradients become a map.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391)
+    #[value(alias = "gradcam")]
+    GradCam,
+    /// Grad-CAM++ (Chattopadhay et al. 2018, arXiv 1710.11063), eq. 19
+    #[value(name = "grad-cam++", aliases = ["gradcam++", "grad-cam-plus-plus"])]
+    #[serde(rename = "grad-cam++")]
+    GradCamPlusPlus,
+    /// HiResCAM (Draelos and Carin 2020, arXiv 2011.08891)
+    #[value(name = "hirescam", aliases = ["hires-cam", "hirescam"])]
+    HiResCam,
+    /// LayerCAM (Jiang et al. 2021, IEEE TIP 30, doi 10.1109/TIP.2021.3089943)
+    #[value(name = "layercam", alias = "layer-cam")]
+    LayerCam,
+    /// XGrad-CAM (Fu et al. 2020, arXiv 2008.02312)
+    #[value(name = "xgrad-cam", alias = "xgradcam")]
+    XGradCam,
+}
+
+impl Method {
+    /// All of them, in the order of menus.
+    pub const ALL: [Self; 5] = [
+        Self::GradCam,
+        Self::GradCamPlusPlus,
+        Self::HiResCam,
+        Self::LayerCam,
+        Self::XGradCam,
+    ];
+    /// The two that stand side by side at first.
+    pub const DEFAULT: [Self; 2] = [Self::GradCam, Self::GradCamPlusPlus];
+
+    /// The name in the field.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GradCam => "Grad-CAM",
+            Self::GradCamPlusPlus => "Grad-CAM++",
+            Self::HiResCam => "HiResCAM",
+            Self::LayerCam => "LayerCAM",
+            Self::XGradCam => "XGrad-CAM",
+        }
+    }
+
+    /// The name on the command line and in JSON.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::GradCam => "grad-cam",
+            Self::GradCamPlusPlus => "grad-cam++",
+            Self::HiResCam => "hirescam",
+            Self::LayerCam => "layercam",
+            Self::XGradCam => "xgrad-cam",
+        }
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::GradCam => {
+                "Activations, each channel weighted by the mean of its gradient (Selvaraju et al. 2017)"
+            }
+            Self::GradCamPlusPlus => {
+                "Positive gradients only, weighted by eq. 19 of Chattopadhay et al. 2018"
+            }
+            Self::HiResCam => {
+                "Gradient times activation, cell by cell (Draelos and Carin 2020); at the last layer the same as Grad-CAM"
+            }
+            Self::LayerCam => {
+                "Positive gradient times activation, cell by cell (Jiang et al. 2021); made for earlier layers"
+            }
+            Self::XGradCam => {
+                "Gradients averaged where the channel is active (Fu et al. 2020); at the last layer the same as Grad-CAM"
+            }
+        }
+    }
+
+    /// Whether a map's cells at a layer are shares of the logit: they add up to
+    /// `y_c − b_c`.
+    #[must_use]
+    pub fn is_in_logits(self, layer: Layer) -> bool {
+        layer == Layer::Last && matches!(self, Self::GradCam | Self::HiResCam | Self::XGradCam)
+    }
+}
+
+/// A method, and which of the formulas in use under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Recipe {
+    /// The method.
+    pub method: Method,
+    /// For Grad-CAM++; the others have one formula, and [`Variant::Eq19`] here.
+    pub variant: Variant,
+}
+
+impl Recipe {
+    /// A method with the variant that applies to it.
+    #[must_use]
+    pub fn new(method: Method, variant: Variant) -> Self {
+        let variant = match method {
+            Method::GradCamPlusPlus => variant,
+            _ => Variant::Eq19,
+        };
+        Self { method, variant }
+    }
+
+    /// Every method and variant.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let others = Variant::ALL.into_iter().skip(1);
+        let others = others.map(|variant| Self::new(Method::GradCamPlusPlus, variant));
+        Method::ALL.into_iter().map(Self::from).chain(others)
+    }
+}
+
+impl From<Method> for Recipe {
+    fn from(method: Method) -> Self {
+        Self::new(method, Variant::Eq19)
+    }
+}
+
+/// The map that a recipe makes of the evidence for a class.
+#[must_use]
+pub fn explain(recipe: impl Into<Recipe>, evidence: &Evidence) -> Map {
+    let recipe = recipe.into();
+    let (features, gradients) = (&*evidence.features, &evidence.gradients);
+    let cells = match recipe.method {
+        Method::GradCam => weighted_sum(features, &grad_cam::weights(features, gradients)),
+        Method::GradCamPlusPlus => {
+            let weights = grad_cam_plus_plus::weights(features, gradients, recipe.variant);
+            weighted_sum(features, &weights)
+        }
+        Method::XGradCam => weighted_sum(features, &xgrad_cam::weights(features, gradients)),
+        Method::HiResCam => hirescam::cells(features, gradients),
+        Method::LayerCam => layercam::cells(features, gradients),
+    };
+    Map {
+        recipe,
+        layer: evidence.layer,
+        height: features.height,
+        width: features.width,
+        condition: condition(recipe, features, gradients),
+        cells,
+    }
+}
+
+/// Every map of one class at some layers.
+#[derive(Debug)]
+pub struct LayerMaps(HashMap<(Layer, Recipe), Map>);
+
+impl LayerMaps {
+    /// Makes all of them.
+    #[must_use]
+    pub fn new(evidence: &[Evidence]) -> Self {
+        let jobs: Vec<(&Evidence, Recipe)> = evidence
+            .iter()
+            .flat_map(|evidence| Recipe::all().map(move |recipe| (evidence, recipe)))
+            .collect();
+        let make = |(evidence, recipe): &(&Evidence, Recipe)| {
+            ((evidence.layer, *recipe), explain(*recipe, evidence))
+        };
+        Self(jobs.par_iter().map(make).collect())
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, layer: Layer, recipe: Recipe) -> Option<&Map> {
+        self.0.get(&(layer, recipe))
+    }
+}
+
+/// `Σ_k w_k A_k`, `[height, width]`, for one weight per channel.
+#[must_use]
+pub fn weighted_sum(features: &FeatureMaps, weights: &[f32]) -> Vec<f32> {
+    let mut cells = vec![0.0; features.cells()];
+    for (plane, weight) in features.planes().zip(weights) {
+        for (cell, activation) in cells.iter_mut().zip(plane) {
+            *cell += weight * activation;
+        }
+    }
+    cells
+}
+
+/// `Σ_k f(g_k) ⊙ A_k`, `[height, width]`.
+fn products(features: &FeatureMaps, gradients: &Gradients, f: impl Fn(f32) -> f32) -> Vec<f32> {
+    match gradients {
+        Gradients::PerChannel(gradients) => {
+            let weights: Vec<f32> = gradients.iter().map(|g| f(*g)).collect();
+            weighted_sum(features, &weights)
+        }
+        Gradients::PerCell(gradients) => {
+            let mut cells = vec![0.0; features.cells()];
+            for (plane, gradients) in features
+                .planes()
+                .zip(gradients.chunks_exact(features.cells()))
+            {
+                for ((cell, activation), g) in cells.iter_mut().zip(plane).zip(gradients) {
+                    *cell += f(*g) * activation;
+                }
+            }
+            cells
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    //! Two channels of 2×2 cells that tell all variants apart.
+
+    use crate::explain::analysis::{FeatureMaps, Gradients};
+
+    pub fn features() -> FeatureMaps {
+        FeatureMaps {
+            channels: 2,
+            height: 2,
+            width: 2,
+            values: vec![0.0, 4.0, 31.0, 40.0, 0.0, 0.0, 6.0, 15.0],
+        }
+    }
+
+    pub const GRADIENTS: [f32; 8] = [1.0, 1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0];
+
+    pub fn gradients() -> Gradients {
+        Gradients::PerCell(GRADIENTS.to_vec())
+    }
+
+    pub fn assert_close(cells: &[f32], expected: [f32; 4]) {
+        assert_eq!(cells.len(), 4);
+        for (cell, value) in cells.iter().zip(expected) {
+            assert!(
+                (cell - value).abs() < 1e-5,
+                "{cells:?} instead of {expected:?}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn evidence(gradients: Gradients) -> Evidence {
+        Evidence {
+            layer: Layer::Last,
+            features: Arc::new(fixture::features()),
+            gradients,
+        }
+    }
+
+    /// Gradients that are the same at every cell, once for each channel and once for
+    /// each cell: the closed forms against the general formulas.
+    #[test]
+    fn the_closed_forms_are_the_general_formulas_with_constant_gradients() {
+        for row in [[0.3, -0.2], [-1.5, 0.7], [0.01, 0.02]] {
+            let constant = evidence(Gradients::PerChannel(row.to_vec()));
+            let spread = row.iter().flat_map(|g| [*g; 4]).collect();
+            let general = evidence(Gradients::PerCell(spread));
+            for recipe in Recipe::all() {
+                let (a, b) = (explain(recipe, &constant), explain(recipe, &general));
+                for (a, b) in a.cells.iter().zip(&b.cells) {
+                    assert!((a - b).abs() < 1e-5, "{recipe:?}: {a} and {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn there_are_seven_recipes() {
+        let recipes: std::collections::HashSet<Recipe> = Recipe::all().collect();
+        assert_eq!(recipes.len(), 7);
+        assert_eq!(
+            Recipe::new(Method::LayerCam, Variant::TutorialSum),
+            Method::LayerCam.into()
+        );
+    }
+
+    #[test]
+    fn a_difference_of_two_maps_is_the_map_of_the_difference() {
+        let (a, b) = ([0.3, -0.2], [-1.5, 0.7]);
+        let map = |row: [f32; 2]| {
+            explain(
+                Method::GradCam,
+                &evidence(Gradients::PerChannel(row.to_vec())),
+            )
+        };
+        let difference = map(a).minus(&map(b));
+        let direct = map([a[0] - b[0], a[1] - b[1]]);
+        for (cell, direct) in difference.cells.iter().zip(&direct.cells) {
+            assert!((cell - direct).abs() < 1e-5);
+        }
+        assert_eq!(direct.peak(), (1, 1));
+    }
+
+    #[test]
+    fn cells_in_logit_units_add_up_to_the_logit_less_its_bias() {
+        // y − b = Σ_k W_k mean(A_k) = 4·(0.3·75/4·(1/4) …): with g = W/N, Σ g A.
+        let evidence = evidence(Gradients::PerChannel(vec![0.3 / 4.0, -0.2 / 4.0]));
+        let expected = 0.3 * 75.0 / 4.0 - 0.2 * 21.0 / 4.0;
+        for method in Method::ALL {
+            let sum = explain(method, &evidence).sum();
+            let adds_up = (sum - expected).abs() < 1e-5;
+            assert_eq!(
+                adds_up,
+                method.is_in_logits(Layer::Last),
+                "{method:?}: {sum}"
+            );
+            assert!(!method.is_in_logits(Layer::Layer3));
+        }
+    }
+}

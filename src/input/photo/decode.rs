@@ -1,0 +1,181 @@
+//! From a file's bytes to upright pixels.
+
+use std::io::Cursor;
+
+use image::error::LimitErrorKind;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat, ScalingFactor};
+
+use crate::input::photo::error::unreadable;
+use crate::input::photo::limits::{Limits, MAX_METADATA};
+use crate::input::photo::{Photo, PhotoError, limits};
+use crate::platform::panics;
+
+/// Most passes of a progressive JPEG, as libjpeg-turbo's own fuzzers have it: each goes over
+/// the whole picture, and a file of some KB can have thousands. Encoders write about 10.
+const MAX_SCANS: usize = 500;
+
+/// Decodes a photo at least `side` pixels long, or whole if it has fewer.
+pub fn decode(name: &str, bytes: &[u8], side: usize, limits: Limits) -> Result<Photo, PhotoError> {
+    // Fuzzing finds panics in decoders, always on damaged files (tests/corpus/fuzz).
+    panics::caught(|| decode_trustingly(name, bytes, side, limits)).unwrap_or_else(|said| {
+        Err(PhotoError::Damaged {
+            name: name.to_owned(),
+            cause: format!("the decoder gave up: {said}"),
+        })
+    })
+}
+
+fn decode_trustingly(
+    name: &str,
+    bytes: &[u8],
+    side: usize,
+    limits: Limits,
+) -> Result<Photo, PhotoError> {
+    let name = name.to_owned();
+    if bytes.is_empty() {
+        return Err(PhotoError::Empty { name });
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes));
+    match image::guess_format(bytes) {
+        Ok(format) => reader.set_format(format),
+        // TGA has no signature: only its name tells.
+        Err(_) if name.to_lowercase().ends_with(".tga") => {
+            reader.set_format(ImageFormat::Tga);
+        }
+        Err(_) => return Err(unreadable(name, bytes)),
+    }
+    let unsupported = reader.format().is_some_and(|f| !f.reading_enabled());
+    if unsupported {
+        return Err(unreadable(name, bytes));
+    }
+    let format = reader.format();
+    let is_jpeg = format == Some(ImageFormat::Jpeg);
+    let metadata = || PhotoError::Metadata {
+        name: name.clone(),
+        limit: MAX_METADATA / 1_000_000,
+    };
+    if limits::has_too_much_metadata(bytes) {
+        return Err(metadata());
+    }
+    // What a decoder reads before the size is known: metadata, palettes.
+    reader.limits(at_most(MAX_METADATA));
+    let failed = |error: ImageError| match error {
+        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
+            metadata()
+        }
+        other => PhotoError::Damaged {
+            name: name.clone(),
+            cause: other.to_string(),
+        },
+    };
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    let decoded = if is_jpeg {
+        3 * pixels
+    } else {
+        decoder.total_bytes()
+    };
+    limits.check_picture(&name, (width, height), decoded)?;
+    if format == Some(ImageFormat::Bmp) && pixels_begin_in_palette(bytes) {
+        return Err(PhotoError::Damaged {
+            name,
+            cause: "its pixels begin within its palette".into(),
+        });
+    }
+    let orientation = orientation(&mut decoder);
+    let damaged = |cause: String| PhotoError::Damaged {
+        name: name.clone(),
+        cause,
+    };
+    let mut picture = if is_jpeg {
+        let divisor = jpeg_divisor(width.max(height) as usize, side);
+        decode_jpeg(bytes, divisor).map_err(damaged)?
+    } else {
+        // Twice the picture: some decoders keep a copy of their own.
+        let picture = decoder.set_limits(at_most(2 * decoded + MAX_METADATA));
+        let picture = picture.and_then(|()| DynamicImage::from_decoder(decoder));
+        picture.map_err(|error| damaged(error.to_string()))?
+    };
+    if format == Some(ImageFormat::Tga) && has_no_alpha(bytes) {
+        picture = DynamicImage::ImageRgb8(picture.into_rgb8());
+    }
+    picture.apply_orientation(orientation);
+    Ok(Photo::from_picture(name, picture))
+}
+
+/// How the picture is to be turned. One whose EXIF block is damaged is shown as it lies.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    let exif = decoder.exif_metadata().ok().flatten();
+    let found = exif.and_then(|exif| {
+        // Some programs write the prefix that only JPEG has into WebP, too.
+        let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
+        Orientation::from_exif_chunk(exif)
+    });
+    found
+        .or_else(|| decoder.orientation().ok())
+        .unwrap_or(Orientation::NoTransforms)
+}
+
+/// Whether a TGA file of 32 bits a pixel says that none of them are alpha.
+fn has_no_alpha(bytes: &[u8]) -> bool {
+    bytes.get(16) == Some(&32) && bytes.get(17).is_some_and(|about| about % 16 == 0)
+}
+
+/// Whether a BMP file's pixels begin before its palette ends: it would show colours as pixels.
+fn pixels_begin_in_palette(bytes: &[u8]) -> bool {
+    let number = |at: usize| {
+        let four = bytes.get(at..at + 4)?;
+        Some(u64::from(u32::from_le_bytes(four.try_into().ok()?)))
+    };
+    let (Some(pixels), Some(header), Some(depth), Some(used)) =
+        (number(10), number(14), bytes.get(28), number(46))
+    else {
+        return false;
+    };
+    if header < 40 || *depth > 8 {
+        return false; // no palette, or another header
+    }
+    let colours = if used == 0 { 1 << depth } else { used };
+    pixels < 14 + header + 4 * colours
+}
+
+/// Limits of bytes alone: the sides are checked by us.
+fn at_most(bytes: u64) -> image::Limits {
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+/// The largest number by which a JPEG's decoder can divide the size so that `side` pixels
+/// are left.
+fn jpeg_divisor(longest: usize, side: usize) -> u32 {
+    let enough = |divisor: &u32| longest / *divisor as usize >= side;
+    [8, 4, 2].into_iter().find(enough).unwrap_or(1)
+}
+
+/// Decodes a JPEG as libjpeg-turbo does, which Pillow and torchvision use. Its size
+/// has been checked.
+fn decode_jpeg(bytes: &[u8], divisor: u32) -> Result<DynamicImage, String> {
+    let decode = || {
+        let limits = DecodeLimits {
+            max_scans: MAX_SCANS,
+            ..DecodeLimits::default()
+        };
+        let mut decoder = Decoder::new_with_limits(bytes, limits)?;
+        decoder.set_output_format(PixelFormat::Rgb);
+        if divisor > 1 {
+            decoder.set_scale(ScalingFactor::try_new(1, divisor)?);
+        }
+        decoder.decode_image()
+    };
+    let decoded = decode().map_err(|error: libjpeg_turbo_rs::JpegError| error.to_string())?;
+    let side = |length: usize| u32::try_from(length).ok();
+    side(decoded.width)
+        .zip(side(decoded.height))
+        .and_then(|(width, height)| image::RgbImage::from_raw(width, height, decoded.data))
+        .map(DynamicImage::ImageRgb8)
+        .ok_or_else(|| "its size does not fit its contents".into())
+}

@@ -1,0 +1,73 @@
+//! Which cells the lines of a grid over the photo lie between.
+
+use crate::input::framing::CellAxis;
+use crate::render::heatmap::Interpolation;
+
+/// Between which two cells a grid line lies, and how far.
+#[derive(Clone, Copy, Debug)]
+pub struct Tap {
+    pub low: usize,
+    pub high: usize,
+    pub fraction: f32,
+}
+
+impl Tap {
+    /// For a position in cells: cell `i` covers `i..i+1`.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to the cells
+    pub fn new(position: f64, cells: usize, interpolation: Interpolation) -> Self {
+        let last = cells - 1;
+        match interpolation {
+            Interpolation::Bilinear => {
+                let cell = (position - 0.5).clamp(0.0, last as f64);
+                let low = cell.floor() as usize;
+                Self {
+                    low,
+                    high: (low + 1).min(last),
+                    fraction: (cell - cell.floor()) as f32,
+                }
+            }
+            Interpolation::Cells => {
+                let cell = (position.max(0.0) as usize).min(last);
+                Self {
+                    low: cell,
+                    high: cell,
+                    fraction: 0.0,
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn mix(self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.fraction
+    }
+}
+
+/// The taps of all grid lines that lie within the input.
+pub struct Axis {
+    pub first: usize,
+    pub taps: Vec<Tap>,
+}
+
+impl Axis {
+    /// The lines of a grid of `grid` over a photo's side of `photo` pixels, of which the
+    /// network saw `input` pixels as `cells` cells.
+    pub fn new(
+        (grid, photo, input, cells): (usize, usize, usize, usize),
+        interpolation: Interpolation,
+        input_from_photo: impl Fn(f64) -> f64,
+    ) -> Self {
+        let axis = CellAxis::new(input, cells);
+        let at = |line: usize| {
+            let in_photo = (line as f64 + 0.5) * photo as f64 / grid as f64;
+            input_from_photo(in_photo)
+        };
+        let seen = |line: &usize| (0.0..=input as f64).contains(&at(*line));
+        let first = (0..grid).find(seen).unwrap_or(0);
+        let taps = (first..grid)
+            .take_while(seen)
+            .map(|line| Tap::new(axis.cell_from_input(at(line)), cells, interpolation))
+            .collect();
+        Self { first, taps }
+    }
+}

@@ -1,0 +1,234 @@
+//! What the colours and numbers of a map mean, in words: for the screen and for figures.
+
+use crate::explain::analysis::Analysis;
+use crate::explain::cam::{Map, Method, Recipe};
+use crate::labels::{ClassId, Labels};
+use crate::render::heatmap::{Range, Scaling};
+
+/// A probability for people: no digits that say nothing, and no false zero.
+#[must_use]
+pub fn percent(probability: f32) -> String {
+    let percent = 100.0 * probability;
+    if percent >= 9.95 {
+        format!("{percent:.0} %")
+    } else if percent >= 0.1 {
+        format!("{percent:.1} %")
+    } else {
+        "< 0.1 %".into()
+    }
+}
+
+/// A map's title: its method, its class and its probability; for a difference both classes.
+#[must_use]
+pub fn title(
+    analysis: &Analysis,
+    method: Method,
+    class: ClassId,
+    against: Option<ClassId>,
+) -> String {
+    let name = |class| analysis.model.labels.name(class).to_owned();
+    title_with(analysis, method, (class, against), name)
+}
+
+/// The same with other names for the classes: shorter ones.
+#[must_use]
+pub fn title_with(
+    analysis: &Analysis,
+    method: Method,
+    (class, against): (ClassId, Option<ClassId>),
+    name: impl Fn(ClassId) -> String,
+) -> String {
+    let method = method.name();
+    if let Some(other) = against {
+        format!("{method} · {} − {}", name(class), name(other))
+    } else {
+        let probability = percent(analysis.probability(class));
+        format!("{method} · {} {probability}", name(class))
+    }
+}
+
+/// What is said of a map that has nothing to draw: by [`Scaling::range`].
+#[must_use]
+pub fn nothing_to_draw(
+    labels: &Labels,
+    scaling: Scaling,
+    class: ClassId,
+    against: Option<ClassId>,
+) -> String {
+    let name = |class| labels.name(class);
+    match (against, scaling) {
+        (Some(other), _) => {
+            let (class, other) = (name(class), name(other));
+            format!("No difference between the evidence for {class} and for {other}.")
+        }
+        (None, Scaling::Signed) => format!("No evidence for or against {}.", name(class)),
+        (None, Scaling::Max | Scaling::MinMax) => {
+            format!("No positive evidence for {}.", name(class))
+        }
+    }
+}
+
+/// What is said of a map that depends on rounding; `None` of others.
+#[must_use]
+pub fn instability(map: &Map) -> Option<String> {
+    let method = match map.recipe {
+        Recipe {
+            method: Method::GradCamPlusPlus,
+            variant,
+        } => format!("Grad-CAM++ ({})", variant.id()),
+        Recipe { method, .. } => method.name().to_owned(),
+    };
+    map.is_unstable().then(|| {
+        format!(
+            "{method} divides by sums that nearly cancel here: rounding alone can change this map. Compare it with Grad-CAM or HiResCAM at this layer."
+        )
+    })
+}
+
+/// The numbers at the lower end, the middle and the upper end of a colour bar. Where the
+/// map goes beyond a held range they say so.
+#[must_use]
+pub fn ends(range: Range, map: &Map) -> [String; 3] {
+    let signed = range.low < 0.0;
+    let [low, middle, high] =
+        [0.0, 0.5, 1.0].map(|share| number(range.low + (range.high - range.low) * share, signed));
+    // Below a range that begins at zero all is drawn as zero.
+    let below = if signed && map.min() < range.low {
+        "≤"
+    } else {
+        ""
+    };
+    let above = if map.max() > range.high { "≥" } else { "" };
+    [format!("{below}{low}"), middle, format!("{above}{high}")]
+}
+
+/// What a map's values are.
+#[must_use]
+pub fn meaning(analysis: &Analysis, map: &Map, class: ClassId, against: Option<ClassId>) -> String {
+    let name = |class| analysis.model.labels.name(class).to_owned();
+    meaning_with(analysis, map, (class, against), name)
+}
+
+/// The same with other names for the classes: shorter ones.
+#[must_use]
+pub fn meaning_with(
+    analysis: &Analysis,
+    map: &Map,
+    (class, against): (ClassId, Option<ClassId>),
+    name: impl Fn(ClassId) -> String,
+) -> String {
+    if !map.recipe.method.is_in_logits(map.layer) {
+        let method = map.recipe.method.name();
+        let layer = analysis.model.architecture.layer_name(map.layer);
+        return format!(
+            "Relative units: what {method} gives at {layer} is no share of the logit. Compare cells within this map, not the numbers of different maps."
+        );
+    }
+    let (cells, sum) = (map.cells.len(), map.sum());
+    match against {
+        None => {
+            let logit = analysis.logit(class);
+            format!(
+                "Each cell's contribution to the logit of {}. All {cells} cells add up to logit − bias = {logit:.3} − ({:.3}) = {sum:.3}.",
+                name(class),
+                logit - sum,
+            )
+        }
+        Some(other) => {
+            let logits = analysis.logit(class) - analysis.logit(other);
+            let biases = analysis.bias(class) - analysis.bias(other);
+            format!(
+                "Why {} and not {}: each cell's contribution to the first logit less that to the second. All {cells} cells add up to the difference of the logits less that of the biases = {logits:.3} − ({biases:.3}) = {sum:.3}.",
+                name(class),
+                name(other),
+            )
+        }
+    }
+}
+
+/// A value in three digits or so.
+#[must_use]
+pub fn number(value: f32, signed: bool) -> String {
+    let size = value.abs();
+    let sign = if signed && value > 0.0 { "+" } else { "" };
+    let digits = if size >= 100.0 {
+        format!("{value:.0}")
+    } else if size >= 10.0 {
+        format!("{value:.1}")
+    } else if size >= 1.0 {
+        format!("{value:.2}")
+    } else if size >= 0.01 {
+        format!("{value:.3}")
+    } else if size > 0.0 {
+        format!("{value:.1e}")
+    } else {
+        "0".into()
+    };
+    format!("{sign}{}", digits.replace('-', "−"))
+}
+
+/// What a cell in logit units is of the logit less its bias, which all cells add up to.
+/// Of a sum that is not positive there are no shares.
+#[must_use]
+pub fn logit_share(cell: f32, sum: f32) -> Option<f32> {
+    (sum > 0.0).then(|| 100.0 * cell / sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_read_well() {
+        for (probability, text) in [
+            (0.461, "46 %"),
+            (0.0987, "9.9 %"),
+            (0.0012, "0.1 %"),
+            (1e-9, "< 0.1 %"),
+            (1.0, "100 %"),
+        ] {
+            assert_eq!(percent(probability), text);
+        }
+    }
+
+    #[test]
+    fn numbers_have_three_digits_or_so() {
+        for (value, signed, text) in [
+            (0.0, true, "0"),
+            (0.38921, false, "0.389"),
+            (0.38921, true, "+0.389"),
+            (-0.38921, true, "−0.389"),
+            (19.6, false, "19.6"),
+            (1234.5, true, "+1234"),
+            (0.000_123, false, "1.2e−4"),
+        ] {
+            assert_eq!(number(value, signed), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_said_by_what_would_be_drawn() {
+        let labels = Labels::for_count(3);
+        let mut classes = ClassId::all(3);
+        let (class, other) = (classes.next().unwrap(), classes.next());
+        for (scaling, against, words) in [
+            (Scaling::Max, None, "No positive evidence for class 0."),
+            (Scaling::MinMax, None, "No positive evidence for class 0."),
+            (Scaling::Signed, None, "No evidence for or against class 0."),
+            (
+                Scaling::Signed,
+                other,
+                "No difference between the evidence for class 0 and for class 1.",
+            ),
+        ] {
+            assert_eq!(nothing_to_draw(&labels, scaling, class, against), words);
+        }
+    }
+
+    #[test]
+    fn a_cells_share_is_of_the_logit_less_its_bias() {
+        assert_eq!(logit_share(0.5, 12.5), Some(4.0));
+        assert_eq!(logit_share(-0.25, 12.5), Some(-2.0));
+        assert_eq!(logit_share(0.5, -1.0), None);
+    }
+}

@@ -1,0 +1,417 @@
+//! What `explain` says: one JSON object, or a few lines to read.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::cam::{Map, Method};
+use crate::explain::class_correlation::{References, Sensitivity};
+use crate::explain::region::{Measure, Region};
+use crate::input::photo::Photo;
+use crate::labels::ClassId;
+use crate::model::Selection;
+use crate::model::preprocessing::Preprocessing;
+use crate::render::legend;
+use crate::render::legend::percent;
+use crate::text::printable::quotation;
+
+/// How many of the most probable classes are reported.
+const TOP: usize = 5;
+
+/// The whole answer; field names are those of the JSON object.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The photo as it was read, upright.
+    pub photo: PhotoReport,
+    /// The model that ran.
+    pub model: ModelReport,
+    /// The device that it ran on: `cpu`, `cuda:N`, `metal`.
+    pub device: String,
+    /// What fell back, if anything did.
+    pub notices: Vec<String>,
+    /// `whole`, `crop` or `squash`.
+    pub framing: &'static str,
+    /// The five most probable classes.
+    pub top: Vec<ClassReport>,
+    /// The class explained.
+    pub class: ClassReport,
+    /// The class whose maps were taken away, with `--against`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<ClassReport>,
+    /// The target layer, by its name in the network.
+    pub layer: &'static str,
+    /// What was done to the pixels before the network saw them.
+    pub preprocessing: Preprocessing,
+    /// One for each method.
+    pub maps: Vec<MapReport>,
+    /// With `--region`: what each map says of each region.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionReport>,
+    /// Milliseconds for each step.
+    pub timings_ms: TimingsReport,
+}
+
+/// The photo.
+#[derive(Debug, Serialize)]
+pub struct PhotoReport {
+    /// As given on the command line.
+    pub path: String,
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+}
+
+/// The model.
+#[derive(Debug, Serialize)]
+pub struct ModelReport {
+    /// The network and where its weights came from.
+    pub name: String,
+    /// The network.
+    pub architecture: &'static str,
+    /// Number of classes.
+    pub classes: usize,
+    /// Where their names came from.
+    pub labels: String,
+    /// Of the weight file.
+    pub sha256: String,
+    /// What is known about it.
+    pub accuracy: String,
+    /// What was taken for granted of the network, which no weight file tells; none where
+    /// nothing had to be.
+    pub assumed: Option<String>,
+    /// Which network of the file ran, if it holds several or one was chosen.
+    #[serde(skip_serializing_if = "Selection::is_none")]
+    pub network: Selection,
+}
+
+/// One class.
+#[derive(Debug, Serialize)]
+pub struct ClassReport {
+    /// Index in the model's output.
+    pub index: usize,
+    /// Its label.
+    pub label: String,
+    /// Softmax, 0..=1.
+    pub probability: f32,
+    /// Before softmax.
+    pub logit: f32,
+}
+
+/// One map, before ReLU and scaling.
+#[derive(Debug, Serialize)]
+pub struct MapReport {
+    /// `grad-cam`, `grad-cam++`, `hirescam`, `layercam` or `xgrad-cam`.
+    pub method: &'static str,
+    /// Which formula of Grad-CAM++: `eq19`, `pytorch-grad-cam` or `tutorial`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<&'static str>,
+    /// `logit` where the cells add up to the logit less its bias, else `relative`.
+    pub unit: &'static str,
+    /// Rows of cells.
+    pub height: usize,
+    /// Columns of cells.
+    pub width: usize,
+    /// The smallest cell.
+    pub min: f32,
+    /// The largest cell.
+    pub max: f32,
+    /// The sum of all cells.
+    pub sum: f32,
+    /// `ok`, `nearly_flat`, or `no_positive_evidence` if no cell is above 0.
+    pub state: &'static str,
+    /// Whether it depends on rounding: the method divides by sums that nearly cancel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unstable: bool,
+    /// What is said of it in words, if anything.
+    #[serde(skip)]
+    pub remark: Option<String>,
+    /// How much it depends on the class (at the last layer).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<SensitivityReport>,
+}
+
+/// The mean correlation of a map with those of other classes.
+#[derive(Debug, Serialize)]
+pub struct SensitivityReport {
+    /// Pearson's, −1..=1.
+    pub mean_correlation: f32,
+    /// Over how many other classes.
+    pub classes: usize,
+    /// Whether that is so much that the map hardly depends on the class.
+    pub class_insensitive: bool,
+}
+
+/// A region.
+#[derive(Debug, Serialize)]
+pub struct RegionReport {
+    /// Its name.
+    pub name: String,
+    /// For each map, in their order.
+    pub measures: Vec<Measure>,
+}
+
+/// Milliseconds.
+#[derive(Debug, Default, Serialize)]
+pub struct TimingsReport {
+    /// From the file to upright RGB8.
+    pub decode: f64,
+    /// Resizing and cropping.
+    pub frame: f64,
+    /// The network.
+    pub forward: f64,
+    /// Both maps, from activations to cells.
+    pub explain: f64,
+    /// Heat, colours and blending at full size; 0 without `--out`.
+    pub render: f64,
+    /// Of how many runs after the first `frame`, `forward` and `explain` are medians, with
+    /// `--repeat`; else they are the first run's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u32>,
+}
+
+/// A duration in milliseconds.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+impl Report {
+    /// Gathers what is known after a run; `timings` and `notices` come from outside.
+    #[must_use]
+    pub fn new(
+        path: String,
+        photo: &Photo,
+        analysis: &Analysis,
+        (class, against): (ClassId, Option<ClassId>),
+        maps: &[Map],
+        regions: &[Region],
+    ) -> Self {
+        let describe = |class: ClassId| ClassReport {
+            index: class.index(),
+            label: analysis.model.labels.full(class).to_owned(),
+            probability: analysis.probability(class),
+            logit: analysis.logit(class),
+        };
+        let info = &analysis.model;
+        Self {
+            photo: PhotoReport {
+                path,
+                width: photo.width,
+                height: photo.height,
+            },
+            model: ModelReport {
+                name: info.to_string(),
+                architecture: info.architecture.name(),
+                classes: info.labels.len(),
+                labels: info.labels_from.clone(),
+                sha256: info.sha256.clone(),
+                accuracy: info.accuracy.clone(),
+                assumed: info.assumed.clone(),
+                network: info.network.clone(),
+            },
+            device: analysis.device.to_lowercase().replace(' ', ":"),
+            notices: Vec::new(),
+            framing: analysis.framing.name(),
+            top: analysis
+                .ranking
+                .iter()
+                .take(TOP)
+                .copied()
+                .map(describe)
+                .collect(),
+            class: describe(class),
+            against: against.map(describe),
+            layer: info
+                .architecture
+                .layer_name(maps.first().map_or(Layer::Last, |map| map.layer)),
+            preprocessing: analysis.preprocessing,
+            maps: maps
+                .iter()
+                .map(|map| {
+                    // The difference of two classes is not a map of one.
+                    let sensitivity = match (map.layer, against) {
+                        (Layer::Last, None) => {
+                            References::at_last_layer(analysis, map.recipe).compare(map, class)
+                        }
+                        _ => None,
+                    };
+                    MapReport::new(map, sensitivity)
+                })
+                .collect(),
+            regions: regions
+                .iter()
+                .map(|region| RegionReport {
+                    name: region.name.clone(),
+                    measures: maps
+                        .iter()
+                        .map(|map| region.shape.measure(map, &analysis.placement))
+                        .collect(),
+                })
+                .collect(),
+            timings_ms: TimingsReport::default(),
+        }
+    }
+
+    /// A few lines to read, one for each class, whatever is in their names. Maps of one run
+    /// share their size.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let Self {
+            photo,
+            model,
+            class,
+            ..
+        } = self;
+        let _ = writeln!(
+            text,
+            "{}, {}×{} pixels",
+            quotation(&photo.path),
+            photo.width,
+            photo.height
+        );
+        let _ = writeln!(
+            text,
+            "{} on {}; {}",
+            quotation(&model.name),
+            self.device,
+            model.accuracy
+        );
+        if let Some(assumed) = &model.assumed {
+            let _ = writeln!(text, "{assumed}");
+        }
+        let cells = self
+            .maps
+            .first()
+            .map_or((0, 0), |map| (map.height, map.width));
+        let _ = writeln!(
+            text,
+            "Framing {}; {}; target layer {}, {}×{} cells\n",
+            self.framing, self.preprocessing, self.layer, cells.0, cells.1
+        );
+        for ClassReport {
+            index,
+            label,
+            probability,
+            logit,
+        } in &self.top
+        {
+            let _ = writeln!(
+                text,
+                "{:>7}  {} ({index}), logit {logit:.2}",
+                percent(*probability),
+                quotation(label)
+            );
+        }
+        let _ = writeln!(
+            text,
+            "\nExplained: {} ({}), {}, logit {:.2}",
+            quotation(&class.label),
+            class.index,
+            percent(class.probability),
+            class.logit
+        );
+        if let Some(other) = &self.against {
+            let _ = writeln!(
+                text,
+                "Less:      {} ({}), {}, logit {:.2}",
+                quotation(&other.label),
+                other.index,
+                percent(other.probability),
+                other.logit
+            );
+        }
+        for map in &self.maps {
+            let _ = if map.state != "no_positive_evidence" || self.against.is_some() {
+                writeln!(
+                    text,
+                    "  {:<11} cells {:.4} to {:.4}, sum {:.4}",
+                    map.method, map.min, map.max, map.sum
+                )
+            } else {
+                writeln!(
+                    text,
+                    "  {:<11} no positive evidence for {}",
+                    map.method,
+                    quotation(&class.label)
+                )
+            };
+            if let Some(remark) = &map.remark {
+                let _ = writeln!(text, "              {remark}");
+            }
+            if let Some(found) = map
+                .sensitivity
+                .as_ref()
+                .filter(|found| found.class_insensitive)
+            {
+                let _ = writeln!(
+                    text,
+                    "              class-insensitive: correlates at {:.2} with the maps of {} other classes",
+                    found.mean_correlation, found.classes
+                );
+            }
+        }
+        self.describe_regions(&mut text);
+        text
+    }
+
+    fn describe_regions(&self, text: &mut String) {
+        for region in &self.regions {
+            let _ = writeln!(text, "Region {}", quotation(&region.name));
+            for (map, measure) in self.maps.iter().zip(&region.measures) {
+                let percent = |share: Option<f64>| {
+                    share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share))
+                };
+                let _ = writeln!(
+                    text,
+                    "  {:<11} sum {:+.4} ({} of all), {} of the positive evidence, peak {}",
+                    map.method,
+                    measure.sum,
+                    percent(measure.share),
+                    percent(measure.positive_share),
+                    match measure.peak_inside {
+                        Some(true) => "inside",
+                        Some(false) => "outside",
+                        None => "–",
+                    }
+                );
+            }
+        }
+    }
+}
+
+impl MapReport {
+    fn new(map: &Map, sensitivity: Option<Sensitivity>) -> Self {
+        Self {
+            method: map.recipe.method.id(),
+            variant: (map.recipe.method == Method::GradCamPlusPlus)
+                .then(|| map.recipe.variant.id()),
+            unit: map.unit(),
+            height: map.height,
+            width: map.width,
+            min: map.min(),
+            max: map.max(),
+            sum: map.sum(),
+            state: if !map.has_positive_evidence() {
+                "no_positive_evidence"
+            } else if map.is_nearly_flat() {
+                "nearly_flat"
+            } else {
+                "ok"
+            },
+            unstable: map.is_unstable(),
+            remark: legend::instability(map),
+            sensitivity: sensitivity.map(|found| SensitivityReport {
+                mean_correlation: found.correlation,
+                classes: found.classes,
+                class_insensitive: found.is_insensitive(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
