@@ -12,8 +12,8 @@ use camlens::explain::engine::Engine;
 use camlens::input::framing::{Framing, InputSize};
 use camlens::input::photo::Photo;
 use camlens::model::cpu::{
-    Activation, Cpu, Finish, Image, Level, Panels, Size, Window, Winograd, dense, dense_and_pool,
-    depthwise, use_physical_cores,
+    Activation, ConvGeometry, Cpu, Epilogue, Image, Isa, Panels, Size, Winograd, dense,
+    dense_and_pool, depthwise, use_physical_cores,
 };
 use camlens::model::device::DeviceChoice;
 use camlens::model::{ModelChoice, known_weights};
@@ -53,7 +53,7 @@ impl Case {
 
 fn main() {
     use_physical_cores();
-    let cpu = Cpu::new(Level::chosen());
+    let cpu = Cpu::new(Isa::chosen());
     let mut cases = vec![floor()];
     cases.extend(layers(&cpu));
     cases.extend(networks());
@@ -139,18 +139,18 @@ fn layers(cpu: &Cpu) -> Vec<Case> {
     .collect()
 }
 
-fn finish(bias: &[f32]) -> Finish<'_> {
-    Finish {
+fn finish(bias: &[f32]) -> Epilogue<'_> {
+    Epilogue {
         bias,
         residual: None,
         activation: Activation::Relu,
     }
 }
 
-fn window(side: usize, kernel: usize, stride: usize) -> Window {
+fn window(side: usize, kernel: usize, stride: usize) -> ConvGeometry {
     let before = kernel / 2;
     let output = (side + 2 * before - kernel) / stride + 1;
-    Window {
+    ConvGeometry {
         input: (side, side),
         output: (output, output),
         kernel,
@@ -163,7 +163,7 @@ fn window(side: usize, kernel: usize, stride: usize) -> Window {
 fn networks() -> Vec<Case> {
     let resnet = std::env::var_os("CAMLENS_RESNET18")
         .map(PathBuf::from)
-        .or_else(|| known_weights::resnet18_files().iter().next().cloned());
+        .or_else(|| known_weights::find_resnet18().iter().next().cloned());
     let mut models = vec![(
         "EfficientNet-Lite0",
         ModelChoice::BuiltIn,

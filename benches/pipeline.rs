@@ -45,7 +45,7 @@ fn choices() -> Vec<(&'static str, ModelChoice)> {
     let mut choices = vec![("EfficientNet-Lite0", ModelChoice::BuiltIn)];
     let resnet = std::env::var_os("CAMLENS_RESNET18")
         .map(PathBuf::from)
-        .or_else(|| known_weights::resnet18_files().iter().next().cloned());
+        .or_else(|| known_weights::find_resnet18().iter().next().cloned());
     if let Some(path) = resnet {
         choices.push(("ResNet-18", ModelChoice::File(path)));
     }
@@ -148,8 +148,8 @@ fn analysis(name: &str) -> Arc<Analysis> {
 fn both_maps(bencher: Bencher, name: &str) {
     let analysis = analysis(name);
     bencher.bench(|| {
-        let evidence = analysis.evidence(analysis.top());
-        Method::DEFAULT.map(|method| cam::explain(method, &evidence))
+        let layer_gradients = analysis.layer_gradients(analysis.top());
+        Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
 }
 
@@ -164,9 +164,9 @@ fn class_change(bencher: Bencher, name: &str) {
     let table = Colormap::Turbo.table().map(|[r, g, b]| [r, g, b, 255]);
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
-        let evidence = analysis.evidence(class);
+        let layer_gradients = analysis.layer_gradients(class);
         Method::DEFAULT.map(|method| {
-            let map = cam::explain(method, &evidence);
+            let map = cam::explain(method, &layer_gradients);
             let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
             heat.map(|heat| overlay::colours(&heat, &table))
         })
@@ -188,8 +188,8 @@ fn layer_224(bencher: Bencher, layer: Layer) {
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
-        let evidence = engine.evidence(class, &[layer]).expect("gradients");
-        LayerMaps::new(&evidence)
+        let layer_gradients = engine.layer_gradients(class, &[layer]).expect("gradients");
+        LayerMaps::new(&layer_gradients)
     });
 }
 
@@ -215,8 +215,8 @@ fn end_to_end_12_megapixels(bencher: Bencher, name: &str) {
     bencher.bench_local(|| {
         let photo = Photo::decode("12 MP", &bytes).expect("a photo");
         let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
-        let evidence = analysis.evidence(analysis.top());
-        Method::DEFAULT.map(|method| cam::explain(method, &evidence))
+        let layer_gradients = analysis.layer_gradients(analysis.top());
+        Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
 }
 
@@ -227,8 +227,8 @@ fn end_to_end_451x300(bencher: Bencher, name: &str) {
     let mut engine = engine(name);
     bencher.bench_local(|| {
         let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
-        let evidence = analysis.evidence(analysis.top());
-        Method::DEFAULT.map(|method| cam::explain(method, &evidence))
+        let layer_gradients = analysis.layer_gradients(analysis.top());
+        Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
 }
 
@@ -238,7 +238,7 @@ fn overlay_12_megapixels(bencher: Bencher) {
     let photo = twelve_megapixels();
     let mut engine = engine("EfficientNet-Lite0");
     let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
-    let map = cam::explain(Method::GradCam, &analysis.evidence(analysis.top()));
+    let map = cam::explain(Method::GradCam, &analysis.layer_gradients(analysis.top()));
     bencher.bench(|| {
         let heat = Heatmap::new(
             &map,

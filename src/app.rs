@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 use eframe::egui;
 use eframe::egui::{Context, FontId, TextStyle, Ui};
 
-use crate::app::background::class_correlations::Meters;
-use crate::app::background::tasks::{Ask, Errands};
+use crate::app::background::class_correlations::ClassCorrelations;
+use crate::app::background::tasks::{BackgroundTasks, Dialog};
 use crate::app::background::thumbnails::Thumbnails;
 use crate::app::command::Command;
 use crate::app::exporting::Copied;
@@ -55,10 +55,10 @@ use crate::worker::{Job, PhotoSource, Wake, Worker};
 pub use crate::app::background::tasks::{Picker, Picking};
 pub use crate::app::native::{Server, open_window};
 pub use crate::app::pane::region_tool::{Regions, Tool};
-pub use crate::app::state::batch::Survey;
+pub use crate::app::state::batch::Batch;
 pub use crate::app::state::settings::{ClassOrder, PaneSettings, Settings, Side, View};
 pub use crate::app::state::{
-    Arrangement, ClassChoice, Latest, PhotoItem, PhotoOrder, State, Subject, Thumbnail,
+    Arrangement, ClassChoice, Latest, MapSpec, PhotoItem, PhotoOrder, State, Thumbnail,
 };
 
 /// What the system knows the program as: its window, its settings' folder.
@@ -91,9 +91,9 @@ pub struct App {
     state: State,
     worker: Worker,
     thumbnails: Thumbnails,
-    errands: Errands,
+    tasks: BackgroundTasks,
     textures: Textures,
-    meters: Meters,
+    correlations: ClassCorrelations,
     cameras: Cameras,
     tool: Tool,
     drawing: Option<Drawing>,
@@ -174,15 +174,15 @@ impl App {
             state: State::new(settings),
             worker: Worker::start(wake.clone())?,
             thumbnails: Thumbnails::start(wake.clone())?,
-            errands: Errands::new(launch.picker, wake.clone()),
+            tasks: BackgroundTasks::new(launch.picker, wake.clone()),
             textures: Textures::default(),
-            meters: Meters::default(),
+            correlations: ClassCorrelations::default(),
             cameras: Cameras::default(),
             tool: Tool::default(),
             drawing: None,
             commands: Vec::new(),
             devices: Vec::new(),
-            resnet18: known_weights::resnet18_files(),
+            resnet18: known_weights::find_resnet18(),
             show_keys: false,
             show_weights: false,
             show_input: false,
@@ -205,7 +205,7 @@ impl App {
             cell_classes: None,
             copied: Copied::Map(Side::Left),
         };
-        app.errands.find_devices();
+        app.tasks.find_devices();
         if !photos.is_empty() {
             let files = photos.into_iter().map(PhotoSource::File);
             app.open(files.collect());
@@ -222,32 +222,32 @@ impl App {
 
     /// What was drawn last in a map pane, and of which answer.
     #[must_use]
-    pub fn drawn(&self, side: Side) -> Option<(Arc<Analysis>, Subject)> {
+    pub fn drawn(&self, side: Side) -> Option<(Arc<Analysis>, MapSpec)> {
         let heat = self.textures.kept(side)?;
-        Some((heat.analysis().clone(), heat.subject()))
+        Some((heat.analysis().clone(), heat.map_spec()))
     }
 
     fn run(&mut self, ctx: &Context, command: Command) {
         match command {
-            Command::AskForPhotos => self.errands.ask(Ask::Photos),
-            Command::AskForModel => self.errands.ask(Ask::Model),
-            Command::AskForFolder => self.errands.ask(Ask::Folder),
+            Command::AskForPhotos => self.tasks.ask(Dialog::Photos),
+            Command::AskForModel => self.tasks.ask(Dialog::Model),
+            Command::AskForFolder => self.tasks.ask(Dialog::Folder),
             Command::AskForExport => {
                 if self.state.latest.shown().is_some() {
-                    self.errands.ask(Ask::Export);
+                    self.tasks.ask(Dialog::Export);
                 }
             }
-            Command::AskForTable => self.errands.ask(Ask::Table),
-            Command::StopSurvey => {
-                self.state.survey.stop();
-                self.reach_worker(|worker| worker.survey(None));
+            Command::AskForTable => self.tasks.ask(Dialog::Table),
+            Command::StopBatch => {
+                self.state.batch.stop();
+                self.reach_worker(|worker| worker.batch(None));
             }
             Command::Copy => self.copy(self.copied),
             Command::Open(sources) => self.open(sources),
             Command::Show(id) => self.state.show(id),
             Command::StepPhoto(by) => self.state.step_photo(by),
             Command::UseModel(choice) => self.state.use_model(choice),
-            Command::AskForLabels => self.errands.ask(Ask::Labels),
+            Command::AskForLabels => self.tasks.ask(Dialog::Labels),
             Command::UseLabels(path) => self.state.use_labels(path),
             Command::ShowWeights => {
                 self.show_weights = true;
@@ -263,7 +263,7 @@ impl App {
             Command::StepLayer(by) => self.state.step_layer(by),
             Command::SwapPanes => {
                 self.state.settings.panes.swap(0, 1);
-                self.state.held.swap(0, 1);
+                self.state.pinned.swap(0, 1);
             }
             Command::LinkZoom(linked) => self.cameras.link(linked),
             Command::FullScreen => {
@@ -292,8 +292,8 @@ impl App {
             if let Some(job) = self.state.next_layer_job() {
                 self.reach_worker(|worker| worker.explain(job));
             }
-            if let Some(job) = self.state.next_survey() {
-                self.reach_worker(|worker| worker.survey(Some(job)));
+            if let Some(job) = self.state.next_batch() {
+                self.reach_worker(|worker| worker.batch(Some(job)));
             }
             return;
         };
@@ -331,7 +331,7 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.frame_began = Instant::now();
-        self.hear(ctx);
+        self.apply_event(ctx);
         self.submit();
     }
 

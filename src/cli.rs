@@ -22,7 +22,7 @@ use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
 use crate::model::{ModelChoice, Selection};
 use crate::render::colormap::Colormap;
-use crate::render::display_options::{Display, Look};
+use crate::render::display_options::{Display, DisplayOptions};
 use crate::render::heatmap::{Interpolation, Scaling};
 use crate::render::overlay::Opacity;
 use crate::text::printable;
@@ -241,8 +241,8 @@ pub struct ExplainArgs {
     #[arg(long, default_value = "top")]
     pub class: String,
     /// Why not this class: maps of the class less those of this one, signed
-    #[arg(long, value_name = "CLASS")]
-    pub against: Option<String>,
+    #[arg(long = "against", value_name = "CLASS")]
+    pub contrast_class: Option<String>,
     /// Measure a region of the photo, in its pixels; may be given several times
     #[arg(long = "region", value_name = "NAME=LEFT,TOP,RIGHT,BOTTOM")]
     pub regions: Vec<Region>,
@@ -262,7 +262,7 @@ pub struct ExplainArgs {
     #[arg(long, default_value = "bilinear")]
     pub interpolation: Interpolation,
     /// Draw only heat above so many per cent of the range
-    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=i64::from(Look::MOST_HIDDEN)))]
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=i64::from(DisplayOptions::MOST_HIDDEN)))]
     pub threshold: u8,
     /// Draw lines; may be given several times
     #[arg(long, value_delimiter = ',')]

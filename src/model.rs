@@ -36,7 +36,7 @@ use crate::input::framing::Input;
 use crate::labels::{LabelFileError, Labels};
 pub use crate::model::architecture::Architecture;
 use crate::model::architecture::LiteNames;
-use crate::model::assumed::Known;
+use crate::model::assumed::KnownFacts;
 use crate::model::cpu::Precision;
 use crate::model::declared::Declared;
 use crate::model::efficientnet_lite::EfficientNetLite0;
@@ -220,15 +220,15 @@ impl Model {
         let ignored = ignored.map_err(|what| WeightsError::Structure { name: file, what })?;
         notices.extend(ignored);
         let known = if path.is_none() || known_weights::is_known(&finished.sha256) {
-            Known::File
+            KnownFacts::File
         } else if saved_whole {
-            Known::Modules
+            KnownFacts::Modules
         } else if config_names_it {
-            Known::Config(&config.declared.architecture)
+            KnownFacts::Config(&config.declared.architecture)
         } else if file_names_it {
-            Known::Written(&written.architecture)
+            KnownFacts::Written(&written.architecture)
         } else {
-            Known::Tensors
+            KnownFacts::Tensors
         };
         let (preprocessing, preprocessing_from) = if let Some(found) = config.preprocessing {
             (found, "config.json".to_owned())
@@ -514,17 +514,19 @@ fn folded_conv(
     let (mean, variance) = (vector("running_mean"), vector("running_var"));
     if let Some(negative) = variance.iter().find(|v| **v < 0.0) {
         let prefix = &names.batch_norm;
-        checkpoint.complain(format!(
+        checkpoint.note_problem(format!(
             "{prefix}.running_var has a negative value ({negative})"
         ));
     }
     let mut bias = beta;
-    let scales = gamma.iter().zip(&variance);
-    let scales: Vec<f32> = scales.map(|(gamma, v)| gamma / (v + eps).sqrt()).collect();
-    for ((bias, mean), scale) in bias.iter_mut().zip(&mean).zip(&scales) {
+    let range_locks = gamma.iter().zip(&variance);
+    let range_locks: Vec<f32> = range_locks
+        .map(|(gamma, v)| gamma / (v + eps).sqrt())
+        .collect();
+    for ((bias, mean), scale) in bias.iter_mut().zip(&mean).zip(&range_locks) {
         *bias -= mean * scale;
     }
-    let conv = Conv::new(&weight, bias, scales, spec, backend);
+    let conv = Conv::new(&weight, bias, range_locks, spec, backend);
     checkpoint.reuse(weight);
     conv
 }

@@ -11,10 +11,10 @@ use std::thread;
 use std::thread::JoinHandle;
 
 pub use crate::worker::messages::{
-    Dropped, Fault, Job, LayerJob, News, PhotoSource, Plan, Prediction, RunningModel, Shown, Step,
-    SurveyJob,
+    Answer, BatchJob, Dropped, Fault, Job, LayerJob, PhotoSource, Plan, Prediction, RunningModel,
+    Step, WorkerEvent,
 };
-use crate::worker::worker_thread::Desk;
+use crate::worker::worker_thread::WorkerThread;
 
 /// Photos larger than this on a side are shown scaled down until the user zooms in (the
 /// network and the export use them whole). With mipmaps a texture of all of a photo of
@@ -24,7 +24,7 @@ pub const OVERVIEW_SIDE: usize = 1024;
 enum Request {
     Analyse(Job),
     Explain(LayerJob),
-    Survey(Option<SurveyJob>),
+    Batch(Option<BatchJob>),
 }
 
 /// Wakes whoever waits for news.
@@ -35,7 +35,7 @@ pub struct Worker {
     requests: Sender<Request>,
     /// How many jobs were sent, so that work for an older one can be given up.
     sent: Arc<AtomicU64>,
-    news: Receiver<News>,
+    event: Receiver<WorkerEvent>,
     thread: JoinHandle<()>,
     wake: Wake,
 }
@@ -47,19 +47,19 @@ impl Worker {
     /// The system's, if it has no thread to give.
     pub fn start(wake: Wake) -> std::io::Result<Self> {
         let (requests, inbox) = mpsc::channel();
-        let (outbox, news) = mpsc::channel();
+        let (outbox, event) = mpsc::channel();
         let notify = wake.clone();
         let sent: Arc<AtomicU64> = Arc::default();
         let sent_by_now = sent.clone();
         let thread = thread::Builder::new()
             .name("camlens-inference".into())
             .spawn(move || {
-                Desk::new(inbox, outbox, notify, sent_by_now).work_off();
+                WorkerThread::new(inbox, outbox, notify, sent_by_now).work_off();
             })?;
         Ok(Self {
             requests,
             sent,
-            news,
+            event,
             thread,
             wake,
         })
@@ -95,14 +95,14 @@ impl Worker {
     /// Asks for the predictions of many photos in place of those asked for before, or for
     /// none any more. False if the worker is dead.
     #[must_use]
-    pub fn survey(&self, job: Option<SurveyJob>) -> bool {
-        self.requests.send(Request::Survey(job)).is_ok()
+    pub fn batch(&self, job: Option<BatchJob>) -> bool {
+        self.requests.send(Request::Batch(job)).is_ok()
     }
 
     /// The next piece of news, if there is one.
     #[must_use]
-    pub fn news(&self) -> Option<News> {
-        self.news.try_recv().ok()
+    pub fn event(&self) -> Option<WorkerEvent> {
+        self.event.try_recv().ok()
     }
 }
 

@@ -20,7 +20,8 @@ use camlens::input::photo::Photo;
 use camlens::labels::ClassId;
 use camlens::model::ModelChoice;
 use camlens::model::cpu::{
-    Activation, Cpu, Finish, Image, Level, Panels, Size, Window, Winograd, dense, dense_and_pool,
+    Activation, ConvGeometry, Cpu, Epilogue, Image, Isa, Panels, Size, Winograd, dense,
+    dense_and_pool,
 };
 use camlens::model::device::DeviceChoice;
 use camlens::render::colormap::Colormap;
@@ -156,12 +157,12 @@ fn built_in() -> Engine {
 
 /// Both maps of a class as pixels for the screen; how many there are.
 fn show(analysis: &Analysis, class: ClassId) -> usize {
-    let evidence = analysis.evidence(class);
+    let layer_gradients = analysis.layer_gradients(class);
     let cells = (analysis.features.width, analysis.features.height);
     let size = overlay::screen_grid(&analysis.placement, cells);
     let table = Colormap::Turbo.table();
     let pixels = Method::DEFAULT.map(|method| {
-        let map = cam::explain(method, &evidence);
+        let map = cam::explain(method, &layer_gradients);
         let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
         heat.map_or(0, |heat| overlay::colours(&heat, &table).len())
     });
@@ -171,7 +172,7 @@ fn show(analysis: &Analysis, class: ClassId) -> usize {
 /// One layer of each kind that a ResNet-18 has at 224×224 (its weights are not ours to keep
 /// here).
 fn resnet_layers(runs: usize) {
-    let cpu = Cpu::new(Level::chosen());
+    let cpu = Cpu::new(Isa::chosen());
     let layers = [
         (224, 3, 64, 7, 2, None),
         (56, 64, 64, 3, 1, Some(Size::F4)),
@@ -186,7 +187,7 @@ fn resnet_layers(runs: usize) {
         let panels = Panels::of_kernel(&weight, &vec![1.0; cout], cin, kernel * kernel);
         let winograd = size.map(|size| Winograd::new(size, &panels).unwrap());
         let output = (side + 2 * (kernel / 2) - kernel) / stride + 1;
-        let window = Window {
+        let window = ConvGeometry {
             input: (side, side),
             output: (output, output),
             kernel,
@@ -194,7 +195,7 @@ fn resnet_layers(runs: usize) {
             before: (kernel / 2, kernel / 2),
         };
         let bias = vec![0.0; cout];
-        let finish = Finish {
+        let finish = Epilogue {
             bias: &bias,
             residual: None,
             activation: Activation::Relu,

@@ -3,7 +3,7 @@
 // A test that can't go on should stop where it is.
 #![allow(clippy::unwrap_used)]
 
-use camlens::explain::analysis::{Analysis, Evidence, Gradients, Layer};
+use camlens::explain::analysis::{Analysis, Gradients, Layer, LayerGradients};
 use camlens::explain::cam;
 use camlens::explain::cam::{Method, Recipe};
 use camlens::explain::engine::Engine;
@@ -60,13 +60,13 @@ fn the_closed_form_agrees_with_candles_autograd() {
         analysis.ranking[4],
         analysis.ranking[999],
     ] {
-        let by_autograd = Evidence {
+        let by_autograd = LayerGradients {
             layer: Layer::Last,
             features: analysis.features.clone(),
             gradients: Gradients::PerCell(gradients(&analysis, class)),
         };
         for recipe in Recipe::all() {
-            let closed = cam::explain(recipe, &analysis.evidence(class)).cells;
+            let closed = cam::explain(recipe, &analysis.layer_gradients(class)).cells;
             let general = cam::explain(recipe, &by_autograd).cells;
             let largest = closed.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             for (a, b) in closed.iter().zip(&general) {
@@ -84,8 +84,8 @@ fn grad_cam_adds_up_to_the_logit_for_all_classes_and_every_map_is_finite() {
     let analysis = analysis();
     let mut without_evidence = 0;
     for class in ClassId::all(1000) {
-        let evidence = analysis.evidence(class);
-        let [map, plus_plus] = Method::DEFAULT.map(|method| cam::explain(method, &evidence));
+        let layer_gradients = analysis.layer_gradients(class);
+        let [map, plus_plus] = Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients));
         let expected = analysis.logit(class) - analysis.head.bias[class.index()];
         assert!(
             (map.sum() - expected).abs() < 1e-4 * (1.0 + expected.abs()),

@@ -75,7 +75,7 @@ fn estimates_are_above_what_is_taken_and_not_far() {
                     let analysis = engine.analyse(&photo, Framing::Crop).unwrap();
                     if precision == Precision::Double {
                         let layers = architecture.layers();
-                        engine.evidence(analysis.top(), layers).unwrap();
+                        engine.layer_gradients(analysis.top(), layers).unwrap();
                     }
                 });
                 let estimate = needs::to_run(architecture, (side, side), precision);

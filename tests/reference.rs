@@ -106,7 +106,7 @@ fn largest(values: &[f32]) -> f32 {
 
 fn map_of(analysis: &Analysis, method: Method, class: usize) -> Map {
     let class = analysis.model.labels.class(class).unwrap();
-    cam::explain(method, &analysis.evidence(class))
+    cam::explain(method, &analysis.layer_gradients(class))
 }
 
 /// Framing, logits and maps of one photo; gives the number of maps compared.
@@ -200,13 +200,13 @@ fn resnet18_agrees_with_pytorch_at_earlier_layers() {
             let layer_name = analysis.model.architecture.layer_name(layer);
             for class in reference.classes("crop", layer_name, "grad_cam_signed") {
                 let id = analysis.model.labels.class(class).unwrap();
-                let evidence = engine.evidence(id, &[layer]).unwrap().remove(0);
+                let layer_gradients = engine.layer_gradients(id, &[layer]).unwrap().remove(0);
                 for (method, key) in [
                     (Method::GradCam, "grad_cam_signed"),
                     (Method::GradCamPlusPlus, "grad_cam_plus_plus"),
                 ] {
                     let theirs = reference.f32s(&format!("crop/{class}/{layer_name}/{key}"));
-                    let ours = cam::explain(method, &evidence).cells;
+                    let ours = cam::explain(method, &layer_gradients).cells;
                     let what = format!("{name}, class {class}, {layer_name}, {key}");
                     assert_close(&ours, &theirs, 1e-4 * largest(&theirs), &what);
                     compared += 1;
@@ -239,9 +239,12 @@ fn the_tutorials_preset_gives_the_tutorials_map() {
         );
         let top = analysis.top();
         assert_eq!(i64::try_from(top.index()), Ok(class), "{name}");
-        let evidence = engine.evidence(top, &[Layer::LastConv]).unwrap().remove(0);
+        let layer_gradients = engine
+            .layer_gradients(top, &[Layer::LastConv])
+            .unwrap()
+            .remove(0);
         let recipe = Recipe::new(Method::GradCamPlusPlus, Variant::TutorialSum);
-        let map = cam::explain(recipe, &evidence);
+        let map = cam::explain(recipe, &layer_gradients);
         let high = map.max();
         let shown: Vec<f32> = map.cells.iter().map(|cell| cell.max(0.0) / high).collect();
         assert_close(&shown, &reference.f32s("tutorial/cam"), 1e-3, name);
@@ -267,9 +270,9 @@ fn the_packages_variant_gives_the_packages_picture() {
             let ending = "grad_cam_plus_plus/pytorch_grad_cam_224";
             for class in reference.classes("crop", layer_name, ending) {
                 let id = analysis.model.labels.class(class).unwrap();
-                let evidence = engine.evidence(id, &[layer]).unwrap().remove(0);
+                let layer_gradients = engine.layer_gradients(id, &[layer]).unwrap().remove(0);
                 let recipe = Recipe::new(Method::GradCamPlusPlus, Variant::PytorchGradCam);
-                let map = cam::explain(recipe, &evidence);
+                let map = cam::explain(recipe, &layer_gradients);
                 let theirs = reference.f16s(&format!("crop/{class}/{layer_name}/{ending}"));
                 let ours = as_the_package(&map, &analysis).unwrap();
                 let what = format!("{name}, class {class}, {layer_name}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::ModelChoice;
-use crate::model::hub::Known;
+use crate::model::hub::HubModel;
 use crate::worker::PhotoSource;
 
 /// Something that reaches outside the panels; run once at the end of a frame.
@@ -20,7 +20,7 @@ pub enum Command {
     /// Ask where to write the predictions.
     AskForTable,
     /// Classify no more photos.
-    StopSurvey,
+    StopBatch,
     /// Copy a pane to the clipboard.
     Copy,
     /// Open photos; the first one is shown.
@@ -38,7 +38,7 @@ pub enum Command {
     /// Show the catalogue of weights.
     ShowWeights,
     /// Fetch weights of the catalogue.
-    Fetch(&'static Known),
+    Fetch(&'static HubModel),
     /// Stop fetching.
     CancelFetch,
     /// Move the choice in the class table.

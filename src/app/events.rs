@@ -4,12 +4,12 @@ use std::path::Path;
 
 use eframe::egui::Context;
 
-use crate::app::background::tasks::{Ask, Found, Outcome};
+use crate::app::background::tasks::{Dialog, Found, TaskResult};
 use crate::app::command::Command;
 use crate::app::panels::start_screen;
 use crate::app::state::Thumbnail;
 use crate::app::{App, textures};
-use crate::model::hub::{CATALOGUE, Fetch, FetchError, Fetched, Known};
+use crate::model::hub::{Fetch, FetchError, Fetched, HubModel, MODELS};
 use crate::model::{ModelChoice, known_weights};
 use crate::report::export::{Existing, MANIFEST};
 use crate::worker::PhotoSource;
@@ -26,7 +26,7 @@ impl App {
         }
         self.state.open(others);
         if !paths.is_empty()
-            && let Some(found) = self.errands.look_into(paths, self.state.known_files())
+            && let Some(found) = self.tasks.look_into(paths, self.state.known_files())
         {
             self.take(found);
         }
@@ -62,9 +62,9 @@ impl App {
         true
     }
 
-    pub(super) fn hear(&mut self, ctx: &Context) {
-        while let Some(news) = self.worker.news() {
-            self.state.hear(news);
+    pub(super) fn apply_event(&mut self, ctx: &Context) {
+        while let Some(event) = self.worker.event() {
+            self.state.apply_event(event);
         }
         while let Some((id, thumbnail)) = self.thumbnails.next() {
             match start_screen::sample_index(id) {
@@ -76,7 +76,7 @@ impl App {
                 }
             }
         }
-        while let Some(outcome) = self.errands.outcome() {
+        while let Some(outcome) = self.tasks.outcome() {
             self.finish_errand(ctx, outcome);
         }
         if let Some(result) = self.fetch.as_mut().and_then(Fetch::poll) {
@@ -87,10 +87,10 @@ impl App {
         }
     }
 
-    fn finish_fetch(&mut self, known: &Known, result: Result<Fetched, FetchError>) {
+    fn finish_fetch(&mut self, known: &HubModel, result: Result<Fetched, FetchError>) {
         match result {
             Ok(fetched) => {
-                self.resnet18 = known_weights::resnet18_files();
+                self.resnet18 = known_weights::find_resnet18();
                 self.look_into_cache();
                 let checked = if fetched.checked {
                     "its SHA-256 is the one announced"
@@ -111,11 +111,11 @@ impl App {
     }
 
     pub(super) fn look_into_cache(&mut self) {
-        let cached = CATALOGUE.iter().map(|known| self.hub.cached(known));
+        let cached = MODELS.iter().map(|known| self.hub.cached(known));
         self.cached = cached.collect();
     }
 
-    pub(super) fn start_fetch(&mut self, known: &'static Known) {
+    pub(super) fn start_fetch(&mut self, known: &'static HubModel) {
         if self.fetch.is_some() {
             return;
         }
@@ -128,25 +128,25 @@ impl App {
         }
     }
 
-    fn finish_errand(&mut self, ctx: &Context, outcome: Outcome) {
+    fn finish_errand(&mut self, ctx: &Context, outcome: TaskResult) {
         match outcome {
-            Outcome::Picked(Ask::Photos | Ask::Folder, paths) => {
+            TaskResult::Picked(Dialog::Photos | Dialog::Folder, paths) => {
                 self.open(paths.into_iter().map(PhotoSource::File).collect());
             }
-            Outcome::Picked(Ask::Model, paths) => {
+            TaskResult::Picked(Dialog::Model, paths) => {
                 let choices = paths.into_iter().next().map(ModelChoice::File);
                 self.commands.extend(choices.map(Command::UseModel));
             }
-            Outcome::Picked(Ask::Labels, mut paths) => {
+            TaskResult::Picked(Dialog::Labels, mut paths) => {
                 self.commands.push(Command::UseLabels(paths.pop()));
             }
-            Outcome::Devices(devices) => self.devices = devices,
-            Outcome::Picked(Ask::Export, paths) => {
+            TaskResult::Devices(devices) => self.devices = devices,
+            TaskResult::Picked(Dialog::Export, paths) => {
                 if let Some(path) = paths.into_iter().next() {
                     self.export(path);
                 }
             }
-            Outcome::Picked(Ask::Table, paths) => {
+            TaskResult::Picked(Dialog::Table, paths) => {
                 if let Some(mut path) = paths.into_iter().next() {
                     // The dialog has asked about the name that was typed, and about no other.
                     let existing = match path.extension() {
@@ -157,28 +157,28 @@ impl App {
                         path.set_extension("csv");
                     }
                     match self.state.table() {
-                        Ok(table) => self.errands.write_table(path, existing, table),
+                        Ok(table) => self.tasks.write_table(path, existing, table),
                         Err(error) => self.state.error = Some(format!("No table: {error}.")),
                     }
                 }
             }
-            Outcome::References(of, recipe, references) => {
-                self.meters.hear(&of, recipe, references);
+            TaskResult::References(of, recipe, references) => {
+                self.correlations.apply_event(&of, recipe, references);
             }
-            Outcome::Found(found) => self.take(*found),
-            Outcome::Cancelled | Outcome::Nothing => {}
-            Outcome::NoDialog => {
+            TaskResult::Found(found) => self.take(*found),
+            TaskResult::Cancelled | TaskResult::Nothing => {}
+            TaskResult::NoDialog => {
                 self.state.error = Some(
                     "There is no file dialog on this system (install zenity or an xdg-desktop-portal). \
                      Drop photos on the window, paste a path with Ctrl+V, or give them on the command line."
                         .into(),
                 );
             }
-            Outcome::Exported(Ok(said)) => self.state.info = Some(said),
-            Outcome::Exported(Err(message)) | Outcome::Broken(message, _) => {
+            TaskResult::Exported(Ok(said)) => self.state.info = Some(said),
+            TaskResult::Exported(Err(message)) | TaskResult::Broken(message, _) => {
                 self.state.error = Some(message);
             }
-            Outcome::Copied(picture) => {
+            TaskResult::Copied(picture) => {
                 ctx.copy_image(textures::color_image(&picture));
                 let (width, height) = (picture.width, picture.height);
                 self.state.info = Some(format!("Copied {width}×{height} pixels."));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::app::App;
 use crate::app::state::range_locks;
 use crate::app::state::settings::Side;
-use crate::report::export::{Exhibit, Pane};
+use crate::report::export::{ExportScene, MapView};
 
 /// What is copied to the clipboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,48 +19,48 @@ pub enum Copied {
 impl App {
     /// Everything on screen, each map in the range in which its pane draws it; `None` while
     /// a map is still being made.
-    fn exhibit(&self, sides: &[Side]) -> Option<Exhibit> {
+    fn scene(&self, sides: &[Side]) -> Option<ExportScene> {
         let shown = self.state.latest.shown()?;
         let analysis = &shown.analysis;
         let panes = sides.iter().map(|&side| {
-            let subject = self.state.subject(side, analysis);
-            let scaling = self.state.scaling(subject);
-            let map = self.state.map(analysis, subject)?;
-            let held = self.state.scales.held(analysis, subject, scaling);
-            Some(Pane {
-                range: range_locks::range(&map, scaling, held),
+            let map_spec = self.state.map_spec(side, analysis);
+            let scaling = self.state.scaling(map_spec);
+            let map = self.state.map(analysis, map_spec)?;
+            let locked = self.state.range_locks.locked(analysis, map_spec, scaling);
+            Some(MapView {
+                range: range_locks::range(&map, scaling, locked),
                 map,
-                class: subject.class,
-                against: subject.against,
+                class: map_spec.class,
+                contrast_class: map_spec.contrast_class,
                 scaling,
-                held: held.is_some(),
+                locked: locked.is_some(),
             })
         });
-        Some(Exhibit {
+        Some(ExportScene {
             photo: shown.photo.clone(),
             analysis: analysis.clone(),
             model: shown.plan.model.clone(),
             labels: shown.plan.labels.clone(),
             panes: panes.collect::<Option<_>>()?,
-            look: self.state.settings.look,
+            display_options: self.state.settings.display_options,
             regions: self.state.regions.of(shown.plan.photo).to_vec(),
         })
     }
 
-    fn exhibit_or_say(&mut self, sides: &[Side]) -> Option<Exhibit> {
-        let exhibit = self.exhibit(sides);
-        if exhibit.is_none() && self.state.latest.shown().is_some() {
+    fn exhibit_or_say(&mut self, sides: &[Side]) -> Option<ExportScene> {
+        let scene = self.scene(sides);
+        if scene.is_none() && self.state.latest.shown().is_some() {
             self.state.error =
                 Some("The maps are not ready yet. Try again once they are on screen.".into());
         }
-        exhibit
+        scene
     }
 
     /// Writes everything on screen into a new folder in `parent`.
     pub(super) fn export(&mut self, parent: PathBuf) {
         let sides = self.state.settings.view.sides();
-        if let Some(exhibit) = self.exhibit_or_say(sides) {
-            self.errands.export(exhibit, parent);
+        if let Some(scene) = self.exhibit_or_say(sides) {
+            self.tasks.export(scene, parent);
         }
     }
 
@@ -69,12 +69,12 @@ impl App {
         match what {
             Copied::Photo => {
                 if let Some(shown) = self.state.latest.shown() {
-                    self.errands.copy_photo(shown.photo.clone());
+                    self.tasks.copy_photo(shown.photo.clone());
                 }
             }
             Copied::Map(side) => {
-                if let Some(exhibit) = self.exhibit_or_say(&[side]) {
-                    self.errands.copy_panes(exhibit);
+                if let Some(scene) = self.exhibit_or_say(&[side]) {
+                    self.tasks.copy_panes(scene);
                 }
             }
         }

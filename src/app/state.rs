@@ -15,13 +15,13 @@ use std::path::PathBuf;
 
 use crate::app::pane::region_tool::Regions;
 use crate::app::panels::start_screen::SAMPLES;
-use crate::app::state::batch::Survey;
+use crate::app::state::batch::Batch;
 pub use crate::app::state::classes::ClassChoice;
 pub use crate::app::state::latest::Latest;
-use crate::app::state::map_cache::{LayerBook, Remedy};
-pub use crate::app::state::map_spec::Subject;
+use crate::app::state::map_cache::{MapCache, Remedy};
+pub use crate::app::state::map_spec::MapSpec;
 pub use crate::app::state::photo_list::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
-use crate::app::state::range_locks::Scales;
+use crate::app::state::range_locks::RangeLocks;
 use crate::app::state::reopen::Restoring;
 use crate::app::state::settings::Settings;
 use crate::explain::analysis::Layer;
@@ -31,7 +31,7 @@ use crate::input::photo::Picture;
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::preprocessing::{PreprocessChoice, Preset};
-use crate::worker::{Fault, Job, News, Plan, RunningModel, Shown, SurveyJob};
+use crate::worker::{Answer, BatchJob, Fault, Job, Plan, RunningModel, WorkerEvent};
 
 /// How many models are remembered.
 const RECENT: usize = 8;
@@ -54,7 +54,7 @@ pub struct State {
     /// The photos in that order.
     pub arrangement: Arrangement,
     /// What the network says of each.
-    pub survey: Survey,
+    pub batch: Batch,
     /// What the user drew on them.
     pub regions: Regions,
     /// The photo asked for, by its number.
@@ -62,7 +62,7 @@ pub struct State {
     /// The latest answer.
     pub latest: Latest,
     /// Ranges that are held.
-    pub(super) scales: Scales,
+    pub(super) range_locks: RangeLocks,
     /// The model that runs.
     pub model: Option<RunningModel>,
     /// Bytes of its weights that are read, and bytes in total, while it is loaded.
@@ -70,13 +70,13 @@ pub struct State {
     /// Which class is explained.
     pub class: ClassChoice,
     /// The class that the maps are compared with: why not this one.
-    pub against: Option<ClassId>,
+    pub contrast_class: Option<ClassId>,
     /// Classes that are pinned to a map pane.
-    pub held: [Option<ClassId>; 2],
+    pub pinned: [Option<ClassId>; 2],
     /// Those of them that came with an export: they belong to its photo.
     restored: [Option<ClassId>; 2],
     /// Maps at all layers.
-    pub layers: LayerBook,
+    pub layers: MapCache,
     /// The text in the class search field.
     pub search: String,
     /// What went wrong last, in words for the user.
@@ -182,75 +182,75 @@ impl State {
     pub fn ask_anew(&mut self) {
         self.requested = None;
         self.layers.ask_again();
-        self.survey.ask_again();
+        self.batch.ask_again();
     }
 
     /// The predictions that are needed now, once no job runs.
-    pub fn next_survey(&mut self) -> Option<SurveyJob> {
+    pub fn next_batch(&mut self) -> Option<BatchJob> {
         if self.model.is_none() || matches!(self.latest, Latest::Working { .. }) {
             return None;
         }
         let plan = self.plan(None);
-        self.survey
+        self.batch
             .next_job(plan, &self.photos, self.settings.limits)
     }
 
     /// Takes a piece of news in. Answers to jobs that a newer one has replaced
     /// change nothing.
-    pub fn hear(&mut self, news: News) {
+    pub fn apply_event(&mut self, event: WorkerEvent) {
         let current_job = match &self.latest {
             Latest::Working { job, .. } => Some(*job),
             _ => None,
         };
-        match news {
-            News::Model(model) => self.model = Some(model),
-            News::Step(id, now) if Some(id) == current_job => {
+        match event {
+            WorkerEvent::Model(model) => self.model = Some(model),
+            WorkerEvent::Step(id, now) if Some(id) == current_job => {
                 self.loading = None;
                 if let Latest::Working { step, .. } = &mut self.latest {
                     *step = Some(now);
                 }
             }
-            News::Loading(id, done, total) if Some(id) == current_job => {
+            WorkerEvent::Loading(id, done, total) if Some(id) == current_job => {
                 self.loading = Some((done, total));
             }
-            News::Offer(id, choices) if Some(id) == current_job => self.offers = choices,
-            News::Predicted(id, photo, answer) => self.survey.hear(id, photo, answer),
-            News::SurveyDropped(id) => {
-                if id == self.survey.id() {
-                    self.survey.ask_again();
+            WorkerEvent::Offer(id, choices) if Some(id) == current_job => self.offers = choices,
+            WorkerEvent::Predicted(id, photo, answer) => self.batch.apply_event(id, photo, answer),
+            WorkerEvent::BatchDropped(id) => {
+                if id == self.batch.id() {
+                    self.batch.ask_again();
                 }
             }
-            News::SurveyFailed(id, message) => {
-                if id == self.survey.id() {
-                    self.survey.stop();
+            WorkerEvent::BatchFailed(id, message) => {
+                if id == self.batch.id() {
+                    self.batch.stop();
                     self.error = Some(message);
                 }
             }
-            News::Layers(of, class, maps) => {
-                if let Some(message) = self.layers.hear(of, class, maps) {
+            WorkerEvent::Layers(of, class, maps) => {
+                if let Some(message) = self.layers.apply_event(of, class, maps) {
                     self.error = Some(message);
                 }
             }
-            News::LayersDropped(request, of, classes, why) => {
-                let remedy = self.layers.hear_dropped((request, of), &classes, why);
+            WorkerEvent::LayersDropped(request, of, classes, why) => {
+                let remedy = self.layers.apply_dropped((request, of), &classes, why);
                 if remedy == Remedy::RunAgain && matches!(self.latest, Latest::Ready(_)) {
                     self.requested = None;
                 }
             }
-            News::Done(id, shown) if Some(id) == current_job => self.finish(shown),
-            News::Failed(id, fault, message, run) if Some(id) == current_job => {
+            WorkerEvent::Done(id, shown) if Some(id) == current_job => self.finish(shown),
+            WorkerEvent::Failed(id, fault, message, run) if Some(id) == current_job => {
                 self.fail(fault, message, run);
             }
-            News::Step(..)
-            | News::Loading(..)
-            | News::Offer(..)
-            | News::Done(..)
-            | News::Failed(..) => {}
+            WorkerEvent::Step(..)
+            | WorkerEvent::Loading(..)
+            | WorkerEvent::Offer(..)
+            | WorkerEvent::Done(..)
+            | WorkerEvent::Failed(..) => {}
         }
     }
 
     /// Takes in the answer to the last job.
-    fn finish(&mut self, shown: Option<Shown>) {
+    fn finish(&mut self, shown: Option<Answer>) {
         self.ran.clone_from(&self.requested);
         self.remember_model();
         let classes = self.model.as_ref().map(|model| model.info.labels.len());
@@ -314,7 +314,7 @@ impl State {
         // An export that can't be opened again has changed nothing yet.
         let restoring = self.restoring.take().is_some();
         self.layers.ask_again();
-        self.survey.ask_again();
+        self.batch.ask_again();
         let asked = self.requested.take();
         self.latest = match self.latest.take_shown() {
             Some(shown) => Latest::Ready(shown),

@@ -10,18 +10,18 @@ use std::sync::Arc;
 use eframe::egui::{Color32, ColorImage, Context, Pos2, Rect, TextureHandle, TextureOptions, pos2};
 
 use crate::app::state::settings::Side;
-use crate::app::state::{State, Subject, range_locks};
+use crate::app::state::{MapSpec, State, range_locks};
 use crate::app::textures::photo::PhotoTexture;
 use crate::explain::analysis::{Analysis, Layer};
 use crate::explain::cam::Map;
 use crate::input::photo::Picture;
 use crate::render::colormap::{Colormap, Palette};
 use crate::render::contour::Line;
-use crate::render::display_options::{Display, Look};
+use crate::render::display_options::{Display, DisplayOptions};
 use crate::render::heatmap::{Heatmap, Interpolation, Range, Scaling};
 use crate::render::overlay::Opacity;
 use crate::render::{contour, overlay};
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 /// One map, ready to be drawn.
 pub struct Heat {
@@ -41,14 +41,18 @@ pub struct Heat {
 
 impl Heat {
     /// Whether its range is held.
-    pub fn is_held(&self) -> bool {
-        self.made_of.held.is_some()
+    pub fn is_locked(&self) -> bool {
+        self.made_of.locked.is_some()
     }
 
     /// Its colours, and how cells became them.
-    pub fn look(&self) -> (Colormap, Scaling) {
-        let Ingredients { look, scaling, .. } = &self.made_of;
-        (look.colormap_for(*scaling), *scaling)
+    pub fn display_options(&self) -> (Colormap, Scaling) {
+        let Ingredients {
+            display_options,
+            scaling,
+            ..
+        } = &self.made_of;
+        (display_options.colormap_for(*scaling), *scaling)
     }
 
     /// The answer that it is of.
@@ -57,18 +61,18 @@ impl Heat {
     }
 
     /// What it shows.
-    pub fn subject(&self) -> Subject {
-        self.made_of.subject
+    pub fn map_spec(&self) -> MapSpec {
+        self.made_of.map_spec
     }
 }
 
 struct Ingredients {
     analysis: Arc<Analysis>,
-    subject: Subject,
+    map_spec: MapSpec,
     scaling: Scaling,
-    held: Option<Range>,
+    locked: Option<Range>,
     /// Without what needs no new heat.
-    look: Look,
+    display_options: DisplayOptions,
     /// Whether the map of the top class was there to compare with.
     compared: bool,
 }
@@ -76,10 +80,10 @@ struct Ingredients {
 impl Ingredients {
     fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.analysis, &other.analysis)
-            && self.subject == other.subject
+            && self.map_spec == other.map_spec
             && self.scaling == other.scaling
-            && self.held == other.held
-            && self.look == other.look
+            && self.locked == other.locked
+            && self.display_options == other.display_options
             && self.compared == other.compared
     }
 }
@@ -106,7 +110,7 @@ pub struct Textures {
 
 impl Textures {
     /// Makes the texture of the photo on screen, unless it is there.
-    pub fn ready_photo(&mut self, ctx: &Context, shown: &mut Shown) {
+    pub fn ready_photo(&mut self, ctx: &Context, shown: &mut Answer) {
         let there = self.photo.take(); // let go of another one before making the next
         let there = there.filter(|texture| texture.is_of(&shown.photo));
         self.photo = Some(there.unwrap_or_else(|| PhotoTexture::new(ctx, shown)));
@@ -123,42 +127,42 @@ impl Textures {
         &mut self,
         ctx: &Context,
         state: &State,
-        shown: &Shown,
+        shown: &Answer,
         place: Place,
-        subject: Subject,
+        map_spec: MapSpec,
     ) -> Option<&Heat> {
-        let scaling = state.scaling(subject);
+        let scaling = state.scaling(map_spec);
         let analysis = &shown.analysis;
-        let top = Subject {
+        let top = MapSpec {
             class: analysis.top(),
-            ..subject
+            ..map_spec
         };
         let kept = self.heat.remove(&place);
         let kept = kept.filter(|heat| Arc::ptr_eq(&heat.made_of.analysis, analysis));
         // A difference is compared with nothing: it is no map of a class.
-        let compared = subject != top
-            && subject.against.is_none()
+        let compared = map_spec != top
+            && map_spec.contrast_class.is_none()
             && matches!(place, Place::Pane(_))
             && state.has_map(top);
         let made_of = Ingredients {
             analysis: analysis.clone(),
-            subject,
+            map_spec,
             scaling,
-            held: match place {
-                Place::Pane(_) => state.scales.held(analysis, subject, scaling),
+            locked: match place {
+                Place::Pane(_) => state.range_locks.locked(analysis, map_spec, scaling),
                 Place::Small(_) => None,
             },
-            look: Look {
+            display_options: DisplayOptions {
                 opacity: Opacity::default(),
                 display: Display::default(),
                 grid: false,
-                ..state.settings.look
+                ..state.settings.display_options
             },
             compared,
         };
         let heat = match kept {
             Some(heat) if heat.made_of.same(&made_of) => Some(heat),
-            kept => match state.map(analysis, subject) {
+            kept => match state.map(analysis, map_spec) {
                 Some(map) => {
                     let reference = compared.then(|| state.map(analysis, top)).flatten();
                     Some(make_heat(ctx, place, made_of, map, reference.as_ref()))
@@ -209,23 +213,27 @@ fn make_heat(
         let shrunk = |side: usize| (side * SMALL_GRID / longest).max(1);
         grid = (shrunk(grid.0), shrunk(grid.1));
     }
-    let range = range_locks::range(&map, made_of.scaling, made_of.held);
-    let look = &made_of.look;
+    let range = range_locks::range(&map, made_of.scaling, made_of.locked);
+    let display_options = &made_of.display_options;
     let heat_on = |grid: (usize, usize)| {
-        range.map(|range| Heatmap::in_range(&map, range, placement, grid, look.interpolation))
+        range.map(|range| {
+            Heatmap::in_range(&map, range, placement, grid, display_options.interpolation)
+        })
     };
     let lines = match place {
-        Place::Pane(_) if look.contours => heat_on(overlay::grid_of(placement, contour::SIDE))
-            .map(|heat| contour::lines(&heat, Look::levels(made_of.scaling))),
+        Place::Pane(_) if display_options.contours => {
+            heat_on(overlay::grid_of(placement, contour::SIDE))
+                .map(|heat| contour::lines(&heat, DisplayOptions::levels(made_of.scaling)))
+        }
         _ => None,
     };
     let heat = heat_on(grid);
     let picture = heat.filter(|heat| !heat.is_empty()).map(|heat| {
-        let Palette(table) = look.palette(made_of.scaling);
+        let Palette(table) = display_options.palette(made_of.scaling);
         let table = table.map(|[r, g, b, a]| Color32::from_rgba_unmultiplied(r, g, b, a));
         let pixels = overlay::colours(&heat, &table);
         let image = ColorImage::new([heat.extent.0, heat.extent.1], pixels);
-        let filter = match look.interpolation {
+        let filter = match display_options.interpolation {
             Interpolation::Bilinear => TextureOptions::LINEAR,
             Interpolation::Cells => TextureOptions::NEAREST, // squares have edges
         };

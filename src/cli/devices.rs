@@ -47,13 +47,13 @@ pub fn check(model: &ModelChoice) -> anyhow::Result<String> {
         engine.analyse(&photo, Framing::Crop)?;
         let analysis = engine.analyse(&photo, Framing::Crop)?;
         let layers = analysis.model.architecture.layers();
-        engine.evidence(analysis.top(), layers)?;
+        engine.layer_gradients(analysis.top(), layers)?;
         let started = Instant::now();
-        let evidence = engine.evidence(analysis.top(), layers)?;
+        let layer_gradients = engine.layer_gradients(analysis.top(), layers)?;
         let back = milliseconds(started.elapsed());
-        let maps = evidence
-            .iter()
-            .flat_map(|evidence| Recipe::all().map(move |recipe| cam::explain(recipe, evidence)));
+        let maps = layer_gradients.iter().flat_map(|layer_gradients| {
+            Recipe::all().map(move |recipe| cam::explain(recipe, layer_gradients))
+        });
         let maps: Vec<Map> = maps.collect();
         let difference = match &reference {
             None => "the reference".into(),

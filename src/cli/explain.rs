@@ -18,11 +18,11 @@ use crate::labels::ClassId;
 use crate::model::cpu::Precision;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::{ModelInfo, preprocessing};
-use crate::render::display_options::Look;
+use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::Scaling;
 use crate::report::answer::{Report, milliseconds};
 use crate::report::export;
-use crate::report::export::{Exhibit, Existing, Pane};
+use crate::report::export::{Existing, ExportScene, MapView};
 
 /// The options that a preset and the others come down to.
 struct Chosen {
@@ -117,8 +117,8 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         "top" => None,
         text => Some(labels.find(text)?),
     };
-    let against = arguments.against.as_deref();
-    let against = against.map(|text| labels.find(text)).transpose()?;
+    let contrast_class = arguments.contrast_class.as_deref();
+    let contrast_class = contrast_class.map(|text| labels.find(text)).transpose()?;
     engine.preprocess(chosen.preprocess);
     if chosen.layer != Layer::Last {
         engine.run_in(Precision::Double); // as gradients need it
@@ -128,15 +128,15 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         let class = class.unwrap_or_else(|| analysis.top());
         let started = Instant::now();
         let mut maps_of = |class: ClassId| -> anyhow::Result<Vec<Map>> {
-            let evidence = engine.evidence(class, &[chosen.layer])?;
+            let layer_gradients = engine.layer_gradients(class, &[chosen.layer])?;
             let explain = |&method: &Method| {
                 let recipe = Recipe::new(method, chosen.variant);
-                cam::explain(recipe, &evidence[0])
+                cam::explain(recipe, &layer_gradients[0])
             };
             Ok(methods.iter().map(explain).collect())
         };
         let mut maps = maps_of(class)?;
-        if let Some(other) = against {
+        if let Some(other) = contrast_class {
             let less = maps_of(other)?;
             let pairs = maps.into_iter().zip(&less);
             maps = pairs.map(|(map, less)| map.minus(less)).collect();
@@ -149,7 +149,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         Ok((analysis, class, maps, times.map(milliseconds)))
     };
     let (analysis, class, maps, mut times) = run()?;
-    if against == Some(class) {
+    if contrast_class == Some(class) {
         bail!(
             "--against is the class itself, {}: the difference is nothing. Give another one.",
             analysis.model.labels.name(class)
@@ -167,8 +167,8 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     }
 
     let name = path.display().to_string();
-    let subject = (class, against);
-    let mut report = Report::new(name, &photo, &analysis, subject, &maps, &arguments.regions);
+    let map_spec = (class, contrast_class);
+    let mut report = Report::new(name, &photo, &analysis, map_spec, &maps, &arguments.regions);
     report.notices = engine.notices();
     report.timings_ms.decode = milliseconds(decode);
     [
@@ -177,8 +177,8 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         report.timings_ms.explain,
     ] = times;
     report.timings_ms.repeats = arguments.repeat;
-    let exhibit = exhibit(arguments, (photo, analysis), subject, maps);
-    write(arguments, &exhibit, &mut report)?;
+    let scene = scene(arguments, (photo, analysis), map_spec, maps);
+    write(arguments, &scene, &mut report)?;
     if arguments.json {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
@@ -186,14 +186,14 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
 }
 
 /// What is drawn and exported.
-fn exhibit(
+fn scene(
     arguments: &ExplainArgs,
     (photo, analysis): (Arc<Photo>, Analysis),
-    (class, against): (ClassId, Option<ClassId>),
+    (class, contrast_class): (ClassId, Option<ClassId>),
     maps: Vec<Map>,
-) -> Exhibit {
-    let usual = Look::default();
-    let look = Look {
+) -> ExportScene {
+    let usual = DisplayOptions::default();
+    let display_options = DisplayOptions {
         opacity: arguments.opacity,
         scaling: arguments.scale,
         colormap: arguments.colormap.unwrap_or(usual.colormap),
@@ -205,42 +205,42 @@ fn exhibit(
         display: arguments.display,
     };
     // A difference has no other meaning than a signed one.
-    let scaling = against.map_or(look.scaling, |_| Scaling::Signed);
-    let panes = maps.into_iter().map(|map| Pane {
+    let scaling = contrast_class.map_or(display_options.scaling, |_| Scaling::Signed);
+    let panes = maps.into_iter().map(|map| MapView {
         range: scaling.range(&map),
         map,
         class,
-        against,
+        contrast_class,
         scaling,
-        held: false,
+        locked: false,
     });
-    Exhibit {
+    ExportScene {
         photo,
         analysis: Arc::new(analysis),
         model: arguments.model.clone().unwrap_or_default(),
         labels: arguments.labels.clone(),
         panes: panes.collect(),
-        look,
+        display_options,
         regions: arguments.regions.clone(),
     }
 }
 
 /// Writes the files that were asked for.
-fn write(arguments: &ExplainArgs, exhibit: &Exhibit, report: &mut Report) -> anyhow::Result<()> {
+fn write(arguments: &ExplainArgs, scene: &ExportScene, report: &mut Report) -> anyhow::Result<()> {
     if let Some(out) = &arguments.out {
         let started = Instant::now();
-        let picture = exhibit.overlays(&exhibit.panes)?;
+        let picture = scene.overlays(&scene.panes)?;
         report.timings_ms.render = milliseconds(started.elapsed());
-        export::write_png(&picture, out, exhibit.photo.path.as_deref())?;
+        export::write_png(&picture, out, scene.photo.path.as_deref())?;
     }
-    if let (Some(path), [pane, ..]) = (&arguments.map, &exhibit.panes[..]) {
+    if let (Some(path), [pane, ..]) = (&arguments.map, &scene.panes[..]) {
         let shape = (pane.map.height, pane.map.width);
         export::write_atomically(path, Existing::Replace, |out| {
             export::write_npy(out, &pane.map.cells, shape)
         })?;
     }
     if let Some(folder) = &arguments.export {
-        export::write_folder(exhibit, folder, existing(arguments), &|| true)?;
+        export::write_folder(scene, folder, existing(arguments), &|| true)?;
     }
     Ok(())
 }

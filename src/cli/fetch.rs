@@ -9,13 +9,13 @@ use anyhow::{Context, bail};
 
 use crate::cli::FetchArgs;
 use crate::model::hub;
-use crate::model::hub::{Hub, Known};
+use crate::model::hub::{Hub, HubModel};
 
 /// Without progress for so long a download is given up, should it not have done so by itself.
 const STALLED: Duration = Duration::from_secs(90);
 
 /// A line of the catalogue.
-fn entry(known: &Known) -> String {
+fn entry(known: &HubModel) -> String {
     let here = if known.cached().is_some() { "here" } else { "" };
     let line = format!(
         "{:<24} {:<11} {:>4} MB  {:<13} {:<24} {here}",
@@ -30,7 +30,7 @@ fn entry(known: &Known) -> String {
 /// Whatever stands in its way, in words for the user.
 pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
     let Some(name) = &arguments.name else {
-        return Ok(hub::CATALOGUE.iter().map(entry).collect());
+        return Ok(hub::MODELS.iter().map(entry).collect());
     };
     let known = hub::find(name).with_context(|| hub::how_to_get(name))?;
     let mut fetch = Hub::from_env()

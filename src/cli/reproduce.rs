@@ -19,7 +19,7 @@ use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::report::export;
-use crate::report::export::{ClassEntry, Exhibit, Manifest, MapEntry, Pane, cells_sha256};
+use crate::report::export::{ClassEntry, ExportScene, Manifest, MapEntry, MapView, cells_sha256};
 use crate::text::printable;
 
 /// What came of it; field names are those of the JSON object.
@@ -94,13 +94,13 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     for entry in &manifest.maps {
         panes.push(pane(&mut engine, &analysis, entry)?);
     }
-    let exhibit = Exhibit {
+    let scene = ExportScene {
         photo,
         analysis: Arc::new(analysis),
         model: choice,
         labels,
         panes,
-        look: manifest.look,
+        display_options: manifest.display_options,
         regions: manifest
             .regions
             .iter()
@@ -110,9 +110,9 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
             })
             .collect(),
     };
-    let found = compare(&manifest, &exhibit, folder);
+    let found = compare(&manifest, &scene, folder);
     if let Some(folder) = &arguments.export {
-        export::write_folder(&exhibit, folder, existing(arguments), &|| true)?;
+        export::write_folder(&scene, folder, existing(arguments), &|| true)?;
     }
     let text = if arguments.json {
         serde_json::to_string(&found)? + "\n"
@@ -135,37 +135,37 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
 }
 
 /// One map of the manifest, made anew.
-fn pane(engine: &mut Engine, analysis: &Analysis, entry: &MapEntry) -> anyhow::Result<Pane> {
+fn pane(engine: &mut Engine, analysis: &Analysis, entry: &MapEntry) -> anyhow::Result<MapView> {
     let recipe = Recipe::new(entry.method, entry.variant);
     let mut make = |class: ClassId| -> anyhow::Result<Map> {
         Ok(match entry.layer {
-            Layer::Last => cam::explain(recipe, &analysis.evidence(class)),
-            layer => cam::explain(recipe, &engine.evidence(class, &[layer])?[0]),
+            Layer::Last => cam::explain(recipe, &analysis.layer_gradients(class)),
+            layer => cam::explain(recipe, &engine.layer_gradients(class, &[layer])?[0]),
         })
     };
     let find = |class: &ClassEntry| analysis.model.labels.class(class.index);
     let class = find(&entry.class)?;
-    let against = entry.against.as_ref().map(find).transpose()?;
+    let contrast_class = entry.contrast_class.as_ref().map(find).transpose()?;
     let mut map = make(class)?;
-    if let Some(other) = against {
+    if let Some(other) = contrast_class {
         map = map.minus(&make(other)?);
     }
-    Ok(Pane {
+    Ok(MapView {
         // Without a held range each map has its own.
-        range: match entry.range.filter(|_| entry.range_held) {
-            Some(held) => entry.scaling.range(&map).map(|_| held),
+        range: match entry.range.filter(|_| entry.range_locked) {
+            Some(locked) => entry.scaling.range(&map).map(|_| locked),
             None => entry.scaling.range(&map),
         },
         map,
         class,
-        against,
+        contrast_class,
         scaling: entry.scaling,
-        held: entry.range_held,
+        locked: entry.range_locked,
     })
 }
 
-fn compare(manifest: &Manifest, exhibit: &Exhibit, folder: &Path) -> Reproduction {
-    let now = Manifest::new(exhibit, folder, Some(&manifest.photo.file));
+fn compare(manifest: &Manifest, scene: &ExportScene, folder: &Path) -> Reproduction {
+    let now = Manifest::new(scene, folder, Some(&manifest.photo.file));
     let mut differences = Vec::new();
     let mut check = |what: &str, before: &str, now: &str| {
         if before != now {
@@ -194,10 +194,10 @@ fn compare(manifest: &Manifest, exhibit: &Exhibit, folder: &Path) -> Reproductio
     let maps: Vec<MapReproduction> = manifest
         .maps
         .iter()
-        .zip(&exhibit.panes)
+        .zip(&scene.panes)
         .map(|(entry, pane)| {
-            let name = |class: ClassId| exhibit.analysis.model.labels.name(class).to_owned();
-            let class = match pane.against {
+            let name = |class: ClassId| scene.analysis.model.labels.name(class).to_owned();
+            let class = match pane.contrast_class {
                 Some(other) => format!("{} − {}", name(pane.class), name(other)),
                 None => name(pane.class),
             };

@@ -91,7 +91,7 @@ pub enum Gradients {
 
 /// What a map of one class at one layer is made of.
 #[derive(Clone, Debug)]
-pub struct Evidence {
+pub struct LayerGradients {
     /// The layer.
     pub layer: Layer,
     /// Its activations.
@@ -221,9 +221,9 @@ impl Analysis {
 
     /// The evidence for a class at the last layer, in closed form: `g_k = W_ck / N`.
     #[must_use]
-    pub fn evidence(&self, class: ClassId) -> Evidence {
+    pub fn layer_gradients(&self, class: ClassId) -> LayerGradients {
         let gradients = self.head.gradients(class, self.features.cells());
-        Evidence {
+        LayerGradients {
             layer: Layer::Last,
             features: self.features.clone(),
             gradients: Gradients::PerChannel(gradients),

@@ -1,7 +1,7 @@
 //! Class activation maps: plain `f32`, no candle, and nothing here can fail.
 //!
 //! Every method is a pure function of the activations of a layer and the gradients of
-//! one logit there ([`Evidence`]). At the last layer before global average pooling and
+//! one logit there ([`LayerGradients`]). At the last layer before global average pooling and
 //! one linear layer the gradient is `g_k(i,j) = W_ck / N` at every cell, so a map of any
 //! class follows without running anything
 //! ([`Analysis::evidence`](crate::explain::analysis::Analysis::evidence)).
@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::explain::analysis::{Evidence, FeatureMaps, Gradients, Layer};
+use crate::explain::analysis::{FeatureMaps, Gradients, Layer, LayerGradients};
 pub use crate::explain::cam::cancellation::{UNSTABLE, condition};
 pub use crate::explain::cam::grad_cam_plus_plus::Variant;
 pub use crate::explain::cam::map::{FLAT, Map};
@@ -160,9 +160,9 @@ impl From<Method> for Recipe {
 
 /// The map that a recipe makes of the evidence for a class.
 #[must_use]
-pub fn explain(recipe: impl Into<Recipe>, evidence: &Evidence) -> Map {
+pub fn explain(recipe: impl Into<Recipe>, layer_gradients: &LayerGradients) -> Map {
     let recipe = recipe.into();
-    let (features, gradients) = (&*evidence.features, &evidence.gradients);
+    let (features, gradients) = (&*layer_gradients.features, &layer_gradients.gradients);
     let cells = match recipe.method {
         Method::GradCam => weighted_sum(features, &grad_cam::weights(features, gradients)),
         Method::GradCamPlusPlus => {
@@ -175,7 +175,7 @@ pub fn explain(recipe: impl Into<Recipe>, evidence: &Evidence) -> Map {
     };
     Map {
         recipe,
-        layer: evidence.layer,
+        layer: layer_gradients.layer,
         height: features.height,
         width: features.width,
         condition: condition(recipe, features, gradients),
@@ -190,13 +190,16 @@ pub struct LayerMaps(HashMap<(Layer, Recipe), Map>);
 impl LayerMaps {
     /// Makes all of them.
     #[must_use]
-    pub fn new(evidence: &[Evidence]) -> Self {
-        let jobs: Vec<(&Evidence, Recipe)> = evidence
+    pub fn new(layer_gradients: &[LayerGradients]) -> Self {
+        let jobs: Vec<(&LayerGradients, Recipe)> = layer_gradients
             .iter()
-            .flat_map(|evidence| Recipe::all().map(move |recipe| (evidence, recipe)))
+            .flat_map(|layer_gradients| Recipe::all().map(move |recipe| (layer_gradients, recipe)))
             .collect();
-        let make = |(evidence, recipe): &(&Evidence, Recipe)| {
-            ((evidence.layer, *recipe), explain(*recipe, evidence))
+        let make = |(layer_gradients, recipe): &(&LayerGradients, Recipe)| {
+            (
+                (layer_gradients.layer, *recipe),
+                explain(*recipe, layer_gradients),
+            )
         };
         Self(jobs.par_iter().map(make).collect())
     }
@@ -279,8 +282,8 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    fn evidence(gradients: Gradients) -> Evidence {
-        Evidence {
+    fn layer_gradients(gradients: Gradients) -> LayerGradients {
+        LayerGradients {
             layer: Layer::Last,
             features: Arc::new(fixture::features()),
             gradients,
@@ -292,9 +295,9 @@ mod tests {
     #[test]
     fn the_closed_forms_are_the_general_formulas_with_constant_gradients() {
         for row in [[0.3, -0.2], [-1.5, 0.7], [0.01, 0.02]] {
-            let constant = evidence(Gradients::PerChannel(row.to_vec()));
+            let constant = layer_gradients(Gradients::PerChannel(row.to_vec()));
             let spread = row.iter().flat_map(|g| [*g; 4]).collect();
-            let general = evidence(Gradients::PerCell(spread));
+            let general = layer_gradients(Gradients::PerCell(spread));
             for recipe in Recipe::all() {
                 let (a, b) = (explain(recipe, &constant), explain(recipe, &general));
                 for (a, b) in a.cells.iter().zip(&b.cells) {
@@ -320,7 +323,7 @@ mod tests {
         let map = |row: [f32; 2]| {
             explain(
                 Method::GradCam,
-                &evidence(Gradients::PerChannel(row.to_vec())),
+                &layer_gradients(Gradients::PerChannel(row.to_vec())),
             )
         };
         let difference = map(a).minus(&map(b));
@@ -334,10 +337,10 @@ mod tests {
     #[test]
     fn cells_in_logit_units_add_up_to_the_logit_less_its_bias() {
         // y − b = Σ_k W_k mean(A_k) = 4·(0.3·75/4·(1/4) …): with g = W/N, Σ g A.
-        let evidence = evidence(Gradients::PerChannel(vec![0.3 / 4.0, -0.2 / 4.0]));
+        let layer_gradients = layer_gradients(Gradients::PerChannel(vec![0.3 / 4.0, -0.2 / 4.0]));
         let expected = 0.3 * 75.0 / 4.0 - 0.2 * 21.0 / 4.0;
         for method in Method::ALL {
-            let sum = explain(method, &evidence).sum();
+            let sum = explain(method, &layer_gradients).sum();
             let adds_up = (sum - expected).abs() < 1e-5;
             assert_eq!(
                 adds_up,

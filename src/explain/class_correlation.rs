@@ -18,14 +18,14 @@ pub const INSENSITIVE: f32 = 0.7;
 
 /// How alike a map is to those of other classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sensitivity {
+pub struct ClassCorrelation {
     /// The mean of Pearson's correlations, −1..=1.
     pub correlation: f32,
     /// Over how many other classes.
     pub classes: usize,
 }
 
-impl Sensitivity {
+impl ClassCorrelation {
     /// Whether the map hardly depends on the class.
     #[must_use]
     pub fn is_insensitive(self) -> bool {
@@ -60,22 +60,27 @@ impl References {
     #[must_use]
     pub fn at_last_layer(analysis: &Analysis, recipe: Recipe) -> Self {
         let picked = spread(analysis.logits.len(), CLASSES + 1);
-        let make = |&class: &ClassId| (class, cam::explain(recipe, &analysis.evidence(class)));
+        let make = |&class: &ClassId| {
+            (
+                class,
+                cam::explain(recipe, &analysis.layer_gradients(class)),
+            )
+        };
         Self(picked.iter().map(make).collect())
     }
 
     /// How alike a map of `class` is to them.
     #[must_use]
-    pub fn compare(&self, map: &Map, class: ClassId) -> Option<Sensitivity> {
+    pub fn compare(&self, map: &Map, class: ClassId) -> Option<ClassCorrelation> {
         let others = self.0.iter().filter(|(other, _)| *other != class);
         mean(map, others.take(CLASSES).map(|(_, map)| map))
     }
 }
 
 /// The mean correlation of a map with others; `None` if there are none or all is flat.
-pub fn mean<'a>(map: &Map, others: impl Iterator<Item = &'a Map>) -> Option<Sensitivity> {
+pub fn mean<'a>(map: &Map, others: impl Iterator<Item = &'a Map>) -> Option<ClassCorrelation> {
     let found: Vec<f32> = others.filter_map(|other| map.correlation(other)).collect();
-    (!found.is_empty()).then(|| Sensitivity {
+    (!found.is_empty()).then(|| ClassCorrelation {
         correlation: found.iter().sum::<f32>() / found.len() as f32,
         classes: found.len(),
     })

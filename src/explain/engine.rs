@@ -1,5 +1,5 @@
 //! The engine: a loaded model on a device, from photos to plain [`Analysis`] data, and
-//! from there to the [`Evidence`](crate::explain::analysis::Evidence) at any layer.
+//! from there to the [`LayerGradients`](crate::explain::analysis::Evidence) at any layer.
 
 mod layer_gradients;
 mod loading;

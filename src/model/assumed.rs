@@ -6,7 +6,7 @@ use crate::model::architecture::{BlockKind, LiteNames};
 
 /// What is known of a network beside its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known<'a> {
+pub enum KnownFacts<'a> {
     /// Nothing: the file holds numbers and names.
     Tensors,
     /// Its modules were saved whole, and are those of the standard network.
@@ -21,17 +21,17 @@ pub enum Known<'a> {
 
 /// The sentence for the user; none where nothing is taken for granted.
 #[must_use]
-pub fn assumed(architecture: Architecture, names: LiteNames, known: Known) -> Option<String> {
+pub fn assumed(architecture: Architecture, names: LiteNames, known: KnownFacts) -> Option<String> {
     let name = architecture.name();
     match known {
-        Known::File => None,
-        Known::Modules => Some(format!(
+        KnownFacts::File => None,
+        KnownFacts::Modules => Some(format!(
             "The modules saved with the weights are a standard {name}'s; what their forward does besides is not in the file. Probabilities by softmax."
         )),
-        Known::Config(declared) => Some(format!(
+        KnownFacts::Config(declared) => Some(format!(
             "Taken as timm's {declared}, which config.json names; probabilities by softmax."
         )),
-        Known::Tensors | Known::Written(_) => {
+        KnownFacts::Tensors | KnownFacts::Written(_) => {
             let parts = match architecture.blocks() {
                 Some((_, BlockKind::Basic)) => {
                     "ReLU, max pooling after the stem, the usual strides, no anti-aliasing, average pooling at the end"
@@ -45,7 +45,7 @@ pub fn assumed(architecture: Architecture, names: LiteNames, known: Known) -> Op
                 None => "ReLU6, padding as in TensorFlow, average pooling at the end",
             };
             Some(match known {
-                Known::Written(written) => format!(
+                KnownFacts::Written(written) => format!(
                     "Taken as a standard {name}, as the file names it ({written}): {parts}; probabilities by softmax."
                 ),
                 _ => format!(
@@ -63,36 +63,36 @@ mod tests {
     #[test]
     fn what_is_assumed_is_said_unless_it_is_known() {
         let of = |architecture, known| assumed(architecture, LiteNames::Source, known);
-        assert_eq!(of(Architecture::ResNet18, Known::File), None);
+        assert_eq!(of(Architecture::ResNet18, KnownFacts::File), None);
         for (architecture, known, words) in [
             (
                 Architecture::ResNet18,
-                Known::Tensors,
+                KnownFacts::Tensors,
                 "a standard ResNet-18: ReLU, max pooling",
             ),
             (
                 Architecture::ResNet50,
-                Known::Tensors,
+                KnownFacts::Tensors,
                 "stride in the 3×3 convolution",
             ),
             (
                 Architecture::EfficientNetLite0,
-                Known::Tensors,
+                KnownFacts::Tensors,
                 "padding as in TensorFlow",
             ),
             (
                 Architecture::ResNet34,
-                Known::Modules,
+                KnownFacts::Modules,
                 "modules saved with the weights are a standard ResNet-34's",
             ),
             (
                 Architecture::ResNet34,
-                Known::Config("resnet34"),
+                KnownFacts::Config("resnet34"),
                 "timm's resnet34",
             ),
             (
                 Architecture::ResNet50,
-                Known::Written("tv_resnet50"),
+                KnownFacts::Written("tv_resnet50"),
                 "ResNet-50, as the file names it (tv_resnet50): ReLU",
             ),
         ] {

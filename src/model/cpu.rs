@@ -24,15 +24,15 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 pub use crate::model::cpu::backward::{add, dense_backward, relu_backward, scale};
-pub use crate::model::cpu::buffer_pool::{Buffer, Pool};
-pub use crate::model::cpu::conv_geometry::Window;
+pub use crate::model::cpu::buffer_pool::{Buffer, BufferPool};
+pub use crate::model::cpu::conv_geometry::ConvGeometry;
 pub use crate::model::cpu::dense::dense;
 pub use crate::model::cpu::depthwise::depthwise;
-pub use crate::model::cpu::epilogue::{Activation, Finish};
+pub use crate::model::cpu::epilogue::{Activation, Epilogue};
 pub use crate::model::cpu::gemm_f64::dense_in_double;
 pub use crate::model::cpu::packing::Panels;
 pub use crate::model::cpu::pool::{dense_and_pool, max_pool_3x3};
-pub use crate::model::cpu::simd::Level;
+pub use crate::model::cpu::simd::Isa;
 pub use crate::model::cpu::winograd::{Size, Winograd};
 
 /// How products are added up.
@@ -52,18 +52,18 @@ pub enum Precision {
 #[derive(Clone, Debug)]
 pub struct Cpu {
     /// The instructions.
-    pub level: Level,
+    pub level: Isa,
     /// The memory.
-    pub pool: Pool,
+    pub pool: BufferPool,
 }
 
 impl Cpu {
     /// With these instructions.
     #[must_use]
-    pub fn new(level: Level) -> Self {
+    pub fn new(level: Isa) -> Self {
         Self {
             level,
-            pool: Pool::default(),
+            pool: BufferPool::default(),
         }
     }
 

@@ -22,8 +22,8 @@ use std::{fs, io, thread};
 use hf_hub::Cache;
 
 pub use crate::model::hub::error::FetchError;
-pub use crate::model::hub::known::{CATALOGUE, Known, find, how_to_get, of_file};
-use crate::model::hub::transfer::Errand;
+pub use crate::model::hub::known::{HubModel, MODELS, find, how_to_get, of_file};
+use crate::model::hub::transfer::Transfer;
 
 /// The file that holds the weights in timm's repositories.
 const WEIGHTS: &str = "model.safetensors";
@@ -90,7 +90,7 @@ pub struct Downloaded {
     pub total: u64,
 }
 
-enum News {
+enum FetchEvent {
     Progress(Downloaded),
     Finished(Result<Fetched, FetchError>),
 }
@@ -137,7 +137,7 @@ impl Hub {
 
     /// Where an entry is in this cache, if it was fetched.
     #[must_use]
-    pub fn cached(&self, known: &Known) -> Option<PathBuf> {
+    pub fn cached(&self, known: &HubModel) -> Option<PathBuf> {
         known.cached_in(&self.cache)
     }
 
@@ -151,12 +151,12 @@ impl Hub {
     /// The system's, if it has no thread to give.
     pub fn fetch(
         &self,
-        known: &'static Known,
+        known: &'static HubModel,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> io::Result<Fetch> {
-        let (sender, news) = mpsc::channel();
+        let (sender, event) = mpsc::channel();
         let cancelled = Arc::new(AtomicBool::new(false));
-        let errand = Errand {
+        let errand = Transfer {
             hub: self.clone(),
             known,
             cancelled: cancelled.clone(),
@@ -169,7 +169,7 @@ impl Hub {
         Ok(Fetch {
             known,
             cancelled,
-            news,
+            event,
             progress: None,
             first: None,
             heard: Instant::now(),
@@ -180,9 +180,9 @@ impl Hub {
 /// A download in progress. Dropping it cancels it.
 pub struct Fetch {
     /// What is fetched.
-    pub known: &'static Known,
+    pub known: &'static HubModel,
     cancelled: Arc<AtomicBool>,
-    news: Receiver<News>,
+    event: Receiver<FetchEvent>,
     progress: Option<Downloaded>,
     /// When the first bytes came, and how many were there before.
     first: Option<(Instant, u64)>,
@@ -225,13 +225,13 @@ impl Fetch {
     pub fn wait(&mut self, longest: Duration) -> Option<Result<Fetched, FetchError>> {
         let mut longest = longest;
         loop {
-            match self.news.recv_timeout(longest) {
-                Ok(News::Progress(progress)) => {
+            match self.event.recv_timeout(longest) {
+                Ok(FetchEvent::Progress(progress)) => {
                     self.heard = Instant::now();
                     self.first.get_or_insert((self.heard, progress.done));
                     self.progress = Some(progress);
                 }
-                Ok(News::Finished(result)) => return Some(result),
+                Ok(FetchEvent::Finished(result)) => return Some(result),
                 Err(RecvTimeoutError::Timeout) => return None,
                 Err(RecvTimeoutError::Disconnected) => {
                     let error = FetchError::Answer {

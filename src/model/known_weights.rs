@@ -15,7 +15,7 @@ pub const BUILT_IN_WEIGHTS: &[u8] =
 pub const BUILT_IN_NAME: &str = "efficientnet-lite0-imagenet1k.safetensors";
 
 /// A file that is recognised by its contents.
-struct Known {
+struct KnownFile {
     sha256: &'static str,
     /// Its size, by which most other files are ruled out without reading them.
     bytes: u64,
@@ -23,19 +23,19 @@ struct Known {
 }
 
 /// Accuracies: top-1 on ImageNet's validation set as their publishers report them.
-const KNOWN: [Known; 3] = [
-    Known {
+const KNOWN: [KnownFile; 3] = [
+    KnownFile {
         sha256: "8684fd21258eb32ddefe8f43301762b165f5606fb3f80155051259443fe399d4",
         bytes: BUILT_IN_WEIGHTS.len() as u64,
         accuracy: "75.1 % top-1 on ImageNet (reported by its authors)",
     },
-    Known {
+    KnownFile {
         // torchvision resnet18-f37072fd.pth, IMAGENET1K_V1
         sha256: "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
         bytes: 46_830_571,
         accuracy: "69.8 % top-1 on ImageNet (reported by torchvision)",
     },
-    Known {
+    KnownFile {
         // torchvision's earlier copy of the same weights, resnet18-5c106cde.pth
         sha256: "5c106cde386e87d4033832f2996f5493238eda96ccf559d1d62760c4de0613f8",
         bytes: 46_827_520,
@@ -106,8 +106,8 @@ impl ResNet18Files {
 /// Looks for weights of a ResNet-18, in this order: the user's data folder, `weights` beside
 /// the program, the hub's cache, and `weights` in the working directory.
 #[must_use]
-pub fn resnet18_files() -> ResNet18Files {
-    let fetched = hub::find(RESNET18).and_then(hub::Known::cached);
+pub fn find_resnet18() -> ResNet18Files {
+    let fetched = hub::find(RESNET18).and_then(hub::HubModel::cached);
     let here = env::current_dir().ok().map(|folder| folder.join("weights"));
     let installed: Vec<PathBuf> = [user_folder(), folder_beside()]
         .into_iter()
@@ -198,17 +198,18 @@ mod tests {
         let [user, beside, here] = ["user", "beside", "here"].map(|name| root.path().join(name));
         let installed = [user.clone(), beside.clone()];
         let fetched = root.path().join("model.safetensors");
-        let look = |fetched: Option<PathBuf>| resnet18_among(&installed, fetched, Some(&here));
-        assert_eq!(look(None), ResNet18Files::default());
+        let display_options =
+            |fetched: Option<PathBuf>| resnet18_among(&installed, fetched, Some(&here));
+        assert_eq!(display_options(None), ResNet18Files::default());
         for name in ["resnet180.txt", "resnet50.pth", "my-resnet18.pth"] {
             file(&here, name, 46_830_571);
         }
-        assert_eq!(look(None), ResNet18Files::default());
+        assert_eq!(display_options(None), ResNet18Files::default());
         let known = file(&here, "resnet18-f37072fd.pth", 46_830_571);
         let earlier = file(&beside, "resnet18-5c106cde.pth", 46_827_520);
         let mine = file(&user, "ResNet18-epoch3.pth", 46_000_000);
         let other = file(&here, "resnet18-b.safetensors", 10);
-        let found = look(Some(fetched.clone()));
+        let found = display_options(Some(fetched.clone()));
         assert_eq!(found.likely, [earlier, fetched, known]);
         assert_eq!(found.others, [mine, other]);
     }

@@ -8,7 +8,9 @@ use candle_core::{Result, Tensor, bail};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
 
 use crate::model::cpu;
-use crate::model::cpu::{Activation, Cpu, Finish, Panels, Precision, Size, Window, Winograd};
+use crate::model::cpu::{
+    Activation, ConvGeometry, Cpu, Epilogue, Panels, Precision, Size, Winograd,
+};
 use crate::model::layers::backend::passed;
 pub use crate::model::layers::backend::{Backend, Image};
 
@@ -62,14 +64,14 @@ impl ConvSpec {
         [self.cout, cin, self.kernel, self.kernel]
     }
 
-    fn window(&self, height: usize, width: usize) -> Window {
+    fn window(&self, height: usize, width: usize) -> ConvGeometry {
         let axis = |side| {
             let (before, after) = self.padding.on_axis(side, self.kernel, self.stride);
             let out = (side + before + after - self.kernel) / self.stride + 1;
             (before, out)
         };
         let ((top, out_height), (left, out_width)) = (axis(height), axis(width));
-        Window {
+        ConvGeometry {
             input: (height, width),
             output: (out_height, out_width),
             kernel: self.kernel,
@@ -207,7 +209,7 @@ impl Conv {
             ) => {
                 let (height, width) = image.size()?;
                 let window = self.spec.window(height, width);
-                let finish = Finish {
+                let finish = Epilogue {
                     bias,
                     residual: None,
                     activation: self.spec.activation,
@@ -250,7 +252,7 @@ impl Conv {
             Kernel::Fused(_) => {
                 let (cpu, panels) = self.dense()?;
                 let (height, width) = image.size()?;
-                let finish = Finish {
+                let finish = Epilogue {
                     bias: &vec![0.0; self.spec.cout],
                     residual: None,
                     activation: Activation::Linear,
@@ -320,7 +322,7 @@ impl Fused {
     ) -> Result<Image> {
         let (height, width) = image.size()?;
         let window = spec.window(height, width);
-        let finish = Finish {
+        let finish = Epilogue {
             bias: &self.bias,
             residual: residual.map(cpu::Image::values),
             activation: spec.activation,

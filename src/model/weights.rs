@@ -527,7 +527,7 @@ impl Checkpoint {
     }
 
     /// Notes a problem that only the network can see.
-    pub fn complain(&mut self, problem: String) {
+    pub fn note_problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
 

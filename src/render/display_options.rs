@@ -39,7 +39,7 @@ impl Display {
 /// How maps are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Look {
+pub struct DisplayOptions {
     /// The share of the heat's colour in the picture.
     pub opacity: Opacity,
     /// The heat's colours where only positive evidence is drawn.
@@ -61,7 +61,7 @@ pub struct Look {
     pub display: Display,
 }
 
-impl Default for Look {
+impl Default for DisplayOptions {
     fn default() -> Self {
         Self {
             opacity: Opacity::default(),
@@ -77,7 +77,7 @@ impl Default for Look {
     }
 }
 
-impl Look {
+impl DisplayOptions {
     /// The largest threshold: something is always left.
     pub const MOST_HIDDEN: u8 = 95;
 
@@ -118,12 +118,12 @@ mod tests {
 
     #[test]
     fn the_threshold_leaves_out_what_lies_below() {
-        let look = Look {
+        let display_options = DisplayOptions {
             threshold: 50,
-            ..Look::default()
+            ..DisplayOptions::default()
         };
         let shown = |scaling: Scaling| -> Vec<usize> {
-            let palette = look.palette(scaling);
+            let palette = display_options.palette(scaling);
             let there = |entry: &usize| palette.0[*entry][3] == 255;
             (0..256).filter(there).collect()
         };
@@ -131,7 +131,7 @@ mod tests {
         let both_ends: Vec<usize> = (0..64).chain(192..256).collect();
         assert_eq!(shown(Scaling::Signed), both_ends);
         assert_eq!(
-            Look::default().palette(Scaling::Max),
+            DisplayOptions::default().palette(Scaling::Max),
             Colormap::Turbo.into()
         );
     }

@@ -331,9 +331,9 @@ mod tests {
             scaled(&mixed, Scaling::Signed).unwrap(),
             [0.375, 0.5, 0.625, 1.0]
         );
-        let against = map(1, 3, &[-8.0, -2.0, 0.0]);
+        let contrast_class = map(1, 3, &[-8.0, -2.0, 0.0]);
         assert_eq!(
-            scaled(&against, Scaling::Signed).unwrap(),
+            scaled(&contrast_class, Scaling::Signed).unwrap(),
             [0.0, 0.375, 0.5]
         );
         assert!(scaled(&map(1, 2, &[0.0, 0.0]), Scaling::Signed).is_none());

@@ -24,10 +24,10 @@ pub fn title(
     analysis: &Analysis,
     method: Method,
     class: ClassId,
-    against: Option<ClassId>,
+    contrast_class: Option<ClassId>,
 ) -> String {
     let name = |class| analysis.model.labels.name(class).to_owned();
-    title_with(analysis, method, (class, against), name)
+    title_with(analysis, method, (class, contrast_class), name)
 }
 
 /// The same with other names for the classes: shorter ones.
@@ -35,11 +35,11 @@ pub fn title(
 pub fn title_with(
     analysis: &Analysis,
     method: Method,
-    (class, against): (ClassId, Option<ClassId>),
+    (class, contrast_class): (ClassId, Option<ClassId>),
     name: impl Fn(ClassId) -> String,
 ) -> String {
     let method = method.name();
-    if let Some(other) = against {
+    if let Some(other) = contrast_class {
         format!("{method} · {} − {}", name(class), name(other))
     } else {
         let probability = percent(analysis.probability(class));
@@ -53,10 +53,10 @@ pub fn nothing_to_draw(
     labels: &Labels,
     scaling: Scaling,
     class: ClassId,
-    against: Option<ClassId>,
+    contrast_class: Option<ClassId>,
 ) -> String {
     let name = |class| labels.name(class);
-    match (against, scaling) {
+    match (contrast_class, scaling) {
         (Some(other), _) => {
             let (class, other) = (name(class), name(other));
             format!("No difference between the evidence for {class} and for {other}.")
@@ -104,9 +104,14 @@ pub fn ends(range: Range, map: &Map) -> [String; 3] {
 
 /// What a map's values are.
 #[must_use]
-pub fn meaning(analysis: &Analysis, map: &Map, class: ClassId, against: Option<ClassId>) -> String {
+pub fn meaning(
+    analysis: &Analysis,
+    map: &Map,
+    class: ClassId,
+    contrast_class: Option<ClassId>,
+) -> String {
     let name = |class| analysis.model.labels.name(class).to_owned();
-    meaning_with(analysis, map, (class, against), name)
+    meaning_with(analysis, map, (class, contrast_class), name)
 }
 
 /// The same with other names for the classes: shorter ones.
@@ -114,7 +119,7 @@ pub fn meaning(analysis: &Analysis, map: &Map, class: ClassId, against: Option<C
 pub fn meaning_with(
     analysis: &Analysis,
     map: &Map,
-    (class, against): (ClassId, Option<ClassId>),
+    (class, contrast_class): (ClassId, Option<ClassId>),
     name: impl Fn(ClassId) -> String,
 ) -> String {
     if !map.recipe.method.is_in_logits(map.layer) {
@@ -125,7 +130,7 @@ pub fn meaning_with(
         );
     }
     let (cells, sum) = (map.cells.len(), map.sum());
-    match against {
+    match contrast_class {
         None => {
             let logit = analysis.logit(class);
             format!(
@@ -211,7 +216,7 @@ mod tests {
         let labels = Labels::for_count(3);
         let mut classes = ClassId::all(3);
         let (class, other) = (classes.next().unwrap(), classes.next());
-        for (scaling, against, words) in [
+        for (scaling, contrast_class, words) in [
             (Scaling::Max, None, "No positive evidence for class 0."),
             (Scaling::MinMax, None, "No positive evidence for class 0."),
             (Scaling::Signed, None, "No evidence for or against class 0."),
@@ -221,7 +226,10 @@ mod tests {
                 "No difference between the evidence for class 0 and for class 1.",
             ),
         ] {
-            assert_eq!(nothing_to_draw(&labels, scaling, class, against), words);
+            assert_eq!(
+                nothing_to_draw(&labels, scaling, class, contrast_class),
+                words
+            );
         }
     }
 

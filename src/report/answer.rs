@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::explain::analysis::{Analysis, Layer};
 use crate::explain::cam::{Map, Method};
-use crate::explain::class_correlation::{References, Sensitivity};
+use crate::explain::class_correlation::{ClassCorrelation, References};
 use crate::explain::region::{Measure, Region};
 use crate::input::photo::Photo;
 use crate::labels::ClassId;
@@ -39,7 +39,8 @@ pub struct Report {
     pub class: ClassReport,
     /// The class whose maps were taken away, with `--against`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub against: Option<ClassReport>,
+    #[serde(rename = "against")]
+    pub contrast_class: Option<ClassReport>,
     /// The target layer, by its name in the network.
     pub layer: &'static str,
     /// What was done to the pixels before the network saw them.
@@ -130,12 +131,13 @@ pub struct MapReport {
     pub remark: Option<String>,
     /// How much it depends on the class (at the last layer).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sensitivity: Option<SensitivityReport>,
+    #[serde(rename = "sensitivity")]
+    pub class_correlation: Option<ClassCorrelationReport>,
 }
 
 /// The mean correlation of a map with those of other classes.
 #[derive(Debug, Serialize)]
-pub struct SensitivityReport {
+pub struct ClassCorrelationReport {
     /// Pearson's, −1..=1.
     pub mean_correlation: f32,
     /// Over how many other classes.
@@ -185,7 +187,7 @@ impl Report {
         path: String,
         photo: &Photo,
         analysis: &Analysis,
-        (class, against): (ClassId, Option<ClassId>),
+        (class, contrast_class): (ClassId, Option<ClassId>),
         maps: &[Map],
         regions: &[Region],
     ) -> Self {
@@ -223,7 +225,7 @@ impl Report {
                 .map(describe)
                 .collect(),
             class: describe(class),
-            against: against.map(describe),
+            contrast_class: contrast_class.map(describe),
             layer: info
                 .architecture
                 .layer_name(maps.first().map_or(Layer::Last, |map| map.layer)),
@@ -232,13 +234,13 @@ impl Report {
                 .iter()
                 .map(|map| {
                     // The difference of two classes is not a map of one.
-                    let sensitivity = match (map.layer, against) {
+                    let class_correlation = match (map.layer, contrast_class) {
                         (Layer::Last, None) => {
                             References::at_last_layer(analysis, map.recipe).compare(map, class)
                         }
                         _ => None,
                     };
-                    MapReport::new(map, sensitivity)
+                    MapReport::new(map, class_correlation)
                 })
                 .collect(),
             regions: regions
@@ -314,7 +316,7 @@ impl Report {
             percent(class.probability),
             class.logit
         );
-        if let Some(other) = &self.against {
+        if let Some(other) = &self.contrast_class {
             let _ = writeln!(
                 text,
                 "Less:      {} ({}), {}, logit {:.2}",
@@ -325,7 +327,7 @@ impl Report {
             );
         }
         for map in &self.maps {
-            let _ = if map.state != "no_positive_evidence" || self.against.is_some() {
+            let _ = if map.state != "no_positive_evidence" || self.contrast_class.is_some() {
                 writeln!(
                     text,
                     "  {:<11} cells {:.4} to {:.4}, sum {:.4}",
@@ -343,7 +345,7 @@ impl Report {
                 let _ = writeln!(text, "              {remark}");
             }
             if let Some(found) = map
-                .sensitivity
+                .class_correlation
                 .as_ref()
                 .filter(|found| found.class_insensitive)
             {
@@ -384,7 +386,7 @@ impl Report {
 }
 
 impl MapReport {
-    fn new(map: &Map, sensitivity: Option<Sensitivity>) -> Self {
+    fn new(map: &Map, class_correlation: Option<ClassCorrelation>) -> Self {
         Self {
             method: map.recipe.method.id(),
             variant: (map.recipe.method == Method::GradCamPlusPlus)
@@ -404,7 +406,7 @@ impl MapReport {
             },
             unstable: map.is_unstable(),
             remark: legend::instability(map),
-            sensitivity: sensitivity.map(|found| SensitivityReport {
+            class_correlation: class_correlation.map(|found| ClassCorrelationReport {
                 mean_correlation: found.correlation,
                 classes: found.classes,
                 class_insensitive: found.is_insensitive(),

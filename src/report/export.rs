@@ -17,7 +17,7 @@ use crate::input::photo::{Photo, Picture};
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::render::contour::Line;
-use crate::render::display_options::{Display, Look};
+use crate::render::display_options::{Display, DisplayOptions};
 use crate::render::heatmap::{Heatmap, Range, Scaling};
 use crate::render::{contour, overlay};
 
@@ -31,24 +31,24 @@ pub use crate::report::export::write::{ExportError, write_atomically, write_npy,
 
 /// One map as a pane shows it.
 #[derive(Clone, Debug)]
-pub struct Pane {
+pub struct MapView {
     /// The map.
     pub map: Map,
     /// Its class.
     pub class: ClassId,
     /// The class whose map was taken away from it.
-    pub against: Option<ClassId>,
+    pub contrast_class: Option<ClassId>,
     /// How its cells become 0..1.
     pub scaling: Scaling,
     /// The values that are drawn as no and full heat; none where there is nothing to draw.
     pub range: Option<Range>,
     /// Whether that range is held for several maps.
-    pub held: bool,
+    pub locked: bool,
 }
 
 /// All that is exported.
 #[derive(Clone, Debug)]
-pub struct Exhibit {
+pub struct ExportScene {
     /// The photo.
     pub photo: Arc<Photo>,
     /// The answer.
@@ -58,23 +58,23 @@ pub struct Exhibit {
     /// A file of class names given by hand.
     pub labels: Option<PathBuf>,
     /// The maps.
-    pub panes: Vec<Pane>,
+    pub panes: Vec<MapView>,
     /// How they are drawn.
-    pub look: Look,
+    pub display_options: DisplayOptions,
     /// Regions of the photo.
     pub regions: Vec<Region>,
 }
 
-impl Exhibit {
+impl ExportScene {
     /// The heat of a pane at the photo's size; none where there is nothing to draw.
     #[must_use]
-    pub fn heat(&self, pane: &Pane) -> Option<Heatmap> {
+    pub fn heat(&self, pane: &MapView) -> Option<Heatmap> {
         self.heat_on(pane, (self.photo.width, self.photo.height))
     }
 
-    fn heat_on(&self, pane: &Pane, size: (usize, usize)) -> Option<Heatmap> {
+    fn heat_on(&self, pane: &MapView, size: (usize, usize)) -> Option<Heatmap> {
         let placement = &self.analysis.placement;
-        let interpolation = self.look.interpolation;
+        let interpolation = self.display_options.interpolation;
         pane.range
             .map(|range| Heatmap::in_range(&pane.map, range, placement, size, interpolation))
     }
@@ -101,16 +101,16 @@ impl Exhibit {
     /// several. Contours, cells and regions are drawn as on screen.
     ///
     /// # Errors
-    /// [`ExportError::TooLarge`], by [`Exhibit::check_size`].
-    pub fn overlays(&self, panes: &[Pane]) -> Result<Picture, ExportError> {
+    /// [`ExportError::TooLarge`], by [`ExportScene::check_size`].
+    pub fn overlays(&self, panes: &[MapView]) -> Result<Picture, ExportError> {
         self.check_size(panes.len())?;
         let heats: Vec<_> = panes
             .iter()
             .map(|pane| {
                 let heat = self
                     .heat(pane)
-                    .filter(|_| self.look.display != Display::Photo);
-                heat.map(|heat| (heat, self.look.palette(pane.scaling)))
+                    .filter(|_| self.display_options.display != Display::Photo);
+                heat.map(|heat| (heat, self.display_options.palette(pane.scaling)))
             })
             .collect();
         let heats: Vec<_> = heats
@@ -118,8 +118,8 @@ impl Exhibit {
             .map(|heat| heat.as_ref().map(|(heat, palette)| (heat, palette)))
             .collect();
         let placement = &self.analysis.placement;
-        let (photo, opacity) = (&self.photo, self.look.opacity);
-        let mut picture = match self.look.display {
+        let (photo, opacity) = (&self.photo, self.display_options.opacity);
+        let mut picture = match self.display_options.display {
             Display::Overlay | Display::Photo => {
                 overlay::side_by_side(photo, placement, &heats, opacity)
             }
@@ -154,17 +154,17 @@ impl Exhibit {
 
     /// The lines over a pane: contours and the borders of cells.
     #[must_use]
-    pub fn lines(&self, pane: &Pane) -> Vec<Line> {
+    pub fn lines(&self, pane: &MapView) -> Vec<Line> {
         let placement = &self.analysis.placement;
         let mut lines = Vec::new();
-        if self.look.contours && self.look.display != Display::Photo {
+        if self.display_options.contours && self.display_options.display != Display::Photo {
             let grid = overlay::grid_of(placement, contour::SIDE);
             let heat = self.heat_on(pane, grid);
             lines = heat.map_or(lines, |heat| {
-                contour::lines(&heat, Look::levels(pane.scaling))
+                contour::lines(&heat, DisplayOptions::levels(pane.scaling))
             });
         }
-        if self.look.grid {
+        if self.display_options.grid {
             lines.extend(contour::cells(placement, (pane.map.width, pane.map.height)));
         }
         lines

@@ -108,7 +108,7 @@ pub struct LayerJob {
 /// A request for the predictions of many photos, in place of the one before. It is worked
 /// on when nothing else is asked for.
 #[derive(Clone, Debug)]
-pub struct SurveyJob {
+pub struct BatchJob {
     /// Its number; answers carry it.
     pub id: u64,
     /// How the network runs; without a photo.
@@ -191,7 +191,7 @@ impl RunningModel {
 
 /// A finished job.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct Answer {
     /// Its number.
     pub job: u64,
     /// What was asked for.
@@ -228,7 +228,7 @@ pub enum Dropped {
 
 /// Something the worker has to tell.
 #[derive(Debug)]
-pub enum News {
+pub enum WorkerEvent {
     /// A job has come to a step.
     Step(u64, Step),
     /// Weight loading progress of a job: bytes read, bytes in total.
@@ -236,7 +236,7 @@ pub enum News {
     /// The model has changed (or its device has).
     Model(RunningModel),
     /// A job is done; without a photo there is nothing to show.
-    Done(u64, Option<Shown>),
+    Done(u64, Option<Answer>),
     /// A job (its number) is about to fail, since its model's file holds several networks and
     /// nothing says which one is meant: what can be asked for instead.
     Offer(u64, Vec<ModelChoice>),
@@ -252,7 +252,7 @@ pub enum News {
     LayersDropped(u64, u64, Vec<ClassId>, Dropped),
     /// A survey (its number) ended before all photos were classified: a job came that runs the
     /// network in another way. Ask again if it is still needed.
-    SurveyDropped(u64),
+    BatchDropped(u64),
     /// A survey can't go on (its number), with the message for the user.
-    SurveyFailed(u64, String),
+    BatchFailed(u64, String),
 }

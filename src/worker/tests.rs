@@ -24,8 +24,8 @@ fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
     }
 }
 
-fn wait(worker: &Worker) -> News {
-    worker.news.recv_timeout(Duration::from_mins(1)).unwrap()
+fn wait(worker: &Worker) -> WorkerEvent {
+    worker.event.recv_timeout(Duration::from_mins(1)).unwrap()
 }
 
 #[test]
@@ -33,18 +33,24 @@ fn steps_come_in_order_and_the_photo_is_read_once() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
     let cat = "assets/samples/cat.png";
     worker.submit(job(1, Some(7), cat)).unwrap();
-    assert!(matches!(wait(&worker), News::Step(1, Step::LoadingModel)));
-    assert!(matches!(wait(&worker), News::Model(_)));
-    assert!(matches!(wait(&worker), News::Step(1, Step::ReadingPhoto)));
-    assert!(matches!(wait(&worker), News::Step(1, Step::Running)));
-    let News::Done(1, Some(first)) = wait(&worker) else {
+    assert!(matches!(
+        wait(&worker),
+        WorkerEvent::Step(1, Step::LoadingModel)
+    ));
+    assert!(matches!(wait(&worker), WorkerEvent::Model(_)));
+    assert!(matches!(
+        wait(&worker),
+        WorkerEvent::Step(1, Step::ReadingPhoto)
+    ));
+    assert!(matches!(wait(&worker), WorkerEvent::Step(1, Step::Running)));
+    let WorkerEvent::Done(1, Some(first)) = wait(&worker) else {
         panic!("the job is done");
     };
     let mut again = job(2, Some(7), cat);
     again.plan.framing = Framing::Crop;
     worker.submit(again).unwrap();
-    assert!(matches!(wait(&worker), News::Step(2, Step::Running)));
-    let News::Done(2, Some(second)) = wait(&worker) else {
+    assert!(matches!(wait(&worker), WorkerEvent::Step(2, Step::Running)));
+    let WorkerEvent::Done(2, Some(second)) = wait(&worker) else {
         panic!("the job is done");
     };
     assert!(Arc::ptr_eq(&first.photo, &second.photo));
@@ -64,7 +70,7 @@ fn the_newest_job_wins() {
     }
     let mut done = Vec::new();
     while done.last() != Some(&49) {
-        if let News::Done(id, _) = wait(&worker) {
+        if let WorkerEvent::Done(id, _) = wait(&worker) {
             done.push(id);
         }
     }
@@ -76,7 +82,7 @@ fn a_photo_that_fails_leaves_the_worker_well() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
     worker.submit(job(1, Some(1), "/nowhere/x.png")).unwrap();
     let message = loop {
-        if let News::Failed(1, Fault::Photo, message, None) = wait(&worker) {
+        if let WorkerEvent::Failed(1, Fault::Photo, message, None) = wait(&worker) {
             break message;
         }
     };
@@ -84,7 +90,7 @@ fn a_photo_that_fails_leaves_the_worker_well() {
     worker
         .submit(job(2, Some(2), "assets/samples/cat.png"))
         .unwrap();
-    while !matches!(wait(&worker), News::Done(2, Some(_))) {}
+    while !matches!(wait(&worker), WorkerEvent::Done(2, Some(_))) {}
 }
 
 /// Maps at all layers are work for idle moments: a job comes first.
@@ -94,14 +100,14 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
     let cat = "assets/samples/cat.png";
     worker.submit(job(1, Some(7), cat)).unwrap();
     let shown = loop {
-        if let News::Done(1, shown) = wait(&worker) {
+        if let WorkerEvent::Done(1, shown) = wait(&worker) {
             break shown.unwrap();
         }
     };
     let classes = shown.analysis.ranking[..3].to_vec();
     let request = |id, classes| LayerJob { id, of: 1, classes };
     assert!(worker.explain(request(1, classes)));
-    let News::Layers(1, class, Ok(maps)) = wait(&worker) else {
+    let WorkerEvent::Layers(1, class, Ok(maps)) = wait(&worker) else {
         panic!("the maps of the first class");
     };
     assert_eq!(class, shown.analysis.top());
@@ -116,16 +122,16 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
     let (mut done, mut made, mut dropped) = (false, 1, 0);
     loop {
         match wait(&worker) {
-            News::Layers(_, late, _) => {
+            WorkerEvent::Layers(_, late, _) => {
                 assert!(!done && late != class, "a stale answer");
                 made += 1;
             }
-            News::LayersDropped(1, 1, rest, Dropped::Replaced) => dropped = rest.len(),
-            News::LayersDropped(2, 1, rest, why) => {
+            WorkerEvent::LayersDropped(1, 1, rest, Dropped::Replaced) => dropped = rest.len(),
+            WorkerEvent::LayersDropped(2, 1, rest, why) => {
                 assert_eq!((rest, why), (vec![class], Dropped::RunLost));
                 break;
             }
-            News::Done(2, Some(_)) => done = true,
+            WorkerEvent::Done(2, Some(_)) => done = true,
             _ => {}
         }
     }
@@ -143,8 +149,8 @@ fn a_survey_after_a_panic_goes_on_or_says_why_not() {
         ..job(1, Some(1), "")
     };
     worker.submit(bad).unwrap();
-    while !matches!(wait(&worker), News::Failed(1, Fault::Run, _, None)) {}
-    let survey = |id, model| SurveyJob {
+    while !matches!(wait(&worker), WorkerEvent::Failed(1, Fault::Run, _, None)) {}
+    let batch = |id, model| BatchJob {
         id,
         plan: Plan {
             model,
@@ -153,12 +159,12 @@ fn a_survey_after_a_panic_goes_on_or_says_why_not() {
         photos: vec![(2, PhotoSource::File("assets/samples/cat.png".into()))],
         limits: Limits::default(),
     };
-    assert!(worker.survey(Some(survey(5, ModelChoice::BuiltIn))));
-    assert!(matches!(wait(&worker), News::Model(_)));
-    assert!(matches!(wait(&worker), News::Predicted(5, 2, Ok(_))));
+    assert!(worker.batch(Some(batch(5, ModelChoice::BuiltIn))));
+    assert!(matches!(wait(&worker), WorkerEvent::Model(_)));
+    assert!(matches!(wait(&worker), WorkerEvent::Predicted(5, 2, Ok(_))));
     let gone: ModelChoice = "/nowhere/gone.safetensors".parse().unwrap();
-    assert!(worker.survey(Some(survey(6, gone))));
-    let News::SurveyFailed(6, message) = wait(&worker) else {
+    assert!(worker.batch(Some(batch(6, gone))));
+    let WorkerEvent::BatchFailed(6, message) = wait(&worker) else {
         panic!("an answer to the survey");
     };
     assert!(message.contains("gone.safetensors"), "{message}");
@@ -177,23 +183,23 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
             .unwrap();
         opened.push(loop {
             match wait(&worker) {
-                News::Done(_, shown) => break shown.map(|shown| shown.analysis),
-                News::Failed(..) => break None,
+                WorkerEvent::Done(_, shown) => break shown.map(|shown| shown.analysis),
+                WorkerEvent::Failed(..) => break None,
                 _ => {}
             }
         });
     }
     let photos = names.iter().enumerate();
     let photos = photos.map(|(number, name)| (number as u64, PhotoSource::File(path(name).into())));
-    let survey = |id, photos| SurveyJob {
+    let batch = |id, photos| BatchJob {
         id,
         plan: job(0, None, "").plan,
         photos,
         limits: Limits::default(),
     };
-    assert!(worker.survey(Some(survey(5, photos.collect()))));
+    assert!(worker.batch(Some(batch(5, photos.collect()))));
     for (number, analysis) in opened.iter().enumerate() {
-        let News::Predicted(5, photo, answer) = wait(&worker) else {
+        let WorkerEvent::Predicted(5, photo, answer) = wait(&worker) else {
             panic!("in order, and nothing else");
         };
         assert_eq!(photo, number as u64);
@@ -211,14 +217,14 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
     // The answer of the last job can still be explained, and a new job does not wait for
     // the end of a survey.
     let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into())));
-    assert!(worker.survey(Some(survey(6, many.collect()))));
+    assert!(worker.batch(Some(batch(6, many.collect()))));
     worker.submit(job(9, Some(9), &path("cat"))).unwrap();
     let mut before = 0;
     loop {
         match wait(&worker) {
-            News::Predicted(6, ..) => before += 1,
-            News::Done(9, _) => break,
-            News::SurveyDropped(_) => panic!("the job runs the network in the same way"),
+            WorkerEvent::Predicted(6, ..) => before += 1,
+            WorkerEvent::Done(9, _) => break,
+            WorkerEvent::BatchDropped(_) => panic!("the job runs the network in the same way"),
             _ => {}
         }
     }
@@ -230,14 +236,14 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
     let mut dropped = false;
     loop {
         match wait(&worker) {
-            News::SurveyDropped(6) => dropped = true,
-            News::Predicted(..) => assert!(!dropped, "it goes on"),
-            News::Done(10, _) => break,
+            WorkerEvent::BatchDropped(6) => dropped = true,
+            WorkerEvent::Predicted(..) => assert!(!dropped, "it goes on"),
+            WorkerEvent::Done(10, _) => break,
             _ => {}
         }
     }
     assert!(dropped);
-    assert!(worker.survey(None));
+    assert!(worker.batch(None));
 }
 
 /// A photo that has none of the pixels that it says it has: everything that reads it panics.
@@ -261,24 +267,24 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     };
     worker.submit(bad).unwrap();
     let message = loop {
-        if let News::Failed(1, Fault::Run, message, None) = wait(&worker) {
+        if let WorkerEvent::Failed(1, Fault::Run, message, None) = wait(&worker) {
             break message;
         }
     };
     assert!(message.contains("camlens made a mistake"), "{message}");
     let cat = "assets/samples/cat.png";
     assert!(!worker.submit(job(2, Some(2), cat)).unwrap(), "still alive");
-    while !matches!(wait(&worker), News::Done(2, Some(_))) {}
+    while !matches!(wait(&worker), WorkerEvent::Done(2, Some(_))) {}
     // In a survey, too, and the next photo comes all the same.
-    assert!(worker.survey(Some(SurveyJob {
+    assert!(worker.batch(Some(BatchJob {
         id: 5,
         plan: job(0, None, "").plan,
         photos: vec![(1, hollow()), (2, PhotoSource::File(cat.into()))],
         limits: Limits::default(),
     })));
-    let News::Predicted(5, 1, Err(message)) = wait(&worker) else {
+    let WorkerEvent::Predicted(5, 1, Err(message)) = wait(&worker) else {
         panic!("an answer to the first");
     };
     assert!(message.contains("camlens made a mistake"), "{message}");
-    assert!(matches!(wait(&worker), News::Predicted(5, 2, Ok(_))));
+    assert!(matches!(wait(&worker), WorkerEvent::Predicted(5, 2, Ok(_))));
 }

@@ -18,8 +18,8 @@ use crate::model::weights::{Progress, WeightsError};
 use crate::model::{ModelChoice, ModelError, Selection};
 use crate::platform::panics::mistake;
 use crate::worker::{
-    Dropped, Fault, Job, LayerJob, News, OVERVIEW_SIDE, PhotoSource, Plan, Prediction, Request,
-    RunningModel, Shown, Step, SurveyJob, Wake,
+    Answer, BatchJob, Dropped, Fault, Job, LayerJob, OVERVIEW_SIDE, PhotoSource, Plan, Prediction,
+    Request, RunningModel, Step, Wake, WorkerEvent,
 };
 
 /// What the thread does next.
@@ -37,9 +37,9 @@ enum Stop {
 }
 
 /// What the thread owns.
-pub struct Desk {
+pub struct WorkerThread {
     inbox: Receiver<Request>,
-    outbox: Sender<News>,
+    outbox: Sender<WorkerEvent>,
     wake: Wake,
     sent: Arc<AtomicU64>,
     /// How many jobs came out of the inbox.
@@ -49,7 +49,7 @@ pub struct Desk {
     /// Maps to be made when no job waits.
     explain: Option<LayerJob>,
     /// Photos to be classified when nothing else is to be done, the next one last.
-    survey: Option<SurveyJob>,
+    batch: Option<BatchJob>,
     engine: Option<Loaded>,
     /// The job whose run the engine still has.
     analysed: Option<u64>,
@@ -79,11 +79,11 @@ struct Decoded {
     overview: Option<Arc<Picture>>,
 }
 
-impl Desk {
+impl WorkerThread {
     /// Of a thread that hears of requests by `inbox` and of how many there were by `sent`.
     pub fn new(
         inbox: Receiver<Request>,
-        outbox: Sender<News>,
+        outbox: Sender<WorkerEvent>,
         wake: Wake,
         sent: Arc<AtomicU64>,
     ) -> Self {
@@ -95,7 +95,7 @@ impl Desk {
             received: 0,
             waiting: None,
             explain: None,
-            survey: None,
+            batch: None,
             engine: None,
             analysed: None,
             photo: None,
@@ -124,7 +124,7 @@ impl Desk {
             if let Some(job) = self.explain.take() {
                 return Some(Task::Explain(job));
             }
-            if self.survey.is_some() {
+            if self.batch.is_some() {
                 return Some(Task::Predict);
             }
             let request = self.inbox.recv().ok()?;
@@ -147,11 +147,11 @@ impl Desk {
             Request::Explain(job) => {
                 if let Some(old) = self.explain.replace(job) {
                     let why = Dropped::Replaced;
-                    self.tell(News::LayersDropped(old.id, old.of, old.classes, why));
+                    self.tell(WorkerEvent::LayersDropped(old.id, old.of, old.classes, why));
                 }
             }
-            Request::Survey(job) => {
-                self.survey = job.map(|mut job| {
+            Request::Batch(job) => {
+                self.batch = job.map(|mut job| {
                     job.photos.reverse();
                     job
                 });
@@ -161,17 +161,17 @@ impl Desk {
 
     /// Classifies the next photo of the survey, with the model that it was asked for with.
     fn predict(&mut self) {
-        let Some(survey) = &mut self.survey else {
+        let Some(batch) = &mut self.batch else {
             return;
         };
-        let (id, plan, limits) = (survey.id, survey.plan.clone(), survey.limits);
-        let Some((photo, source)) = survey.photos.pop() else {
-            self.survey = None; // all of them are answered
+        let (id, plan, limits) = (batch.id, batch.plan.clone(), batch.limits);
+        let Some((photo, source)) = batch.photos.pop() else {
+            self.batch = None; // all of them are answered
             return;
         };
-        if let Err(message) = self.ready_survey(&plan) {
-            self.survey = None;
-            self.tell(News::SurveyFailed(id, message));
+        if let Err(message) = self.ready_batch(&plan) {
+            self.batch = None;
+            self.tell(WorkerEvent::BatchFailed(id, message));
             return;
         }
         let Some(Loaded { engine, .. }) = &mut self.engine else {
@@ -199,17 +199,17 @@ impl Desk {
         if changed && let Ok(Err(message)) = answer {
             // It can run nowhere any more: the next job loads the file as it is now.
             self.forget_engine();
-            self.survey = None;
-            self.tell(News::SurveyFailed(id, message));
+            self.batch = None;
+            self.tell(WorkerEvent::BatchFailed(id, message));
             return;
         }
         // The engine stays: a run that was given up leaves nothing behind in it.
         let answer = answer.unwrap_or_else(|panic| Err(mistake(panic.as_ref())));
-        self.tell(News::Predicted(id, photo, answer));
+        self.tell(WorkerEvent::Predicted(id, photo, answer));
     }
 
     /// Loads the model of a survey, should another one or none be there (after a panic).
-    fn ready_survey(&mut self, plan: &Plan) -> Result<(), String> {
+    fn ready_batch(&mut self, plan: &Plan) -> Result<(), String> {
         if self.engine.as_ref().is_some_and(|loaded| loaded.runs(plan)) {
             return Ok(());
         }
@@ -223,10 +223,10 @@ impl Desk {
     fn explain(&mut self, job: &LayerJob) {
         for (done, &class) in job.classes.iter().enumerate() {
             match self.maps(job.of, class) {
-                Ok(maps) => self.tell(News::Layers(job.of, class, maps)),
+                Ok(maps) => self.tell(WorkerEvent::Layers(job.of, class, maps)),
                 Err(why) => {
                     let rest = job.classes[done..].to_vec();
-                    self.tell(News::LayersDropped(job.id, job.of, rest, why));
+                    self.tell(WorkerEvent::LayersDropped(job.id, job.of, rest, why));
                     return;
                 }
             }
@@ -248,8 +248,8 @@ impl Desk {
         let layers = engine.model().architecture.layers();
         let wanted = || self.sent.load(Ordering::Relaxed) == self.received;
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let evidence = engine.evidence_while(class, layers, &wanted);
-            evidence.map(|evidence| Arc::new(LayerMaps::new(&evidence)))
+            let layer_gradients = engine.layer_gradients_while(class, layers, &wanted);
+            layer_gradients.map(|layer_gradients| Arc::new(LayerMaps::new(&layer_gradients)))
         }));
         let changed = engine.device() != device;
         let maps = match result {
@@ -276,9 +276,9 @@ impl Desk {
         self.analysed = None;
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, event: WorkerEvent) {
         // Nobody listens once the window is closed.
-        let _ = self.outbox.send(news);
+        let _ = self.outbox.send(event);
         (self.wake)();
     }
 
@@ -288,23 +288,23 @@ impl Desk {
             photo: None,
             ..job.plan.clone()
         };
-        let old = self.survey.take_if(|survey| survey.plan != of_all);
+        let old = self.batch.take_if(|batch| batch.plan != of_all);
         if let Some(old) = old {
-            self.tell(News::SurveyDropped(old.id));
+            self.tell(WorkerEvent::BatchDropped(old.id));
         }
         let result = panic::catch_unwind(AssertUnwindSafe(|| self.work(job)));
         match result {
-            Ok(Ok(shown)) => self.tell(News::Done(job.id, shown)),
+            Ok(Ok(shown)) => self.tell(WorkerEvent::Done(job.id, shown)),
             Ok(Err(Stop::Superseded)) => {}
             Ok(Err(Stop::Failed(fault, message))) => {
-                self.tell(News::Failed(job.id, fault, message, self.analysed));
+                self.tell(WorkerEvent::Failed(job.id, fault, message, self.analysed));
             }
             Err(panic) => {
                 // Whatever was half done is not used again.
                 self.forget_engine();
                 self.photo = None;
                 let message = mistake(panic.as_ref());
-                self.tell(News::Failed(job.id, Fault::Run, message, None));
+                self.tell(WorkerEvent::Failed(job.id, Fault::Run, message, None));
             }
         }
     }
@@ -315,11 +315,11 @@ impl Desk {
         if self.waiting.is_some() {
             return Err(Stop::Superseded);
         }
-        self.tell(News::Step(job.id, step));
+        self.tell(WorkerEvent::Step(job.id, step));
         Ok(())
     }
 
-    fn work(&mut self, job: &Job) -> Result<Option<Shown>, Stop> {
+    fn work(&mut self, job: &Job) -> Result<Option<Answer>, Stop> {
         self.ready_engine(job)?;
         let (Some(id), Some(source)) = (job.plan.photo, &job.source) else {
             return Ok(None);
@@ -351,7 +351,7 @@ impl Desk {
             self.tell_model();
         }
         let overview = self.photo.as_mut().and_then(|kept| kept.overview.take());
-        Ok(Some(Shown {
+        Ok(Some(Answer {
             job: job.id,
             plan: job.plan.clone(),
             photo,
@@ -381,7 +381,7 @@ impl Desk {
         let progress = self.loading(job.id);
         self.load(&job.plan, Some(progress)).map_err(|error| {
             if let Some(choices) = offers(&job.plan.model, &error) {
-                self.tell(News::Offer(job.id, choices));
+                self.tell(WorkerEvent::Offer(job.id, choices));
             }
             failed(error)
         })
@@ -414,7 +414,7 @@ impl Desk {
         Arc::new(move |done, total| {
             let percent = 100 * done / total.max(1);
             if told.swap(percent, Ordering::Relaxed) != percent {
-                let _ = outbox.send(News::Loading(job, done, total));
+                let _ = outbox.send(WorkerEvent::Loading(job, done, total));
                 wake();
             }
         })
@@ -422,7 +422,7 @@ impl Desk {
 
     fn tell_model(&self) {
         if let Some(loaded) = &self.engine {
-            self.tell(News::Model(RunningModel {
+            self.tell(WorkerEvent::Model(RunningModel {
                 info: loaded.engine.model().clone(),
                 choice: loaded.model.clone(),
                 asked_labels: loaded.labels.clone(),

@@ -29,13 +29,18 @@ fn every_resnet_agrees_with_pytorch_at_every_layer() {
         for class in [0, classes - 1] {
             let layers = analysis.model.architecture.layers();
             let class = analysis.model.labels.class(class).unwrap();
-            for evidence in engine.evidence(class, layers).unwrap() {
+            for layer_gradients in engine.layer_gradients(class, layers).unwrap() {
                 for method in Method::ALL {
-                    let what = format!("{name}/{class}/{}/{}", key(evidence.layer), method.id());
-                    let ours = cam::explain(method, &evidence).cells;
+                    let what = format!(
+                        "{name}/{class}/{}/{}",
+                        key(layer_gradients.layer),
+                        method.id()
+                    );
+                    let ours = cam::explain(method, &layer_gradients).cells;
                     // Before a batch-norm activations nearly cancel, and XGrad-CAM divides by
                     // their sum: PyTorch's own f32 sum is off by as much.
-                    let unstable = evidence.layer == Layer::LastConv && method == Method::XGradCam;
+                    let unstable =
+                        layer_gradients.layer == Layer::LastConv && method == Method::XGradCam;
                     let tolerance = if unstable { 1e-2 } else { 1e-4 };
                     assert_close(&ours, &reference(&golden, &what), tolerance, &what);
                     compared += 1;
@@ -154,16 +159,17 @@ fn other_devices_agree_with_the_cpu() {
                 let analysis = engine.run(&input(), Framing::Whole).unwrap();
                 let class = analysis.model.labels.class(3).unwrap();
                 let layers = analysis.model.architecture.layers();
-                let evidence = engine.evidence(class, layers).unwrap();
+                let layer_gradients = engine.layer_gradients(class, layers).unwrap();
                 assert_eq!(engine.device(), device, "{:?}", engine.notices());
-                (analysis, evidence)
+                (analysis, layer_gradients)
             });
             assert_close(&gpu.0.logits, &cpu.0.logits, 1e-3, "logits");
             for (a, b) in gpu.1.iter().zip(&cpu.1) {
                 let tolerance = if a.layer == Layer::Last { 1e-3 } else { 2e-2 };
                 for method in [Method::GradCam, Method::GradCamPlusPlus] {
                     let what = format!("{other}, {:?}, {method:?}", a.layer);
-                    let maps = [a, b].map(|evidence| cam::explain(method, evidence).cells);
+                    let maps =
+                        [a, b].map(|layer_gradients| cam::explain(method, layer_gradients).cells);
                     assert_close(&maps[0], &maps[1], tolerance, &what);
                     compared += 1;
                 }

@@ -102,10 +102,10 @@ fn layers_can_be_asked_for_after_a_run_only() {
     write(&path, &state(&resnet18(2)));
     let mut engine = open(&path).unwrap();
     let class = engine.model().labels.class(1).unwrap();
-    assert!(engine.evidence(class, &[Layer::Layer1]).is_err());
+    assert!(engine.layer_gradients(class, &[Layer::Layer1]).is_err());
     engine.run(&input(), Framing::Whole).unwrap();
     let all = engine
-        .evidence(class, &[Layer::Layer3, Layer::Last, Layer::Layer3])
+        .layer_gradients(class, &[Layer::Layer3, Layer::Last, Layer::Layer3])
         .unwrap();
     assert_eq!(
         all.iter().map(|e| e.layer).collect::<Vec<_>>(),
@@ -120,7 +120,7 @@ fn layers_can_be_asked_for_after_a_run_only() {
     let mut lite = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     let analysis = lite.run(&input(), Framing::Whole).unwrap();
     let message = lite
-        .evidence(analysis.top(), &[Layer::Layer2])
+        .layer_gradients(analysis.top(), &[Layer::Layer2])
         .unwrap_err()
         .to_string();
     assert!(

@@ -16,10 +16,10 @@ use camlens::input::framing::Framing;
 use camlens::input::photo::Photo;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
-use camlens::render::display_options::Look;
+use camlens::render::display_options::DisplayOptions;
 use camlens::render::heatmap::Scaling;
 use camlens::report::export;
-use camlens::report::export::{Exhibit, Existing, ExportError, Manifest, Pane};
+use camlens::report::export::{Existing, ExportError, ExportScene, Manifest, MapView};
 use clap::CommandFactory;
 
 /// Options whose values clap does not list, with values for them.
@@ -315,25 +315,25 @@ fn the_program_exports_the_longest_photos() {
     }
 }
 
-fn exhibit(photo: Photo) -> Exhibit {
+fn scene(photo: Photo) -> ExportScene {
     let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     let analysis = engine.analyse(&photo, Framing::Whole).unwrap();
     let class = analysis.top();
-    let map = cam::explain(Method::GradCam, &analysis.evidence(class));
-    Exhibit {
+    let map = cam::explain(Method::GradCam, &analysis.layer_gradients(class));
+    ExportScene {
         photo: Arc::new(photo),
-        panes: vec![Pane {
+        panes: vec![MapView {
             range: Scaling::Max.range(&map),
             map,
             class,
-            against: None,
+            contrast_class: None,
             scaling: Scaling::Max,
-            held: false,
+            locked: false,
         }],
         analysis: Arc::new(analysis),
         model: ModelChoice::BuiltIn,
         labels: None,
-        look: Look::default(),
+        display_options: DisplayOptions::default(),
         regions: Vec::new(),
     }
 }
@@ -343,18 +343,14 @@ fn exhibit(photo: Photo) -> Exhibit {
 fn what_is_too_large_is_refused_before_it_is_allocated() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut exhibit = exhibit(Photo::open(&corpus.join("upright.png")).unwrap());
-    assert!(exhibit.check_size(5).is_ok());
-    let mut photo = (*exhibit.photo).clone();
+    let mut scene = scene(Photo::open(&corpus.join("upright.png")).unwrap());
+    assert!(scene.check_size(5).is_ok());
+    let mut photo = (*scene.photo).clone();
     (photo.width, photo.height) = (1_000_000, 1_000_000);
-    exhibit.photo = Arc::new(photo);
-    let refused = exhibit.overlays(&exhibit.panes).unwrap_err();
-    let written = export::write_folder(
-        &exhibit,
-        &folder.path().join("out"),
-        Existing::Keep,
-        &|| true,
-    );
+    scene.photo = Arc::new(photo);
+    let refused = scene.overlays(&scene.panes).unwrap_err();
+    let written =
+        export::write_folder(&scene, &folder.path().join("out"), Existing::Keep, &|| true);
     for error in [refused, written.unwrap_err()] {
         assert!(matches!(error, ExportError::TooLarge { .. }), "{error}");
         assert!(error.to_string().contains("smaller photo"), "{error}");
@@ -367,15 +363,15 @@ fn what_is_too_large_is_refused_before_it_is_allocated() {
 fn a_manifest_finds_its_files_or_says_which_are_missing() {
     let root = tempfile::tempdir().unwrap();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut exhibit = exhibit(Photo::open(&corpus.join("upright.png")).unwrap());
+    let mut scene = scene(Photo::open(&corpus.join("upright.png")).unwrap());
     let out = root.path().join("out");
-    let write = |exhibit: &Exhibit| {
-        export::write_folder(exhibit, &out, Existing::Replace, &|| true).unwrap();
+    let write = |scene: &ExportScene| {
+        export::write_folder(scene, &out, Existing::Replace, &|| true).unwrap();
         Manifest::read(&out.join("manifest.json")).unwrap()
     };
-    exhibit.labels = Some("/home/jane/names.txt".into());
-    exhibit.model = ModelChoice::File("/home/jane/lesions.pth".into());
-    let manifest = write(&exhibit);
+    scene.labels = Some("/home/jane/names.txt".into());
+    scene.model = ModelChoice::File("/home/jane/lesions.pth".into());
+    let manifest = write(&scene);
     let fault = |error: export::ManifestError| error.to_string();
     let photo = fault(manifest.locate(&out, &[]).unwrap_err());
     let sha256 = manifest.photo.sha256.as_deref().unwrap();
@@ -388,7 +384,7 @@ fn a_manifest_finds_its_files_or_says_which_are_missing() {
         model.contains("\"lesions.pth\"") && model.contains("--model"),
         "{model}"
     );
-    assert!(model.contains(&exhibit.analysis.model.sha256), "{model}");
+    assert!(model.contains(&scene.analysis.model.sha256), "{model}");
     let labels = fault(manifest.locate_labels(&out, &[]).unwrap_err());
     assert!(
         labels.contains("\"names.txt\"") && labels.contains("--labels"),
@@ -405,16 +401,16 @@ fn a_manifest_finds_its_files_or_says_which_are_missing() {
     );
     assert_eq!(located.labels, Some(root.path().join("names.txt")));
 
-    let mut pasted = (*exhibit.photo).clone();
+    let mut pasted = (*scene.photo).clone();
     pasted.path = None;
-    exhibit.photo = Arc::new(pasted);
-    let manifest = write(&exhibit);
+    scene.photo = Arc::new(pasted);
+    let manifest = write(&scene);
     assert_eq!(
         manifest.locate_photo(&out, &[]).unwrap(),
         out.join("photo.png")
     );
     // As earlier versions wrote it.
-    let mut manifest = write(&exhibit);
+    let mut manifest = write(&scene);
     manifest.photo.file = corpus.join("upright.png");
     assert_eq!(
         manifest.locate_photo(&out, &[]).unwrap(),

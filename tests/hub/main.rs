@@ -18,11 +18,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use camlens::model::hub;
-use camlens::model::hub::{Fetch, FetchError, Fetched, Hub, Known};
+use camlens::model::hub::{Fetch, FetchError, Fetched, Hub, HubModel};
 use server::{Manner, Server};
 
 /// The catalogue's first entry, but as small as the file that the hub here has.
-static SMALL: Known = Known {
+static SMALL: HubModel = HubModel {
     name: "timm/resnet18.tv_in1k",
     network: "ResNet-18",
     megabytes: 1,
@@ -30,7 +30,7 @@ static SMALL: Known = Known {
     accuracy: "69.8 % top-1",
 };
 
-fn weights() -> &'static Known {
+fn weights() -> &'static HubModel {
     &SMALL
 }
 
@@ -220,7 +220,7 @@ fn the_command_line_fetches_and_lists() {
             .unwrap()
     };
     let list = |()| String::from_utf8(camlens(&["fetch"], &server.address).stdout).unwrap();
-    assert_eq!(list(()).lines().count(), hub::CATALOGUE.len());
+    assert_eq!(list(()).lines().count(), hub::MODELS.len());
     assert!(!list(()).contains("here"));
     let offline = camlens(&["fetch", "resnet18.tv_in1k"], "http://127.0.0.1:9");
     assert_eq!(offline.status.code(), Some(1));

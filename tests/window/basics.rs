@@ -165,10 +165,10 @@ fn sliders_menus_and_switches_change_the_look_without_a_new_run() {
     harness.get_by_label("viridis").click();
     harness.run_steps(2);
     let state = harness.state().state();
-    let look = state.settings.look;
-    assert!((look.opacity.share() - 0.25).abs() < 1e-3);
+    let display_options = state.settings.display_options;
+    assert!((display_options.opacity.share() - 0.25).abs() < 1e-3);
     assert_eq!(
-        (look.colormap, look.scaling),
+        (display_options.colormap, display_options.scaling),
         (Colormap::Viridis, Scaling::MinMax)
     );
     assert!(Arc::ptr_eq(
@@ -318,7 +318,10 @@ fn settings_are_stored_and_taken_over() {
     let mut memory = Memory::default();
     eframe::App::save(harness.state_mut(), &mut memory);
     let stored: camlens::app::Settings = eframe::get_value(&memory, "settings").unwrap();
-    assert_eq!(stored.look, harness.state().state().settings.look);
+    assert_eq!(
+        stored.display_options,
+        harness.state().state().settings.display_options
+    );
     // The window was started with `--model` and `--device`: that is for this time.
     assert_eq!(
         (stored.model, stored.device),
@@ -340,11 +343,11 @@ fn a_signed_map_says_what_its_colours_stand_for() {
     harness.get_by_label("signed").click();
     harness.run_steps(3);
     assert_eq!(
-        harness.state().state().settings.look.scaling,
+        harness.state().state().settings.display_options.scaling,
         Scaling::Signed
     );
     let answer = analysis(&harness);
-    let map = camlens::explain::cam::explain(Method::GradCam, &answer.evidence(top));
+    let map = camlens::explain::cam::explain(Method::GradCam, &answer.layer_gradients(top));
     let (logit, sum) = (answer.logit(top), map.sum());
     let meaning = format!(
         "logit − bias = {logit:.3} − ({:.3}) = {sum:.3}.",
@@ -363,16 +366,22 @@ fn a_signed_map_says_what_its_colours_stand_for() {
     harness.run_steps(2);
     harness.get_by_label("puor").click();
     harness.run_steps(2);
-    let look = harness.state().state().settings.look;
+    let display_options = harness.state().state().settings.display_options;
     assert_eq!(
-        (look.colormap_for(Scaling::Signed), look.colormap),
+        (
+            display_options.colormap_for(Scaling::Signed),
+            display_options.colormap
+        ),
         (Colormap::PuOr, Colormap::Turbo)
     );
     harness.get_by_label("positive").click();
     harness.run_steps(2);
-    let look = harness.state().state().settings.look;
+    let display_options = harness.state().state().settings.display_options;
     assert_eq!(
-        (look.colormap_for(look.scaling), look.scaling),
+        (
+            display_options.colormap_for(display_options.scaling),
+            display_options.scaling
+        ),
         (Colormap::Turbo, Scaling::Max)
     );
     harness.check_accessibility();
@@ -384,8 +393,9 @@ fn a_signed_map_says_what_its_colours_stand_for() {
 fn a_held_range_stays_for_all_maps_of_its_unit() {
     let mut harness = cat();
     let analysis = analysis(&harness);
-    let highest =
-        |class| camlens::explain::cam::explain(Method::GradCam, &analysis.evidence(class)).max();
+    let highest = |class| {
+        camlens::explain::cam::explain(Method::GradCam, &analysis.layer_gradients(class)).max()
+    };
     let own = |class| format!("Colours from 0 to {:.3} logit", highest(class));
     let lock = "Hold the range of the left map";
     harness.get_by_label_contains(&own(analysis.top()));

@@ -54,7 +54,7 @@ fn a_class_without_evidence_is_said_in_words() {
     let shown = harness.state().state().latest.shown().unwrap().clone();
     let analysis = &shown.analysis;
     let without = analysis.ranking.iter().rev().find(|&&class| {
-        let map = camlens::explain::cam::explain(Method::GradCam, &analysis.evidence(class));
+        let map = camlens::explain::cam::explain(Method::GradCam, &analysis.layer_gradients(class));
         !map.has_positive_evidence()
     });
     let name = analysis
@@ -149,5 +149,5 @@ fn a_kept_class_that_is_improbable_is_said_with_a_way_back() {
     assert_eq!(improbable(&harness), 1);
     harness.get_by_label_contains(back).click();
     harness.run_steps(4);
-    assert_eq!(harness.state().state().held, [None; 2]);
+    assert_eq!(harness.state().state().pinned, [None; 2]);
 }

@@ -43,13 +43,13 @@ fn why_not_another_class() {
     harness.run_steps(3);
     let analysis = analysis(&harness);
     let state = harness.state().state();
-    let subject = state.subject(Side::Left, &analysis);
-    assert_eq!(subject.against, Some(analysis.ranking[1]));
+    let map_spec = state.map_spec(Side::Left, &analysis);
+    assert_eq!(map_spec.contrast_class, Some(analysis.ranking[1]));
     map_image(
         &harness,
         "Grad-CAM map of Egyptian cat less that of tiger cat",
     );
-    let sum = state.map(&analysis, subject).unwrap().sum();
+    let sum = state.map(&analysis, map_spec).unwrap().sum();
     let bar = format!("= {sum:.3}");
     let bars = harness.query_all_by_label_contains(&bar);
     assert!(
@@ -106,8 +106,8 @@ fn a_region_is_drawn_measured_and_named() {
     let analysis = shown.analysis.clone();
     let regions = harness.state().state().regions.of(photo).to_vec();
     assert_eq!((regions.len(), &*regions[0].name), (1, "A"));
-    let subject = harness.state().state().subject(Side::Left, &analysis);
-    let map = harness.state().state().map(&analysis, subject).unwrap();
+    let map_spec = harness.state().state().map_spec(Side::Left, &analysis);
+    let map = harness.state().state().map(&analysis, map_spec).unwrap();
     let measure = regions[0].shape.measure(&map, &analysis.placement);
     let share = format!("{:.1} %", 100.0 * measure.share.unwrap());
     assert!(harness.query_all_by_label(&share).count() > 0, "{share}");
@@ -233,7 +233,7 @@ fn what_is_shown_is_exported_and_can_be_made_again() {
     let analysis = analysis(&harness);
     let state = harness.state().state();
     assert_eq!(state.class_in(&analysis), analysis.ranking[1]);
-    assert_eq!(state.settings.look.scaling, Scaling::Signed);
+    assert_eq!(state.settings.display_options.scaling, Scaling::Signed);
     let held = harness.query_all_by_label_contains("range held");
     assert_eq!(held.count(), 1, "the left map's");
 }
@@ -259,23 +259,26 @@ fn panes_are_drawn_in_other_ways() {
     harness.run_steps(3);
     let settings = &harness.state().state().settings;
     assert_eq!(
-        settings.look.display,
+        settings.display_options.display,
         camlens::render::display_options::Display::Heat
     );
-    assert!(settings.look.contours);
+    assert!(settings.display_options.contours);
     assert_eq!(settings.panes[0].method, Method::GradCamPlusPlus);
     for key in [Key::C, Key::G, Key::O, Key::K, Key::I] {
         harness.key_press(key);
         harness.run_steps(2);
     }
-    let look = harness.state().state().settings.look;
-    assert!(look.grid && !look.contours);
+    let display_options = harness.state().state().settings.display_options;
+    assert!(display_options.grid && !display_options.contours);
     harness.get_by_label_contains("384×256 pixels (framing whole)");
     harness
         .get_by_role_and_label(Role::Slider, "Only above")
         .set_value_accesskit(40.0);
     harness.run_steps(2);
-    assert_eq!(harness.state().state().settings.look.threshold, 40);
+    assert_eq!(
+        harness.state().state().settings.display_options.threshold,
+        40
+    );
     harness.check_accessibility();
 }
 
@@ -299,7 +302,7 @@ fn a_folder_is_opened_classified_sorted_and_filtered() {
     harness.get_by_label("Folder…").click();
     harness.run_steps(2);
     wait(&mut harness, "the predictions", |app| {
-        app.state().survey.len() == 5
+        app.state().batch.len() == 5
     });
     assert_eq!(harness.state().state().photos.len(), 5);
     harness.get_by_label_contains("photo coffee.png, 37 % espresso");
@@ -321,7 +324,7 @@ fn a_folder_is_opened_classified_sorted_and_filtered() {
     assert_eq!(names[4], "broken.jpg");
     let confidence = |name: &String| {
         let item = state.photos.iter().find(|item| item.source.name() == *name);
-        let answer = state.survey.get(item.unwrap().id).unwrap();
+        let answer = state.batch.get(item.unwrap().id).unwrap();
         let found = answer.as_ref().unwrap();
         found.probability(found.top)
     };

@@ -163,7 +163,7 @@ fn a_table_replaces_only_what_the_dialog_asked_about() {
     });
     let mut harness = window_with(&[CAT, COFFEE], picker);
     wait(&mut harness, "the predictions", |app| {
-        app.state().survey.len() == 2
+        app.state().batch.len() == 2
     });
     harness.get_by_label("CSV…").click();
     harness.run_steps(2);
@@ -240,7 +240,7 @@ fn an_export_whose_model_is_gone_leaves_everything_as_it_is() {
     harness.get_by_label_contains("opened again: 2 maps, the same to the bit");
     let now = &harness.state().state().settings;
     assert_eq!(
-        (now.framing, now.look.scaling),
+        (now.framing, now.display_options.scaling),
         (Framing::Crop, Scaling::Signed)
     );
 }

@@ -43,7 +43,7 @@ fn a_class_change_at_an_earlier_layer_makes_its_maps() {
     let state = harness.state().state();
     let analysis = analysis(&harness);
     assert_eq!(
-        state.subject(Side::Left, &analysis).class,
+        state.map_spec(Side::Left, &analysis).class,
         analysis.ranking[2]
     );
     // At an earlier layer, too, it is said how alike the maps are.
@@ -82,7 +82,7 @@ fn each_pane_may_hold_its_own_method_layer_and_class() {
     );
     let analysis = analysis(&harness);
     let state = harness.state().state();
-    let [left, right] = Side::BOTH.map(|side| state.subject(side, &analysis));
+    let [left, right] = Side::BOTH.map(|side| state.map_spec(side, &analysis));
     assert_eq!(
         (left.recipe.method, left.layer),
         (Method::GradCam, Layer::Last)

@@ -246,8 +246,8 @@ fn map_at(side: Side, layer: Layer) -> impl Fn(&App) -> bool {
     move |app| {
         let state = app.state();
         state.latest.shown().is_some_and(|shown| {
-            let subject = state.subject(side, &shown.analysis);
-            subject.layer == layer && state.map(&shown.analysis, subject).is_some()
+            let map_spec = state.map_spec(side, &shown.analysis);
+            map_spec.layer == layer && state.map(&shown.analysis, map_spec).is_some()
         })
     }
 }

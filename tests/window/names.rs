@@ -11,19 +11,19 @@ fn name(class: usize) -> String {
 
 /// Each text as it is drawn: without what was cut off.
 fn painted(harness: &Harness<App>) -> Vec<String> {
-    fn gather(shape: &Shape, lines: &mut Vec<String>) {
+    fn im2col(shape: &Shape, lines: &mut Vec<String>) {
         match shape {
             Shape::Text(text) if text.galley.elided => {
                 lines.extend(text.galley.rows.iter().map(|row| row.text()));
             }
             Shape::Text(text) => lines.push(text.galley.text().to_owned()),
-            Shape::Vec(shapes) => shapes.iter().for_each(|shape| gather(shape, lines)),
+            Shape::Vec(shapes) => shapes.iter().for_each(|shape| im2col(shape, lines)),
             _ => {}
         }
     }
     let mut lines = Vec::new();
     for clipped in &harness.output().shapes {
-        gather(&clipped.shape, &mut lines);
+        im2col(&clipped.shape, &mut lines);
     }
     lines
 }
@@ -55,7 +55,7 @@ fn long_names_can_be_told_apart_wherever_they_are() {
     harness.run_steps(1);
     let named = |app: &App| {
         let shown = app.state().latest.shown();
-        let first = |shown: &camlens::worker::Shown| {
+        let first = |shown: &camlens::worker::Answer| {
             let labels = &shown.analysis.model.labels;
             labels.name(labels.class(0).unwrap()) == name(0)
         };
@@ -89,7 +89,7 @@ fn long_names_can_be_told_apart_wherever_they_are() {
     // The browser: captions, and the box of its filter.
     drop_files(&mut harness, &[COFFEE]);
     wait(&mut harness, "the predictions", |app| {
-        shows(app, "coffee.png") && app.state().survey.len() == 2
+        shows(app, "coffee.png") && app.state().batch.len() == 2
     });
     let lines = naming(&harness);
     let captions = lines.iter().filter(|line| line.contains(" % Mel"));

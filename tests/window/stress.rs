@@ -82,7 +82,7 @@ impl Watch {
             let chosen = kept || self.class_key;
             assert!(chosen || class == analysis.top(), "a class nobody chose");
         }
-        for (pinned, held) in self.pinned.iter_mut().zip(state.held) {
+        for (pinned, held) in self.pinned.iter_mut().zip(state.pinned) {
             *pinned = pinned.filter(|class| held == Some(*class));
             assert!(!is_new || held == *pinned, "a class nobody pinned");
         }
@@ -135,7 +135,7 @@ fn quiet(app: &App) -> bool {
         Latest::Empty => true,
         Latest::Working { .. } => false,
         Latest::Ready(shown) => state.settings.view.sides().iter().all(|&side| {
-            let wanted = state.subject(side, &shown.analysis);
+            let wanted = state.map_spec(side, &shown.analysis);
             app.drawn(side)
                 .is_some_and(|(of, now)| Arc::ptr_eq(&of, &shown.analysis) && now == wanted)
         }),
@@ -181,14 +181,14 @@ fn check_when_quiet(
     let (analysis, maps) = oracle.maps(app);
     assert_eq!(shown.analysis.logits, analysis.logits, "{what}");
     for (side, expected) in maps {
-        let subject = state.subject(side, &shown.analysis);
-        let map = state.map(&shown.analysis, subject).unwrap();
-        assert_eq!(map.cells, expected.cells, "{what}: {subject:?}");
+        let map_spec = state.map_spec(side, &shown.analysis);
+        let map = state.map(&shown.analysis, map_spec).unwrap();
+        assert_eq!(map.cells, expected.cells, "{what}: {map_spec:?}");
         // And it is called so.
-        let name = shown.analysis.model.labels.name(subject.class);
-        let title = match subject.against {
-            None => format!("{} map of {name},", subject.recipe.method.name()),
-            Some(_) => format!("{} map of {name} less", subject.recipe.method.name()),
+        let name = shown.analysis.model.labels.name(map_spec.class);
+        let title = match map_spec.contrast_class {
+            None => format!("{} map of {name},", map_spec.recipe.method.name()),
+            Some(_) => format!("{} map of {name} less", map_spec.recipe.method.name()),
         };
         let titles = harness.query_all_by_label_contains(&title).count();
         assert!(titles > 0, "{what}: no pane is called {title:?}");
@@ -205,7 +205,7 @@ fn describe(app: &App) -> String {
     };
     if let Some(shown) = state.latest.shown() {
         for &side in state.settings.view.sides() {
-            let wanted = state.subject(side, &shown.analysis);
+            let wanted = state.map_spec(side, &shown.analysis);
             let drawn = app.drawn(side).map(|(of, now)| {
                 let same = Arc::ptr_eq(&of, &shown.analysis);
                 format!(

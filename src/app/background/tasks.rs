@@ -21,7 +21,7 @@ use crate::model::device;
 use crate::model::device::DeviceStatus;
 use crate::platform::panics::mistake;
 use crate::report::export;
-use crate::report::export::{Exhibit, Existing, ExportError, Located, MANIFEST, Manifest};
+use crate::report::export::{Existing, ExportError, ExportScene, Located, MANIFEST, Manifest};
 use crate::worker::Wake;
 
 /// A dialog that says "cancelled" sooner than this was never seen: rfd answers so
@@ -30,7 +30,7 @@ const TOO_FAST_FOR_A_PERSON: Duration = Duration::from_millis(150);
 
 /// What a file dialog asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum Dialog {
     /// Photos to open.
     Photos,
     /// A weight file.
@@ -49,13 +49,13 @@ pub enum Ask {
 /// wants it) and waited for on another.
 pub type Picking = Pin<Box<dyn Future<Output = Option<Vec<PathBuf>>> + Send>>;
 /// Shows a file dialog; a test puts its own in.
-pub type Picker = Arc<dyn Fn(&Ask) -> Picking + Send + Sync>;
+pub type Picker = Arc<dyn Fn(&Dialog) -> Picking + Send + Sync>;
 
 /// What came of an errand.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum TaskResult {
     /// Paths were chosen.
-    Picked(Ask, Vec<PathBuf>),
+    Picked(Dialog, Vec<PathBuf>),
     /// The user thought better of it.
     Cancelled,
     /// There is no file dialog on this system.
@@ -130,18 +130,18 @@ const DIALOG: &str = "camlens-dialog";
 const EXPORT: &str = "camlens-export";
 
 /// The errands of one window.
-pub struct Errands {
+pub struct BackgroundTasks {
     picker: Picker,
     wake: Wake,
-    sender: Sender<Outcome>,
-    outcomes: Receiver<Outcome>,
+    sender: Sender<TaskResult>,
+    outcomes: Receiver<TaskResult>,
     dialog_is_open: bool,
     /// The window is closed: exports are given up.
     closed: Arc<AtomicBool>,
     writing: Vec<JoinHandle<()>>,
 }
 
-impl Drop for Errands {
+impl Drop for BackgroundTasks {
     /// Waits until half-written files are removed, though not for long.
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Relaxed);
@@ -152,7 +152,7 @@ impl Drop for Errands {
     }
 }
 
-impl Errands {
+impl BackgroundTasks {
     /// `wake` is called after each outcome.
     pub fn new(picker: Picker, wake: Wake) -> Self {
         let (sender, outcomes) = mpsc::channel();
@@ -168,7 +168,7 @@ impl Errands {
     }
 
     /// Shows a file dialog, unless one is open already.
-    pub fn ask(&mut self, ask: Ask) {
+    pub fn ask(&mut self, ask: Dialog) {
         if self.dialog_is_open {
             return;
         }
@@ -177,37 +177,37 @@ impl Errands {
         self.spawn(DIALOG, move || {
             let started = Instant::now();
             match pollster::block_on(picking) {
-                Some(paths) => Outcome::Picked(ask, paths),
-                None if started.elapsed() < TOO_FAST_FOR_A_PERSON => Outcome::NoDialog,
-                None => Outcome::Cancelled,
+                Some(paths) => TaskResult::Picked(ask, paths),
+                None if started.elapsed() < TOO_FAST_FOR_A_PERSON => TaskResult::NoDialog,
+                None => TaskResult::Cancelled,
             }
         });
     }
 
     /// Writes an export into a new folder in `parent`.
-    pub fn export(&mut self, exhibit: Exhibit, parent: PathBuf) {
+    pub fn export(&mut self, scene: ExportScene, parent: PathBuf) {
         let closed = self.closed.clone();
         self.spawn(EXPORT, move || {
-            let folder = export::new_folder(&parent, &exhibit.photo.name);
+            let folder = export::new_folder(&parent, &scene.photo.name);
             let wanted = || !closed.load(Ordering::Relaxed);
-            let written = export::write_folder(&exhibit, &folder, Existing::Keep, &wanted);
+            let written = export::write_folder(&scene, &folder, Existing::Keep, &wanted);
             let said = written.map(|count| format!("Saved {count} files in {}.", folder.display()));
-            Outcome::Exported(said.map_err(|error| error.to_string()))
+            TaskResult::Exported(said.map_err(|error| error.to_string()))
         });
     }
 
     /// Composes panes for the clipboard.
-    pub fn copy_panes(&mut self, exhibit: Exhibit) {
-        self.spawn(EXPORT, move || match exhibit.overlays(&exhibit.panes) {
-            Ok(picture) => Outcome::Copied(picture),
-            Err(error) => Outcome::Exported(Err(error.to_string())),
+    pub fn copy_panes(&mut self, scene: ExportScene) {
+        self.spawn(EXPORT, move || match scene.overlays(&scene.panes) {
+            Ok(picture) => TaskResult::Copied(picture),
+            Err(error) => TaskResult::Exported(Err(error.to_string())),
         });
     }
 
     /// Copies a photo's pixels for the clipboard.
     pub fn copy_photo(&mut self, photo: Arc<Photo>) {
         self.spawn(EXPORT, move || {
-            Outcome::Copied(Picture {
+            TaskResult::Copied(Picture {
                 width: photo.width,
                 height: photo.height,
                 rgb: photo.rgb.clone(),
@@ -219,7 +219,7 @@ impl Errands {
     pub fn write_table(&mut self, path: PathBuf, existing: Existing, table: Vec<u8>) {
         self.spawn(EXPORT, move || {
             let written = export::write_atomically(&path, existing, |out| out.write_all(&table));
-            Outcome::Exported(match written {
+            TaskResult::Exported(match written {
                 Ok(()) => Ok(format!("Saved {}.", path.display())),
                 Err(ExportError::Exists(name)) => Err(format!(
                     "{name} exists already and was left as it is. Give that name with its ending to replace it, or another one."
@@ -231,7 +231,7 @@ impl Errands {
 
     /// Finds out what is behind paths; the files of a manifest may also be among those that are
     /// `known`. A disk that does not answer at once (a network drive
-    /// that is gone) does not hold up the window: then it comes as an [`Outcome`].
+    /// that is gone) does not hold up the window: then it comes as an [`TaskResult`].
     pub fn look_into(&mut self, paths: Vec<PathBuf>, known: Vec<PathBuf>) -> Option<Found> {
         // Handed over only if somebody still waits.
         let (at_once, waiting) = mpsc::sync_channel(0);
@@ -239,10 +239,10 @@ impl Errands {
         self.spawn("camlens-folders", move || {
             let found = Found::behind(paths, known);
             if let Err(SendError(found)) = at_once.send(found) {
-                let _ = sender.send(Outcome::Found(Box::new(found)));
+                let _ = sender.send(TaskResult::Found(Box::new(found)));
                 wake();
             }
-            Outcome::Nothing
+            TaskResult::Nothing
         });
         waiting.recv_timeout(DISK).ok()
     }
@@ -251,34 +251,35 @@ impl Errands {
     pub fn make_references(&mut self, analysis: Arc<Analysis>, recipe: Recipe) {
         self.spawn("camlens-meter", move || {
             let references = References::at_last_layer(&analysis, recipe);
-            Outcome::References(analysis, recipe, references)
+            TaskResult::References(analysis, recipe, references)
         });
     }
 
     /// Looks for devices: a GPU's driver takes its time.
     pub fn find_devices(&mut self) {
-        self.spawn("camlens-devices", || Outcome::Devices(device::list()));
+        self.spawn("camlens-devices", || TaskResult::Devices(device::list()));
     }
 
     /// The next outcome, if there is one.
-    pub fn outcome(&mut self) -> Option<Outcome> {
+    pub fn outcome(&mut self) -> Option<TaskResult> {
         let outcome = self.outcomes.try_recv().ok()?;
-        if let Outcome::Picked(..)
-        | Outcome::Cancelled
-        | Outcome::NoDialog
-        | Outcome::Broken(_, true) = outcome
+        if let TaskResult::Picked(..)
+        | TaskResult::Cancelled
+        | TaskResult::NoDialog
+        | TaskResult::Broken(_, true) = outcome
         {
             self.dialog_is_open = false;
         }
         Some(outcome)
     }
 
-    fn spawn(&mut self, name: &'static str, errand: impl FnOnce() -> Outcome + Send + 'static) {
+    fn spawn(&mut self, name: &'static str, errand: impl FnOnce() -> TaskResult + Send + 'static) {
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         let work = move || {
             let outcome = panic::catch_unwind(AssertUnwindSafe(errand));
-            let outcome = outcome
-                .unwrap_or_else(|panic| Outcome::Broken(mistake(panic.as_ref()), name == DIALOG));
+            let outcome = outcome.unwrap_or_else(|panic| {
+                TaskResult::Broken(mistake(panic.as_ref()), name == DIALOG)
+            });
             // Nobody listens once the window is closed.
             let _ = sender.send(outcome);
             wake();
@@ -292,7 +293,9 @@ impl Errands {
             Err(error) => {
                 let message =
                     format!("The system has no thread to give ({error}). Close other programs.");
-                let _ = self.sender.send(Outcome::Broken(message, name == DIALOG));
+                let _ = self
+                    .sender
+                    .send(TaskResult::Broken(message, name == DIALOG));
             }
         }
     }
@@ -304,7 +307,7 @@ pub fn system_picker() -> Picker {
         let dialog = rfd::AsyncFileDialog::new();
         let path = |handle: rfd::FileHandle| handle.path().to_owned();
         match ask {
-            Ask::Photos => {
+            Dialog::Photos => {
                 let files = dialog
                     .set_title("Open photos")
                     .add_filter("Photos", &both_cases(&photo::EXTENSIONS))
@@ -312,31 +315,31 @@ pub fn system_picker() -> Picker {
                     .pick_files();
                 Box::pin(async move { Some(files.await?.into_iter().map(path).collect()) })
             }
-            Ask::Model => {
+            Dialog::Model => {
                 let file = dialog
                     .set_title("Open model weights")
                     .add_filter("Weights", &both_cases(&["safetensors", "pth", "pt"]))
                     .pick_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }
-            Ask::Labels => {
+            Dialog::Labels => {
                 let file = dialog
                     .set_title("Open class names")
                     .add_filter("Class names", &both_cases(&["txt", "json"]))
                     .pick_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }
-            Ask::Folder => {
+            Dialog::Folder => {
                 let folder = dialog.set_title("Open a folder of photos").pick_folder();
                 Box::pin(async move { Some(vec![path(folder.await?)]) })
             }
-            Ask::Export => {
+            Dialog::Export => {
                 let folder = dialog
                     .set_title("Export into a new folder in …")
                     .pick_folder();
                 Box::pin(async move { Some(vec![path(folder.await?)]) })
             }
-            Ask::Table => {
+            Dialog::Table => {
                 let file = dialog
                     .set_title("Save predictions")
                     .set_file_name("predictions.csv")

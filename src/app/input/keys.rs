@@ -8,7 +8,7 @@ use crate::app::command::Command;
 use crate::app::input::copy_key::CopyKey;
 use crate::app::pane::region_tool::Tool;
 use crate::app::state::settings::{Side, View};
-use crate::render::display_options::Look;
+use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::{Interpolation, Scaling};
 
 /// Every key and what it does.
@@ -118,7 +118,7 @@ pub fn handle(app: &mut App, ctx: &Context) {
             app.tool = tool;
         }
     }
-    look_keys(&mut app.state.settings.look, plain);
+    look_keys(&mut app.state.settings.display_options, plain);
     if nothing_focused && plain(Key::Space) {
         let view = &mut app.state.settings.view;
         *view = view.flipped();
@@ -167,24 +167,24 @@ fn pane_keys(app: &mut App, ctx: &Context) {
 }
 
 /// How maps are drawn.
-fn look_keys(look: &mut Look, plain: impl Fn(Key) -> bool) {
+fn look_keys(display_options: &mut DisplayOptions, plain: impl Fn(Key) -> bool) {
     if plain(Key::S) {
-        look.scaling = match look.scaling {
+        display_options.scaling = match display_options.scaling {
             Scaling::Signed => Scaling::Max,
             Scaling::Max | Scaling::MinMax => Scaling::Signed,
         };
     }
     if plain(Key::C) {
-        look.interpolation = match look.interpolation {
+        display_options.interpolation = match display_options.interpolation {
             Interpolation::Bilinear => Interpolation::Cells,
             Interpolation::Cells => Interpolation::Bilinear,
         };
     }
     if plain(Key::G) {
-        look.grid = !look.grid;
+        display_options.grid = !display_options.grid;
     }
     if plain(Key::O) {
-        look.contours = !look.contours;
+        display_options.contours = !display_options.contours;
     }
 }
 

@@ -37,20 +37,20 @@ pub struct Bar<'a> {
     /// The values that they stand for.
     pub range: Range,
     /// Whether the user holds that range.
-    pub held: bool,
+    pub locked: bool,
     /// The map that is drawn.
     pub map: &'a Map,
     /// Its class.
     pub class: ClassId,
     /// The class whose map was taken away from it.
-    pub against: Option<ClassId>,
+    pub contrast_class: Option<ClassId>,
     /// What it explains.
     pub analysis: &'a Analysis,
 }
 
 impl Bar<'_> {
     fn meaning(&self) -> String {
-        legend::meaning(self.analysis, self.map, self.class, self.against)
+        legend::meaning(self.analysis, self.map, self.class, self.contrast_class)
     }
 }
 
@@ -106,14 +106,14 @@ pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> b
 /// The lock that holds the range.
 fn lock_ui(ui: &mut Ui, painter: &Painter, area: Rect, bar: &Bar) -> bool {
     let place = Rect::from_min_size(area.min + Vec2::splat(3.0), LOCK);
-    let response = ui.put(place, egui::Button::selectable(bar.held, ""));
-    padlock(painter, place.center(), bar.held);
+    let response = ui.put(place, egui::Button::selectable(bar.locked, ""));
+    padlock(painter, place.center(), bar.locked);
     let pane = bar.side.name();
     response.widget_info(|| {
         let label = format!("Hold the range of the {pane} map");
-        WidgetInfo::selected(Role::Button, true, bar.held, label)
+        WidgetInfo::selected(Role::Button, true, bar.locked, label)
     });
-    let hint = if bar.held {
+    let hint = if bar.locked {
         "The range is held. Click to give each map its own again"
     } else {
         "Hold this range: maps in the same unit, of other classes and photos and in both panes, are drawn in it and can be compared"

@@ -9,7 +9,7 @@ use eframe::egui::{
 };
 
 use crate::app::state::settings::Side;
-use crate::app::state::{State, Subject};
+use crate::app::state::{MapSpec, State};
 use crate::app::textures::Heat;
 use crate::app::{App, elide};
 use crate::explain::analysis::Analysis;
@@ -22,16 +22,16 @@ use crate::render::legend;
 pub fn detail(
     (state, side): (&State, Side),
     analysis: &Analysis,
-    now: Subject,
+    now: MapSpec,
     heat: Option<&Heat>,
-    wanted: Subject,
+    wanted: MapSpec,
 ) -> String {
     let layer = analysis.model.architecture.layer_name(now.layer);
     let mut parts = vec![match heat {
         Some(heat) => format!("{layer}, {}×{} cells", heat.map.height, heat.map.width),
         None => layer.to_owned(),
     }];
-    if state.held[side.index()] == Some(now.class) {
+    if state.pinned[side.index()] == Some(now.class) {
         parts.push("class pinned".into());
     }
     if now != wanted && state.is_pending(wanted) {
@@ -40,17 +40,17 @@ pub fn detail(
     if now.recipe.variant != Variant::Eq19 {
         parts.push(format!("formula: {}", now.recipe.variant.id()));
     }
-    let look = &state.settings.look;
-    if look.display == Display::Photo {
+    let display_options = &state.settings.display_options;
+    if display_options.display == Display::Photo {
         parts.push("overlay hidden".into());
     }
-    if look.threshold > 0 {
-        parts.push(format!("only above {} %", look.threshold));
+    if display_options.threshold > 0 {
+        parts.push(format!("only above {} %", display_options.threshold));
     }
-    if heat.is_some_and(Heat::is_held) {
+    if heat.is_some_and(Heat::is_locked) {
         parts.push("range held".into());
     }
-    if let Some(heat) = heat.filter(|_| now.against.is_some()) {
+    if let Some(heat) = heat.filter(|_| now.contrast_class.is_some()) {
         let sum = legend::number(heat.map.sum(), true);
         let meaning = if heat.map.recipe.method.is_in_logits(heat.map.layer) {
             " = Δlogit − Δbias"
@@ -83,8 +83,8 @@ fn short_title(
 ) -> String {
     let drawn = app.drawn(side);
     let drawn = drawn.filter(|(of, _)| std::ptr::eq(&raw const **of, analysis));
-    let now = drawn.map_or_else(|| app.state.subject(side, analysis), |(_, now)| now);
-    let classes = (now.class, now.against);
+    let now = drawn.map_or_else(|| app.state.map_spec(side, analysis), |(_, now)| now);
+    let classes = (now.class, now.contrast_class);
     let labels = &analysis.model.labels;
     let title = |letters: usize| {
         let name = |class| labels.shortened(class, letters);
@@ -130,7 +130,7 @@ pub fn menu_ui(
     let chosen_for_all = app.state.layer_in(analysis);
     let class = app.state.class_in(analysis);
     let settings = &mut app.state.settings;
-    let held = &mut app.state.held[side.index()];
+    let pinned = &mut app.state.pinned[side.index()];
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().button_padding = padding;
@@ -159,10 +159,10 @@ pub fn menu_ui(
             }
             ui.separator();
             ui.label(RichText::new("Class").small().strong());
-            ui.radio_value(held, None, format!("As for all ({})", labels.name(class)));
-            let pin = held.unwrap_or(class);
+            ui.radio_value(pinned, None, format!("As for all ({})", labels.name(class)));
+            let pin = pinned.unwrap_or(class);
             ui.radio_value(
-                held,
+                pinned,
                 Some(pin),
                 format!("Pin {} to this map", labels.name(pin)),
             )

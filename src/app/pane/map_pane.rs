@@ -15,7 +15,7 @@ use crate::render::contour::Line;
 use crate::render::display_options::Display;
 use crate::render::overlay::Opacity;
 use crate::render::{contour, legend};
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 /// Where a pane is, in points.
 pub struct PanePlace {
@@ -31,64 +31,64 @@ pub struct PanePlace {
 pub fn overlay_ui(
     app: &mut App,
     ui: &mut Ui,
-    shown: &Shown,
+    shown: &Answer,
     side: Side,
     (at, display): (PanePlace, Display),
 ) {
     let analysis = &shown.analysis;
-    let look = app.state.settings.look;
+    let display_options = app.state.settings.display_options;
     let painter = &ui
         .painter()
         .with_clip_rect(at.picture.intersect(ui.clip_rect()));
-    let subject = app.state.subject(side, analysis);
+    let map_spec = app.state.map_spec(side, analysis);
     let place = Place::Pane(side);
     let heat = app
         .textures
-        .heat(ui.ctx(), &app.state, shown, place, subject);
+        .heat(ui.ctx(), &app.state, shown, place, map_spec);
     if display != Display::Heat {
         dim_unseen(painter, &analysis.placement, at.photo);
     }
-    let now = heat.map_or(subject, Heat::subject);
-    let detail = header::detail((&app.state, side), analysis, now, heat, subject);
+    let now = heat.map_or(map_spec, Heat::map_spec);
+    let detail = header::detail((&app.state, side), analysis, now, heat, map_spec);
     let to_top = match heat.map(|heat| (heat, &heat.picture)) {
         Some((heat, Some((texture, covered)))) => {
             if display != Display::Photo {
                 let covered = within(at.photo, *covered);
                 let opacity = match display {
                     Display::Heat => Opacity::FULL,
-                    _ => look.opacity,
+                    _ => display_options.opacity,
                 };
                 paint_heat(painter, texture, covered, opacity);
                 lines(painter, &heat.lines, at.photo, 1.2);
             }
-            if look.grid {
+            if display_options.grid {
                 let cells = contour::cells(&analysis.placement, (heat.map.width, heat.map.height));
                 lines(painter, &cells.collect::<Vec<_>>(), at.photo, 0.6);
             }
-            let meter = (app.meters).get(
-                (&app.state, &mut app.errands),
+            let meter = (app.correlations).get(
+                (&app.state, &mut app.tasks),
                 analysis,
                 (side, now),
                 &heat.map,
             );
-            let remarks = notes(analysis, &heat.map, now.class, now.against);
+            let remarks = notes(analysis, &heat.map, now.class, now.contrast_class);
             let to_top = pane_notes_ui(ui, painter, at.picture, side, (meter, &remarks));
             if let Some(range) = heat.range {
                 // As it was made: a newer look may still wait for its map.
-                let (colormap, scaling) = heat.look();
+                let (colormap, scaling) = heat.display_options();
                 let bar = Bar {
                     side,
                     colormap,
                     range,
-                    held: heat.is_held(),
+                    locked: heat.is_locked(),
                     map: &heat.map,
                     class: now.class,
-                    against: now.against,
+                    contrast_class: now.contrast_class,
                     analysis,
                 };
                 if colour_bar_ui(ui, painter, at.picture, &bar) {
-                    let scales = &mut app.state.scales;
-                    scales.toggle(analysis, now, scaling, range);
+                    let range_locks = &mut app.state.range_locks;
+                    range_locks.toggle(analysis, now, scaling, range);
                 }
             }
             to_top
@@ -96,7 +96,7 @@ pub fn overlay_ui(
         Some((_, None)) => {
             let labels = &analysis.model.labels;
             let scaling = app.state.scaling(now);
-            let text = legend::nothing_to_draw(labels, scaling, now.class, now.against);
+            let text = legend::nothing_to_draw(labels, scaling, now.class, now.contrast_class);
             say_ui(ui, at.picture, text);
             let remarks: Vec<_> = improbable(analysis, now.class).into_iter().collect();
             pane_notes_ui(ui, painter, at.picture, side, (None, &remarks))
@@ -115,7 +115,7 @@ pub fn overlay_ui(
             pane_notes_ui(ui, painter, at.picture, side, (None, &remarks))
         }
     };
-    let title = legend::title(analysis, now.recipe.method, now.class, now.against);
+    let title = legend::title(analysis, now.recipe.method, now.class, now.contrast_class);
     header::menu_ui(app, ui, at.header, side, analysis, (&title, &detail));
     if to_top {
         app.state.explain_top_in(side);

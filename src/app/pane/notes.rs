@@ -12,7 +12,7 @@ use crate::app::pane::color_bar::WIDE;
 use crate::app::state::settings::Side;
 use crate::explain::analysis::Analysis;
 use crate::explain::cam::{FLAT, Map};
-use crate::explain::class_correlation::Sensitivity;
+use crate::explain::class_correlation::ClassCorrelation;
 use crate::labels::ClassId;
 use crate::render::legend;
 use crate::render::legend::percent;
@@ -51,7 +51,7 @@ pub fn notes(
     analysis: &Analysis,
     map: &Map,
     class: ClassId,
-    against: Option<ClassId>,
+    contrast_class: Option<ClassId>,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
     let top = analysis.top();
@@ -79,7 +79,7 @@ pub fn notes(
             sentence,
         });
     }
-    if against.is_none() && map.is_nearly_flat() {
+    if contrast_class.is_none() && map.is_nearly_flat() {
         notes.push(Note {
             words: "nearly flat".into(),
             shorter: None,
@@ -127,8 +127,8 @@ pub fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
 
 /// The sentence for the meter.
 #[must_use]
-pub fn explain(found: Sensitivity) -> String {
-    let Sensitivity {
+pub fn explain(found: ClassCorrelation) -> String {
+    let ClassCorrelation {
         correlation,
         classes,
     } = found;
@@ -152,7 +152,7 @@ pub fn pane_notes_ui(
     painter: &Painter,
     pane: Rect,
     side: Side,
-    (meter, notes): (Option<Sensitivity>, &[Note]),
+    (meter, notes): (Option<ClassCorrelation>, &[Note]),
 ) -> bool {
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
         return false;
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn the_meter_says_what_it_means() {
         let at = |correlation| {
-            explain(Sensitivity {
+            explain(ClassCorrelation {
                 correlation,
                 classes: 50,
             })

@@ -22,7 +22,7 @@ use crate::render::legend::percent;
 use crate::render::overlay;
 use crate::render::overlay::Opacity;
 use crate::text::printable;
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 const GAP: f32 = 6.0;
 const HEADER_HEIGHT: f32 = 38.0;
@@ -135,12 +135,12 @@ fn display(app: &App, ui: &Ui) -> Display {
     if !typing && ui.input(|input| input.key_down(Key::H) && input.modifiers.is_none()) {
         Display::Photo
     } else {
-        app.state.settings.look.display
+        app.state.settings.display_options.display
     }
 }
 
 /// Camera, tools and probe of a pane.
-fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Shown, pane: Pane, picture: Rect) {
+fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Answer, pane: Pane, picture: Rect) {
     let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
     let name = describe(app, shown, pane);
     let id = ui.scope_id().with(("pane", pane.index()));
@@ -228,32 +228,32 @@ fn camera_ui(
     }
 }
 
-fn describe(app: &App, shown: &Shown, pane: Pane) -> String {
+fn describe(app: &App, shown: &Answer, pane: Pane) -> String {
     match pane {
         Pane::Photo => format!("Photo {}", printable::name(&shown.photo.name)),
         Pane::Overlay(side) => {
             let analysis = &shown.analysis;
             // What is drawn, while the map that is wanted is being made.
-            let subject = match app.drawn(side) {
-                Some((of, subject)) if Arc::ptr_eq(&of, analysis) => subject,
-                _ => app.state.subject(side, analysis),
+            let map_spec = match app.drawn(side) {
+                Some((of, map_spec)) if Arc::ptr_eq(&of, analysis) => map_spec,
+                _ => app.state.map_spec(side, analysis),
             };
             let name = |class| analysis.model.labels.name(class);
-            let layer = match subject.layer {
+            let layer = match map_spec.layer {
                 Layer::Last => String::new(),
                 layer => format!(" at {}", analysis.model.architecture.layer_name(layer)),
             };
-            let method = subject.recipe.method.name();
-            match subject.against {
+            let method = map_spec.recipe.method.name();
+            match map_spec.contrast_class {
                 Some(other) => format!(
                     "{method} map of {} less that of {}{layer}",
-                    name(subject.class),
+                    name(map_spec.class),
                     name(other)
                 ),
                 None => format!(
                     "{method} map of {}, {}{layer}",
-                    name(subject.class),
-                    percent(analysis.probability(subject.class))
+                    name(map_spec.class),
+                    percent(analysis.probability(map_spec.class))
                 ),
             }
         }

@@ -12,7 +12,7 @@ use crate::explain::analysis::Analysis;
 use crate::labels::ClassId;
 use crate::render::heatmap::{Heatmap, Interpolation};
 use crate::render::legend::logit_share;
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 /// Classes that are named.
 const NAMED: usize = 3;
@@ -28,7 +28,7 @@ pub struct CellClasses {
 }
 
 /// A position (0..1) in photo pixels.
-fn in_photo(shown: &Shown, probe: Pos2) -> (f64, f64) {
+fn in_photo(shown: &Answer, probe: Pos2) -> (f64, f64) {
     (
         f64::from(probe.x) * shown.photo.width as f64,
         f64::from(probe.y) * shown.photo.height as f64,
@@ -37,7 +37,7 @@ fn in_photo(shown: &Shown, probe: Pos2) -> (f64, f64) {
 
 /// The row and the column of the cell under the probe, if the network saw it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the cells
-fn cell_under(shown: &Shown, probe: Pos2, cells: (usize, usize)) -> Option<(usize, usize)> {
+fn cell_under(shown: &Answer, probe: Pos2, cells: (usize, usize)) -> Option<(usize, usize)> {
     let placement = &shown.analysis.placement;
     let (x, y) = placement.cells_from_photo(in_photo(shown, probe), cells)?;
     Some(((y as usize).min(cells.1 - 1), (x as usize).min(cells.0 - 1)))
@@ -45,7 +45,7 @@ fn cell_under(shown: &Shown, probe: Pos2, cells: (usize, usize)) -> Option<(usiz
 
 /// Where the pointer is, and the classes for which the last layer's cell there speaks most.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // on the photo
-pub fn summary(app: &mut App, shown: &Shown, probe: Pos2) -> String {
+pub fn summary(app: &mut App, shown: &Answer, probe: Pos2) -> String {
     let (x, y) = in_photo(shown, probe);
     let position = format!("x {} y {}", x as usize, y as usize);
     match classes_text(app, shown, probe) {
@@ -53,7 +53,12 @@ pub fn summary(app: &mut App, shown: &Shown, probe: Pos2) -> String {
         Some(classes) => {
             let values = app.state.settings.view.sides().iter().filter_map(|&side| {
                 let heat = app.textures.kept(side)?;
-                let text = value_text(shown, probe, heat, app.state.settings.look.interpolation)?;
+                let text = value_text(
+                    shown,
+                    probe,
+                    heat,
+                    app.state.settings.display_options.interpolation,
+                )?;
                 Some(format!(" · {}: {text}", heat.map.recipe.method.name()))
             });
             let values: String = values.collect();
@@ -64,7 +69,7 @@ pub fn summary(app: &mut App, shown: &Shown, probe: Pos2) -> String {
 
 /// The cell's value under the probe, its share, and the heat there.
 fn value_text(
-    shown: &Shown,
+    shown: &Answer,
     probe: Pos2,
     heat: &Heat,
     interpolation: Interpolation,
@@ -94,7 +99,7 @@ fn value_text(
 }
 
 /// The classes for which the cell of the last layer speaks most, and with how much.
-fn classes_text(app: &mut App, shown: &Shown, probe: Pos2) -> Option<String> {
+fn classes_text(app: &mut App, shown: &Answer, probe: Pos2) -> Option<String> {
     let analysis = &shown.analysis;
     let size = (analysis.features.width, analysis.features.height);
     let cell = cell_under(shown, probe, size)?;
@@ -127,7 +132,7 @@ fn most(analysis: &Analysis, (row, column): (usize, usize)) -> Vec<(ClassId, f32
 /// single overlay, the classes as well.
 pub fn pane_label(
     app: &mut App,
-    shown: &Shown,
+    shown: &Answer,
     side: Option<Side>,
     (painter, picture): (&Painter, Rect),
 ) {
@@ -135,7 +140,7 @@ pub fn pane_label(
         return;
     };
     let alone = app.state.settings.view.sides().len() == 1;
-    let interpolation = app.state.settings.look.interpolation;
+    let interpolation = app.state.settings.display_options.interpolation;
     let mut lines = Vec::new();
     if let Some(heat) = side.and_then(|side| app.textures.kept(side)) {
         lines.extend(value_text(shown, probe, heat, interpolation));
@@ -160,7 +165,7 @@ pub fn pane_label(
 
 /// Moves the probe by a cell of the last layer with the arrow keys, in a pane that has the
 /// focus.
-pub fn arrows(app: &mut App, ui: &Ui, shown: &Shown) {
+pub fn arrows(app: &mut App, ui: &Ui, shown: &Answer) {
     let features = &shown.analysis.features;
     let size = (features.width, features.height);
     let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));

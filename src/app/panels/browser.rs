@@ -68,7 +68,7 @@ fn bar_ui(app: &mut App, ui: &mut Ui) {
         name_box(&order.response, "Order of the photos", &whole);
         filter_ui(app, ui, menu);
         let table = egui::Button::new("CSV…").small();
-        let table = ui.add_enabled(!app.state.survey.is_empty(), table);
+        let table = ui.add_enabled(!app.state.batch.is_empty(), table);
         if table
             .on_hover_text("Save the predictions of these photos as a table")
             .clicked()
@@ -141,15 +141,15 @@ fn name_box(response: &egui::Response, name: &str, chosen: &str) {
 
 /// How far the predictions are.
 fn progress_ui(app: &mut App, ui: &mut Ui) {
-    let survey = &app.state.survey;
-    if survey.is_stopped() && survey.len() < app.state.photos.len() {
+    let batch = &app.state.batch;
+    if batch.is_stopped() && batch.len() < app.state.photos.len() {
         let classify = ui.small_button("Classify the rest");
         if classify.clicked() {
-            app.state.survey.resume();
+            app.state.batch.resume();
         }
         return;
     }
-    let Some(progress) = survey.progress(app.state.photos.len()) else {
+    let Some(progress) = batch.progress(app.state.photos.len()) else {
         return;
     };
     let left = progress.left.map(in_words).unwrap_or_default();
@@ -166,7 +166,7 @@ fn progress_ui(app: &mut App, ui: &mut Ui) {
         .on_hover_text("Classify no more photos. What is there is kept")
         .clicked()
     {
-        app.commands.push(Command::StopSurvey);
+        app.commands.push(Command::StopBatch);
     }
 }
 
@@ -218,7 +218,7 @@ fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
     let name = printable::name(&item.source.name());
     let id = ui.scope_id().with(("photo", item.id));
     let response = ui.interact(rect, id, Sense::click());
-    let answer = app.state.survey.get(item.id);
+    let answer = app.state.batch.get(item.id);
     let caption = |letters: usize| match answer {
         Some(Ok(found)) => labels_with(app, found.top).map_or(String::new(), |labels| {
             let probability = percent(found.probability(found.top));

@@ -38,7 +38,7 @@ pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
         if bar.clicked() {
             app.state.choose_class(class);
         }
-        why_not_menu(&bar, &mut app.state.against, class);
+        why_not_menu(&bar, &mut app.state.contrast_class, class);
     }
     ui.add_space(6.0);
     let hint = format!("search {} classes", analysis.logits.len());
@@ -77,7 +77,7 @@ fn keep_class_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis) {
 /// Which other class the maps are compared with.
 fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId) {
     let labels = &analysis.model.labels;
-    let now = state.against(analysis, chosen);
+    let now = state.contrast_class(analysis, chosen);
     ui.horizontal(|ui| {
         ui.label("Why not");
         let width = ui.available_width();
@@ -94,11 +94,11 @@ fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: Class
             .show_ui(ui, |ui| {
                 let none = format!("– (the map of {})", labels.name(chosen));
                 let offered = offered(state, analysis, chosen);
-                ui.selectable_value(&mut state.against, None, none);
+                ui.selectable_value(&mut state.contrast_class, None, none);
                 for class in offered {
                     let probability = percent(analysis.probability(class));
                     let text = format!("{} {probability}", labels.name(class));
-                    ui.selectable_value(&mut state.against, Some(class), text);
+                    ui.selectable_value(&mut state.contrast_class, Some(class), text);
                 }
             });
         let enabled = ui.is_enabled();
@@ -121,7 +121,7 @@ fn offered(state: &State, analysis: &Analysis, chosen: ClassId) -> Vec<ClassId> 
     if !state.search.trim().is_empty() {
         offered.extend(state.listed_classes(analysis).into_iter().take(2 * TOP));
     }
-    offered.extend(state.against(analysis, chosen));
+    offered.extend(state.contrast_class(analysis, chosen));
     let mut seen = vec![chosen];
     offered.retain(|class| {
         let new = !seen.contains(class);
@@ -132,10 +132,10 @@ fn offered(state: &State, analysis: &Analysis, chosen: ClassId) -> Vec<ClassId> 
 }
 
 /// With the other mouse button a class becomes the one to compare with.
-fn why_not_menu(response: &egui::Response, against: &mut Option<ClassId>, class: ClassId) {
+fn why_not_menu(response: &egui::Response, contrast_class: &mut Option<ClassId>, class: ClassId) {
     response.context_menu(|ui| {
         if ui.button("Why not this one?").clicked() {
-            *against = Some(class);
+            *contrast_class = Some(class);
             ui.close();
         }
     });
@@ -231,7 +231,7 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
         table = table.scroll_to_row(row, None);
     }
     let order = &mut state.settings.order;
-    let against = &mut state.against;
+    let contrast_class = &mut state.contrast_class;
     let mut clicked = None;
     table
         .header(row_height, |mut header| {
@@ -274,7 +274,7 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
                     let label = format!("class {}", analysis.model.labels.name(class));
                     WidgetInfo::selected(egui::Role::Button, true, class == chosen, label)
                 });
-                why_not_menu(&response, against, class);
+                why_not_menu(&response, contrast_class, class);
                 if hover_ui(response, analysis, class).clicked() {
                     clicked = Some(class);
                 }

@@ -13,7 +13,7 @@ use crate::input::framing::Framing;
 use crate::model::device::DeviceChoice;
 use crate::model::{Architecture, ModelChoice, known_weights};
 use crate::render::colormap::Colormap;
-use crate::render::display_options::Look;
+use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::Scaling;
 use crate::render::overlay::Opacity;
 use crate::text::printable;
@@ -226,30 +226,30 @@ fn runs_resnet18(state: &State) -> bool {
 fn look_ui(app: &mut App, ui: &mut Ui) {
     // Differences of two classes are always signed.
     let difference = app.state.shows_difference();
-    let look = &mut app.state.settings.look;
+    let display_options = &mut app.state.settings.display_options;
     heading(ui, "LOOK");
-    let mut percent = 100.0 * look.opacity.share();
+    let mut percent = 100.0 * display_options.opacity.share();
     ui.spacing_mut().slider_width = (ui.available_width() - 120.0).max(60.0);
     let slider = Slider::new(&mut percent, 0.0..=100.0)
         .integer()
         .suffix(" %")
         .text("Opacity");
     if ui.add(slider).changed() {
-        look.opacity = Opacity::new(percent / 100.0).unwrap_or(look.opacity);
+        display_options.opacity = Opacity::new(percent / 100.0).unwrap_or(display_options.opacity);
     }
     let scaling = if difference {
         Scaling::Signed
     } else {
-        look.scaling
+        display_options.scaling
     };
     ui.horizontal(|ui| {
         ui.label("Colours");
         let menu = ComboBox::from_id_salt("colours")
-            .selected_text(look.colormap_for(scaling).name())
+            .selected_text(display_options.colormap_for(scaling).name())
             .show_ui(ui, |ui| {
                 let (chosen, all) = match scaling {
-                    Scaling::Signed => (&mut look.diverging, &Colormap::DIVERGING[..]),
-                    _ => (&mut look.colormap, &Colormap::SEQUENTIAL[..]),
+                    Scaling::Signed => (&mut display_options.diverging, &Colormap::DIVERGING[..]),
+                    _ => (&mut display_options.colormap, &Colormap::SEQUENTIAL[..]),
                 };
                 for &colormap in all {
                     ui.selectable_value(chosen, colormap, colormap.name())
@@ -258,7 +258,7 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
             });
         name_widget(ui, &menu.response, "Colours");
     });
-    let colormap = look.colormap_for(scaling);
+    let colormap = display_options.colormap_for(scaling);
     let summary = RichText::new(colormap.summary()).small();
     ui.add(
         egui::Label::new(match colormap {
@@ -267,8 +267,8 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
         })
         .truncate(),
     );
-    let mut threshold = f32::from(look.threshold);
-    let slider = Slider::new(&mut threshold, 0.0..=f32::from(Look::MOST_HIDDEN))
+    let mut threshold = f32::from(display_options.threshold);
+    let slider = Slider::new(&mut threshold, 0.0..=f32::from(DisplayOptions::MOST_HIDDEN))
         .integer()
         .suffix(" %")
         .text("Only above");
@@ -278,13 +278,13 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
         .on_hover_text("Heat below this part of the range is not drawn; signed maps count from zero to both sides")
         .changed()
     {
-        look.threshold = threshold as u8;
+        display_options.threshold = threshold as u8;
     }
-    evidence_ui(ui, look, difference);
+    evidence_ui(ui, display_options, difference);
 }
 
 /// Positive or signed, and how positive evidence is scaled.
-fn evidence_ui(ui: &mut Ui, look: &mut Look, difference: bool) {
+fn evidence_ui(ui: &mut Ui, display_options: &mut DisplayOptions, difference: bool) {
     ui.horizontal(|ui| {
         ui.label("Evidence");
         if difference {
@@ -292,24 +292,24 @@ fn evidence_ui(ui: &mut Ui, look: &mut Look, difference: bool) {
                 .on_hover_text("The difference of two classes' maps has no other meaning");
             return;
         }
-        let signed = look.scaling == Scaling::Signed;
+        let signed = display_options.scaling == Scaling::Signed;
         let positive = ui.selectable_label(!signed, "positive");
         if positive
             .on_hover_text("What speaks for the class")
             .clicked()
             && signed
         {
-            look.scaling = Scaling::Max;
+            display_options.scaling = Scaling::Max;
         }
         let both = ui.selectable_label(signed, "signed");
         if both
             .on_hover_text("What speaks for the class and what against it; zero in the middle")
             .clicked()
         {
-            look.scaling = Scaling::Signed;
+            display_options.scaling = Scaling::Signed;
         }
     });
-    ui.add_enabled_ui(look.scaling != Scaling::Signed && !difference, |ui| {
+    ui.add_enabled_ui(display_options.scaling != Scaling::Signed && !difference, |ui| {
         ui.horizontal(|ui| {
             ui.label("Scaling");
             for scaling in Scaling::POSITIVE {
@@ -317,7 +317,7 @@ fn evidence_ui(ui: &mut Ui, look: &mut Look, difference: bool) {
                     Scaling::MinMax => "From the smallest to the largest cell, as the grad-cam package draws it: the least evidence is drawn as none",
                     _ => "Divided by the largest cell: zero stays zero",
                 };
-                ui.selectable_value(&mut look.scaling, scaling, scaling.name())
+                ui.selectable_value(&mut display_options.scaling, scaling, scaling.name())
                     .on_hover_text(meaning)
                     .on_disabled_hover_text("A signed map reaches as far to both sides as its largest cell");
             }

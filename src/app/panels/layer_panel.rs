@@ -9,11 +9,11 @@ use eframe::egui::{
 use crate::app::App;
 use crate::app::pane::panes::{paint_heat, within};
 use crate::app::state::settings::{Side, View};
-use crate::app::state::{State, Subject};
+use crate::app::state::{MapSpec, State};
 use crate::app::textures::Place;
 use crate::explain::analysis::{Analysis, Layer};
 use crate::explain::cam::{Recipe, Variant};
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 /// Stages that have a small multiple.
 const STAGES: [Layer; 4] = [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::Last];
@@ -61,7 +61,7 @@ fn meaning(state: &State, analysis: &Analysis) -> String {
 }
 
 /// All stages for the class chosen for all, by the method of the first map on screen.
-fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Shown) {
+fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Answer) {
     let analysis = &shown.analysis;
     let architecture = analysis.model.architecture;
     let side = match app.state.settings.view {
@@ -97,23 +97,28 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Shown) {
             let picture = rect.with_max_y(rect.top() + height);
             let fit = (picture.width()).min(picture.height() / shape);
             let place = Rect::from_center_size(picture.center(), vec2(fit, fit * shape));
-            let subject = Subject {
+            let map_spec = MapSpec {
                 recipe,
                 layer,
                 class,
-                against: app.state.against(analysis, class),
+                contrast_class: app.state.contrast_class(analysis, class),
             };
             let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
             painter.rect_filled(picture, 2.0, crate::app::pane::panes::BEHIND);
             photo.paint_overview(&painter, place);
-            let heat = app
-                .textures
-                .heat(ui.ctx(), &app.state, shown, Place::Small(layer), subject);
+            let heat =
+                app.textures
+                    .heat(ui.ctx(), &app.state, shown, Place::Small(layer), map_spec);
             match heat {
                 Some(heat) => {
                     if let Some((texture, covered)) = &heat.picture {
-                        let look = app.state.settings.look;
-                        paint_heat(&painter, texture, within(place, *covered), look.opacity);
+                        let display_options = app.state.settings.display_options;
+                        paint_heat(
+                            &painter,
+                            texture,
+                            within(place, *covered),
+                            display_options.opacity,
+                        );
                     }
                 }
                 None => {

@@ -9,7 +9,7 @@ use crate::app::command::Command;
 use crate::app::pane::region_tool::Tool;
 use crate::explain::region::Shape;
 use crate::input::photo::Limits;
-use crate::render::display_options::{Display, Look};
+use crate::render::display_options::{Display, DisplayOptions};
 use crate::render::heatmap::Interpolation;
 
 /// How the panes are drawn.
@@ -17,7 +17,7 @@ pub fn view_menu_ui(app: &mut App, ui: &mut Ui) {
     // One changes more than one thing at a time.
     let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let menu = MenuButton::new("View").config(stays).ui(ui, |ui| {
-        let look = &mut app.state.settings.look;
+        let display_options = &mut app.state.settings.display_options;
         ui.label(egui::RichText::new("Panes show").small().strong());
         for display in Display::ALL {
             let hint = match display {
@@ -25,11 +25,11 @@ pub fn view_menu_ui(app: &mut App, ui: &mut Ui) {
                 Display::Heat => "The heat alone",
                 Display::Photo => "The photo alone; hold H to see it for a moment",
             };
-            ui.radio_value(&mut look.display, display, display.name())
+            ui.radio_value(&mut display_options.display, display, display.name())
                 .on_hover_text(hint);
         }
         ui.separator();
-        drawing_ui(ui, look);
+        drawing_ui(ui, display_options);
         ui.separator();
         let mut linked = app.cameras.are_linked();
         if ui
@@ -63,22 +63,22 @@ pub fn view_menu_ui(app: &mut App, ui: &mut Ui) {
 }
 
 /// Cells, lines.
-fn drawing_ui(ui: &mut Ui, look: &mut Look) {
-    let mut cells = look.interpolation == Interpolation::Cells;
+fn drawing_ui(ui: &mut Ui, display_options: &mut DisplayOptions) {
+    let mut cells = display_options.interpolation == Interpolation::Cells;
     if ui
         .checkbox(&mut cells, "Cells, not smoothed (C)")
         .on_hover_text("Each cell as the network has it: one square of one colour")
         .changed()
     {
-        look.interpolation = if cells {
+        display_options.interpolation = if cells {
             Interpolation::Cells
         } else {
             Interpolation::Bilinear
         };
     }
-    ui.checkbox(&mut look.grid, "Borders of the cells (G)")
+    ui.checkbox(&mut display_options.grid, "Borders of the cells (G)")
         .on_hover_text("The squares of the photo that the cells of each map's layer cover");
-    ui.checkbox(&mut look.contours, "Contours (O)")
+    ui.checkbox(&mut display_options.contours, "Contours (O)")
         .on_hover_text("Lines at a quarter, a half and three quarters of the range, to both sides of zero in signed maps");
 }
 

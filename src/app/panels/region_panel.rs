@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::app::state::settings::Side;
 use crate::explain::region::{LONGEST_NAME, Measure, Region, Shape};
 use crate::render::legend::number;
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 /// Enough for three regions; more are scrolled.
 const HEIGHT: f32 = 120.0;
@@ -66,7 +66,7 @@ fn heading_ui(app: &App, ui: &mut Ui, sides: &[Side]) {
 }
 
 /// One region; whether it stays.
-fn row_ui(app: &App, ui: &mut Ui, shown: &Shown, sides: &[Side], region: &mut Region) -> bool {
+fn row_ui(app: &App, ui: &mut Ui, shown: &Answer, sides: &[Side], region: &mut Region) -> bool {
     let name = region.name.clone();
     let delete = ui.small_button("×");
     delete.widget_info(|| {
@@ -97,7 +97,7 @@ fn row_ui(app: &App, ui: &mut Ui, shown: &Shown, sides: &[Side], region: &mut Re
 }
 
 /// A rectangle's edges can be typed; a lasso has an area only.
-fn pixels_ui(ui: &mut Ui, shown: &Shown, region: &mut Region) {
+fn pixels_ui(ui: &mut Ui, shown: &Answer, region: &mut Region) {
     let name = &region.name;
     match &mut region.shape {
         Shape::Rectangle(edges) => {

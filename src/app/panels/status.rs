@@ -11,7 +11,7 @@ use crate::app::state::Latest;
 use crate::model::ModelChoice;
 use crate::report::answer::milliseconds;
 use crate::text::printable;
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 pub fn show(app: &mut App, ui: &mut Ui) {
     message_ui(app, ui);
@@ -68,7 +68,7 @@ pub fn layers(app: &App) -> String {
     names.join(" and ")
 }
 
-fn summary(shown: &Shown, layers: &str) -> String {
+fn summary(shown: &Answer, layers: &str) -> String {
     let (photo, analysis) = (&shown.photo, &shown.analysis);
     let (width, height) = analysis.placement.input;
     let verb = match analysis.framing {

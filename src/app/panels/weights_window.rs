@@ -6,7 +6,7 @@ use eframe::egui::{Context, Grid, ProgressBar, RichText, Ui};
 use crate::app::App;
 use crate::app::command::Command;
 use crate::model::ModelChoice;
-use crate::model::hub::{CATALOGUE, Fetch};
+use crate::model::hub::{Fetch, MODELS};
 
 /// Without news for so long the user should know.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(10);
@@ -42,7 +42,7 @@ fn catalogue_ui(app: &mut App, ui: &mut Ui) {
                 ui.label(RichText::new(title).small().strong());
             }
             ui.end_row();
-            for (known, cached) in CATALOGUE.iter().zip(&app.cached) {
+            for (known, cached) in MODELS.iter().zip(&app.cached) {
                 ui.label(known.name).on_hover_text(known.network);
                 ui.label(format!("{} MB", known.megabytes));
                 ui.label(known.accuracy);

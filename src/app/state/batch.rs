@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::state::PhotoItem;
 use crate::input::photo::Limits;
-use crate::worker::{Plan, Prediction, SurveyJob};
+use crate::worker::{BatchJob, Plan, Prediction};
 
 /// How far a survey is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Progress {
 
 /// What the network says of each photo.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct Batch {
     id: u64,
     /// How the network ran, without a photo.
     plan: Option<Plan>,
@@ -33,7 +33,7 @@ pub struct Survey {
     began: Option<(Instant, usize)>,
 }
 
-impl Survey {
+impl Batch {
     /// What the worker should be asked for now: the photos without an answer. `plan` is
     /// without a photo.
     pub fn next_job(
@@ -41,7 +41,7 @@ impl Survey {
         plan: Plan,
         photos: &[PhotoItem],
         limits: Limits,
-    ) -> Option<SurveyJob> {
+    ) -> Option<BatchJob> {
         if self.plan.as_ref() != Some(&plan) {
             *self = Self {
                 id: self.id + 1,
@@ -59,7 +59,7 @@ impl Survey {
         let open = photos
             .iter()
             .filter(|item| !self.predictions.contains_key(&item.id));
-        Some(SurveyJob {
+        Some(BatchJob {
             id: self.id,
             plan,
             photos: open.map(|item| (item.id, item.source.clone())).collect(),
@@ -68,13 +68,13 @@ impl Survey {
     }
 
     /// Takes an answer in; those to an older question change nothing.
-    pub fn hear(&mut self, id: u64, photo: u64, answer: Result<Prediction, String>) {
+    pub fn apply_event(&mut self, id: u64, photo: u64, answer: Result<Prediction, String>) {
         if id == self.id {
             self.predictions.insert(photo, answer);
         }
     }
 
-    /// Asks no more until [`Survey::resume`].
+    /// Asks no more until [`Batch::resume`].
     pub fn stop(&mut self) {
         self.stopped = true;
         self.asked = 0;

@@ -4,7 +4,7 @@ use crate::app::state::settings::{ClassOrder, Side};
 use crate::app::state::{PhotoOrder, State};
 use crate::explain::analysis::Analysis;
 use crate::labels::ClassId;
-use crate::worker::Shown;
+use crate::worker::Answer;
 
 /// Which class is explained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl State {
         };
         let top = shown.analysis.top();
         let for_all = self.class_in(&shown.analysis);
-        match &mut self.held[side.index()] {
-            Some(_) if for_all == top => self.held[side.index()] = None,
+        match &mut self.pinned[side.index()] {
+            Some(_) if for_all == top => self.pinned[side.index()] = None,
             Some(pinned) => *pinned = top,
             None => self.explain_top(),
         }
@@ -72,24 +72,24 @@ impl State {
 
     /// Forgets what was chosen for the last answer and says nothing about the next one:
     /// classes, with another photo (unless they are to be kept) or other classes.
-    pub(super) fn leave(&mut self, previous: &Shown, next: &Shown) {
+    pub(super) fn leave(&mut self, previous: &Answer, next: &Answer) {
         let [old, new] = [previous, next].map(|shown| &shown.analysis.model);
         let same_network = old.sha256 == new.sha256 && old.network == new.network;
         if !same_network && !old.labels.same_names(&new.labels) {
             self.class = ClassChoice::Top;
-            self.against = None;
+            self.contrast_class = None;
             self.filter = None;
             self.sorted_by = None;
-            self.held = [None; 2];
+            self.pinned = [None; 2];
             self.restored = [None; 2];
         } else if previous.plan.photo != next.plan.photo {
             if !matches!(self.class, ClassChoice::Kept(_)) {
                 self.class = ClassChoice::Top;
-                self.against = None;
+                self.contrast_class = None;
             }
             let restored = std::mem::take(&mut self.restored);
-            for (held, restored) in self.held.iter_mut().zip(restored) {
-                *held = held.filter(|class| Some(*class) != restored);
+            for (pinned, restored) in self.pinned.iter_mut().zip(restored) {
+                *pinned = pinned.filter(|class| Some(*class) != restored);
             }
         }
     }

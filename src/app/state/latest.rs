@@ -1,6 +1,6 @@
 //! The latest answer of the worker.
 
-use crate::worker::{Shown, Step};
+use crate::worker::{Answer, Step};
 
 /// The latest answer, which stays on screen until the next one is there.
 #[derive(Debug, Default)]
@@ -15,16 +15,16 @@ pub enum Latest {
         /// What it is at.
         step: Option<Step>,
         /// What is on screen meanwhile.
-        previous: Option<Box<Shown>>,
+        previous: Option<Box<Answer>>,
     },
     /// The answer to the last job.
-    Ready(Box<Shown>),
+    Ready(Box<Answer>),
 }
 
 impl Latest {
     /// What is on screen.
     #[must_use]
-    pub fn shown(&self) -> Option<&Shown> {
+    pub fn shown(&self) -> Option<&Answer> {
         match self {
             Self::Empty => None,
             Self::Working { previous, .. } => previous.as_deref(),
@@ -32,7 +32,7 @@ impl Latest {
         }
     }
 
-    pub(in crate::app) fn shown_mut(&mut self) -> Option<&mut Shown> {
+    pub(in crate::app) fn shown_mut(&mut self) -> Option<&mut Answer> {
         match self {
             Self::Empty => None,
             Self::Working { previous, .. } => previous.as_deref_mut(),
@@ -40,7 +40,7 @@ impl Latest {
         }
     }
 
-    pub(super) fn take_shown(&mut self) -> Option<Box<Shown>> {
+    pub(super) fn take_shown(&mut self) -> Option<Box<Answer>> {
         match std::mem::take(self) {
             Self::Empty => None,
             Self::Working { previous, .. } => previous,

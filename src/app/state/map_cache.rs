@@ -12,7 +12,7 @@ const KEPT: usize = 32;
 
 /// The maps that are there, and those that were asked for.
 #[derive(Debug, Default)]
-pub struct LayerBook {
+pub struct MapCache {
     /// The job whose answer they belong to.
     of: u64,
     maps: HashMap<ClassId, Arc<LayerMaps>>,
@@ -32,7 +32,7 @@ pub enum Remedy {
     RunAgain,
 }
 
-impl LayerBook {
+impl MapCache {
     /// Begins anew for the answer to a job.
     pub fn begin(&mut self, of: u64) {
         *self = Self {
@@ -97,7 +97,7 @@ impl LayerBook {
 
     /// Takes in what the worker made. Gives the message if it failed; it is not asked
     /// again for this answer then.
-    pub fn hear(
+    pub fn apply_event(
         &mut self,
         of: u64,
         class: ClassId,
@@ -120,7 +120,7 @@ impl LayerBook {
     }
 
     /// Takes in that a request ended before its maps were made.
-    pub fn hear_dropped(
+    pub fn apply_dropped(
         &mut self,
         (request, of): (u64, u64),
         classes: &[ClassId],
@@ -146,81 +146,81 @@ mod tests {
     fn each_class_is_asked_for_once_and_stale_answers_are_dropped() {
         let classes: Vec<ClassId> = ClassId::all(3).collect();
         let maps = || Ok(Arc::new(LayerMaps::new(&[])));
-        let mut book = LayerBook::default();
-        book.begin(7);
-        let job = book
+        let mut cache = MapCache::default();
+        cache.begin(7);
+        let job = cache
             .next_job(&[classes[0], classes[1], classes[0]])
             .unwrap();
         assert_eq!((job.of, &job.classes[..]), (7, &classes[..2]));
-        assert!(book.next_job(&classes[..2]).is_none());
-        assert!(book.is_pending(classes[1]));
-        book.hear(6, classes[0], maps());
-        assert!(book.get(classes[0]).is_none());
-        book.hear(7, classes[0], maps());
-        assert!(book.get(classes[0]).is_some());
+        assert!(cache.next_job(&classes[..2]).is_none());
+        assert!(cache.is_pending(classes[1]));
+        cache.apply_event(6, classes[0], maps());
+        assert!(cache.get(classes[0]).is_none());
+        cache.apply_event(7, classes[0], maps());
+        assert!(cache.get(classes[0]).is_some());
         assert!(
-            book.next_job(&classes[..2]).is_none(),
+            cache.next_job(&classes[..2]).is_none(),
             "the rest is on its way"
         );
         // A third class takes the place of the one that is not there yet.
-        assert_eq!(book.next_job(&[classes[2]]).unwrap().classes, [classes[2]]);
+        assert_eq!(cache.next_job(&[classes[2]]).unwrap().classes, [classes[2]]);
         assert_eq!(
-            book.hear(7, classes[2], Err("no".into())),
+            cache.apply_event(7, classes[2], Err("no".into())),
             Some("no".into())
         );
         assert!(
-            book.next_job(&[classes[1]]).is_none(),
+            cache.next_job(&[classes[1]]).is_none(),
             "it would only fail again"
         );
-        book.begin(8);
-        assert!(book.get(classes[0]).is_none());
-        assert!(book.next_job(&classes).is_some());
+        cache.begin(8);
+        assert!(cache.get(classes[0]).is_none());
+        assert!(cache.next_job(&classes).is_some());
     }
 
     #[test]
     fn what_was_dropped_is_asked_for_again() {
         let classes: Vec<ClassId> = ClassId::all(3).collect();
-        let mut book = LayerBook::default();
-        book.begin(7);
-        let first = book.next_job(&classes[..2]).unwrap();
-        let second = book.next_job(&classes).unwrap();
+        let mut cache = MapCache::default();
+        cache.begin(7);
+        let first = cache.next_job(&classes[..2]).unwrap();
+        let second = cache.next_job(&classes).unwrap();
         // The worker says so of the first, which the second replaced.
-        let of_first = book.hear_dropped((first.id, 7), &first.classes, Dropped::Replaced);
+        let of_first = cache.apply_dropped((first.id, 7), &first.classes, Dropped::Replaced);
         assert_eq!(of_first, Remedy::None);
         assert!(
-            book.next_job(&classes).is_none(),
+            cache.next_job(&classes).is_none(),
             "the second is on its way"
         );
-        book.hear(7, classes[0], Ok(Arc::new(LayerMaps::new(&[]))));
-        let dropped = book.hear_dropped((second.id, 7), &classes[1..], Dropped::Replaced);
+        cache.apply_event(7, classes[0], Ok(Arc::new(LayerMaps::new(&[]))));
+        let dropped = cache.apply_dropped((second.id, 7), &classes[1..], Dropped::Replaced);
         assert_eq!(dropped, Remedy::None);
-        assert!(!book.is_pending(classes[1]));
-        let third = book.next_job(&classes).unwrap();
+        assert!(!cache.is_pending(classes[1]));
+        let third = cache.next_job(&classes).unwrap();
         assert_eq!(third.classes, classes[1..]);
         let lost = (third.id, 7);
-        let remedy = book.hear_dropped(lost, &classes[1..], Dropped::RunLost);
+        let remedy = cache.apply_dropped(lost, &classes[1..], Dropped::RunLost);
         assert_eq!(remedy, Remedy::RunAgain);
         // Of another answer it changes nothing; and what failed is not tried without end.
-        book.begin(8);
-        let fourth = book.next_job(&classes).unwrap();
+        cache.begin(8);
+        let fourth = cache.next_job(&classes).unwrap();
         assert_eq!(
-            book.hear_dropped(lost, &classes, Dropped::RunLost),
+            cache.apply_dropped(lost, &classes, Dropped::RunLost),
             Remedy::None
         );
-        assert!(book.is_pending(classes[2]));
-        book.give_up("no".into());
-        let remedy = book.hear_dropped((fourth.id, 8), &classes, Dropped::RunLost);
-        assert_eq!((remedy, book.fault()), (Remedy::None, Some("no")));
+        assert!(cache.is_pending(classes[2]));
+        cache.give_up("no".into());
+        let remedy = cache.apply_dropped((fourth.id, 8), &classes, Dropped::RunLost);
+        assert_eq!((remedy, cache.fault()), (Remedy::None, Some("no")));
     }
 
     #[test]
     fn what_was_given_up_is_asked_for_again() {
-        let mut book = LayerBook::default();
-        book.begin(1);
+        let mut cache = MapCache::default();
+        cache.begin(1);
         let classes: Vec<ClassId> = ClassId::all(2).collect();
-        assert!(book.next_job(&classes).is_some());
-        assert!(book.next_job(&classes).is_none());
-        book.ask_again();
-        assert_eq!(book.next_job(&classes).unwrap().classes, classes);
+        assert!(cache.next_job(&classes).is_some());
+        assert!(cache.next_job(&classes).is_none());
+        cache.ask_again();
+        assert_eq!(cache.next_job(&classes).unwrap().classes, classes);
     }
 }

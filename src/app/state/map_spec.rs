@@ -12,7 +12,7 @@ use crate::worker::LayerJob;
 
 /// What a map pane shows of an analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub struct MapSpec {
     /// The method and its variant.
     pub recipe: Recipe,
     /// The layer.
@@ -20,31 +20,32 @@ pub struct Subject {
     /// The class.
     pub class: ClassId,
     /// The class whose map is taken away from it: why the one and not the other.
-    pub against: Option<ClassId>,
+    pub contrast_class: Option<ClassId>,
 }
 
 impl State {
     /// What a map pane shows of an analysis. A layer that the network does not have
     /// counts as its last.
     #[must_use]
-    pub fn subject(&self, side: Side, analysis: &Analysis) -> Subject {
+    pub fn map_spec(&self, side: Side, analysis: &Analysis) -> MapSpec {
         let pane = self.settings.panes[side.index()];
-        let held = self.held[side.index()];
-        let held = held.filter(|class| class.index() < analysis.logits.len());
-        let class = held.unwrap_or_else(|| self.class_in(analysis));
-        Subject {
+        let pinned = self.pinned[side.index()];
+        let pinned = pinned.filter(|class| class.index() < analysis.logits.len());
+        let class = pinned.unwrap_or_else(|| self.class_in(analysis));
+        MapSpec {
             recipe: Recipe::new(pane.method, self.settings.variant),
             layer: available(pane.layer.unwrap_or(self.settings.layer), analysis),
             class,
-            against: self.against(analysis, class),
+            contrast_class: self.contrast_class(analysis, class),
         }
     }
 
     /// The class whose map is taken away from that of `class`, if one is chosen.
     #[must_use]
-    pub fn against(&self, analysis: &Analysis, class: ClassId) -> Option<ClassId> {
+    pub fn contrast_class(&self, analysis: &Analysis, class: ClassId) -> Option<ClassId> {
         let known = |other: &ClassId| other.index() < analysis.logits.len();
-        self.against.filter(|other| known(other) && *other != class)
+        self.contrast_class
+            .filter(|other| known(other) && *other != class)
     }
 
     /// Whether differences of two classes are on screen.
@@ -53,17 +54,17 @@ impl State {
         let shown = self.latest.shown();
         shown.is_some_and(|shown| {
             let sides = self.settings.view.sides().iter();
-            let mut subjects = sides.map(|&side| self.subject(side, &shown.analysis));
-            subjects.all(|subject| subject.against.is_some())
+            let mut subjects = sides.map(|&side| self.map_spec(side, &shown.analysis));
+            subjects.all(|map_spec| map_spec.contrast_class.is_some())
         })
     }
 
     /// How a map's cells become 0..1: a difference is always drawn signed.
     #[must_use]
-    pub fn scaling(&self, subject: Subject) -> Scaling {
-        match subject.against {
+    pub fn scaling(&self, map_spec: MapSpec) -> Scaling {
+        match map_spec.contrast_class {
             Some(_) => Scaling::Signed,
-            None => self.settings.look.scaling,
+            None => self.settings.display_options.scaling,
         }
     }
 
@@ -76,36 +77,40 @@ impl State {
     /// A map, once it can be had: at the last layer always, at the others when the
     /// worker has made it.
     #[must_use]
-    pub fn map(&self, analysis: &Analysis, subject: Subject) -> Option<Map> {
-        let map = self.map_of(analysis, subject, subject.class)?;
-        match subject.against {
-            Some(other) => Some(map.minus(&self.map_of(analysis, subject, other)?)),
+    pub fn map(&self, analysis: &Analysis, map_spec: MapSpec) -> Option<Map> {
+        let map = self.map_of(analysis, map_spec, map_spec.class)?;
+        match map_spec.contrast_class {
+            Some(other) => Some(map.minus(&self.map_of(analysis, map_spec, other)?)),
             None => Some(map),
         }
     }
 
-    fn map_of(&self, analysis: &Analysis, subject: Subject, class: ClassId) -> Option<Map> {
-        match subject.layer {
-            Layer::Last => Some(cam::explain(subject.recipe, &analysis.evidence(class))),
+    fn map_of(&self, analysis: &Analysis, map_spec: MapSpec, class: ClassId) -> Option<Map> {
+        match map_spec.layer {
+            Layer::Last => Some(cam::explain(
+                map_spec.recipe,
+                &analysis.layer_gradients(class),
+            )),
             layer => {
                 let maps = self.layers.get(class)?;
-                maps.get(layer, subject.recipe).cloned()
+                maps.get(layer, map_spec.recipe).cloned()
             }
         }
     }
 
     /// Whether [`State::map`] has a map of the analysis on screen.
     #[must_use]
-    pub fn has_map(&self, subject: Subject) -> bool {
+    pub fn has_map(&self, map_spec: MapSpec) -> bool {
         let there = |class| self.layers.get(class).is_some();
-        subject.layer == Layer::Last || (there(subject.class) && subject.against.is_none_or(there))
+        map_spec.layer == Layer::Last
+            || (there(map_spec.class) && map_spec.contrast_class.is_none_or(there))
     }
 
     /// Whether the worker is making a map.
     #[must_use]
-    pub fn is_pending(&self, subject: Subject) -> bool {
+    pub fn is_pending(&self, map_spec: MapSpec) -> bool {
         let pending = |class| self.layers.is_pending(class);
-        pending(subject.class) || subject.against.is_some_and(pending)
+        pending(map_spec.class) || map_spec.contrast_class.is_some_and(pending)
     }
 
     /// The maps at other layers that are needed now.
@@ -119,16 +124,16 @@ impl State {
         }
         // The small multiples show the class chosen for all.
         let mut wanted = vec![self.class_in(analysis)];
-        wanted.extend(self.against(analysis, wanted[0]));
+        wanted.extend(self.contrast_class(analysis, wanted[0]));
         let mut compared = Vec::new();
         for &side in self.settings.view.sides() {
-            let subject = self.subject(side, analysis);
-            if subject.layer != Layer::Last {
+            let map_spec = self.map_spec(side, analysis);
+            if map_spec.layer != Layer::Last {
                 // The top class, too, to say how alike the two maps are.
-                wanted.extend([subject.class, analysis.top()]);
-                wanted.extend(subject.against);
+                wanted.extend([map_spec.class, analysis.top()]);
+                wanted.extend(map_spec.contrast_class);
                 let classes = analysis.logits.len();
-                let others = class_correlation::others(classes, subject.class, CLASSES_EARLIER);
+                let others = class_correlation::others(classes, map_spec.class, CLASSES_EARLIER);
                 compared.extend(others);
             }
         }

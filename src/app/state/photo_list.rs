@@ -70,7 +70,7 @@ impl PhotoOrder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MadeOf {
     photos: usize,
-    survey: u64,
+    batch: u64,
     predictions: usize,
     order: PhotoOrder,
     filter: Option<ClassId>,
@@ -91,7 +91,7 @@ impl State {
     /// Sets how large photos may be. Those that could not be read are tried again.
     pub fn limit_photos(&mut self, limits: Limits) {
         self.settings.limits = limits;
-        self.survey.forget_failures();
+        self.batch.forget_failures();
         for item in &mut self.photos {
             if matches!(item.thumbnail, Thumbnail::Made(Err(_))) {
                 item.thumbnail = Thumbnail::NotWanted;
@@ -145,8 +145,8 @@ impl State {
         };
         let made_of = MadeOf {
             photos: self.photos.len(),
-            survey: self.survey.id(),
-            predictions: self.survey.len(),
+            batch: self.batch.id(),
+            predictions: self.batch.len(),
             order: self.order,
             filter: self.filter,
             explained,
@@ -155,7 +155,7 @@ impl State {
             return;
         }
         let prediction = |index: usize| {
-            let answer = self.survey.get(self.photos[index].id);
+            let answer = self.batch.get(self.photos[index].id);
             answer.and_then(|answer| answer.as_ref().ok())
         };
         let mut counts = std::collections::BTreeMap::new();

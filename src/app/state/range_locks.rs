@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::app::state::Subject;
+use crate::app::state::MapSpec;
 use crate::explain::analysis::{Analysis, Layer};
 use crate::explain::cam::{Map, Recipe};
 use crate::render::heatmap::{Range, Scaling};
@@ -19,8 +19,8 @@ struct Unit {
 }
 
 impl Unit {
-    fn of(analysis: &Analysis, subject: Subject, scaling: Scaling) -> Self {
-        let Subject { recipe, layer, .. } = subject;
+    fn of(analysis: &Analysis, map_spec: MapSpec, scaling: Scaling) -> Self {
+        let MapSpec { recipe, layer, .. } = map_spec;
         Self {
             model: analysis.model.sha256.clone(),
             scaling,
@@ -31,30 +31,35 @@ impl Unit {
 
 /// The held ranges.
 #[derive(Debug, Default)]
-pub struct Scales(HashMap<Unit, Range>);
+pub struct RangeLocks(HashMap<Unit, Range>);
 
-impl Scales {
+impl RangeLocks {
     /// The range held for a map's unit.
     #[must_use]
-    pub fn held(&self, analysis: &Analysis, subject: Subject, scaling: Scaling) -> Option<Range> {
-        let unit = Unit::of(analysis, subject, scaling);
+    pub fn locked(
+        &self,
+        analysis: &Analysis,
+        map_spec: MapSpec,
+        scaling: Scaling,
+    ) -> Option<Range> {
+        let unit = Unit::of(analysis, map_spec, scaling);
         self.0.get(&unit).copied()
     }
 
     /// Holds a range for a map's unit.
-    pub fn hold(&mut self, analysis: &Analysis, subject: Subject, scaling: Scaling, range: Range) {
-        self.0.insert(Unit::of(analysis, subject, scaling), range);
+    pub fn hold(&mut self, analysis: &Analysis, map_spec: MapSpec, scaling: Scaling, range: Range) {
+        self.0.insert(Unit::of(analysis, map_spec, scaling), range);
     }
 
     /// Holds a range for a map's unit, or lets go of the one that is held.
     pub fn toggle(
         &mut self,
         analysis: &Analysis,
-        subject: Subject,
+        map_spec: MapSpec,
         scaling: Scaling,
         range: Range,
     ) {
-        let unit = Unit::of(analysis, subject, scaling);
+        let unit = Unit::of(analysis, map_spec, scaling);
         if self.0.remove(&unit).is_none() {
             self.0.insert(unit, range);
         }
@@ -63,7 +68,7 @@ impl Scales {
 
 /// The range in which a map is drawn: the held one, or its own. None without evidence.
 #[must_use]
-pub fn range(map: &Map, scaling: Scaling, held: Option<Range>) -> Option<Range> {
+pub fn range(map: &Map, scaling: Scaling, locked: Option<Range>) -> Option<Range> {
     let own = scaling.range(map)?;
-    Some(held.unwrap_or(own))
+    Some(locked.unwrap_or(own))
 }

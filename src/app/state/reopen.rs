@@ -2,7 +2,7 @@
 
 use crate::app::state::map_spec::available;
 use crate::app::state::settings::{PaneSettings, Side, View};
-use crate::app::state::{ClassChoice, Latest, State, Subject};
+use crate::app::state::{ClassChoice, Latest, MapSpec, State};
 use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Method, Recipe};
 use crate::explain::region::Region;
@@ -69,26 +69,27 @@ impl State {
         self.adopt_look(&manifest);
         let labels = &analysis.model.labels;
         let class = |map: &MapEntry| labels.class(map.class.index).ok();
-        self.held = [None; 2];
+        self.pinned = [None; 2];
         if let Some(first) = manifest.maps.first() {
             self.class = class(first).map_or(ClassChoice::Top, ClassChoice::Chosen);
-            let against = first.against.as_ref();
-            self.against = against.and_then(|other| labels.class(other.index).ok());
+            let contrast_class = first.contrast_class.as_ref();
+            self.contrast_class = contrast_class.and_then(|other| labels.class(other.index).ok());
         }
         if let Some(second) = manifest.maps.get(1) {
             let own = class(second);
-            self.held[1] = own.filter(|own| self.class.class() != Some(*own));
+            self.pinned[1] = own.filter(|own| self.class.class() != Some(*own));
         }
-        self.restored = self.held;
+        self.restored = self.pinned;
         let regions = manifest.regions.iter().map(|region| Region {
             name: region.name.clone(),
             shape: region.shape.clone(),
         });
         *self.regions.of_mut(photo) = regions.collect();
         let subjects = Self::restored_subjects(&analysis, &manifest);
-        for (map, subject) in manifest.maps.iter().zip(&subjects) {
-            if let Some(range) = map.range.filter(|_| map.range_held) {
-                self.scales.hold(&analysis, *subject, map.scaling, range);
+        for (map, map_spec) in manifest.maps.iter().zip(&subjects) {
+            if let Some(range) = map.range.filter(|_| map.range_locked) {
+                self.range_locks
+                    .hold(&analysis, *map_spec, map.scaling, range);
             }
         }
         self.compare(&analysis, &manifest, &subjects);
@@ -97,7 +98,7 @@ impl State {
     /// How the manifest's maps were drawn, and which there are.
     fn adopt_look(&mut self, manifest: &Manifest) {
         let settings = &mut self.settings;
-        settings.look = manifest.look;
+        settings.display_options = manifest.display_options;
         for (pane, map) in settings.panes.iter_mut().zip(&manifest.maps) {
             *pane = PaneSettings {
                 method: map.method,
@@ -122,7 +123,7 @@ impl State {
         let maps = &manifest.maps;
         let subjects = Self::restored_subjects(analysis, manifest);
         let shown = subjects.iter().zip(Side::BOTH);
-        let shown = shown.filter(|(map, side)| **map == self.subject(*side, analysis));
+        let shown = shown.filter(|(map, side)| **map == self.map_spec(*side, analysis));
         let (count, total) = (shown.count(), maps.len());
         (count < total).then(|| {
             format!(
@@ -133,26 +134,26 @@ impl State {
     }
 
     /// What each of the manifest's maps shows.
-    fn restored_subjects(analysis: &Analysis, manifest: &Manifest) -> Vec<Subject> {
+    fn restored_subjects(analysis: &Analysis, manifest: &Manifest) -> Vec<MapSpec> {
         let labels = &analysis.model.labels;
         let class = |entry: &ClassEntry| labels.class(entry.index).ok();
         let maps = manifest.maps.iter();
-        maps.map(|map| Subject {
+        maps.map(|map| MapSpec {
             recipe: Recipe::new(map.method, map.variant),
             layer: available(map.layer, analysis),
             class: class(&map.class).unwrap_or_else(|| analysis.top()),
-            against: map.against.as_ref().and_then(class),
+            contrast_class: map.contrast_class.as_ref().and_then(class),
         })
         .collect()
     }
 
     /// Says whether the maps at the last layer are those of the manifest. Those at earlier
     /// layers come later: `camlens explain --manifest` compares them, too.
-    fn compare(&mut self, analysis: &Analysis, manifest: &Manifest, subjects: &[Subject]) {
+    fn compare(&mut self, analysis: &Analysis, manifest: &Manifest, subjects: &[MapSpec]) {
         let pairs = manifest.maps.iter().zip(subjects);
         let same: Vec<bool> = pairs
-            .filter_map(|(entry, subject)| {
-                let map = self.map(analysis, *subject)?;
+            .filter_map(|(entry, map_spec)| {
+                let map = self.map(analysis, *map_spec)?;
                 Some(cells_sha256(&map.cells) == entry.cells_sha256)
             })
             .collect();

@@ -11,7 +11,7 @@ use crate::input::photo::Limits;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
-use crate::render::display_options::Look;
+use crate::render::display_options::DisplayOptions;
 use crate::worker::Plan;
 
 /// One of the two map panes.
@@ -111,7 +111,8 @@ pub struct Settings {
     /// Which panes are shown.
     pub view: View,
     /// How maps are drawn.
-    pub look: Look,
+    #[serde(rename = "look")]
+    pub display_options: DisplayOptions,
     /// The order of the class table.
     pub order: ClassOrder,
     /// How large photos may be.
@@ -134,7 +135,7 @@ impl Default for Settings {
                 layer: None,
             }),
             view: View::default(),
-            look: Look::default(),
+            display_options: DisplayOptions::default(),
             order: ClassOrder::default(),
             limits: Limits::default(),
         }

@@ -46,7 +46,7 @@ impl State {
                 PhotoSource::File(path) => below(path, folder.as_deref()),
                 source => source.name(),
             }];
-            match self.survey.get(item.id) {
+            match self.batch.get(item.id) {
                 Some(Ok(found)) => {
                     row.extend([found.size.0.to_string(), found.size.1.to_string()]);
                     let ranking = rank(&found.probabilities);

@@ -6,7 +6,7 @@ use crate::input::photo::Photo;
 use crate::model::device::DeviceChoice;
 use crate::render::heatmap::Scaling;
 use crate::report::export::{Located, Manifest};
-use crate::worker::{Dropped, PhotoSource, Prediction, Shown};
+use crate::worker::{Answer, Dropped, PhotoSource, Prediction};
 use std::sync::Arc;
 
 fn file(name: &str) -> PhotoSource {
@@ -29,17 +29,17 @@ fn running(engine: &Engine) -> RunningModel {
 }
 
 /// Answers a job as the worker would.
-fn answer(engine: &mut Engine, job: &Job) -> News {
+fn answer(engine: &mut Engine, job: &Job) -> WorkerEvent {
     let photo = Photo::from_rgb("grey", 64, 64, vec![128; 3 * 64 * 64]);
     let analysis = engine.analyse(&photo, job.plan.framing).unwrap();
-    let shown = Shown {
+    let shown = Answer {
         job: job.id,
         plan: job.plan.clone(),
         photo: Arc::new(photo),
         overview: None,
         analysis: Arc::new(analysis),
     };
-    News::Done(job.id, Some(shown))
+    WorkerEvent::Done(job.id, Some(shown))
 }
 
 fn start() -> (State, Engine) {
@@ -52,8 +52,8 @@ fn start() -> (State, Engine) {
     let mut state = State::new(settings);
     let first = state.next_job().unwrap();
     assert!(first.source.is_none());
-    state.hear(News::Model(running(&engine)));
-    state.hear(News::Done(first.id, None));
+    state.apply_event(WorkerEvent::Model(running(&engine)));
+    state.apply_event(WorkerEvent::Done(first.id, None));
     (state, engine)
 }
 
@@ -64,17 +64,17 @@ fn a_stale_answer_changes_nothing() {
     let first = state.next_job().unwrap();
     state.open(vec![file("coffee")]);
     let second = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &first));
+    state.apply_event(answer(&mut engine, &first));
     assert!(state.latest.shown().is_none());
-    state.hear(answer(&mut engine, &second));
+    state.apply_event(answer(&mut engine, &second));
     assert_eq!(state.latest.shown().unwrap().plan, second.plan);
-    state.hear(News::Failed(
+    state.apply_event(WorkerEvent::Failed(
         first.id,
         Fault::Photo,
         "too late".into(),
         None,
     ));
-    state.hear(answer(&mut engine, &first));
+    state.apply_event(answer(&mut engine, &first));
     assert_eq!(state.latest.shown().unwrap().plan, second.plan);
     assert!(state.error.is_none());
 }
@@ -85,8 +85,8 @@ fn the_same_question_is_asked_once_and_looks_ask_nothing() {
     state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
     assert!(state.next_job().is_none());
-    state.hear(answer(&mut engine, &job));
-    state.settings.look.scaling = crate::render::heatmap::Scaling::MinMax;
+    state.apply_event(answer(&mut engine, &job));
+    state.settings.display_options.scaling = crate::render::heatmap::Scaling::MinMax;
     state.settings.view = state.settings.view.flipped();
     state.choose_class(ClassId::all(9).last().unwrap());
     assert!(state.next_job().is_none());
@@ -99,11 +99,11 @@ fn a_photo_that_fails_leaves_the_old_one_on_screen() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let good = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &good));
+    state.apply_event(answer(&mut engine, &good));
     state.open(vec![PhotoSource::File("bad.png".into())]);
     let bad = state.next_job().unwrap();
     assert_eq!(state.latest.shown().unwrap().plan, good.plan);
-    state.hear(News::Failed(
+    state.apply_event(WorkerEvent::Failed(
         bad.id,
         Fault::Photo,
         "Can't read bad.png".into(),
@@ -120,7 +120,7 @@ fn a_first_photo_that_fails_leaves_the_start_screen() {
     let (mut state, _) = start();
     state.open(vec![PhotoSource::File("bad.png".into())]);
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(bad.id, Fault::Photo, "no".into(), None));
+    state.apply_event(WorkerEvent::Failed(bad.id, Fault::Photo, "no".into(), None));
     assert!(state.current.is_none() && state.latest.shown().is_none());
     assert!(state.next_job().is_none());
 }
@@ -130,10 +130,10 @@ fn a_model_that_fails_leaves_the_running_one() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let good = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &good));
+    state.apply_event(answer(&mut engine, &good));
     state.use_model(path("broken.safetensors"));
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(
+    state.apply_event(WorkerEvent::Failed(
         bad.id,
         Fault::Model,
         "no".into(),
@@ -151,7 +151,7 @@ fn a_model_that_fails_leaves_preprocessing_names_and_class_alone() {
     state.open(vec![file("cat")]);
     state.settings.preprocess = PreprocessChoice::Preset(Preset::Half);
     let good = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &good));
+    state.apply_event(answer(&mut engine, &good));
     let analysis = state.latest.shown().unwrap().analysis.clone();
     state.choose_class(analysis.ranking[3]);
     let settings = state.settings.clone();
@@ -164,12 +164,12 @@ fn a_model_that_fails_leaves_preprocessing_names_and_class_alone() {
         let bad = state.next_job().unwrap();
         assert_eq!(bad.plan.preprocess, PreprocessChoice::Model);
         if fault == Fault::Run {
-            state.hear(News::Model(RunningModel {
+            state.apply_event(WorkerEvent::Model(RunningModel {
                 choice: bad.plan.model.clone(),
                 ..running(&engine)
             }));
         }
-        state.hear(News::Failed(bad.id, fault, "no".into(), run));
+        state.apply_event(WorkerEvent::Failed(bad.id, fault, "no".into(), run));
         assert_eq!(state.settings, settings, "{fault:?}");
         assert_eq!(state.class_in(&analysis), analysis.ranking[3]);
         // The run on screen is made again only where the worker has lost it.
@@ -187,11 +187,11 @@ fn a_model_stays_when_only_the_photo_fails() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let good = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &good));
+    state.apply_event(answer(&mut engine, &good));
     state.use_model(path("other.pth"));
     state.open(vec![file("no-such-photo")]);
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(bad.id, Fault::Photo, "no".into(), None));
+    state.apply_event(WorkerEvent::Failed(bad.id, Fault::Photo, "no".into(), None));
     let next = state.next_job().unwrap().plan;
     assert_eq!(
         (next.photo, next.model),
@@ -207,13 +207,13 @@ fn a_first_model_that_fails_is_replaced_by_the_automatic_one() {
         ..Settings::default()
     });
     let job = state.next_job().unwrap();
-    state.hear(News::Failed(job.id, Fault::Model, "no".into(), None));
+    state.apply_event(WorkerEvent::Failed(job.id, Fault::Model, "no".into(), None));
     let job = state.next_job().unwrap();
     assert_eq!(
         (&job.plan.model, &job.plan.labels),
         (&path("gone.pth"), &None)
     );
-    state.hear(News::Failed(job.id, Fault::Model, "no".into(), None));
+    state.apply_event(WorkerEvent::Failed(job.id, Fault::Model, "no".into(), None));
     assert_eq!(state.next_job().unwrap().plan.model, ModelChoice::Auto);
     assert!(state.error.is_some());
 }
@@ -223,7 +223,7 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
+    state.apply_event(answer(&mut engine, &job));
     let analysis = state.latest.shown().unwrap().analysis.clone();
     assert_eq!(state.class_in(&analysis), analysis.top());
     state.step_class(1);
@@ -232,18 +232,18 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
     state.step_class(1);
     let chosen = state.class_in(&analysis);
     assert_eq!(analysis.model.labels.name(chosen), "tiger cat");
-    state.against = Some(analysis.top());
+    state.contrast_class = Some(analysis.top());
 
     // The same photo, run anew: the class stays.
     state.settings.framing = Framing::Crop;
     let mut run = |state: &mut State| {
         let job = state.next_job().unwrap();
-        state.hear(answer(&mut engine, &job));
+        state.apply_event(answer(&mut engine, &job));
         state.latest.shown().unwrap().analysis.clone()
     };
     run(&mut state);
     assert_eq!(state.class, ClassChoice::Chosen(chosen));
-    assert_eq!(state.against, Some(analysis.top()));
+    assert_eq!(state.contrast_class, Some(analysis.top()));
 
     // Another one: its top class, and no comparison that nobody asked for.
     state.open(vec![file("coffee")]);
@@ -253,7 +253,10 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
         "of what is on screen"
     );
     let next = run(&mut state);
-    assert_eq!((state.class_in(&next), state.against), (next.top(), None));
+    assert_eq!(
+        (state.class_in(&next), state.contrast_class),
+        (next.top(), None)
+    );
 
     // Kept, it stays; and one step leads back.
     state.choose_class(chosen);
@@ -275,7 +278,7 @@ fn the_table_is_sorted_as_asked() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
+    state.apply_event(answer(&mut engine, &job));
     let analysis = state.latest.shown().unwrap().analysis.clone();
     assert_eq!(state.listed_classes(&analysis), analysis.ranking);
     state.settings.order = ClassOrder::Score(false);
@@ -305,20 +308,26 @@ fn why_not_is_the_difference_of_two_maps() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
+    state.apply_event(answer(&mut engine, &job));
     let analysis = state.latest.shown().unwrap().analysis.clone();
     let (top, second) = (analysis.top(), analysis.ranking[1]);
-    state.against = Some(top);
-    let subject = state.subject(Side::Left, &analysis);
-    assert_eq!(subject.against, None, "a class is not compared with itself");
+    state.contrast_class = Some(top);
+    let map_spec = state.map_spec(Side::Left, &analysis);
+    assert_eq!(
+        map_spec.contrast_class, None,
+        "a class is not compared with itself"
+    );
     assert!(!state.shows_difference());
 
-    state.against = Some(second);
-    let subject = state.subject(Side::Left, &analysis);
-    assert_eq!((subject.class, subject.against), (top, Some(second)));
-    assert_eq!(state.scaling(subject), Scaling::Signed);
+    state.contrast_class = Some(second);
+    let map_spec = state.map_spec(Side::Left, &analysis);
+    assert_eq!(
+        (map_spec.class, map_spec.contrast_class),
+        (top, Some(second))
+    );
+    assert_eq!(state.scaling(map_spec), Scaling::Signed);
     assert!(state.shows_difference());
-    let sum = state.map(&analysis, subject).unwrap().sum();
+    let sum = state.map(&analysis, map_spec).unwrap().sum();
     let logits = analysis.logit(top) - analysis.logit(second);
     let biases = analysis.bias(top) - analysis.bias(second);
     assert!((sum - (logits - biases)).abs() < 1e-4, "{sum}");
@@ -339,18 +348,18 @@ fn photos_are_surveyed_sorted_and_filtered() {
     let (mut state, mut engine) = start();
     let ids = state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
+    state.apply_event(answer(&mut engine, &job));
     assert!(
-        state.next_survey().is_none(),
+        state.next_batch().is_none(),
         "one photo is on screen anyway"
     );
     let more = state.open(vec![file("coffee"), file("rocket"), file("astronaut")]);
     let job = state.next_job().unwrap();
-    assert!(state.next_survey().is_none(), "first what is asked for");
-    state.hear(answer(&mut engine, &job));
-    let survey = state.next_survey().unwrap();
-    assert_eq!(survey.photos.len(), 4);
-    assert!(state.next_survey().is_none(), "asked once");
+    assert!(state.next_batch().is_none(), "first what is asked for");
+    state.apply_event(answer(&mut engine, &job));
+    let batch = state.next_batch().unwrap();
+    assert_eq!(batch.photos.len(), 4);
+    assert!(state.next_batch().is_none(), "asked once");
 
     let ids = [ids[0], more[0], more[1], more[2]];
     let answers = [
@@ -360,9 +369,13 @@ fn photos_are_surveyed_sorted_and_filtered() {
         Err("damaged".into()),
     ];
     for (id, answer) in ids.into_iter().zip(answers) {
-        state.hear(News::Predicted(survey.id, id, answer));
+        state.apply_event(WorkerEvent::Predicted(batch.id, id, answer));
     }
-    state.hear(News::Predicted(survey.id + 7, ids[0], Err("stale".into())));
+    state.apply_event(WorkerEvent::Predicted(
+        batch.id + 7,
+        ids[0],
+        Err("stale".into()),
+    ));
     let order = |state: &mut State, order| {
         state.sort_photos(order);
         state.arrange();
@@ -390,9 +403,9 @@ fn photos_are_surveyed_sorted_and_filtered() {
     state.filter = None;
     state.settings.framing = Framing::Crop;
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
-    assert_eq!(state.next_survey().unwrap().photos.len(), 4);
-    assert!(state.survey.is_empty());
+    state.apply_event(answer(&mut engine, &job));
+    assert_eq!(state.next_batch().unwrap().photos.len(), 4);
+    assert!(state.batch.is_empty());
 }
 
 #[test]
@@ -400,17 +413,17 @@ fn a_stopped_survey_goes_on_where_it_was() {
     let (mut state, mut engine) = start();
     let ids = state.open(vec![file("cat"), file("coffee")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
-    let survey = state.next_survey().unwrap();
+    state.apply_event(answer(&mut engine, &job));
+    let batch = state.next_batch().unwrap();
     let first = prediction([1.0, 0.0, 0.0]);
-    state.hear(News::Predicted(survey.id, ids[0], Ok(first)));
-    let progress = state.survey.progress(2).unwrap();
+    state.apply_event(WorkerEvent::Predicted(batch.id, ids[0], Ok(first)));
+    let progress = state.batch.progress(2).unwrap();
     assert_eq!((progress.done, progress.total), (1, 2));
     assert!(progress.left.is_some());
-    state.survey.stop();
-    assert!(state.next_survey().is_none() && state.survey.progress(2).is_none());
-    state.survey.resume();
-    let rest = state.next_survey().unwrap().photos;
+    state.batch.stop();
+    assert!(state.next_batch().is_none() && state.batch.progress(2).is_none());
+    state.batch.resume();
+    let rest = state.next_batch().unwrap().photos;
     let rest: Vec<u64> = rest.iter().map(|(id, _)| *id).collect();
     assert_eq!(rest, [ids[1]]);
 }
@@ -420,12 +433,12 @@ fn the_table_has_a_row_for_each_photo_in_view() {
     let (mut state, mut engine) = start();
     let ids = state.open(vec![file("cat"), file("coffee"), file("rocket")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
-    let survey = state.next_survey().unwrap();
+    state.apply_event(answer(&mut engine, &job));
+    let batch = state.next_batch().unwrap();
     let found = prediction([0.0, 2.0, 0.0]);
-    state.hear(News::Predicted(survey.id, ids[0], Ok(found)));
+    state.apply_event(WorkerEvent::Predicted(batch.id, ids[0], Ok(found)));
     let fault = "Can't read it: \"odd\", cut short".to_owned();
-    state.hear(News::Predicted(survey.id, ids[1], Err(fault.clone())));
+    state.apply_event(WorkerEvent::Predicted(batch.id, ids[1], Err(fault.clone())));
     state.arrange();
     let table = state.table().unwrap();
     let mut reader = csv::Reader::from_reader(&table[..]);
@@ -448,15 +461,15 @@ fn a_run_that_fails_brings_the_last_one_back() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let good = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &good));
+    state.apply_event(answer(&mut engine, &good));
     state.use_model(path("overflows.safetensors"));
     let bad = state.next_job().unwrap();
-    state.hear(News::Failed(bad.id, Fault::Run, "no".into(), None));
+    state.apply_event(WorkerEvent::Failed(bad.id, Fault::Run, "no".into(), None));
     assert_eq!(state.settings.model, ModelChoice::BuiltIn);
     let again = state.next_job().unwrap();
     assert_eq!(again.plan, good.plan);
     // Should that fail as well, it is not asked for without end, nor are maps of it.
-    state.hear(News::Failed(again.id, Fault::Run, "no".into(), None));
+    state.apply_event(WorkerEvent::Failed(again.id, Fault::Run, "no".into(), None));
     assert!(state.next_job().is_none());
     assert_eq!(state.latest.shown().unwrap().plan, good.plan);
     assert_eq!(state.layers.fault(), Some("no"));
@@ -468,23 +481,23 @@ fn a_run_that_was_lost_is_run_again_when_its_maps_are_wanted() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
+    state.apply_event(answer(&mut engine, &job));
     let classes = [state.latest.shown().unwrap().analysis.top()];
     let request = state.layers.next_job(&classes).unwrap();
-    let dropped = |of, why| News::LayersDropped(request.id, of, classes.to_vec(), why);
-    state.hear(dropped(job.id + 1, Dropped::RunLost));
-    state.hear(dropped(job.id, Dropped::Replaced));
+    let dropped = |of, why| WorkerEvent::LayersDropped(request.id, of, classes.to_vec(), why);
+    state.apply_event(dropped(job.id + 1, Dropped::RunLost));
+    state.apply_event(dropped(job.id, Dropped::Replaced));
     assert!(state.next_job().is_none());
     assert!(state.layers.next_job(&classes).is_some(), "asked again");
     let request = state
         .layers
         .next_job(&[classes[0], ClassId::all(2).last().unwrap()]);
     let request = request.unwrap();
-    let lost = News::LayersDropped(request.id, job.id, request.classes, Dropped::RunLost);
-    state.hear(lost);
+    let lost = WorkerEvent::LayersDropped(request.id, job.id, request.classes, Dropped::RunLost);
+    state.apply_event(lost);
     let again = state.next_job().unwrap();
     assert_eq!(again.plan, job.plan);
-    state.hear(answer(&mut engine, &again));
+    state.apply_event(answer(&mut engine, &again));
     assert!(state.next_job().is_none());
 }
 
@@ -493,17 +506,17 @@ fn a_survey_that_fails_is_said_and_stops() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat"), file("coffee")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
-    let survey = state.next_survey().unwrap();
-    state.hear(News::SurveyFailed(survey.id + 1, "another".into()));
-    assert!(state.survey.progress(2).is_some() && state.error.is_none());
+    state.apply_event(answer(&mut engine, &job));
+    let batch = state.next_batch().unwrap();
+    state.apply_event(WorkerEvent::BatchFailed(batch.id + 1, "another".into()));
+    assert!(state.batch.progress(2).is_some() && state.error.is_none());
     // Dropped, it is asked for again once nothing runs.
-    state.hear(News::SurveyDropped(survey.id + 1));
-    assert!(state.next_survey().is_none());
-    state.hear(News::SurveyDropped(survey.id));
-    assert_eq!(state.next_survey().unwrap().photos.len(), 2);
-    state.hear(News::SurveyFailed(survey.id, "no model".into()));
-    assert!(state.survey.progress(2).is_none() && state.survey.is_stopped());
+    state.apply_event(WorkerEvent::BatchDropped(batch.id + 1));
+    assert!(state.next_batch().is_none());
+    state.apply_event(WorkerEvent::BatchDropped(batch.id));
+    assert_eq!(state.next_batch().unwrap().photos.len(), 2);
+    state.apply_event(WorkerEvent::BatchFailed(batch.id, "no model".into()));
+    assert!(state.batch.progress(2).is_none() && state.batch.is_stopped());
     assert_eq!(state.error.as_deref(), Some("no model"));
 }
 
@@ -513,7 +526,7 @@ fn a_run_that_was_replaced_unseen_is_run_anew() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let good = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &good));
+    state.apply_event(answer(&mut engine, &good));
     state.open(vec![file("coffee")]);
     let late = state.next_job().unwrap();
     for fault in [Fault::Photo, Fault::Model, Fault::Run] {
@@ -522,11 +535,16 @@ fn a_run_that_was_replaced_unseen_is_run_anew() {
             Fault::Model | Fault::Run => state.use_model(path("bad.pth")),
         }
         let bad = state.next_job().unwrap();
-        state.hear(answer(&mut engine, &late));
-        state.hear(News::Failed(bad.id, fault, "no".into(), Some(late.id)));
+        state.apply_event(answer(&mut engine, &late));
+        state.apply_event(WorkerEvent::Failed(
+            bad.id,
+            fault,
+            "no".into(),
+            Some(late.id),
+        ));
         let again = state.next_job().unwrap();
         assert_eq!(again.plan, good.plan);
-        state.hear(answer(&mut engine, &again));
+        state.apply_event(answer(&mut engine, &again));
         assert!(state.next_job().is_none());
     }
 }
@@ -536,28 +554,28 @@ fn manifest(state: &State) -> Manifest {
     let shown = state.latest.shown().unwrap();
     let analysis = &shown.analysis;
     let panes = Side::BOTH.map(|side| {
-        let subject = state.subject(side, analysis);
-        let scaling = state.scaling(subject);
-        let map = state.map(analysis, subject).unwrap();
-        crate::report::export::Pane {
+        let map_spec = state.map_spec(side, analysis);
+        let scaling = state.scaling(map_spec);
+        let map = state.map(analysis, map_spec).unwrap();
+        crate::report::export::MapView {
             range: scaling.range(&map),
             map,
-            class: subject.class,
-            against: subject.against,
+            class: map_spec.class,
+            contrast_class: map_spec.contrast_class,
             scaling,
-            held: false,
+            locked: false,
         }
     });
-    let exhibit = crate::report::export::Exhibit {
+    let scene = crate::report::export::ExportScene {
         photo: shown.photo.clone(),
         analysis: analysis.clone(),
         model: shown.plan.model.clone(),
         labels: None,
         panes: panes.to_vec(),
-        look: state.settings.look,
+        display_options: state.settings.display_options,
         regions: Vec::new(),
     };
-    Manifest::new(&exhibit, "/nowhere".as_ref(), None)
+    Manifest::new(&scene, "/nowhere".as_ref(), None)
 }
 
 fn restore(state: &mut State, manifest: &Manifest) {
@@ -576,18 +594,18 @@ fn a_manifest_changes_nothing_before_its_answer() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     state.settings.framing = Framing::Crop;
-    state.settings.look.scaling = Scaling::Signed;
+    state.settings.display_options.scaling = Scaling::Signed;
     let first = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &first));
+    state.apply_event(answer(&mut engine, &first));
     let second = state.latest.shown().unwrap().analysis.ranking[1];
     state.choose_class(second);
     let manifest = manifest(&state);
 
     state.settings.framing = Framing::Squash;
-    state.settings.look.scaling = Scaling::Max;
+    state.settings.display_options.scaling = Scaling::Max;
     state.open(vec![file("coffee")]);
     let now = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &now));
+    state.apply_event(answer(&mut engine, &now));
     let before = state.settings.clone();
     for fault in [Fault::Model, Fault::Photo, Fault::Run] {
         restore(&mut state, &manifest);
@@ -595,7 +613,12 @@ fn a_manifest_changes_nothing_before_its_answer() {
         assert_eq!(job.plan.framing, Framing::Crop);
         assert!(matches!(job.plan.preprocess, PreprocessChoice::Custom(_)));
         assert_eq!(state.settings, before);
-        state.hear(News::Failed(job.id, fault, "no".into(), Some(now.id)));
+        state.apply_event(WorkerEvent::Failed(
+            job.id,
+            fault,
+            "no".into(),
+            Some(now.id),
+        ));
         assert_eq!(state.settings, before, "{fault:?}");
         assert_eq!(state.wanted(), now.plan, "{fault:?}");
         assert!(state.next_job().is_none(), "{fault:?}");
@@ -607,16 +630,16 @@ fn a_manifest_changes_nothing_before_its_answer() {
     state.open(vec![file("rocket")]);
     let newer = state.next_job().unwrap();
     assert_eq!(newer.plan.framing, Framing::Squash);
-    state.hear(answer(&mut engine, &newer));
+    state.apply_event(answer(&mut engine, &newer));
     assert_eq!((&state.settings, state.class), (&before, ClassChoice::Top));
 
     // And its answer brings all of it.
     restore(&mut state, &manifest);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
+    state.apply_event(answer(&mut engine, &job));
     let restored = &state.settings;
     assert_eq!(
-        (restored.framing, restored.look.scaling),
+        (restored.framing, restored.display_options.scaling),
         (Framing::Crop, Scaling::Signed)
     );
     assert_eq!(state.class, ClassChoice::Chosen(second));
@@ -636,20 +659,20 @@ fn what_an_export_pinned_ends_with_its_photo() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let first = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &first));
+    state.apply_event(answer(&mut engine, &first));
     let ranking = state.latest.shown().unwrap().analysis.ranking.clone();
     state.choose_class(ranking[1]);
-    state.held[1] = Some(ranking[2]);
+    state.pinned[1] = Some(ranking[2]);
     let manifest = manifest(&state);
-    state.held[1] = None;
+    state.pinned[1] = None;
     restore(&mut state, &manifest);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
-    assert_eq!(state.held, [None, Some(ranking[2])]);
+    state.apply_event(answer(&mut engine, &job));
+    assert_eq!(state.pinned, [None, Some(ranking[2])]);
     state.open(vec![file("coffee")]);
     let next = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &next));
-    assert_eq!((state.held, state.class), ([None; 2], ClassChoice::Top));
+    state.apply_event(answer(&mut engine, &next));
+    assert_eq!((state.pinned, state.class), ([None; 2], ClassChoice::Top));
 }
 
 /// A photo and a model were opened together in an empty window, and only the model is refused.
@@ -664,12 +687,12 @@ fn a_first_photo_runs_although_its_model_or_names_are_refused() {
         }
         state.open(vec![file("cat")]);
         let bad = state.next_job().unwrap();
-        state.hear(News::Failed(bad.id, Fault::Model, "no".into(), None));
+        state.apply_event(WorkerEvent::Failed(bad.id, Fault::Model, "no".into(), None));
         let good = state.next_job().unwrap();
         assert_eq!(good.plan.photo, bad.plan.photo);
         let wanted = (&good.plan.model, &good.plan.labels);
         assert_eq!(wanted, (&ModelChoice::BuiltIn, &None));
-        state.hear(answer(&mut engine, &good));
+        state.apply_event(answer(&mut engine, &good));
         assert!(state.next_job().is_none() && state.latest.shown().is_some());
     }
 }
@@ -680,19 +703,19 @@ fn the_way_back_in_a_pinned_pane_leaves_the_other_alone() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
-    state.hear(answer(&mut engine, &job));
+    state.apply_event(answer(&mut engine, &job));
     let analysis = state.latest.shown().unwrap().analysis.clone();
     let [top, second, third] = [0, 1, 2].map(|place| analysis.ranking[place]);
-    let classes = |state: &State| Side::BOTH.map(|side| state.subject(side, &analysis).class);
+    let classes = |state: &State| Side::BOTH.map(|side| state.map_spec(side, &analysis).class);
     state.choose_class(second);
     state.keep_class(true);
-    state.held[1] = Some(third);
+    state.pinned[1] = Some(third);
     state.explain_top_in(Side::Right);
     assert_eq!(classes(&state), [second, top]);
     assert_eq!(state.class, ClassChoice::Kept(second));
     state.explain_top_in(Side::Left);
     assert_eq!(classes(&state), [top, top]);
-    state.held[1] = Some(third);
+    state.pinned[1] = Some(third);
     state.explain_top_in(Side::Right);
-    assert_eq!((classes(&state), state.held), ([top, top], [None; 2]));
+    assert_eq!((classes(&state), state.pinned), ([top, top], [None; 2]));
 }

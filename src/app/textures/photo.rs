@@ -13,7 +13,7 @@ use crate::app::pane::camera::PANES;
 use crate::app::pane::panes::within;
 use crate::app::textures::color_image;
 use crate::input::photo::{Area, Photo, Picture};
-use crate::worker::{OVERVIEW_SIDE, Shown};
+use crate::worker::{Answer, OVERVIEW_SIDE};
 
 /// Without mipmaps a photo that is shown small looks grainy.
 const OPTIONS: TextureOptions = TextureOptions {
@@ -41,7 +41,7 @@ struct Part {
 
 impl PhotoTexture {
     /// Makes the overview, from the worker's if it made one.
-    pub fn new(ctx: &Context, shown: &mut Shown) -> Self {
+    pub fn new(ctx: &Context, shown: &mut Answer) -> Self {
         let photo = shown.photo.clone();
         let most = ctx.input(|input| input.max_texture_side).min(OVERVIEW_SIDE);
         let step = photo.step_to(most);

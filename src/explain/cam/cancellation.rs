@@ -130,12 +130,12 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::explain::analysis::{Evidence, Layer};
+    use crate::explain::analysis::{Layer, LayerGradients};
     use crate::explain::cam;
     use crate::explain::cam::fixture;
 
-    fn evidence(values: &[f32], gradients: &[f32]) -> Evidence {
-        Evidence {
+    fn layer_gradients(values: &[f32], gradients: &[f32]) -> LayerGradients {
+        LayerGradients {
             layer: Layer::LastConv,
             features: Arc::new(FeatureMaps {
                 channels: 1,
@@ -150,11 +150,11 @@ mod tests {
     #[test]
     fn maps_are_unstable_where_what_they_divide_by_cancels() {
         let tutorial = Recipe::new(Method::GradCamPlusPlus, Variant::TutorialSum);
-        let positive = evidence(&[3.0, 1.0, 2.0], &[1.0, 0.5, -0.2]);
-        let cancels = evidence(&[3.0, 1.0, -3.9999], &[1.0, 0.5, -0.2]);
+        let positive = layer_gradients(&[3.0, 1.0, 2.0], &[1.0, 0.5, -0.2]);
+        let cancels = layer_gradients(&[3.0, 1.0, -3.9999], &[1.0, 0.5, -0.2]);
         // 2g² + Σ A g³ = 2 + 3 − 8 · 0.6251
-        let cubes = evidence(&[3.0, 0.0, 0.6251], &[1.0, 0.0, -2.0]);
-        for (recipe, evidence, unstable) in [
+        let cubes = layer_gradients(&[3.0, 0.0, 0.6251], &[1.0, 0.0, -2.0]);
+        for (recipe, layer_gradients, unstable) in [
             (Method::XGradCam.into(), &positive, false),
             (Method::XGradCam.into(), &cancels, true),
             (Method::GradCam.into(), &cancels, false),
@@ -163,7 +163,7 @@ mod tests {
             (tutorial, &cubes, true),
             (Method::GradCamPlusPlus.into(), &cubes, false),
         ] {
-            let map = cam::explain(recipe, evidence);
+            let map = cam::explain(recipe, layer_gradients);
             assert_eq!(map.is_unstable(), unstable, "{recipe:?}: {}", map.condition);
         }
         let stable = cam::explain(Method::XGradCam, &positive);
@@ -173,9 +173,10 @@ mod tests {
 
     #[test]
     fn the_condition_is_how_much_an_error_grows() {
-        let exact = evidence(&[3.0, 1.0, -3.99], &[1.0, 0.5, -0.2]);
-        let off = evidence(&[3.0, 1.0, -3.99 * 1.0001], &[1.0, 0.5, -0.2]);
-        let [exact, off] = [exact, off].map(|evidence| cam::explain(Method::XGradCam, &evidence));
+        let exact = layer_gradients(&[3.0, 1.0, -3.99], &[1.0, 0.5, -0.2]);
+        let off = layer_gradients(&[3.0, 1.0, -3.99 * 1.0001], &[1.0, 0.5, -0.2]);
+        let [exact, off] =
+            [exact, off].map(|layer_gradients| cam::explain(Method::XGradCam, &layer_gradients));
         let change = (off.cells[0] / exact.cells[0] - 1.0).abs();
         let bound = exact.condition * 1e-4;
         assert!((0.3 * bound..=1.1 * bound).contains(&change), "{change}");

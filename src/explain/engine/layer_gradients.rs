@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::explain::analysis::{Evidence, FeatureMaps, Gradients, Layer};
+use crate::explain::analysis::{FeatureMaps, Gradients, Layer, LayerGradients};
 use crate::explain::engine::{Engine, EngineError, Run};
 use crate::labels::ClassId;
 use crate::model::cpu::Precision;
@@ -16,12 +16,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Layer`] if nothing ran yet or the network has no such layer,
     /// [`EngineError::Run`] if the device and the CPU fail.
-    pub fn evidence(
+    pub fn layer_gradients(
         &mut self,
         class: ClassId,
         layers: &[Layer],
-    ) -> Result<Vec<Evidence>, EngineError> {
-        self.evidence_while(class, layers, &|| true)
+    ) -> Result<Vec<LayerGradients>, EngineError> {
+        self.layer_gradients_while(class, layers, &|| true)
     }
 
     /// As [`Engine::evidence`], but given up between its steps when nobody wants it any
@@ -29,12 +29,12 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::evidence`], and [`EngineError::Unwanted`].
-    pub fn evidence_while(
+    pub fn layer_gradients_while(
         &mut self,
         class: ClassId,
         layers: &[Layer],
         wanted: &dyn Fn() -> bool,
-    ) -> Result<Vec<Evidence>, EngineError> {
+    ) -> Result<Vec<LayerGradients>, EngineError> {
         let go_on = || {
             if wanted() {
                 Ok(())
@@ -73,7 +73,7 @@ impl Engine {
             go_on()?;
             gradients = self.on_trace(|model, run| model.gradients(&run.trace, &at_last, first))?;
         }
-        let mut evidence = Vec::with_capacity(layers.len());
+        let mut layer_gradients = Vec::with_capacity(layers.len());
         for &layer in layers {
             let (features, gradients) = match layer {
                 Layer::Last => {
@@ -98,13 +98,13 @@ impl Engine {
             if !all_finite(values) || !all_finite(&features.values) {
                 return Err(EngineError::Overflow);
             }
-            evidence.push(Evidence {
+            layer_gradients.push(LayerGradients {
                 layer,
                 features,
                 gradients,
             });
         }
-        Ok(evidence)
+        Ok(layer_gradients)
     }
 
     /// Runs the network once more, for gradients, if the last run was not precise enough:

@@ -45,13 +45,13 @@ pub fn load(
                 path, selection, labels, backend, progress,
             )?)
         }
-        ModelChoice::ResNet18 => resnet18(&known_weights::resnet18_files(), loading, notices),
+        ModelChoice::ResNet18 => resnet18(&known_weights::find_resnet18(), loading, notices),
         ModelChoice::Hub(name) => {
-            let found = hub::find(name).and_then(hub::Known::cached);
+            let found = hub::find(name).and_then(hub::HubModel::cached);
             let path = found.ok_or_else(|| EngineError::NotFetched(name.clone()))?;
             Ok(loading.file(&path)?)
         }
-        ModelChoice::Auto => automatic(known_weights::resnet18_files(), loading, notices),
+        ModelChoice::Auto => automatic(known_weights::find_resnet18(), loading, notices),
     }
 }
 

@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::model::cpu::gemm::{Out, Rows, multiply};
-use crate::model::cpu::{Activation, Cpu, Finish, Image, Panels, Scratch, Window};
+use crate::model::cpu::{Activation, ConvGeometry, Cpu, Epilogue, Image, Panels, Scratch};
 
 /// The gradient at the input of [`crate::model::cpu::dense()`] without its activation.
 ///
@@ -15,7 +15,7 @@ use crate::model::cpu::{Activation, Cpu, Finish, Image, Panels, Scratch, Window}
 /// # Panics
 /// If something does not have that size.
 #[must_use]
-pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Window) -> Image {
+pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: ConvGeometry) -> Image {
     let cout = weight.columns();
     let cin = weight.depth() / (window.kernel * window.kernel);
     let shape = gradient.shape;
@@ -26,7 +26,7 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Wind
         Some(back) => {
             let places: Vec<usize> = (0..window.kernel * window.kernel).rev().collect();
             let turned = weight.transposed(cin, &places);
-            let finish = Finish {
+            let finish = Epilogue {
                 bias: &vec![0.0; cin],
                 residual: None,
                 activation: Activation::Linear,
@@ -39,7 +39,13 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Wind
 
 /// What each output pixel sends back to the places that its kernel covers, one place after
 /// the other.
-fn send_back(cpu: &Cpu, gradient: &Image, weight: &Panels, cin: usize, window: Window) -> Image {
+fn send_back(
+    cpu: &Cpu,
+    gradient: &Image,
+    weight: &Panels,
+    cin: usize,
+    window: ConvGeometry,
+) -> Image {
     let mut out = cpu.image(window.input, cin);
     out.0.fill(0.0);
     for place in 0..window.kernel * window.kernel {
@@ -49,7 +55,7 @@ fn send_back(cpu: &Cpu, gradient: &Image, weight: &Panels, cin: usize, window: W
         lines.enumerate().for_each(|(row, line)| {
             let from = window.output_of(row, down, window.before.0, window.output.0);
             if let Some(from) = from {
-                cpu.level.run(Send {
+                cpu.level.run(ScatterLine {
                     gradient: gradient.values(),
                     weight: &weight,
                     window,
@@ -64,18 +70,18 @@ fn send_back(cpu: &Cpu, gradient: &Image, weight: &Panels, cin: usize, window: W
 }
 
 /// From a line of the output by one column of the kernel to a line of the input.
-struct Send<'a> {
+struct ScatterLine<'a> {
     gradient: &'a [f32],
     /// `[cout, cin]`.
     weight: &'a Panels,
-    window: Window,
+    window: ConvGeometry,
     /// The line of the output.
     from: usize,
     across: usize,
     line: &'a mut [f32],
 }
 
-impl WithSimd for Send<'_> {
+impl WithSimd for ScatterLine<'_> {
     type Output = ();
 
     #[inline(always)]

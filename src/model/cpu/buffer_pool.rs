@@ -9,9 +9,9 @@ const KEEP: usize = 32 << 20;
 
 /// Where buffers come from and go back to. Clones share their buffers.
 #[derive(Clone, Debug, Default)]
-pub struct Pool(Arc<Mutex<Vec<Vec<f32>>>>);
+pub struct BufferPool(Arc<Mutex<Vec<Vec<f32>>>>);
 
-impl Pool {
+impl BufferPool {
     /// A buffer of that many values, whatever they are: the smallest that fits and is not
     /// more than twice as large, else a new one.
     #[must_use]
@@ -46,12 +46,12 @@ impl Pool {
     }
 }
 
-/// Memory of a [`Pool`]; dropping gives it back.
+/// Memory of a [`BufferPool`]; dropping gives it back.
 #[derive(Debug)]
 pub struct Buffer {
     memory: Vec<f32>,
     values: usize,
-    pool: Pool,
+    pool: BufferPool,
 }
 
 impl Deref for Buffer {
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn memory_is_used_again_and_not_hoarded() {
-        let pool = Pool::default();
+        let pool = BufferPool::default();
         let first = pool.take(1000);
         let place = first.as_ptr();
         drop(first);

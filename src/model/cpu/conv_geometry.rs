@@ -2,7 +2,7 @@
 
 /// A square kernel sliding over an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct ConvGeometry {
     /// Input height and width.
     pub input: (usize, usize),
     /// Output height and width.
@@ -15,7 +15,7 @@ pub struct Window {
     pub before: (usize, usize),
 }
 
-impl Window {
+impl ConvGeometry {
     /// Output pixels.
     #[must_use]
     pub fn pixels(&self) -> usize {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn spans_leave_out_the_padding() {
-        let window = Window {
+        let window = ConvGeometry {
             input: (5, 5),
             output: (3, 3),
             kernel: 3,

@@ -3,10 +3,10 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::gemm::{Out, Rows, multiply};
 use crate::model::cpu::packing::{PANEL, Panel, Panels};
-use crate::model::cpu::{Cpu, Image, Scratch, Window};
+use crate::model::cpu::{ConvGeometry, Cpu, Image, Scratch};
 
 /// Most pixels in a tile, and most values gathered for one (512 KB): result and gathered
 /// rows stay in a core's second-level cache.
@@ -26,7 +26,13 @@ const FEW_CHANNELS: usize = 8;
 /// # Panics
 /// If something does not have that size.
 #[must_use]
-pub fn dense(cpu: &Cpu, x: &Image, weight: &Panels, window: Window, finish: Finish) -> Image {
+pub fn dense(
+    cpu: &Cpu,
+    x: &Image,
+    weight: &Panels,
+    window: ConvGeometry,
+    finish: Epilogue,
+) -> Image {
     let cout = finish.bias.len();
     let mut out = cpu.image(window.output, cout);
     finish.check(out.0.len());
@@ -68,7 +74,7 @@ fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
         let parts = gathered.par_chunks_mut(rows * depth);
         parts
             .enumerate()
-            .for_each(|(index, part)| job.gather(part, index * rows));
+            .for_each(|(index, part)| job.im2col(part, index * rows));
     }
     let values = if job.in_place() { job.x } else { &gathered };
     let rows = Rows::whole(values, depth, depth);
@@ -92,14 +98,19 @@ pub struct Job<'a> {
     x: &'a [f32],
     cin: usize,
     weight: &'a Panels,
-    window: Window,
-    finish: Finish<'a>,
+    window: ConvGeometry,
+    finish: Epilogue<'a>,
 }
 
 impl<'a> Job<'a> {
     /// # Panics
     /// If something does not have its size.
-    pub fn new(x: &'a Image, weight: &'a Panels, window: Window, finish: Finish<'a>) -> Self {
+    pub fn new(
+        x: &'a Image,
+        weight: &'a Panels,
+        window: ConvGeometry,
+        finish: Epilogue<'a>,
+    ) -> Self {
         let job = Self {
             x: x.values(),
             cin: x.shape.channels,
@@ -122,8 +133,8 @@ impl<'a> Job<'a> {
         self.window.kernel == 1 && self.window.stride == 1
     }
 
-    fn gather(&self, rows: &mut [f32], first: usize) {
-        gather(rows, self.x, self.cin, self.window, first);
+    fn im2col(&self, rows: &mut [f32], first: usize) {
+        im2col(rows, self.x, self.cin, self.window, first);
     }
 
     /// Multiplies pixels from `first` on with all panels and finishes them.
@@ -176,7 +187,7 @@ impl WithSimd for Tile<'_> {
         let values = if job.in_place() {
             &job.x[first * depth..]
         } else {
-            job.gather(gathered, first);
+            job.im2col(gathered, first);
             gathered
         };
         let rows = Rows::whole(values, depth, depth);
@@ -197,7 +208,7 @@ impl WithSimd for Line<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { job, out, down } = self;
-        let Window {
+        let ConvGeometry {
             kernel,
             stride,
             before,
@@ -275,7 +286,7 @@ impl WithSimd for Column<'_, '_> {
 /// Copies what the kernel covers at consecutive output pixels from `first` on,
 /// one row of `kernel·kernel·cin` values for each ("im2col"), zeros where the
 /// kernel hangs over the border.
-pub fn gather(rows: &mut [f32], x: &[f32], cin: usize, window: Window, first: usize) {
+pub fn im2col(rows: &mut [f32], x: &[f32], cin: usize, window: ConvGeometry, first: usize) {
     let run = window.kernel * cin;
     for (index, row) in rows.chunks_exact_mut(window.kernel * run).enumerate() {
         let pixel = first + index;

@@ -3,9 +3,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::simd::{load, store};
-use crate::model::cpu::{Cpu, Image, Window};
+use crate::model::cpu::{ConvGeometry, Cpu, Image};
 
 /// Output pixels side by side whose sums are kept in registers, so that each weight is
 /// loaded once for all of them.
@@ -19,7 +19,13 @@ const SIDE: usize = 4;
 /// # Panics
 /// If something does not have that size.
 #[must_use]
-pub fn depthwise(cpu: &Cpu, x: &Image, weight: &[f32], window: Window, finish: Finish) -> Image {
+pub fn depthwise(
+    cpu: &Cpu,
+    x: &Image,
+    weight: &[f32],
+    window: ConvGeometry,
+    finish: Epilogue,
+) -> Image {
     let channels = finish.bias.len();
     assert_eq!((x.shape.height, x.shape.width), window.input);
     assert_eq!(x.shape.channels, channels, "x is [h, w, channels]");
@@ -43,8 +49,8 @@ pub fn depthwise(cpu: &Cpu, x: &Image, weight: &[f32], window: Window, finish: F
 struct Job<'a> {
     x: &'a [f32],
     weight: &'a [f32],
-    window: Window,
-    finish: Finish<'a>,
+    window: ConvGeometry,
+    finish: Epilogue<'a>,
 }
 
 /// One line of output pixels.

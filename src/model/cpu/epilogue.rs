@@ -59,7 +59,7 @@ impl Activation {
 
 /// `activation(sum + bias + residual)`.
 #[derive(Clone, Copy, Debug)]
-pub struct Finish<'a> {
+pub struct Epilogue<'a> {
     /// `[channels]`.
     pub bias: &'a [f32],
     /// As large as the output.
@@ -68,7 +68,7 @@ pub struct Finish<'a> {
     pub activation: Activation,
 }
 
-impl Finish<'_> {
+impl Epilogue<'_> {
     /// # Panics
     /// If the residual is not as large as the output.
     pub fn check(&self, output: usize) {
@@ -129,7 +129,7 @@ mod tests {
     use pulp::WithSimd;
 
     use super::*;
-    use crate::model::cpu::simd::Level;
+    use crate::model::cpu::simd::Isa;
 
     struct Apply<'a>(Activation, &'a mut [f32]);
 
@@ -160,7 +160,7 @@ mod tests {
         let all: Vec<f32> = values.iter().cycle().take(64).copied().collect();
         for activation in [Activation::Linear, Activation::Relu, Activation::Relu6] {
             let expected: Vec<f32> = all.iter().map(|&value| activation.apply(value)).collect();
-            for level in Level::available() {
+            for level in Isa::available() {
                 let mut found = all.clone();
                 level.run(Apply(activation, &mut found));
                 for (a, b) in found.iter().zip(&expected) {

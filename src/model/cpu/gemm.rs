@@ -8,7 +8,7 @@
 
 use pulp::Simd;
 
-use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::packing::UNIT;
 use crate::model::cpu::prefetch::prefetch;
 
@@ -57,7 +57,7 @@ pub struct Out<'a> {
     pub stride: usize,
     /// What is done to the sums, if they are the output's own values: its channels from
     /// the second number on, the first of which is the output's value number one.
-    pub finish: Option<(Finish<'a>, usize, usize)>,
+    pub finish: Option<(Epilogue<'a>, usize, usize)>,
 }
 
 impl<'a> Out<'a> {
@@ -229,7 +229,7 @@ mod tests {
 
     use super::*;
     use crate::model::cpu::Panels;
-    use crate::model::cpu::simd::Level;
+    use crate::model::cpu::simd::Isa;
 
     fn pack(depth: usize, columns: usize, at: impl Fn(usize, usize) -> f32 + Sync) -> Panels {
         Panels::new(depth, columns, |first, width, panel| {
@@ -283,7 +283,7 @@ mod tests {
                     expected.push(products.sum::<f32>());
                 }
             }
-            for level in Level::available() {
+            for level in Isa::available() {
                 let rows = Rows::whole(&a, depth, depth);
                 let product = level.run(Multiply(rows, count, &panels));
                 assert_eq!(
@@ -308,7 +308,7 @@ mod tests {
             length: 3,
         };
         let ones = pack(6, 1, |_, _| 1.0);
-        for level in Level::available() {
+        for level in Isa::available() {
             let sums = level.run(Multiply(rows, 2, &ones));
             assert_eq!(sums, [1.0 + 2.0 + 3.0 + 5.0 + 6.0 + 7.0, 9.0 + 21.0]);
         }

@@ -2,9 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::model::cpu::dense::gather;
+use crate::model::cpu::dense::im2col;
 use crate::model::cpu::packing::{Panel, Panels, UNIT};
-use crate::model::cpu::{Cpu, Finish, Image, Scratch, Window};
+use crate::model::cpu::{ConvGeometry, Cpu, Epilogue, Image, Scratch};
 
 /// Most pixels in a piece of work (measured, 2 cores).
 const TILE: usize = 96;
@@ -23,8 +23,8 @@ pub fn dense_in_double(
     cpu: &Cpu,
     x: &Image,
     weight: &Panels,
-    window: Window,
-    finish: Finish,
+    window: ConvGeometry,
+    finish: Epilogue,
 ) -> Image {
     let (cin, cout) = (x.shape.channels, finish.bias.len());
     assert_eq!((x.shape.height, x.shape.width), window.input);
@@ -54,8 +54,8 @@ struct Piece<'a, 'b> {
     x: &'a Image,
     depth: usize,
     panel: Panel<'a>,
-    window: Window,
-    finish: Finish<'a>,
+    window: ConvGeometry,
+    finish: Epilogue<'a>,
     /// The first of the pixels.
     first: usize,
     /// Their parts.
@@ -79,7 +79,7 @@ impl WithSimd for Piece<'_, '_> {
         let (count, width) = (out.len(), panel.width);
         let mut scratch = Scratch::take([count * depth, 0]);
         let (gathered, _) = scratch.slices();
-        gather(gathered, x.values(), x.shape.channels, window, first);
+        im2col(gathered, x.values(), x.shape.channels, window, first);
         // Nothing is lost on the way from f32 to f64, nor is a product of two of them.
         let mut rows = vec![0.0; count * DEPTH];
         let mut weights = vec![0.0; DEPTH * width];
@@ -109,10 +109,10 @@ fn widen(to: &mut [f64], from: &[f32]) {
     }
 }
 
-/// Finishes consecutive channels of one pixel, as [`Finish::write`] does.
+/// Finishes consecutive channels of one pixel, as [`Epilogue::write`] does.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // rounded once
-fn write(part: &mut [f32], sums: &[f64], finish: Finish, (at, channel): (usize, usize)) {
+fn write(part: &mut [f32], sums: &[f64], finish: Epilogue, (at, channel): (usize, usize)) {
     let bias = &finish.bias[channel..][..part.len()];
     for (index, (value, sum)) in part.iter_mut().zip(sums).enumerate() {
         let rest = finish

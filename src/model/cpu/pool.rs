@@ -4,17 +4,17 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::model::cpu::dense::{Job, Line};
-use crate::model::cpu::epilogue::Finish;
-use crate::model::cpu::{Cpu, Image, Panels, Window};
+use crate::model::cpu::epilogue::Epilogue;
+use crate::model::cpu::{ConvGeometry, Cpu, Image, Panels};
 
 /// Parts of the pooled image for each thread. Each computes one line of the image between
 /// that its neighbour computes, too.
 const PARTS: usize = 2;
 
 /// 3×3 with stride 2 and one pixel of padding (which never wins).
-fn pooling(input: (usize, usize)) -> Window {
+fn pooling(input: (usize, usize)) -> ConvGeometry {
     let half = |side: usize| (side + 2 - 3) / 2 + 1;
-    Window {
+    ConvGeometry {
         input,
         output: (half(input.0), half(input.1)),
         kernel: 3,
@@ -53,8 +53,8 @@ pub fn dense_and_pool(
     cpu: &Cpu,
     x: &Image,
     weight: &Panels,
-    window: Window,
-    finish: Finish,
+    window: ConvGeometry,
+    finish: Epilogue,
 ) -> Image {
     let channels = finish.bias.len();
     let job = Job::new(x, weight, window, finish);
@@ -95,7 +95,7 @@ struct PoolLine<'a> {
     x: &'a [f32],
     out: &'a mut [f32],
     channels: usize,
-    window: Window,
+    window: ConvGeometry,
     down: usize,
     /// Lines of the image in memory: line y is at y modulo this.
     ring: usize,

@@ -5,7 +5,7 @@ use pulp::{Scalar, Simd, WithSimd};
 
 /// A set of vector instructions that this processor has.
 #[derive(Clone, Copy, Debug)]
-pub enum Level {
+pub enum Isa {
     /// 16 values at once.
     #[cfg(target_arch = "x86_64")]
     Avx512(pulp::x86::V4),
@@ -19,7 +19,7 @@ pub enum Level {
     Portable,
 }
 
-impl Level {
+impl Isa {
     /// All that this processor has, the best first.
     #[must_use]
     pub fn available() -> Vec<Self> {

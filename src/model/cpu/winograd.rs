@@ -6,11 +6,11 @@ mod filter;
 
 use pulp::{Simd, WithSimd};
 
-use crate::model::cpu::epilogue::Finish;
+use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::gemm::{Out, Rows, multiply};
 use crate::model::cpu::packing::{PANEL, Panel, Panels, UNIT};
 use crate::model::cpu::simd::{load, store};
-use crate::model::cpu::{Cpu, Image, Scratch, Window};
+use crate::model::cpu::{ConvGeometry, Cpu, Image, Scratch};
 
 /// Tiles that are transformed and multiplied together, about: their inputs and products
 /// stay in a core's second-level cache.
@@ -96,7 +96,7 @@ impl Winograd {
     /// # Panics
     /// If something does not have its size, or the window is not 3×3 with stride 1.
     #[must_use]
-    pub fn convolve(&self, cpu: &Cpu, x: &Image, window: Window, finish: Finish) -> Image {
+    pub fn convolve(&self, cpu: &Cpu, x: &Image, window: ConvGeometry, finish: Epilogue) -> Image {
         let cout = finish.bias.len();
         assert_eq!((window.kernel, window.stride), (3, 1));
         assert_eq!((x.shape.height, x.shape.width), window.input);
@@ -152,8 +152,8 @@ fn lines_together(high: usize, wide: usize, panels: usize, threads: usize) -> us
 struct Job<'a> {
     x: &'a [f32],
     weights: &'a Winograd,
-    window: Window,
-    finish: Finish<'a>,
+    window: ConvGeometry,
+    finish: Epilogue<'a>,
     /// Tiles in a line.
     wide: usize,
 }

@@ -10,7 +10,7 @@ use crate::text::printable;
 
 /// Weights that can be fetched.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct HubModel {
     /// Its repository on the hub, which is its name here.
     pub name: &'static str,
     /// The network.
@@ -29,8 +29,8 @@ const fn known(
     megabytes: u32,
     licence: &'static str,
     accuracy: &'static str,
-) -> Known {
-    Known {
+) -> HubModel {
+    HubModel {
         name,
         network,
         megabytes,
@@ -41,7 +41,7 @@ const fn known(
 
 /// Accuracy as in the tables of timm's model cards (ImageNet validation set, the card of
 /// `resnet18.fb_ssl_yfcc100m_ft_in1k`), licence as in timm's `default_cfgs` (1.0.31).
-pub const CATALOGUE: [Known; 9] = [
+pub const MODELS: [HubModel; 9] = [
     known(
         "timm/resnet18.tv_in1k",
         "ResNet-18",
@@ -109,10 +109,10 @@ pub const CATALOGUE: [Known; 9] = [
 
 /// The catalogue's entry of a name in any case, with or without `timm/`.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Known> {
+pub fn find(name: &str) -> Option<&'static HubModel> {
     let name = name.to_lowercase();
     let name = name.strip_prefix("timm/").unwrap_or(&name);
-    CATALOGUE
+    MODELS
         .iter()
         .find(|known| known.name.strip_prefix("timm/") == Some(name))
 }
@@ -132,14 +132,14 @@ pub fn how_to_get(name: &str) -> String {
     }
 }
 
-impl Known {
+impl HubModel {
     /// Where it is, if it was fetched (by camlens or by any other program).
     #[must_use]
     pub fn cached(&self) -> Option<PathBuf> {
         self.cached_in(&usual_cache())
     }
 
-    /// What the size of its file in bytes may be: [`Known::megabytes`] is rounded.
+    /// What the size of its file in bytes may be: [`HubModel::megabytes`] is rounded.
     pub(crate) fn sizes(&self) -> RangeInclusive<u64> {
         let about = u64::from(self.megabytes) * 1_000_000;
         about - about / 20..=about + about / 20
@@ -152,10 +152,10 @@ impl Known {
 
 /// The entry whose file in the cache this is.
 #[must_use]
-pub fn of_file(path: &Path) -> Option<&'static Known> {
+pub fn of_file(path: &Path) -> Option<&'static HubModel> {
     let folder = path.parent()?.parent()?.parent()?.file_name()?.to_str()?;
     let repository = folder.strip_prefix("models--")?.replace("--", "/");
-    CATALOGUE.iter().find(|known| known.name == repository)
+    MODELS.iter().find(|known| known.name == repository)
 }
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn names_are_found_with_and_without_their_owner() {
-        let first = &CATALOGUE[0];
+        let first = &MODELS[0];
         assert_eq!(find("timm/resnet18.tv_in1k"), Some(first));
         assert_eq!(find("resnet18.tv_in1k"), Some(first));
         assert_eq!(find("RESNET18.TV_IN1K"), Some(first));
@@ -188,7 +188,7 @@ mod tests {
             let sizes = find(name).unwrap().sizes();
             assert_eq!(sizes.contains(&bytes), possible, "{bytes}");
         }
-        for known in &CATALOGUE {
+        for known in &MODELS {
             // Four bytes for each parameter (torchvision's tables), and 0.1 MB of names.
             let parameters = match known.network {
                 "ResNet-18" => 11_689_512,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::model::hub::{CONFIG, Known, WEIGHTS};
+use crate::model::hub::{CONFIG, HubModel, WEIGHTS};
 use crate::model::weights::hash_all;
 
 /// Bytes a second below which a download is given up: 47 MB would take half a day.
@@ -50,7 +50,7 @@ impl Kind {
     }
 
     /// Whether the entry's file may have so many bytes.
-    pub fn fits(self, known: &Known, bytes: u64) -> bool {
+    pub fn fits(self, known: &HubModel, bytes: u64) -> bool {
         match self {
             Self::Config => bytes <= LARGEST_CONFIG,
             Self::Weights => known.sizes().contains(&bytes),

@@ -15,7 +15,7 @@ use sha2::Digest;
 
 use crate::model::hub::part::{Kind, Pace, SLOWEST, SoFar};
 use crate::model::hub::request::{Announced, Client, RequestError};
-use crate::model::hub::{Downloaded, FetchError, Fetched, Hub, Known, News};
+use crate::model::hub::{Downloaded, FetchError, FetchEvent, Fetched, Hub, HubModel};
 use crate::model::weights::{hash_file, hexadecimal};
 
 /// After a broken connection the download is resumed so many times.
@@ -25,11 +25,11 @@ const STEP: usize = 256 << 10;
 /// Nobody sees more than this.
 const BETWEEN_NEWS: Duration = Duration::from_millis(50);
 /// What the thread has.
-pub struct Errand {
+pub struct Transfer {
     pub hub: Hub,
-    pub known: &'static Known,
+    pub known: &'static HubModel,
     pub cancelled: Arc<AtomicBool>,
-    pub sender: Sender<News>,
+    pub sender: Sender<FetchEvent>,
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -41,15 +41,15 @@ struct Wanted<'a> {
     sha256: Option<&'a str>,
 }
 
-impl Errand {
+impl Transfer {
     pub fn run(self) {
         let result = self.fetch();
-        self.tell(News::Finished(result));
+        self.tell(FetchEvent::Finished(result));
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, event: FetchEvent) {
         // Nobody listens once the window is closed.
-        let _ = self.sender.send(news);
+        let _ = self.sender.send(event);
         (self.wake)();
     }
 
@@ -254,7 +254,7 @@ impl Errand {
 
     fn report(&self, kind: Kind, done: u64, total: u64) {
         if kind == Kind::Weights {
-            self.tell(News::Progress(Downloaded { done, total }));
+            self.tell(FetchEvent::Progress(Downloaded { done, total }));
         }
     }
 

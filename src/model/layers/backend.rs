@@ -4,7 +4,7 @@ use candle_core::{Device, Result, Tensor, bail};
 
 use crate::explain::analysis::FeatureMaps;
 use crate::model::cpu;
-use crate::model::cpu::{Cpu, Level};
+use crate::model::cpu::{Cpu, Isa};
 
 /// Which implementation runs.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Backend {
     /// `CAMLENS_SIMD` names).
     #[must_use]
     pub fn fused() -> Self {
-        Self::Fused(Cpu::new(Level::chosen()))
+        Self::Fused(Cpu::new(Isa::chosen()))
     }
 
     /// The fastest one for a device.

@@ -1,7 +1,7 @@
 use candle_core::Device;
 
 use super::*;
-use crate::model::cpu::Level;
+use crate::model::cpu::Isa;
 
 /// Reproducible values in −1..1.
 fn noise(count: usize, seed: u32) -> Vec<f32> {
@@ -19,7 +19,7 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
 fn each(spec: ConvSpec, (height, width): (usize, usize), residual: bool) -> Vec<Vec<f32>> {
     let weight = noise(spec.weight_shape().iter().product(), 1);
     let mut cases = vec![(Backend::Candle(Device::Cpu), Precision::Single)];
-    for level in Level::available() {
+    for level in Isa::available() {
         cases.push((Backend::Fused(Cpu::new(level)), Precision::Single));
     }
     cases.push((Backend::fused(), Precision::Double));

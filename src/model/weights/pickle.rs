@@ -110,7 +110,7 @@ impl Pickle {
     }
 
     /// Counts what is looked at; none once it was too much.
-    fn look(&self, count: usize) -> Option<()> {
+    fn display_options(&self, count: usize) -> Option<()> {
         let left = self.looks.get().saturating_sub(count);
         self.looks.set(left);
         (left > 0).then_some(())
@@ -169,7 +169,7 @@ impl Pickle {
             Node::Object { entries, .. } if !entries.is_empty() => entries,
             _ => return None,
         };
-        self.look(1 + entries.len())?;
+        self.display_options(1 + entries.len())?;
         Some(entries)
     }
 
@@ -195,7 +195,7 @@ impl Pickle {
         let Node::Global(module, name) = self.node(*callable) else {
             return None;
         };
-        self.look(1)?;
+        self.display_options(1)?;
         Some((module, name, self.sequence(*arguments).unwrap_or_default()))
     }
 

@@ -13,8 +13,8 @@ fn an_improbable_class_has_no_probability_of_zero() {
         crate::explain::engine::Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     let analysis = engine.analyse(&photo, Framing::Whole).unwrap();
     let [last, before] = [1, 2].map(|back| analysis.ranking[analysis.ranking.len() - back]);
-    let subject = (last, Some(before));
-    let report = Report::new("cat.png".into(), &photo, &analysis, subject, &[], &[]);
+    let map_spec = (last, Some(before));
+    let report = Report::new("cat.png".into(), &photo, &analysis, map_spec, &[], &[]);
     let text = report.text();
     for (word, class) in [("Explained:", last), ("Less:     ", before)] {
         let name = analysis.model.labels.full(class);

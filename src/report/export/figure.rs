@@ -12,7 +12,7 @@ use crate::render::display_options::Display;
 use crate::render::legend;
 use crate::report::export::figure::fonts::{Fonts, Style};
 use crate::report::export::figure::svg::Place;
-use crate::report::export::{Exhibit, ExportError, Pane};
+use crate::report::export::{ExportError, ExportScene, MapView};
 use crate::text::elide::shortened;
 
 /// Width of a pane, in the figure's units.
@@ -121,13 +121,13 @@ impl Figure {
     ///
     /// # Errors
     /// [`ExportError::Figure`] if a picture can't be encoded, [`ExportError::TooLarge`].
-    pub fn new(exhibit: &Exhibit) -> Result<Self, ExportError> {
-        let Exhibit { photo, panes, .. } = exhibit;
+    pub fn new(scene: &ExportScene) -> Result<Self, ExportError> {
+        let ExportScene { photo, panes, .. } = scene;
         let layout = Layout::new((photo.width, photo.height), panes.len());
-        let fonts = Fonts::for_text(&all_names(exhibit));
+        let fonts = Fonts::for_text(&all_names(scene));
         let below = MARGIN + HEADER + layout.pane.1 + 10.0;
         let height = |lines: usize| below + LINE * lines as f64 + MARGIN;
-        let mut notes = notes(exhibit);
+        let mut notes = notes(scene);
         if layout.distorted {
             let (width, height) = (photo.width, photo.height);
             notes.push(format!(
@@ -154,16 +154,16 @@ impl Figure {
         let size = (layout.photo.width, layout.photo.height);
         svg::picture(&mut svg, &photo.scaled_down(PICTURE), size)?;
         let mut regions = String::new();
-        outlines(&mut regions, exhibit, &fonts, size);
+        outlines(&mut regions, scene, &fonts, size);
         svg.push_str(&regions);
         svg::end(&mut svg);
         // As large as it is drawn: a photo of 12 megapixels would make 40 MB of text.
-        let small = small(exhibit);
+        let small = small(scene);
         for (index, pane) in panes.iter().enumerate() {
             let at = layout.pane(index + 1);
             draw_pane(
                 &mut svg,
-                (exhibit, &small, pane),
+                (scene, &small, pane),
                 &regions,
                 &fonts,
                 (&layout, at),
@@ -208,29 +208,29 @@ fn draw(svg: &str, fonts: &Fonts) -> Result<Vec<u8>, ExportError> {
 }
 
 /// All that is written with names from outside.
-fn all_names(exhibit: &Exhibit) -> String {
-    let labels = &exhibit.analysis.model.labels;
-    let classes = exhibit
+fn all_names(scene: &ExportScene) -> String {
+    let labels = &scene.analysis.model.labels;
+    let classes = scene
         .panes
         .iter()
-        .flat_map(|pane| [Some(pane.class), pane.against]);
+        .flat_map(|pane| [Some(pane.class), pane.contrast_class]);
     let classes = classes.flatten().map(|class| labels.name(class));
-    let regions = exhibit.regions.iter().map(|region| region.name.as_str());
-    let mut names = exhibit.photo.name.clone();
+    let regions = scene.regions.iter().map(|region| region.name.as_str());
+    let mut names = scene.photo.name.clone();
     names.extend(classes.chain(regions));
     names
 }
 
 fn draw_pane(
     svg: &mut String,
-    (exhibit, small, pane): (&Exhibit, &Exhibit, &Pane),
+    (scene, small, pane): (&ExportScene, &ExportScene, &MapView),
     regions: &str,
     fonts: &Fonts,
     (layout, at): (&Layout, Place),
 ) -> Result<(), ExportError> {
-    let analysis = &exhibit.analysis;
+    let analysis = &scene.analysis;
     let labels = &analysis.model.labels;
-    let Pane { map, class, .. } = pane;
+    let MapView { map, class, .. } = pane;
     let layer = analysis.model.architecture.layer_name(map.layer);
     let detail = format!(
         "{layer}, {}×{} cells, {}",
@@ -238,37 +238,37 @@ fn draw_pane(
         map.width,
         pane.scaling.name()
     );
-    let subject = (*class, pane.against);
+    let map_spec = (*class, pane.contrast_class);
     let room = PANE + BAR;
     let title = fonts.longest(room, TITLE, |letters| {
         let name = |class| labels.shortened(class, letters);
-        legend::title_with(analysis, map.recipe.method, subject, name)
+        legend::title_with(analysis, map.recipe.method, map_spec, name)
     });
     let full = |class| labels.full(class).to_owned();
-    let whole = legend::title_with(analysis, map.recipe.method, subject, full);
+    let whole = legend::title_with(analysis, map.recipe.method, map_spec, full);
     let detail = fonts.fitted(&detail, DETAIL, room);
     heading(svg, at, room, (&title, &detail), &whole);
-    let bare = Pane {
+    let bare = MapView {
         range: pane
             .range
-            .filter(|_| exhibit.look.display != Display::Photo),
+            .filter(|_| scene.display_options.display != Display::Photo),
         ..pane.clone()
     };
     let over = small.overlays(std::slice::from_ref(&bare))?;
     begin_photo(svg, layout, at);
     let size = (layout.photo.width, layout.photo.height);
     svg::picture(svg, &over, size)?;
-    svg::lines(svg, &exhibit.lines(pane), size);
+    svg::lines(svg, &scene.lines(pane), size);
     svg.push_str(regions);
     svg::end(svg);
     if let Some(range) = pane.range {
         let ends = legend::ends(range, map);
-        let colormap = exhibit.look.colormap_for(pane.scaling);
+        let colormap = scene.display_options.colormap_for(pane.scaling);
         let corner = (at.left + PANE + 8.0, at.top);
         let height = at.height.min(220.0);
         svg::bar(svg, colormap, corner, height, &ends, map.unit());
     } else {
-        let words = legend::nothing_to_draw(labels, pane.scaling, *class, pane.against);
+        let words = legend::nothing_to_draw(labels, pane.scaling, *class, pane.contrast_class);
         let style = Style {
             bold: false,
             ..TITLE
@@ -281,61 +281,61 @@ fn draw_pane(
 }
 
 /// The same exhibit on a photo that is scaled down, without lines: they are drawn as such.
-fn small(exhibit: &Exhibit) -> Exhibit {
-    let Picture { width, height, rgb } = exhibit.photo.scaled_down(PICTURE);
-    let photo = Photo::from_rgb(&exhibit.photo.name, width, height, rgb);
-    let mut analysis = (*exhibit.analysis).clone();
+fn small(scene: &ExportScene) -> ExportScene {
+    let Picture { width, height, rgb } = scene.photo.scaled_down(PICTURE);
+    let photo = Photo::from_rgb(&scene.photo.name, width, height, rgb);
+    let mut analysis = (*scene.analysis).clone();
     // The grid of the heat is the photo's; the input lies on it where it lay before.
     analysis.placement = analysis.placement.on_photo_of((width, height));
-    let mut look = exhibit.look;
-    look.contours = false;
-    look.grid = false;
-    Exhibit {
+    let mut display_options = scene.display_options;
+    display_options.contours = false;
+    display_options.grid = false;
+    ExportScene {
         photo: Arc::new(photo),
         analysis: Arc::new(analysis),
-        model: exhibit.model.clone(),
+        model: scene.model.clone(),
         labels: None,
         panes: Vec::new(),
-        look,
+        display_options,
         regions: Vec::new(),
     }
 }
 
 /// What made the maps, and what they mean.
-fn notes(exhibit: &Exhibit) -> Vec<String> {
-    let analysis = &exhibit.analysis;
+fn notes(scene: &ExportScene) -> Vec<String> {
+    let analysis = &scene.analysis;
     let (width, height) = analysis.placement.input;
-    let look = &exhibit.look;
+    let display_options = &scene.display_options;
     let mut notes = vec![format!(
         "{}, weights SHA-256 {}…; {}; framing {}, input {width}×{height}; opacity {:.0} %{}; camlens {}",
         analysis.model.architecture.name(),
         analysis.model.sha256.get(..12).unwrap_or_default(),
         analysis.device,
         analysis.framing.name(),
-        100.0 * look.opacity.share(),
-        match look.threshold {
+        100.0 * display_options.opacity.share(),
+        match display_options.threshold {
             0 => String::new(),
             hidden => format!(", heat below {hidden} % not drawn"),
         },
         env!("CARGO_PKG_VERSION"),
     )];
     notes.extend(analysis.model.assumed.clone());
-    for Pane {
+    for MapView {
         map,
         class,
-        against,
+        contrast_class,
         ..
-    } in &exhibit.panes
+    } in &scene.panes
     {
         let method = map.recipe.method.name();
         let name = |class| analysis.model.labels.shortened(class, NAME);
-        let meaning = legend::meaning_with(analysis, map, (*class, *against), name);
+        let meaning = legend::meaning_with(analysis, map, (*class, *contrast_class), name);
         notes.push(format!("{method}: {meaning}"));
         notes.extend(legend::instability(map));
     }
     let placement = &analysis.placement;
-    for region in exhibit.regions.iter().take(MOST_REGIONS) {
-        let measures = exhibit.panes.iter().map(|pane| {
+    for region in scene.regions.iter().take(MOST_REGIONS) {
+        let measures = scene.panes.iter().map(|pane| {
             let measure = region.shape.measure(&pane.map, placement);
             let share = measure.positive_share.map_or(String::new(), |share| {
                 format!(", {:.1} % of the positive evidence", 100.0 * share)
@@ -350,7 +350,7 @@ fn notes(exhibit: &Exhibit) -> Vec<String> {
         let name = shortened(&region.name, NAME);
         notes.push(format!("Region {name}: {}", measures.join("; ")));
     }
-    if let Some(more @ 1..) = exhibit.regions.len().checked_sub(MOST_REGIONS) {
+    if let Some(more @ 1..) = scene.regions.len().checked_sub(MOST_REGIONS) {
         notes.push(format!("{more} regions more are in manifest.json."));
     }
     notes
@@ -380,13 +380,13 @@ fn begin_photo(svg: &mut String, layout: &Layout, pane: Place) {
 }
 
 /// The outlines of regions, with the names of those that the notes name: each name is measured.
-fn outlines(svg: &mut String, exhibit: &Exhibit, fonts: &Fonts, (width, height): (f64, f64)) {
+fn outlines(svg: &mut String, scene: &ExportScene, fonts: &Fonts, (width, height): (f64, f64)) {
     const STYLE: Style = Style {
         size: 12.0,
         bold: false,
     };
-    for (index, region) in exhibit.regions.iter().enumerate() {
-        let placement = &exhibit.analysis.placement;
+    for (index, region) in scene.regions.iter().enumerate() {
+        let placement = &scene.analysis.placement;
         let outline = crate::render::contour::outline(&region.shape, placement);
         svg::lines(svg, &outline, (width, height));
         if let Some(first) = outline.first().filter(|_| index < MOST_REGIONS) {

@@ -8,7 +8,7 @@ use image::ExtendedColorType;
 
 use crate::render::overlay;
 use crate::report::export::write::encode_png;
-use crate::report::export::{Exhibit, ExportError, Figure, Manifest, write_npy};
+use crate::report::export::{ExportError, ExportScene, Figure, Manifest, write_npy};
 
 /// What becomes of files that are there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +59,14 @@ pub fn new_folder(parent: &Path, photo: &str) -> PathBuf {
 /// [`ExportError::TooLarge`], [`ExportError::Figure`]. Then nothing is
 /// left of it.
 pub fn write_folder(
-    exhibit: &Exhibit,
+    scene: &ExportScene,
     folder: &Path,
     existing: Existing,
     wanted: &dyn Fn() -> bool,
 ) -> Result<usize, ExportError> {
-    exhibit.check_size(1)?;
-    let copy = exhibit.photo.path.is_none().then(|| Path::new(PHOTO));
-    let names = file_names(exhibit, copy.is_some());
+    scene.check_size(1)?;
+    let copy = scene.photo.path.is_none().then(|| Path::new(PHOTO));
+    let names = file_names(scene, copy.is_some());
     if existing == Existing::Keep
         && let Some(there) = names
             .iter()
@@ -97,7 +97,7 @@ pub fn write_folder(
         place: folder,
         wanted,
     };
-    write_files(exhibit, copy, &made)?;
+    write_files(scene, copy, &made)?;
     made.go_on()?;
     if is_new {
         fs::rename(making.path(), folder).map_err(fail)?;
@@ -116,9 +116,9 @@ pub fn write_folder(
 }
 
 /// The names of an export's files, the manifest last.
-fn file_names(exhibit: &Exhibit, with_photo: bool) -> Vec<String> {
+fn file_names(scene: &ExportScene, with_photo: bool) -> Vec<String> {
     let parts = ["overlay.png", "heat.png", "cells.npy", "scaled.npy"];
-    let mut names: Vec<String> = exhibit
+    let mut names: Vec<String> = scene
         .named()
         .flat_map(|(name, _)| parts.map(|part| format!("{name}-{part}")))
         .collect();
@@ -188,22 +188,22 @@ impl Write for WhileWanted<'_> {
 }
 
 fn write_files(
-    exhibit: &Exhibit,
+    scene: &ExportScene,
     copy: Option<&Path>,
     made: &Making<'_>,
 ) -> Result<(), ExportError> {
-    let photo = &exhibit.photo;
-    let manifest = Manifest::new(exhibit, made.place, copy);
+    let photo = &scene.photo;
+    let manifest = Manifest::new(scene, made.place, copy);
     let size = (photo.width, photo.height);
-    for (name, pane) in exhibit.named() {
+    for (name, pane) in scene.named() {
         let called = |part: &str| format!("{name}-{part}");
-        let overlay = exhibit.overlays(std::slice::from_ref(pane))?;
+        let overlay = scene.overlays(std::slice::from_ref(pane))?;
         made.write(&called("overlay.png"), |out| {
             encode_png(out, &overlay.rgb, size, ExtendedColorType::Rgb8)
         })?;
         drop(overlay);
-        let palette = exhibit.look.palette(pane.scaling);
-        let heat = match exhibit.heat(pane) {
+        let palette = scene.display_options.palette(pane.scaling);
+        let heat = match scene.heat(pane) {
             Some(heat) => overlay::heat_alone(&heat, &palette),
             None => vec![[0; 4]; size.0 * size.1],
         };
@@ -220,7 +220,7 @@ fn write_files(
         let scaled: Vec<f32> = cells.map(heat).collect();
         made.write(&called("scaled.npy"), |out| write_npy(out, &scaled, shape))?;
     }
-    let figure = Figure::new(exhibit)?;
+    let figure = Figure::new(scene)?;
     made.go_on()?;
     let png = figure.png()?;
     made.write("figure.svg", |out| out.write_all(figure.svg.as_bytes()))?;

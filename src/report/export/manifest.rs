@@ -10,15 +10,15 @@ use crate::explain::cam::{Method, Variant};
 use crate::explain::region::{LONGEST_NAME, MOST_REGIONS, Measure, Region, Shape};
 use crate::input::framing::Framing;
 use crate::labels::ClassId;
-use crate::model::cpu::{Level, Precision};
+use crate::model::cpu::{Isa, Precision};
 use crate::model::preprocessing::Preprocessing;
 use crate::model::weights::{hash_file, hex_sha256};
 use crate::model::{ModelChoice, Selection};
 use crate::platform::small_file;
-use crate::render::display_options::Look;
+use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::{Range, Scaling};
 use crate::report::export::places::{portable, portable_choice};
-use crate::report::export::{Exhibit, Pane};
+use crate::report::export::{ExportScene, MapView};
 use crate::text::printable;
 
 /// The version of the manifest's layout.
@@ -92,7 +92,8 @@ pub struct Manifest {
     /// What was done to its pixels.
     pub preprocessing: Preprocessing,
     /// How maps were drawn.
-    pub look: Look,
+    #[serde(rename = "look")]
+    pub display_options: DisplayOptions,
     /// The maps.
     pub maps: Vec<MapEntry>,
     /// Regions of the photo.
@@ -181,7 +182,8 @@ pub struct MapEntry {
     /// Its class.
     pub class: ClassEntry,
     /// The class whose map was taken away from it.
-    pub against: Option<ClassEntry>,
+    #[serde(rename = "against")]
+    pub contrast_class: Option<ClassEntry>,
     /// `logit` or `relative`.
     pub unit: String,
     /// Rows of cells.
@@ -204,7 +206,8 @@ pub struct MapEntry {
     /// The values drawn as no and as full heat; none where there was nothing to draw.
     pub range: Option<Range>,
     /// Whether that range was held for several maps.
-    pub range_held: bool,
+    #[serde(rename = "range_held")]
+    pub range_locked: bool,
     /// What the files of this map begin with.
     pub files: String,
 }
@@ -224,10 +227,10 @@ impl Manifest {
     /// Of an export into `folder`; `copy` is the photo's copy there where it has no file of its
     /// own.
     #[must_use]
-    pub fn new(exhibit: &Exhibit, folder: &Path, copy: Option<&Path>) -> Self {
-        let Exhibit {
+    pub fn new(scene: &ExportScene, folder: &Path, copy: Option<&Path>) -> Self {
+        let ExportScene {
             photo, analysis, ..
-        } = exhibit;
+        } = scene;
         let file = match &photo.path {
             Some(path) => portable(path, folder),
             None => copy.unwrap_or(Path::new("")).to_owned(),
@@ -245,8 +248,8 @@ impl Manifest {
                 height: photo.height,
             },
             model: ModelEntry {
-                choice: portable_choice(&exhibit.model, folder),
-                labels: exhibit.labels.as_deref().map(|file| portable(file, folder)),
+                choice: portable_choice(&scene.model, folder),
+                labels: scene.labels.as_deref().map(|file| portable(file, folder)),
                 architecture: analysis.model.architecture.name().into(),
                 origin: analysis.model.short_origin(),
                 sha256: analysis.model.sha256.clone(),
@@ -254,20 +257,20 @@ impl Manifest {
                 assumed: analysis.model.assumed.clone(),
             },
             device: analysis.device.clone(),
-            instructions: on_cpu.then(|| Level::chosen().name().to_owned()),
+            instructions: on_cpu.then(|| Isa::chosen().name().to_owned()),
             precision: analysis.precision,
             framing: analysis.framing,
             input: analysis.placement.input,
             preprocessing: analysis.preprocessing,
-            look: exhibit.look,
-            maps: exhibit
+            display_options: scene.display_options,
+            maps: scene
                 .named()
-                .map(|(name, pane)| MapEntry::new(exhibit, pane, name))
+                .map(|(name, pane)| MapEntry::new(scene, pane, name))
                 .collect(),
-            regions: exhibit
+            regions: scene
                 .regions
                 .iter()
-                .map(|region| RegionEntry::new(exhibit, region))
+                .map(|region| RegionEntry::new(scene, region))
                 .collect(),
         }
     }
@@ -327,19 +330,22 @@ impl Manifest {
         {
             return Some("a range ends before it begins".into());
         }
-        if self.look.threshold > Look::MOST_HIDDEN {
-            return Some(format!("a threshold of {} %", self.look.threshold));
+        if self.display_options.threshold > DisplayOptions::MOST_HIDDEN {
+            return Some(format!(
+                "a threshold of {} %",
+                self.display_options.threshold
+            ));
         }
-        if crate::render::overlay::Opacity::new(self.look.opacity.share()).is_none() {
+        if crate::render::overlay::Opacity::new(self.display_options.opacity.share()).is_none() {
             return Some("an opacity outside 0 to 1".into());
         }
         self.preprocessing.check().err()
     }
 }
 
-impl Exhibit {
+impl ExportScene {
     /// The panes, and what their files begin with.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (String, &Pane)> {
+    pub(crate) fn named(&self) -> impl Iterator<Item = (String, &MapView)> {
         let panes = self.panes.iter().enumerate();
         panes.map(|(index, pane)| {
             (
@@ -351,8 +357,8 @@ impl Exhibit {
 }
 
 impl MapEntry {
-    fn new(exhibit: &Exhibit, pane: &Pane, files: String) -> Self {
-        let analysis = &exhibit.analysis;
+    fn new(scene: &ExportScene, pane: &MapView, files: String) -> Self {
+        let analysis = &scene.analysis;
         let class = |class: ClassId| ClassEntry {
             index: class.index(),
             label: analysis.model.labels.full(class).to_owned(),
@@ -367,7 +373,7 @@ impl MapEntry {
             layer: map.layer,
             layer_name: analysis.model.architecture.layer_name(map.layer).into(),
             class: class(pane.class),
-            against: pane.against.map(class),
+            contrast_class: pane.contrast_class.map(class),
             unit: map.unit().into(),
             height: map.height,
             width: map.width,
@@ -378,16 +384,16 @@ impl MapEntry {
             cells_sha256: cells_sha256(&map.cells),
             scaling: pane.scaling,
             range: pane.range,
-            range_held: pane.held,
+            range_locked: pane.locked,
             files,
         }
     }
 }
 
 impl RegionEntry {
-    fn new(exhibit: &Exhibit, region: &Region) -> Self {
-        let placement = &exhibit.analysis.placement;
-        let measures = exhibit.panes.iter();
+    fn new(scene: &ExportScene, region: &Region) -> Self {
+        let placement = &scene.analysis.placement;
+        let measures = scene.panes.iter();
         Self {
             name: region.name.clone(),
             shape: region.shape.clone(),

@@ -521,7 +521,10 @@ fn why_not(
     items.next().expect(&item).click_accesskit();
     drop(items);
     harness.run_steps(2);
-    assert_eq!(harness.state().state().against(&analysis, chosen), other);
+    assert_eq!(
+        harness.state().state().contrast_class(&analysis, chosen),
+        other
+    );
     Some(format!("why not {item}"))
 }
 
@@ -539,7 +542,7 @@ fn pane_menu(
     harness.get_by_label(&menu).click_accesskit();
     harness.run_steps(3);
     let state = harness.state().state();
-    let held = state.held[side.index()];
+    let held = state.pinned[side.index()];
     let item = match dice.roll(4) {
         0 | 1 => dice.of(&Method::ALL).name().to_owned(),
         2 => {
@@ -552,7 +555,7 @@ fn pane_menu(
         }
     };
     click(harness, Role::RadioButton, &item);
-    watch.pinned[side.index()] = harness.state().state().held[side.index()];
+    watch.pinned[side.index()] = harness.state().state().pinned[side.index()];
     roomy(harness);
     Some(format!("{} map: {item}", side.name()))
 }
@@ -739,10 +742,10 @@ fn drop_manifest(
         assert_eq!(shown.analysis.model.sha256, manifest.model.sha256);
         let sides = state.settings.view.sides().iter();
         for (&side, map) in sides.zip(&manifest.maps) {
-            let subject = state.subject(side, &shown.analysis);
-            assert_eq!(subject.class.index(), map.class.index);
+            let map_spec = state.map_spec(side, &shown.analysis);
+            assert_eq!(map_spec.class.index(), map.class.index);
             assert_eq!(
-                (subject.recipe.method, subject.layer),
+                (map_spec.recipe.method, map_spec.layer),
                 (map.method, map.layer)
             );
         }

@@ -34,13 +34,13 @@ impl Oracle {
         let analysis = engine.analyse(&photo, plan.framing).unwrap();
         let sides = state.settings.view.sides().iter();
         let maps = sides.map(|&side| {
-            let subject = state.subject(side, &shown.analysis);
+            let map_spec = state.map_spec(side, &shown.analysis);
             let mut map_of = |class| {
-                let evidence = engine.evidence(class, &[subject.layer]).unwrap();
-                cam::explain(subject.recipe, &evidence[0])
+                let evidence = engine.layer_gradients(class, &[map_spec.layer]).unwrap();
+                cam::explain(map_spec.recipe, &evidence[0])
             };
-            let map = map_of(subject.class);
-            let map = match subject.against {
+            let map = map_of(map_spec.class);
+            let map = match map_spec.contrast_class {
                 Some(other) => map.minus(&map_of(other)),
                 None => map,
             };

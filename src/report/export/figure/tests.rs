@@ -73,28 +73,28 @@ fn figure_of(names: [&str; 2]) -> Figure {
     });
     model.labels = Labels::new(all.collect());
     analysis.model = Arc::new(model);
-    let make = |class: &ClassId| cam::explain(Method::GradCam, &analysis.evidence(*class));
+    let make = |class: &ClassId| cam::explain(Method::GradCam, &analysis.layer_gradients(*class));
     let (one, other) = (make(&classes[0]), make(&classes[1]));
-    let pane = |map: cam::Map, class: usize, against| Pane {
+    let pane = |map: cam::Map, class: usize, contrast_class| MapView {
         range: Scaling::Signed.range(&map),
         map,
         class: classes[class],
-        against,
+        contrast_class,
         scaling: Scaling::Signed,
-        held: false,
+        locked: false,
     };
     let panes = vec![
         pane(one.clone(), 0, None),
         pane(other.clone(), 1, None),
         pane(one.minus(&other), 0, Some(classes[1])),
     ];
-    Figure::new(&Exhibit {
+    Figure::new(&ExportScene {
         photo: Arc::new(photo),
         analysis: Arc::new(analysis),
         model: ModelChoice::BuiltIn,
         labels: None,
         panes,
-        look: crate::render::display_options::Look::default(),
+        display_options: crate::render::display_options::DisplayOptions::default(),
         regions: vec![Region {
             name: names[0].into(),
             shape: Shape::Rectangle([-500.0, -500.0, 9000.0, 200.0]),
@@ -105,10 +105,10 @@ fn figure_of(names: [&str; 2]) -> Figure {
 
 /// Every text of a figure, with where it begins and ends, measured on what is drawn.
 fn texts(figure: &Figure) -> Vec<(String, f64, f64)> {
-    fn gather(group: &usvg::Group, found: &mut Vec<(String, f64, f64)>) {
+    fn im2col(group: &usvg::Group, found: &mut Vec<(String, f64, f64)>) {
         for node in group.children() {
             match node {
-                usvg::Node::Group(group) => gather(group, found),
+                usvg::Node::Group(group) => im2col(group, found),
                 usvg::Node::Text(text) => {
                     let words = text.chunks().iter().map(usvg::TextChunk::text);
                     let (left, width) = {
@@ -123,7 +123,7 @@ fn texts(figure: &Figure) -> Vec<(String, f64, f64)> {
     }
     let tree = usvg::Tree::from_str(&figure.svg, figure.fonts.options()).unwrap();
     let mut found = Vec::new();
-    gather(tree.root(), &mut found);
+    im2col(tree.root(), &mut found);
     found
 }
 
