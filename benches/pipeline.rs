@@ -139,8 +139,8 @@ fn frame_451x300(bencher: Bencher, framing: Framing) {
 }
 
 fn analysis(name: &str) -> Arc<Analysis> {
-    let analysis = engine(name).analyse(&cat(), Framing::Whole);
-    Arc::new(analysis.expect("the sample can be analysed"))
+    let analysis = engine(name).analyze(&cat(), Framing::Whole);
+    Arc::new(analysis.expect("the sample can be analyzed"))
 }
 
 /// Both maps of a class, cells only.
@@ -153,14 +153,14 @@ fn both_maps(bencher: Bencher, name: &str) {
     });
 }
 
-/// A class change: both maps, upsampled to the screen's grid and coloured.
+/// A class change: both maps, upsampled to the screen's grid and colored.
 #[divan::bench(args = names())]
 fn class_change(bencher: Bencher, name: &str) {
     let analysis = analysis(name);
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
     let cells = (analysis.features.width, analysis.features.height);
     let size = overlay::screen_grid(&analysis.placement, cells);
-    // As large as the window's colours.
+    // As large as the window's colors.
     let table = Colormap::Turbo.table().map(|[r, g, b]| [r, g, b, 255]);
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
@@ -168,7 +168,7 @@ fn class_change(bencher: Bencher, name: &str) {
         Method::DEFAULT.map(|method| {
             let map = cam::explain(method, &layer_gradients);
             let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
-            heat.map(|heat| overlay::colours(&heat, &table))
+            heat.map(|heat| overlay::colors(&heat, &table))
         })
     });
 }
@@ -184,7 +184,7 @@ fn layer_224(bencher: Bencher, layer: Layer) {
         return;
     };
     let mut engine = engine(name);
-    let analysis = engine.analyse(&cat(), Framing::Crop).expect("a run");
+    let analysis = engine.analyze(&cat(), Framing::Crop).expect("a run");
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
@@ -214,7 +214,7 @@ fn end_to_end_12_megapixels(bencher: Bencher, name: &str) {
     let mut engine = engine(name);
     bencher.bench_local(|| {
         let photo = Photo::decode("12 MP", &bytes).expect("a photo");
-        let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
+        let analysis = engine.analyze(&photo, Framing::Whole).expect("a run");
         let layer_gradients = analysis.layer_gradients(analysis.top());
         Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
@@ -226,7 +226,7 @@ fn end_to_end_451x300(bencher: Bencher, name: &str) {
     let photo = cat();
     let mut engine = engine(name);
     bencher.bench_local(|| {
-        let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
+        let analysis = engine.analyze(&photo, Framing::Whole).expect("a run");
         let layer_gradients = analysis.layer_gradients(analysis.top());
         Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
@@ -237,7 +237,7 @@ fn end_to_end_451x300(bencher: Bencher, name: &str) {
 fn overlay_12_megapixels(bencher: Bencher) {
     let photo = twelve_megapixels();
     let mut engine = engine("EfficientNet-Lite0");
-    let analysis = engine.analyse(&photo, Framing::Whole).expect("a run");
+    let analysis = engine.analyze(&photo, Framing::Whole).expect("a run");
     let map = cam::explain(Method::GradCam, &analysis.layer_gradients(analysis.top()));
     bencher.bench(|| {
         let heat = Heatmap::new(

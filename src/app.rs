@@ -110,8 +110,8 @@ pub struct App {
     /// When the program began, until the first frame is drawn.
     started: Option<Instant>,
     frame_began: Instant,
-    /// Where the catalogue's weights are, as far as they are fetched; looked up when the
-    /// catalogue is shown.
+    /// Where the catalog's weights are, as far as they are fetched; looked up when the
+    /// catalog is shown.
     cached: Vec<Option<PathBuf>>,
     fetch: Option<Fetch>,
     wake: Wake,

@@ -171,7 +171,7 @@ pub struct DevicesArgs {
 /// Settings that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
-    /// As a common tutorial has it: squash, no normalisation, the last convolution
+    /// As a common tutorial has it: squash, no normalization, the last convolution
     /// before its batch-norm, its own sum in Grad-CAM++'s denominator
     Tutorial,
 }
@@ -249,16 +249,16 @@ pub struct ExplainArgs {
     /// How the photo becomes the network's input [default: whole]
     #[arg(long)]
     pub framing: Option<Framing>,
-    /// How cells become colours: divided by the maximum, min-max, or signed
+    /// How cells become colors: divided by the maximum, min-max, or signed
     #[arg(long, default_value = "max")]
     pub scale: Scaling,
-    /// The heat's colours [default: turbo, or rdbu with --scale signed]
+    /// The heat's colors [default: turbo, or rdbu with --scale signed]
     #[arg(long)]
     pub colormap: Option<Colormap>,
-    /// The share of the heat's colour in the picture, 0 to 1
+    /// The share of the heat's color in the picture, 0 to 1
     #[arg(long, default_value = "0.55", value_parser = parse_opacity)]
     pub opacity: Opacity,
-    /// What is drawn between the cells' centres
+    /// What is drawn between the cells' centers
     #[arg(long, default_value = "bilinear")]
     pub interpolation: Interpolation,
     /// Draw only heat above so many per cent of the range

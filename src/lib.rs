@@ -3,7 +3,7 @@
 //! Data walks one way, and each stage is a type that the next one takes:
 //! `file → Photo → Framing + Input → (network) → Analysis → Map → Heatmap →
 //! pixels`. The network runs once for each photo; classes, methods, scaling,
-//! colours and opacity only need what an [`Analysis`](analysis::Analysis) holds.
+//! colors and opacity only need what an [`Analysis`](analysis::Analysis) holds.
 //!
 //! ```
 //! use camlens::{cam, colormap::Colormap, engine::Engine, framing::Framing};
@@ -11,7 +11,7 @@
 //!
 //! let photo = Photo::open("assets/samples/cat.png".as_ref())?;
 //! let mut engine = Engine::open(&Default::default(), Default::default())?;
-//! let analysis = engine.analyse(&photo, Framing::Whole)?;
+//! let analysis = engine.analyze(&photo, Framing::Whole)?;
 //! let class = analysis.top();
 //! let map = cam::explain(cam::Method::GradCam, &analysis.evidence(class));
 //! let size = (photo.width, photo.height);

@@ -168,10 +168,10 @@ impl Model {
         let names = [&config.declared.name(), &written.name(), checkpoint.name()];
         let declared = names.into_iter().find(|name| !name.is_empty());
         let declared = declared.unwrap_or_default().to_owned();
-        let recognised = architecture::recognise(&mut checkpoint, selection, &declared)?;
-        let architecture = recognised.architecture;
-        let names = standard::lite_names(&checkpoint, recognised.names);
-        let linear = recognised.linear(&checkpoint, selection)?;
+        let recognized = architecture::recognize(&mut checkpoint, selection, &declared)?;
+        let architecture = recognized.architecture;
+        let names = standard::lite_names(&checkpoint, recognized.names);
+        let linear = recognized.linear(&checkpoint, selection)?;
         // Of several networks it names one, and the user may have chosen another.
         written.leave_to(selection, architecture);
         let both = [&config.declared, &written];
@@ -186,7 +186,7 @@ impl Model {
             });
         }
         let mut notices = std::mem::take(&mut config.notices);
-        notices.extend(recognised.selected.notice.clone());
+        notices.extend(recognized.selected.notice.clone());
         notices.extend(linear.notice());
         notices.extend(config.declared.notices(architecture, names, linear.classes));
         let config_names_it = config.declared.names(architecture, names);
@@ -212,7 +212,7 @@ impl Model {
         let classes = head.classes();
         let head_part = format!("/{}", linear.part);
         let parts: Vec<&str> = parts.iter().copied().chain([&head_part[..]]).collect();
-        let ignored = recognised.ignored(&checkpoint, &linear, &parts, selection);
+        let ignored = recognized.ignored(&checkpoint, &linear, &parts, selection);
         let saved_whole = checkpoint.saved_whole();
         let saved = checkpoint.labels().map(<[String]>::to_vec);
         let file = checkpoint.name().to_owned();
@@ -252,8 +252,8 @@ impl Model {
                 preprocessing,
                 preprocessing_from,
                 assumed: assumed::assumed(architecture, names, known),
-                network: recognised.selected.network,
-                networks: recognised.selected.networks,
+                network: recognized.selected.network,
+                networks: recognized.selected.networks,
                 notices,
             }),
             head: Arc::new(head),
@@ -337,7 +337,7 @@ impl Model {
     ) -> CandleResult<Trace> {
         let (width, height) = input.placement.input;
         let run = || {
-            let values = normalised(&input.rgb, preprocessing);
+            let values = normalized(&input.rgb, preprocessing);
             let image = self.backend.image(&values, height, width)?;
             Ok(match &self.network {
                 Network::ResNet(network) => {
@@ -437,7 +437,7 @@ fn no_layer(layer: Layer) -> candle_core::Error {
 
 /// Interleaved bytes as the network wants them, through a table, since there are only
 /// 256 values for each channel.
-fn normalised(rgb: &[u8], preprocessing: &Preprocessing) -> Vec<f32> {
+fn normalized(rgb: &[u8], preprocessing: &Preprocessing) -> Vec<f32> {
     let table: [[f32; 256]; 3] = std::array::from_fn(|channel| preprocessing.table(channel));
     let mut values = vec![0.0; rgb.len()];
     let pixels = rgb.as_chunks::<3>().0;
@@ -463,7 +463,7 @@ pub enum ModelError {
         "The fetched weights {name} are damaged (their SHA-256 is not the one announced). Fetch them again: camlens fetch {name}, or Get weights… › Check in the model menu."
     )]
     Damaged {
-        /// Their name in the catalogue.
+        /// Their name in the catalog.
         name: &'static str,
     },
     /// The system has not so much memory.

@@ -22,7 +22,7 @@ use crate::worker::worker_thread::WorkerThread;
 pub const OVERVIEW_SIDE: usize = 1024;
 
 enum Request {
-    Analyse(Job),
+    Analyze(Job),
     Explain(LayerJob),
     Batch(Option<BatchJob>),
 }
@@ -82,7 +82,7 @@ impl Worker {
 
     fn send(&self, job: Job) -> bool {
         self.sent.fetch_add(1, Ordering::Relaxed);
-        self.requests.send(Request::Analyse(job)).is_ok()
+        self.requests.send(Request::Analyze(job)).is_ok()
     }
 
     /// Asks for maps at all layers, in place of those asked for before. False if the worker is

@@ -122,15 +122,15 @@ fn the_overlay_has_the_photos_size_and_its_ends_are_exact() {
         "--method",
         "grad-cam++",
         "--colormap",
-        "grey",
+        "gray",
         "--opacity",
         "1",
         "--out",
         path,
     ]);
-    let grey = image::open(&out).unwrap().into_rgb8();
-    assert!(grey.pixels().all(|p| p[0] == p[1] && p[1] == p[2]));
-    assert!(grey.pixels().any(|p| p[0] > 240) && grey.pixels().any(|p| p[0] < 80));
+    let gray = image::open(&out).unwrap().into_rgb8();
+    assert!(gray.pixels().all(|p| p[0] == p[1] && p[1] == p[2]));
+    assert!(gray.pixels().any(|p| p[0] > 240) && gray.pixels().any(|p| p[0] < 80));
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn work() {
         }
         "resnet-18 layers" => resnet_layers(runs),
         "class change" => {
-            let analysis = built_in().analyse(&cat(), Framing::Whole).unwrap();
+            let analysis = built_in().analyze(&cat(), Framing::Whole).unwrap();
             let classes = ClassId::all(analysis.logits.len());
             let pixels: usize = classes.take(runs).map(|class| show(&analysis, class)).sum();
             assert!(pixels > 100_000);
@@ -164,7 +164,7 @@ fn show(analysis: &Analysis, class: ClassId) -> usize {
     let pixels = Method::DEFAULT.map(|method| {
         let map = cam::explain(method, &layer_gradients);
         let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
-        heat.map_or(0, |heat| overlay::colours(&heat, &table).len())
+        heat.map_or(0, |heat| overlay::colors(&heat, &table).len())
     });
     pixels.iter().sum()
 }

@@ -17,7 +17,7 @@ use candle_core::{Device, Tensor, Var};
 fn analysis() -> Analysis {
     let photo = Photo::open("assets/samples/two-cats.png".as_ref()).unwrap();
     let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
-    engine.analyse(&photo, Framing::Whole).unwrap()
+    engine.analyze(&photo, Framing::Whole).unwrap()
 }
 
 /// Gradients of one logit at the target layer, by candle's autograd through

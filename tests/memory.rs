@@ -72,7 +72,7 @@ fn estimates_are_above_what_is_taken_and_not_far() {
                 engine.preprocess(PreprocessChoice::Custom(own));
                 engine.run_in(precision);
                 let ((), running) = taken(|| {
-                    let analysis = engine.analyse(&photo, Framing::Crop).unwrap();
+                    let analysis = engine.analyze(&photo, Framing::Crop).unwrap();
                     if precision == Precision::Double {
                         let layers = architecture.layers();
                         engine.layer_gradients(analysis.top(), layers).unwrap();

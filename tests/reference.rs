@@ -217,7 +217,7 @@ fn resnet18_agrees_with_pytorch_at_earlier_layers() {
     assert_eq!(compared, 4 * 4 * 3 * 2);
 }
 
-/// The tutorial's script as written: squash, no normalisation, `layer4[1].conv2` before
+/// The tutorial's script as written: squash, no normalization, `layer4[1].conv2` before
 /// its batch-norm, its own sum in the denominator, ReLU, divided by the maximum.
 #[test]
 fn the_tutorials_preset_gives_the_tutorials_map() {
@@ -230,7 +230,7 @@ fn the_tutorials_preset_gives_the_tutorials_map() {
         let reference = Reference::whole(&bytes);
         let class = reference.bytes("tutorial/class");
         let class = i64::from_le_bytes(class.try_into().unwrap());
-        let analysis = engine.analyse(&photo(name), Framing::Squash).unwrap();
+        let analysis = engine.analyze(&photo(name), Framing::Squash).unwrap();
         assert_close(
             &analysis.logits,
             &reference.f32s("tutorial/logits"),
@@ -264,7 +264,7 @@ fn the_packages_variant_gives_the_packages_picture() {
         let reference = Reference::whole(&bytes);
         let input = input(&reference, "crop", Framing::Crop, &photo(name));
         let photo = Photo::from_rgb(name, 224, 224, input.rgb);
-        let analysis = engine.analyse(&photo, Framing::Squash).unwrap();
+        let analysis = engine.analyze(&photo, Framing::Squash).unwrap();
         for layer in [Layer::Layer2, Layer::Layer3, Layer::Last] {
             let layer_name = analysis.model.architecture.layer_name(layer);
             let ending = "grad_cam_plus_plus/pytorch_grad_cam_224";
@@ -317,7 +317,7 @@ fn upsampling_agrees_with_the_grad_cam_package() {
         let input = input(&reference, "squash", Framing::Squash, &photo);
         // On a photo of the input's size a photo pixel is an input pixel.
         photo = Photo::from_rgb(name, 224, 224, input.rgb);
-        let analysis = engine.analyse(&photo, Framing::Squash).unwrap();
+        let analysis = engine.analyze(&photo, Framing::Squash).unwrap();
         let ending = "grad_cam/pytorch_grad_cam_224";
         for class in reference.classes("squash", "last", ending) {
             let map = map_of(&analysis, Method::GradCam, class);

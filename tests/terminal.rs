@@ -17,7 +17,7 @@ use camlens::model::weights::Checkpoint;
 use serde_json::Value;
 
 const CAT: &str = "assets/samples/cat.png";
-/// Colours red, clears the screen, ends the line, sets a title, turns the reading direction,
+/// Colors red, clears the screen, ends the line, sets a title, turns the reading direction,
 /// and says nothing without width.
 const EVIL: &str = "\u{1b}[31mred\u{1b}[2J\nsecond line\r\u{9b}31m\u{7f}\u{1b}]0;title\u{7}\u{202e}gnp\u{2066}\u{200b}";
 

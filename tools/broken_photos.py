@@ -75,9 +75,9 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def png(width, height, depth, colour, rows, before=b""):
+def png(width, height, depth, color, rows, before=b""):
     """A PNG by hand: what Pillow does not write."""
-    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     packed = zlib.compress(b"".join(b"\0" + row for row in rows), 9)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + before
             + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
@@ -123,16 +123,16 @@ def formats(rgb):
 
 
 def samples(rgb):
-    """Depths, grey, alpha, palettes, CMYK."""
+    """Depths, gray, alpha, palettes, CMYK."""
     height, width = rgb.shape[:2]
-    grey = rgb[..., 0]
+    gray = rgb[..., 0]
     alpha = rgb[..., 2]
     three = lambda plane: np.stack([plane] * 3, -1)
-    exact("grey.png", saved(Image.fromarray(grey), "PNG"), three(grey))
-    exact("bits.png", saved(Image.fromarray(grey > 127), "PNG"), three(np.where(grey > 127, 255, 0)))
-    grey_alpha = Image.merge("LA", [Image.fromarray(grey), Image.fromarray(alpha)])
-    exact("grey-alpha.png", saved(grey_alpha, "PNG"),
-          on_white(np.dstack([three(grey), alpha])))
+    exact("gray.png", saved(Image.fromarray(gray), "PNG"), three(gray))
+    exact("bits.png", saved(Image.fromarray(gray > 127), "PNG"), three(np.where(gray > 127, 255, 0)))
+    gray_alpha = Image.merge("LA", [Image.fromarray(gray), Image.fromarray(alpha)])
+    exact("gray-alpha.png", saved(gray_alpha, "PNG"),
+          on_white(np.dstack([three(gray), alpha])))
     rgba = np.dstack([rgb, alpha])
     exact("rgba.png", saved(Image.fromarray(rgba), "PNG"), on_white(rgba))
     exact("rgba.webp", saved(Image.fromarray(rgba), "WEBP", lossless=True, exact=True), on_white(rgba))
@@ -140,14 +140,14 @@ def samples(rgb):
     rows = [row.astype(">u2").tobytes() for row in wide]
     exact("rgb-16.png", png(width, height, 16, 2, rows), to_8_bits(wide))
     rows = [row.astype(">u2").tobytes() for row in wide[..., 0]]
-    exact("grey-16.png", png(width, height, 16, 0, rows), three(to_8_bits(wide[..., 0])))
+    exact("gray-16.png", png(width, height, 16, 0, rows), three(to_8_bits(wide[..., 0])))
     palette = Image.fromarray(rgb).quantize(16)
-    colours = np.array(palette.getpalette()[:48], np.uint8).reshape(-1, 3)
+    colors = np.array(palette.getpalette()[:48], np.uint8).reshape(-1, 3)
     indices = np.asarray(palette)
-    alphas = np.full(len(colours), 255, np.uint8)
+    alphas = np.full(len(colors), 255, np.uint8)
     alphas[[2, 5]] = 0, 100
     data = saved(palette, "PNG", transparency=bytes(alphas))
-    exact("palette-transparent.png", data, on_white(np.dstack([colours[indices], alphas[indices]])))
+    exact("palette-transparent.png", data, on_white(np.dstack([colors[indices], alphas[indices]])))
     cmyk = Image.fromarray(rgb).convert("CMYK")
     # 32 bits a pixel, none of which is alpha.
     tga = bytearray(saved(Image.fromarray(np.dstack([rgb, alpha])), "TGA"))
@@ -155,7 +155,7 @@ def samples(rgb):
     exact("no-alpha.tga", bytes(tga), rgb)
     # Pillow writes Adobe's inverted CMYK.
     near("cmyk.jpg", saved(cmyk, "JPEG", quality=98, subsampling=0), "upright.png", cmyk.size)
-    near("grey.jpg", saved(Image.fromarray(grey), "JPEG", quality=98), "grey.png", (width, height))
+    near("gray.jpg", saved(Image.fromarray(gray), "JPEG", quality=98), "gray.png", (width, height))
 
 
 def orientations(rgb):

@@ -39,7 +39,7 @@ wait_for_title() {
 }
 
 # Percent of the pixels in the panes with turbo's cyan and green, which neither
-# photo nor the window's own colours have.
+# photo nor the window's own colors have.
 heat_percent() {
     import -window "$window" "$1"
     convert "$1" -crop +280+100 +repage -depth 8 rgb:- | /usr/bin/python3 -c '

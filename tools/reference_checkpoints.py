@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 64, 96
 
 
 def noise(name, count):
-    """0..1, from a name: FNV-1a, then Murmur's finaliser for each index."""
+    """0..1, from a name: FNV-1a, then Murmur's finalizer for each index."""
     h = 2166136261
     for byte in name.encode():
         h = (h ^ byte) * 16777619 % 2**32
@@ -115,10 +115,10 @@ def pth_files(out_dir):
     plain["last"] = torch.arange(12.0).reshape(1, 3, 2, 2).contiguous(memory_format=torch.channels_last)
     plain["parameter"] = torch.nn.Parameter(a)
     weights = OrderedDict(a=a)
-    optimiser = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))]).state_dict()
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))]).state_dict()
     files = {
         "plain": plain,
-        "state_dict": {"epoch": 3, "best_acc1": torch.tensor(0.5), "state_dict": weights, "optimizer": optimiser},
+        "state_dict": {"epoch": 3, "best_acc1": torch.tensor(0.5), "state_dict": weights, "optimizer": optimizer},
         "model_state_dict": {"model_state_dict": weights, "args": {"lr": 0.1, "name": None, "big": 2**80}},
         "model": {"model": {"state_dict": weights}, "class_to_idx": {"dog": 1, "cat": 0}},
         "named": {"net": weights, "classes": ("cat", "dog")},

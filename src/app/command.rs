@@ -35,9 +35,9 @@ pub enum Command {
     AskForLabels,
     /// Name the classes by a file, or as they were without one.
     UseLabels(Option<PathBuf>),
-    /// Show the catalogue of weights.
+    /// Show the catalog of weights.
     ShowWeights,
-    /// Fetch weights of the catalogue.
+    /// Fetch weights of the catalog.
     Fetch(&'static HubModel),
     /// Stop fetching.
     CancelFetch,
@@ -53,6 +53,6 @@ pub enum Command {
     FullScreen,
     /// Show the whole photo again.
     Fit,
-    /// Zoom about the centre of the panes, by a factor.
+    /// Zoom about the center of the panes, by a factor.
     Zoom(f32),
 }

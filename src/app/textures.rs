@@ -30,10 +30,10 @@ pub struct Heat {
     pub map: Map,
     /// Correlation with the map of the top class, where another one is shown.
     pub likeness: Option<f32>,
-    /// The colours, and the part of the photo (0..1) that they cover; nothing
+    /// The colors, and the part of the photo (0..1) that they cover; nothing
     /// where there is no positive evidence.
     pub picture: Option<(TextureHandle, Rect)>,
-    /// The values that the colours stand for.
+    /// The values that the colors stand for.
     pub range: Option<Range>,
     /// Contours, as shares of the photo.
     pub lines: Vec<Line>,
@@ -45,7 +45,7 @@ impl Heat {
         self.made_of.locked.is_some()
     }
 
-    /// Its colours, and how cells became them.
+    /// Its colors, and how cells became them.
     pub fn display_options(&self) -> (Colormap, Scaling) {
         let Ingredients {
             display_options,
@@ -231,7 +231,7 @@ fn make_heat(
     let picture = heat.filter(|heat| !heat.is_empty()).map(|heat| {
         let Palette(table) = display_options.palette(made_of.scaling);
         let table = table.map(|[r, g, b, a]| Color32::from_rgba_unmultiplied(r, g, b, a));
-        let pixels = overlay::colours(&heat, &table);
+        let pixels = overlay::colors(&heat, &table);
         let image = ColorImage::new([heat.extent.0, heat.extent.1], pixels);
         let filter = match display_options.interpolation {
             Interpolation::Bilinear => TextureOptions::LINEAR,

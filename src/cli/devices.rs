@@ -44,8 +44,8 @@ pub fn check(model: &ModelChoice) -> anyhow::Result<String> {
             continue;
         }
         // The first run of a process is slower than the others, and so is the first way back.
-        engine.analyse(&photo, Framing::Crop)?;
-        let analysis = engine.analyse(&photo, Framing::Crop)?;
+        engine.analyze(&photo, Framing::Crop)?;
+        let analysis = engine.analyze(&photo, Framing::Crop)?;
         let layers = analysis.model.architecture.layers();
         engine.layer_gradients(analysis.top(), layers)?;
         let started = Instant::now();

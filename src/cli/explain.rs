@@ -124,7 +124,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         engine.run_in(Precision::Double); // as gradients need it
     }
     let mut run = || -> anyhow::Result<_> {
-        let analysis = engine.analyse(&photo, chosen.framing)?;
+        let analysis = engine.analyze(&photo, chosen.framing)?;
         let class = class.unwrap_or_else(|| analysis.top());
         let started = Instant::now();
         let mut maps_of = |class: ClassId| -> anyhow::Result<Vec<Map>> {

@@ -14,12 +14,12 @@ use crate::model::hub::{Hub, HubModel};
 /// Without progress for so long a download is given up, should it not have done so by itself.
 const STALLED: Duration = Duration::from_secs(90);
 
-/// A line of the catalogue.
+/// A line of the catalog.
 fn entry(known: &HubModel) -> String {
     let here = if known.cached().is_some() { "here" } else { "" };
     let line = format!(
         "{:<24} {:<11} {:>4} MB  {:<13} {:<24} {here}",
-        known.name, known.network, known.megabytes, known.licence, known.accuracy
+        known.name, known.network, known.megabytes, known.license, known.accuracy
     );
     format!("{}\n", line.trim_end())
 }

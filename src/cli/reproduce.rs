@@ -86,7 +86,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     let mut engine = Engine::open_with(&choice, labels.as_deref(), device, None)?;
     engine.preprocess(PreprocessChoice::Custom(manifest.preprocessing));
     engine.run_in(manifest.precision);
-    let analysis = engine.analyse(&photo, manifest.framing)?;
+    let analysis = engine.analyze(&photo, manifest.framing)?;
     for notice in engine.notices() {
         crate::cli::say(&notice);
     }

@@ -30,7 +30,7 @@ pub enum EngineError {
     /// ResNet-18 was asked for and is not there.
     #[error("{}", known_weights::how_to_get_resnet18())]
     NoResNet18,
-    /// Weights of the catalogue were asked for and are not there.
+    /// Weights of the catalog were asked for and are not there.
     #[error("{}", hub::how_to_get(.0))]
     NotFetched(String),
     /// The model can't be used.
@@ -225,7 +225,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Run`] if the CPU fails too.
-    pub fn analyse(&mut self, photo: &Photo, framing: Framing) -> Result<Analysis, EngineError> {
+    pub fn analyze(&mut self, photo: &Photo, framing: Framing) -> Result<Analysis, EngineError> {
         let started = Instant::now();
         let input = framing.frame(photo, self.preprocessing().size);
         let framed = started.elapsed();
@@ -238,7 +238,7 @@ impl Engine {
     /// Runs the network on pixels that are framed already.
     ///
     /// # Errors
-    /// As [`Engine::analyse`].
+    /// As [`Engine::analyze`].
     pub fn run(&mut self, input: &Input, framing: Framing) -> Result<Analysis, EngineError> {
         // Let go of the last run first: two need not fit at once.
         self.last = None;
@@ -310,11 +310,11 @@ impl Engine {
         }
     }
 
-    /// The probabilities of all classes for a photo: those that [`Engine::analyse`] gives,
+    /// The probabilities of all classes for a photo: those that [`Engine::analyze`] gives,
     /// without taking the place of the last run.
     ///
     /// # Errors
-    /// As [`Engine::analyse`].
+    /// As [`Engine::analyze`].
     pub fn classify(&mut self, photo: &Photo, framing: Framing) -> Result<Vec<f32>, EngineError> {
         let preprocessing = self.preprocessing();
         let input = framing.frame(photo, preprocessing.size);
@@ -336,7 +336,7 @@ impl Engine {
         &mut self,
         work: impl Fn(&Model, &Run) -> candle_core::Result<T>,
     ) -> Result<T, EngineError> {
-        let nothing = || EngineError::Layer("No photo has been analysed yet.".into());
+        let nothing = || EngineError::Layer("No photo has been analyzed yet.".into());
         let mut run = self.last.take().ok_or_else(nothing)?;
         let first = match self.device {
             DeviceChoice::Cpu => work(&self.model, &run),

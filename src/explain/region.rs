@@ -84,7 +84,7 @@ pub struct Measure {
     /// The positive evidence inside, of all positive evidence (the energy-based pointing
     /// game, Wang et al. 2020, arXiv 1910.01279); none where there is none.
     pub positive_share: Option<f64>,
-    /// Whether the centre of the largest cell is inside (the pointing game, Zhang et al.
+    /// Whether the center of the largest cell is inside (the pointing game, Zhang et al.
     /// 2016, arXiv 1608.00507); none without positive evidence.
     pub peak_inside: Option<bool>,
 }
@@ -175,8 +175,8 @@ impl Shape {
         let of = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
         let peak = map.has_positive_evidence().then(|| {
             let (row, column) = map.peak();
-            let centre = (column as f64 + 0.5, row as f64 + 0.5);
-            self.contains(placement.photo_from_cells(centre, size))
+            let center = (column as f64 + 0.5, row as f64 + 0.5);
+            self.contains(placement.photo_from_cells(center, size))
         });
         Measure {
             sum,

@@ -3,7 +3,7 @@
 //! [`Framing::frame`] gives an [`Input`]: RGB8 pixels as the network will see
 //! them, and a [`Placement`], which maps input pixels to photo pixels, so that
 //! evidence can be drawn where it lies. Coordinates are continuous: pixel `i`
-//! covers `i..i+1`, its centre is `i + 0.5`.
+//! covers `i..i+1`, its center is `i + 0.5`.
 
 mod cells;
 
@@ -25,14 +25,14 @@ const MAX_ASPECT: usize = 3;
 pub struct InputSize {
     /// Side of the square input of `crop` and `squash`.
     pub crop: usize,
-    /// Short side of the photo before `crop` cuts its centre out; `whole` has the
+    /// Short side of the photo before `crop` cuts its center out; `whole` has the
     /// multiple of 32 nearest to it.
     pub short: usize,
 }
 
 impl Default for InputSize {
     /// torchvision's evaluation size; for `whole` 256 was measured best of 224, 256,
-    /// 320 on 500 labelled photos.
+    /// 320 on 500 labeled photos.
     fn default() -> Self {
         Self {
             crop: 224,
@@ -80,7 +80,7 @@ pub enum Framing {
     /// to multiples of 32, at most 3:1.
     #[default]
     Whole,
-    /// torchvision's evaluation: short side 256, centre 224×224.
+    /// torchvision's evaluation: short side 256, center 224×224.
     Crop,
     /// The whole photo at 224×224, its aspect ratio lost.
     Squash,
@@ -105,7 +105,7 @@ impl Framing {
     pub fn summary(self) -> &'static str {
         match self {
             Self::Whole => "The whole photo at its own aspect ratio; nothing is hidden.",
-            Self::Crop => "The centre square, as torchvision evaluates; the rest is not seen.",
+            Self::Crop => "The center square, as torchvision evaluates; the rest is not seen.",
             Self::Squash => "The whole photo squashed to a square; shapes are distorted.",
         }
     }
@@ -128,7 +128,7 @@ impl Framing {
                 Placement {
                     photo,
                     resized,
-                    offset: (centred(resized.0, crop), centred(resized.1, crop)),
+                    offset: (centered(resized.0, crop), centered(resized.1, crop)),
                     input: (crop, crop),
                 }
             }
@@ -152,7 +152,7 @@ impl Framing {
 }
 
 /// `round((side − crop)/2)` with ties to even, as Python rounds.
-fn centred(side: usize, crop: usize) -> usize {
+fn centered(side: usize, crop: usize) -> usize {
     let twice = side - crop;
     let half = twice / 2;
     half + usize::from(twice % 2 == 1 && half % 2 == 1)
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_centre_of_the_crop_is_the_centre_of_the_photo() {
+    fn the_center_of_the_crop_is_the_center_of_the_photo() {
         let placement = Framing::Crop.place(1024, 512, InputSize::default());
         let (x, y) = placement.photo_from_input((112.0, 112.0));
         assert!((x - 512.0).abs() < 1e-9 && (y - 256.0).abs() < 1e-9);

@@ -1,6 +1,6 @@
 //! Photos: bytes of any common format to upright RGB8, or a clear refusal.
 //!
-//! EXIF orientation is applied, 16-bit samples are scaled to 8, grey is
+//! EXIF orientation is applied, 16-bit samples are scaled to 8, gray is
 //! replicated, CMYK converted, alpha composited on white, and of animated files
 //! the first frame is taken. Sizes are checked before anything is allocated.
 

@@ -3,7 +3,7 @@
 //! Classifiers were trained and are evaluated on photos that Pillow resized, so
 //! the network must see what Pillow would have shown it. The fast libraries use
 //! coarser coefficients (16 bits) than Pillow's 22: `fast_image_resize` differs by
-//! one grey level at 13 to 17 % of the values of three photos, which moved logits
+//! one gray level at 13 to 17 % of the values of three photos, which moved logits
 //! by 0.015 to 0.064 (measured). That is why this is our own code.
 //!
 //! The method (Pillow, `Resample.c`): a triangle filter as wide as the scale
@@ -45,12 +45,12 @@ impl Taps {
         let mut coefficients = vec![0; stride * part.len()];
         let mut weights = Vec::with_capacity(stride);
         for (fixed, position) in coefficients.chunks_exact_mut(stride).zip(part) {
-            let centre = (position as f64 + 0.5) * scale;
-            let first = (centre - support + 0.5).max(0.0) as usize;
-            let last = ((centre + support + 0.5) as usize).min(input);
+            let center = (position as f64 + 0.5) * scale;
+            let first = (center - support + 0.5).max(0.0) as usize;
+            let last = ((center + support + 0.5) as usize).min(input);
             weights.clear();
             weights.extend((first..last).map(|x| {
-                let distance = (x as f64 - centre + 0.5) * (1.0 / filter_scale);
+                let distance = (x as f64 - center + 0.5) * (1.0 / filter_scale);
                 (1.0 - distance.abs()).max(0.0)
             }));
             let sum: f64 = weights.iter().sum();

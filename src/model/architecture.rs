@@ -1,4 +1,4 @@
-//! The networks that are known, and how they are recognised: by the names and
+//! The networks that are known, and how they are recognized: by the names and
 //! shapes of their tensors.
 
 use crate::explain::analysis::Layer;
@@ -154,7 +154,7 @@ pub enum LiteNames {
 }
 
 /// What a checkpoint holds.
-pub struct Recognised {
+pub struct Recognized {
     /// The network.
     pub architecture: Architecture,
     /// How its tensors are named, where there is a choice.
@@ -163,7 +163,7 @@ pub struct Recognised {
     pub selected: Selected,
 }
 
-impl Recognised {
+impl Recognized {
     /// Finds its classifier.
     ///
     /// # Errors
@@ -256,16 +256,16 @@ impl Recognised {
     }
 }
 
-/// Recognises a network and enters its prefix. `declared` is what a `config.json`
+/// Recognizes a network and enters its prefix. `declared` is what a `config.json`
 /// or the file's name says of it (timm's name).
 ///
 /// # Errors
 /// [`WeightsError`] with what the file seems to hold, or if it holds several networks.
-pub fn recognise(
+pub fn recognize(
     checkpoint: &mut Checkpoint,
     wanted: &Selection,
     declared: &str,
-) -> Result<Recognised, WeightsError> {
+) -> Result<Recognized, WeightsError> {
     let refuse = |checkpoint: &Checkpoint, what: String| {
         Err(WeightsError::Architecture {
             name: checkpoint.name().to_owned(),
@@ -302,7 +302,7 @@ pub fn recognise(
         },
     };
     match found {
-        Ok(architecture) => Ok(Recognised {
+        Ok(architecture) => Ok(Recognized {
             architecture,
             names,
             selected,

@@ -311,13 +311,13 @@ impl<'a> Search<'a> {
     /// The linear layer within `nn.Sequential(Dropout, Linear)`, as people build for
     /// fine-tuning.
     fn within(&self, start: &str) -> Result<Option<String>, String> {
-        let normalised = ["weight_v", "weight_g", "parametrizations.weight.original0"];
-        if normalised
+        let normalized = ["weight_v", "weight_g", "parametrizations.weight.original0"];
+        if normalized
             .iter()
             .any(|tensor| self.tensors.contains_key(&format!("{start}{tensor}")[..]))
         {
             return Err(format!(
-                "its classifier {} uses weight normalisation; remove it (torch.nn.utils.remove_weight_norm) and save the model again",
+                "its classifier {} uses weight normalization; remove it (torch.nn.utils.remove_weight_norm) and save the model again",
                 start.trim_end_matches('.')
             ));
         }
@@ -516,7 +516,7 @@ mod tests {
             (
                 &[("fc.weight_v", &[2, 512]), ("fc.weight_g", &[2, 1])],
                 None,
-                "weight normalisation",
+                "weight normalization",
             ),
             (
                 &[("fc1.weight", &[2, 512]), ("fc2.weight", &[7, 512])],

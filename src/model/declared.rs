@@ -107,7 +107,7 @@ impl Declared {
         }
     }
 
-    /// The first thing in it that is not as the network that was recognised and that the
+    /// The first thing in it that is not as the network that was recognized and that the
     /// tensors can't tell.
     #[must_use]
     pub fn problem(&self, architecture: Architecture, names: LiteNames) -> Option<String> {
@@ -209,7 +209,7 @@ impl Declared {
         let of = nested.unwrap_or(&self.object);
         if let Some(mode) = text(of.get("crop_mode")).filter(|mode| mode != "center") {
             return Some(format!(
-                "says crop_mode {mode}, and camlens knows the centre crop only"
+                "says crop_mode {mode}, and camlens knows the center crop only"
             ));
         }
         let size = of.get("input_size").and_then(Value::as_array)?;
@@ -228,7 +228,7 @@ impl Declared {
 }
 
 /// What a `config.json`, or a training script, says that is not as the network that was
-/// recognised, and what to do.
+/// recognized, and what to do.
 #[must_use]
 pub fn problem(
     [config, written]: [&Declared; 2],

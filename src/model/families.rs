@@ -64,7 +64,7 @@ const FAMILIES: &[(&str, &[Mark])] = &[
         &[("layer1.0.conv2.paths.0.conv.weight", &[])],
     ),
     (
-        "a normaliser-free ResNet",
+        "a normalizer-free ResNet",
         &[("stem.conv.gain", &[]), ("stages.0.0.conv1.weight", &[])],
     ),
     (
@@ -514,7 +514,7 @@ pub fn resnet_variant(inside: &Shapes, outside: &Shapes) -> Option<String> {
         return simple("a ResNet with a deep stem (timm's ResNet-C, -D or -T)");
     }
     match shape("conv1.weight") {
-        Some([_, 1, _, _]) => return simple("a ResNet for grey-scale input (1 channel)"),
+        Some([_, 1, _, _]) => return simple("a ResNet for gray-scale input (1 channel)"),
         Some([_, channels, _, _]) if *channels != 3 => {
             return Some(format!("a ResNet for input of {channels} channels"));
         }
@@ -540,7 +540,7 @@ pub fn resnet_variant(inside: &Shapes, outside: &Shapes) -> Option<String> {
         _ => {}
     }
     if has("bn1.weight") && !has("bn1.running_mean") && !has("layer1.0.bn1.running_mean") {
-        return simple("a ResNet without batch-norm statistics (group or layer normalisation)");
+        return simple("a ResNet without batch-norm statistics (group or layer normalization)");
     }
     None
 }
@@ -730,7 +730,7 @@ mod tests {
             (
                 &[("conv1.weight", &[64, 1, 7, 7])],
                 &[],
-                "grey-scale input (1 channel)",
+                "gray-scale input (1 channel)",
             ),
             (
                 &[("conv1.weight", &[64, 4, 7, 7])],
@@ -788,7 +788,7 @@ mod tests {
             (
                 &[STEM, ("bn1.weight", &[64])],
                 &[],
-                "group or layer normalisation",
+                "group or layer normalization",
             ),
             (
                 &[STEM, NORM],

@@ -14,7 +14,7 @@ pub const BUILT_IN_WEIGHTS: &[u8] =
 /// Its file name.
 pub const BUILT_IN_NAME: &str = "efficientnet-lite0-imagenet1k.safetensors";
 
-/// A file that is recognised by its contents.
+/// A file that is recognized by its contents.
 struct KnownFile {
     sha256: &'static str,
     /// Its size, by which most other files are ruled out without reading them.
@@ -82,7 +82,7 @@ pub fn accuracy(sha256: &str, path: Option<&Path>) -> String {
         .unwrap_or_else(|| "accuracy unknown: this file is not one that camlens knows".into())
 }
 
-/// The catalogue's ResNet-18 that is the usual one: torchvision's weights.
+/// The catalog's ResNet-18 that is the usual one: torchvision's weights.
 pub const RESNET18: &str = "timm/resnet18.tv_in1k";
 
 /// Where weights of a ResNet-18 seem to be.

@@ -13,7 +13,7 @@ const PARTS: [&str; 7] = [
     "auxlogits",
     "optim",
     "optimizer",
-    "optimiser",
+    "optimizer",
     "optimizers",
 ];
 /// Losses: their weights, and networks that they compare features by.

@@ -21,7 +21,7 @@ pub enum ModelChoice {
     BuiltIn,
     /// ResNet-18 from the folders looked in.
     ResNet18,
-    /// Weights from the hub, by their name in the [catalogue](hub::CATALOGUE).
+    /// Weights from the hub, by their name in the [catalog](hub::CATALOG).
     Hub(String),
     /// A weight file. Which of several networks in it is decided by rule.
     File(PathBuf),
@@ -192,7 +192,7 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// Where the weights came from, in few words: a file's name, or the catalogue's.
+    /// Where the weights came from, in few words: a file's name, or the catalog's.
     #[must_use]
     pub fn short_origin(&self) -> String {
         let path = Path::new(&self.origin);

@@ -46,7 +46,7 @@ impl Preset {
     pub fn name(self) -> &'static str {
         match self {
             Self::Imagenet => "ImageNet",
-            Self::Tutorial => "Tutorial (no normalisation)",
+            Self::Tutorial => "Tutorial (no normalization)",
             Self::Half => "0.5 / 0.5",
         }
     }

@@ -2,7 +2,7 @@
 
 /// Blocks from this size on go back to the system when they are freed, and so many free
 /// bytes at the end of a heap stay with the program: 2 MB. Smaller than any photo or
-/// activation worth returning, larger than the colours of a map, which every class change
+/// activation worth returning, larger than the colors of a map, which every class change
 /// makes anew: memory fresh from the system costs a page fault for every 4 KB.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE: i32 = 2 << 20;

@@ -1,9 +1,9 @@
-//! Colour maps: 256 entries each.
+//! Color maps: 256 entries each.
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
-/// How heat is coloured. The tables are matplotlib's, rounded
+/// How heat is colored. The tables are matplotlib's, rounded
 /// to 8 bits (`tools/colormaps.py`); turbo is Google's (Mikhailov 2019), viridis, inferno
 /// and magma are by Smith, van der Walt and Firing (CC0); those for signed maps are
 /// `ColorBrewer`'s (Apache-2.0).
@@ -15,7 +15,7 @@ pub enum Colormap {
     /// Blue, green, red: the most detail.
     #[default]
     Turbo,
-    /// Dark blue to yellow; even steps, also in grey print.
+    /// Dark blue to yellow; even steps, also in gray print.
     Viridis,
     /// Black, red, yellow.
     Inferno,
@@ -24,7 +24,7 @@ pub enum Colormap {
     /// The classic; uneven steps make edges that are not there.
     Jet,
     /// Black to white.
-    Grey,
+    Gray,
     /// For signed maps: blue against, white at zero, red for the class.
     #[value(name = "rdbu")]
     RdBu,
@@ -41,7 +41,7 @@ impl Colormap {
         Self::Inferno,
         Self::Magma,
         Self::Jet,
-        Self::Grey,
+        Self::Gray,
     ];
     /// Those for signed maps, whose middle is zero.
     pub const DIVERGING: [Self; 2] = [Self::RdBu, Self::PuOr];
@@ -55,7 +55,7 @@ impl Colormap {
             Self::Inferno => "inferno",
             Self::Magma => "magma",
             Self::Jet => "jet",
-            Self::Grey => "grey",
+            Self::Gray => "gray",
             Self::RdBu => "rdbu",
             Self::PuOr => "puor",
         }
@@ -66,17 +66,17 @@ impl Colormap {
     pub fn summary(self) -> &'static str {
         match self {
             Self::Turbo => "The most detail; nearly even steps",
-            Self::Viridis => "Even steps, also in print and colour-blind",
+            Self::Viridis => "Even steps, also in print and color-blind",
             Self::Inferno => "Even steps, strong contrast",
             Self::Magma => "Even steps, from black to white",
             Self::Jet => "Misleads: makes edges that are not there",
-            Self::Grey => "From black to white",
+            Self::Gray => "From black to white",
             Self::RdBu => "Red for the class, blue against it",
             Self::PuOr => "Orange for the class, purple against it",
         }
     }
 
-    /// The 256 colours, from least to most.
+    /// The 256 colors, from least to most.
     #[must_use]
     pub fn table(self) -> [[u8; 3]; 256] {
         let bytes: &[u8; 768] = match self {
@@ -88,13 +88,13 @@ impl Colormap {
             Self::RdBu => include_bytes!("../../assets/colormaps/RdBu_r.rgb"),
             Self::PuOr => include_bytes!("../../assets/colormaps/PuOr_r.rgb"),
             #[allow(clippy::cast_possible_truncation)] // 256 entries
-            Self::Grey => return std::array::from_fn(|level| [level as u8; 3]),
+            Self::Gray => return std::array::from_fn(|level| [level as u8; 3]),
         };
         std::array::from_fn(|entry| [0, 1, 2].map(|channel| bytes[3 * entry + channel]))
     }
 }
 
-/// 256 colours as RGBA; what is left out has an alpha of 0, all else of 255.
+/// 256 colors as RGBA; what is left out has an alpha of 0, all else of 255.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Palette(pub [[u8; 4]; 256]);
 
@@ -105,13 +105,13 @@ impl From<Colormap> for Palette {
 }
 
 impl Palette {
-    /// A colour map without the entries whose heat (at their middle, 0..1) is hidden.
+    /// A color map without the entries whose heat (at their middle, 0..1) is hidden.
     #[must_use]
     pub fn with_gaps(colormap: Colormap, hidden: impl Fn(f32) -> bool) -> Self {
         let mut palette = Self::from(colormap);
-        for (entry, colour) in palette.0.iter_mut().enumerate() {
+        for (entry, color) in palette.0.iter_mut().enumerate() {
             if hidden((entry as f32 + 0.5) / 256.0) {
-                *colour = [0; 4];
+                *color = [0; 4];
             }
         }
         palette
@@ -171,7 +171,7 @@ mod tests {
 
     /// `255 * matplotlib.colormaps[NAME](x)`, rounded, at x = 0, 0.5, 1 (3.11).
     #[test]
-    fn colours_are_matplotlibs() {
+    fn colors_are_matplotlibs() {
         for (map, ends) in [
             (Colormap::Turbo, [[48, 18, 59], [164, 252, 60], [122, 4, 3]]),
             (
@@ -179,7 +179,7 @@ mod tests {
                 [[68, 1, 84], [33, 145, 140], [253, 231, 37]],
             ),
             (Colormap::Jet, [[0, 0, 128], [125, 255, 122], [128, 0, 0]]),
-            (Colormap::Grey, [[0; 3], [128; 3], [255; 3]]),
+            (Colormap::Gray, [[0; 3], [128; 3], [255; 3]]),
         ] {
             let table = map.table();
             let at = [0.0, 0.5, 1.0].map(|heat| table[usize::from(entry(heat))]);

@@ -32,10 +32,10 @@ pub fn lines(heat: &Heatmap, levels: &[f32]) -> Vec<Line> {
                 // Two crossings are one piece, four are two.
                 while let (Some(from), Some(to)) = (found.next(), found.next()) {
                     let place = |(x, y): (f32, f32)| {
-                        let centre = |offset: usize, index: usize| (offset + index) as f32 - 0.5;
+                        let center = |offset: usize, index: usize| (offset + index) as f32 - 0.5;
                         (
-                            (centre(heat.offset.0, column) + x) / heat.size.0 as f32,
-                            (centre(heat.offset.1, row) + y) / heat.size.1 as f32,
+                            (center(heat.offset.0, column) + x) / heat.size.0 as f32,
+                            (center(heat.offset.1, row) + y) / heat.size.1 as f32,
                         )
                     };
                     lines.push(Line {

@@ -40,15 +40,15 @@ impl Display {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DisplayOptions {
-    /// The share of the heat's colour in the picture.
+    /// The share of the heat's color in the picture.
     pub opacity: Opacity,
-    /// The heat's colours where only positive evidence is drawn.
+    /// The heat's colors where only positive evidence is drawn.
     pub colormap: Colormap,
     /// And for signed maps.
     pub diverging: Colormap,
     /// How cells become 0..1.
     pub scaling: Scaling,
-    /// What is drawn between the cells' centres.
+    /// What is drawn between the cells' centers.
     pub interpolation: Interpolation,
     /// Heat below this percentage of the range is not drawn: 0 to 95. Signed maps count
     /// from zero to both sides.
@@ -81,7 +81,7 @@ impl DisplayOptions {
     /// The largest threshold: something is always left.
     pub const MOST_HIDDEN: u8 = 95;
 
-    /// The colour map for a scaling.
+    /// The color map for a scaling.
     #[must_use]
     pub fn colormap_for(&self, scaling: Scaling) -> Colormap {
         match scaling {
@@ -90,7 +90,7 @@ impl DisplayOptions {
         }
     }
 
-    /// The colours for a scaling, with what lies below the threshold left out.
+    /// The colors for a scaling, with what lies below the threshold left out.
     #[must_use]
     pub fn palette(&self, scaling: Scaling) -> Palette {
         let share = f32::from(self.threshold) / 100.0;

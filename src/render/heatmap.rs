@@ -2,7 +2,7 @@
 //!
 //! Cell (r, c) covers a `stride×stride` square of the network's input
 //! ([`CellAxis`](crate::input::framing::CellAxis)). Heat is
-//! interpolated between the cells' centres (half-pixel centres, edges clamped:
+//! interpolated between the cells' centers (half-pixel centers, edges clamped:
 //! PyTorch's `align_corners=False`) and drawn where the framing says the input
 //! lies on the photo. Outside the part that the network saw there is no heat.
 
@@ -14,7 +14,7 @@ use crate::explain::cam::Map;
 use crate::input::framing::Placement;
 use crate::render::heatmap::axis::{Axis, Tap};
 
-/// What is drawn between the cells' centres.
+/// What is drawn between the cells' centers.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -23,7 +23,7 @@ pub enum Interpolation {
     /// A mixture of the nearest four.
     #[default]
     Bilinear,
-    /// Nothing: each cell as the network has it, one square of one colour.
+    /// Nothing: each cell as the network has it, one square of one color.
     Cells,
 }
 
@@ -283,7 +283,7 @@ mod tests {
     /// `torch.nn.functional.interpolate(x, size=(4, 4), mode="bilinear",
     /// align_corners=False)` of [[0, 1], [0.5, 0]]: weights 0, ¼, ¾, 1.
     #[test]
-    fn upsampling_has_half_pixel_centres() {
+    fn upsampling_has_half_pixel_centers() {
         let heat = Heatmap::new(
             &map(2, 2, &[0.0, 2.0, 1.0, -3.0]),
             Scaling::Max,
@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(row, expected.collect::<Vec<_>>());
     }
 
-    /// The hottest cell comes out hottest at its centre, at any grid size.
+    /// The hottest cell comes out hottest at its center, at any grid size.
     #[test]
     fn heat_lies_where_its_cell_lies() {
         let mut cells = vec![0.0; 8 * 12];
@@ -416,14 +416,14 @@ mod tests {
                 .max_by(|&a, &b| values[a].total_cmp(&values[b]))
                 .unwrap();
             let (x, y) = (hottest % width, hottest / width);
-            let centre = (7.5 / 12.0 * width as f64, 3.5 / 8.0 * height as f64);
+            let center = (7.5 / 12.0 * width as f64, 3.5 / 8.0 * height as f64);
             assert!(
-                (x as f64 + 0.5 - centre.0).abs() <= 1.0,
-                "{x} and {centre:?}"
+                (x as f64 + 0.5 - center.0).abs() <= 1.0,
+                "{x} and {center:?}"
             );
             assert!(
-                (y as f64 + 0.5 - centre.1).abs() <= 1.0,
-                "{y} and {centre:?}"
+                (y as f64 + 0.5 - center.1).abs() <= 1.0,
+                "{y} and {center:?}"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What the colours and numbers of a map mean, in words: for the screen and for figures.
+//! What the colors and numbers of a map mean, in words: for the screen and for figures.
 
 use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Map, Method, Recipe};
@@ -85,7 +85,7 @@ pub fn instability(map: &Map) -> Option<String> {
     })
 }
 
-/// The numbers at the lower end, the middle and the upper end of a colour bar. Where the
+/// The numbers at the lower end, the middle and the upper end of a color bar. Where the
 /// map goes beyond a held range they say so.
 #[must_use]
 pub fn ends(range: Range, map: &Map) -> [String; 3] {

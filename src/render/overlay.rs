@@ -1,4 +1,4 @@
-//! The only place that blends: photo, heat and colours to pixels.
+//! The only place that blends: photo, heat and colors to pixels.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -12,22 +12,22 @@ use crate::render::heatmap::Heatmap;
 
 /// How much of the photo's light is left where the network did not look.
 pub const DIMMED: f32 = 0.4;
-/// The grey behind a photo, and behind heat that is drawn alone.
+/// The gray behind a photo, and behind heat that is drawn alone.
 pub const BEHIND: u8 = 60;
 /// Most pixels of a picture that is made from a photo: 0.8 GB as RGB. Two overlays of the largest
 /// photo that is opened unless told otherwise ([`Limits`](crate::input::photo::Limits)) stay below.
 pub const MOST_PIXELS: usize = 1 << 28;
 /// Pixels of background between pictures side by side.
 const GAP: usize = 8;
-/// Neutral grey between pictures side by side.
-const GAP_GREY: u8 = 128;
+/// Neutral gray between pictures side by side.
+const GAP_GRAY: u8 = 128;
 
-/// The share of the heat's colour in the picture: 0..=1.
+/// The share of the heat's color in the picture: 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Opacity(f32);
 
 impl Opacity {
-    /// Only the heat's colour.
+    /// Only the heat's color.
     pub const FULL: Self = Self(1.0);
 
     /// From a share, `None` outside 0..=1.
@@ -49,7 +49,7 @@ impl Default for Opacity {
     }
 }
 
-/// The photo at full size with heat over it: `out = (1−a)·photo + a·colour`, the
+/// The photo at full size with heat over it: `out = (1−a)·photo + a·color`, the
 /// plain linear blend of the stored values. What the network did not see is
 /// dimmed and never painted. Without heat the photo stays as it is.
 ///
@@ -60,15 +60,15 @@ pub fn blend(
     photo: &Photo,
     placement: &Placement,
     heat: Option<&Heatmap>,
-    colours: impl Into<Palette>,
+    colors: impl Into<Palette>,
     opacity: Opacity,
 ) -> Picture {
-    let colours = colours.into();
-    let heats = [heat.map(|heat| (heat, &colours))];
+    let colors = colors.into();
+    let heats = [heat.map(|heat| (heat, &colors))];
     side_by_side(photo, placement, &heats, opacity)
 }
 
-/// The photo once for each heat with its colours, as [`blend`] makes it, next to each other. Row by row, so
+/// The photo once for each heat with its colors, as [`blend`] makes it, next to each other. Row by row, so
 /// that nothing is in memory but the result.
 ///
 /// # Panics
@@ -90,7 +90,7 @@ pub fn side_by_side(
         .then(|| placement.seen_in_photo());
     let count = heats.len();
     let (width, _) = size_of(count, (photo.width, photo.height));
-    let mut rgb = vec![GAP_GREY; 3 * width * photo.height];
+    let mut rgb = vec![GAP_GRAY; 3 * width * photo.height];
     let rows = photo.rgb.par_chunks_exact(3 * photo.width);
     rgb.par_chunks_exact_mut((3 * width).max(1))
         .zip(rows)
@@ -103,8 +103,8 @@ pub fn side_by_side(
                 if let Some(seen) = seen {
                     dim_outside(part, y, seen);
                 }
-                if let Some((heat, colours)) = heat {
-                    paint(part, y, heat, values, (colours, opacity));
+                if let Some((heat, colors)) = heat {
+                    paint(part, y, heat, values, (colors, opacity));
                 }
             }
         });
@@ -121,7 +121,7 @@ fn paint(
     y: usize,
     heat: &Heatmap,
     values: &mut Vec<f32>,
-    (colours, opacity): (&Palette, Opacity),
+    (colors, opacity): (&Palette, Opacity),
 ) {
     let (left, top) = heat.offset;
     let inside = y.checked_sub(top).filter(|line| *line < heat.extent.1);
@@ -131,20 +131,20 @@ fn paint(
     values.resize(heat.extent.0, 0.0);
     heat.row(line, values);
     for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(&*values) {
-        let [red, green, blue, alpha] = colours.0[usize::from(colormap::entry(value))];
+        let [red, green, blue, alpha] = colors.0[usize::from(colormap::entry(value))];
         if alpha == 0 {
             continue; // left out
         }
-        for (channel, colour) in pixel.iter_mut().zip([red, green, blue]) {
-            *channel = mix(*channel, colour, opacity.0);
+        for (channel, color) in pixel.iter_mut().zip([red, green, blue]) {
+            *channel = mix(*channel, color, opacity.0);
         }
     }
 }
 
 /// Steps of the grid in a cell, so that what the graphics card mixes between two steps
-/// lies within a few entries of the colour map.
+/// lies within a few entries of the color map.
 const STEPS: usize = 32;
-/// Shortest and longest side of the grid: a class change colours it anew.
+/// Shortest and longest side of the grid: a class change colors it anew.
 const SCREEN_SIDE: (usize, usize) = (512, 768);
 
 /// The grid (width, height) on which a map of `cells` (width, height) is drawn on screen:
@@ -178,11 +178,11 @@ pub fn left_of(width: usize, index: usize) -> usize {
     index * (width + GAP)
 }
 
-/// The heat's own colours for the part that has heat, row-major: what the screen lays
-/// over the photo at the chosen opacity. `table` has the colours of a [`Palette`] as the
+/// The heat's own colors for the part that has heat, row-major: what the screen lays
+/// over the photo at the chosen opacity. `table` has the colors of a [`Palette`] as the
 /// screen wants them.
 #[must_use]
-pub fn colours<T: Copy>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
+pub fn colors<T: Copy>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
     let (width, height) = heat.extent;
     let mut pixels = Vec::with_capacity(width * height);
     let (mut values, mut entries) = (vec![0.0; width], vec![0; width]);
@@ -197,11 +197,11 @@ pub fn colours<T: Copy>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
 /// The heat alone, as RGBA at the grid's size: transparent where the network did not look
 /// and where heat is left out.
 #[must_use]
-pub fn heat_alone(heat: &Heatmap, colours: &Palette) -> Vec<[u8; 4]> {
+pub fn heat_alone(heat: &Heatmap, colors: &Palette) -> Vec<[u8; 4]> {
     let (width, height) = heat.size;
     let mut pixels = vec![[0; 4]; width * height];
     let ((left, top), (columns, rows)) = (heat.offset, heat.extent);
-    let own = self::colours(heat, &colours.0);
+    let own = self::colors(heat, &colors.0);
     let lines = pixels.chunks_exact_mut(width).skip(top).take(rows);
     for (line, own) in lines.zip(own.chunks_exact(columns.max(1))) {
         line[left..][..columns].copy_from_slice(own);
@@ -210,12 +210,12 @@ pub fn heat_alone(heat: &Heatmap, colours: &Palette) -> Vec<[u8; 4]> {
 }
 
 /// Draws lines over a picture's part that begins at column `left` and is `size` wide and
-/// high: white with a dark rim, which can be seen on every colour. Positions are shares of
+/// high: white with a dark rim, which can be seen on every color. Positions are shares of
 /// that part, 0..1.
 pub fn draw_lines(picture: &mut Picture, left: usize, size: (usize, usize), lines: &[Line]) {
     // A 600th of the longer side: as on screen in a pane of common size.
     let half = (size.0.max(size.1) as f32 / 1200.0).max(0.5);
-    for (half, grey) in [(2.0 * half, 0), (half, 255)] {
+    for (half, gray) in [(2.0 * half, 0), (half, 255)] {
         // Where lines meet, each pixel is painted once.
         let mut cover = vec![0u8; size.0 * size.1];
         for line in lines {
@@ -226,7 +226,7 @@ pub fn draw_lines(picture: &mut Picture, left: usize, size: (usize, usize), line
             for (pixel, cover) in row[3 * left..].chunks_exact_mut(3).zip(cover) {
                 let share = f32::from(*cover) / 255.0;
                 for channel in pixel {
-                    *channel = mix(*channel, grey, share);
+                    *channel = mix(*channel, gray, share);
                 }
             }
         }
@@ -264,7 +264,7 @@ fn mix(under: u8, over: u8, share: f32) -> u8 {
     ((1.0 - share) * f32::from(under) + share * f32::from(over) + 0.5) as u8
 }
 
-/// Dims every pixel of row `y` whose centre lies outside the part seen (photo pixels).
+/// Dims every pixel of row `y` whose center lies outside the part seen (photo pixels).
 fn dim_outside(row: &mut [u8], y: usize, [left, top, right, bottom]: [f64; 4]) {
     let row_seen = (top..=bottom).contains(&(y as f64 + 0.5));
     for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
@@ -293,7 +293,7 @@ mod tests {
         let heat = flat(2, 1, 1.0);
         let at = |share| {
             let opacity = Opacity::new(share).unwrap();
-            blend(&photo, &placement, Some(&heat), Colormap::Grey, opacity).rgb
+            blend(&photo, &placement, Some(&heat), Colormap::Gray, opacity).rgb
         };
         assert_eq!(at(0.0), photo.rgb);
         assert_eq!(at(1.0), [255; 6]);
@@ -321,7 +321,7 @@ mod tests {
         let placement = Framing::Crop.place(512, 256, InputSize::default());
         let heat = Heatmap::flat(1.0, (512, 256), (144, 16), (224, 224));
         let opacity = Opacity::new(1.0).unwrap();
-        let picture = blend(&photo, &placement, Some(&heat), Colormap::Grey, opacity);
+        let picture = blend(&photo, &placement, Some(&heat), Colormap::Gray, opacity);
         let at = |x: usize, y: usize| picture.rgb[3 * (y * 512 + x)];
         assert_eq!(
             (at(143, 100), at(144, 100), at(367, 100), at(368, 100)),
@@ -344,14 +344,14 @@ mod tests {
         let photo = Photo::from_rgb("x", 1, 2, vec![1, 1, 1, 3, 3, 3]);
         let placement = Framing::Squash.place(1, 2, InputSize::default());
         let (heat, opacity) = (flat(1, 2, 1.0), Opacity::new(1.0).unwrap());
-        let grey = Colormap::Grey.into();
-        let heats = [None, Some((&heat, &grey))];
+        let gray = Colormap::Gray.into();
+        let heats = [None, Some((&heat, &gray))];
         let both = side_by_side(&photo, &placement, &heats, opacity);
         assert_eq!((both.width, both.height), (10, 2));
         for (row, bare) in both.rgb.chunks_exact(30).zip([1, 3]) {
             assert_eq!(
                 (row[0], row[3], row[26], row[27]),
-                (bare, GAP_GREY, GAP_GREY, 255)
+                (bare, GAP_GRAY, GAP_GRAY, 255)
             );
         }
     }
@@ -362,7 +362,7 @@ mod tests {
         let placement = Framing::Squash.place(2, 1, InputSize::default());
         let (heat, opacity) = (flat(2, 1, 0.3), Opacity::new(1.0).unwrap());
         for (hidden, red) in [(false, 76), (true, 10)] {
-            let palette = Palette::with_gaps(Colormap::Grey, |heat| hidden && heat < 0.5);
+            let palette = Palette::with_gaps(Colormap::Gray, |heat| hidden && heat < 0.5);
             let picture = blend(&photo, &placement, Some(&heat), palette.clone(), opacity);
             assert_eq!(picture.rgb[0], red);
             let alone = heat_alone(&heat, &palette);

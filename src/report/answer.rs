@@ -166,7 +166,7 @@ pub struct TimingsReport {
     pub forward: f64,
     /// Both maps, from activations to cells.
     pub explain: f64,
-    /// Heat, colours and blending at full size; 0 without `--out`.
+    /// Heat, colors and blending at full size; 0 without `--out`.
     pub render: f64,
     /// Of how many runs after the first `frame`, `forward` and `explain` are medians, with
     /// `--repeat`; else they are the first run's.

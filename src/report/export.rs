@@ -124,14 +124,14 @@ impl ExportScene {
                 overlay::side_by_side(photo, placement, &heats, opacity)
             }
             Display::Heat => {
-                let grey = Photo::from_rgb(
+                let gray = Photo::from_rgb(
                     &photo.name,
                     photo.width,
                     photo.height,
                     vec![overlay::BEHIND; 3 * photo.width * photo.height],
                 );
                 let opaque = overlay::Opacity::FULL;
-                overlay::side_by_side(&grey, placement, &heats, opaque)
+                overlay::side_by_side(&gray, placement, &heats, opaque)
             }
         };
         for (index, pane) in panes.iter().enumerate() {

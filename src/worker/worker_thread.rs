@@ -24,7 +24,7 @@ use crate::worker::{
 
 /// What the thread does next.
 enum Task {
-    Analyse(Job),
+    Analyze(Job),
     Explain(LayerJob),
     /// The next photo of the survey.
     Predict,
@@ -52,7 +52,7 @@ pub struct WorkerThread {
     batch: Option<BatchJob>,
     engine: Option<Loaded>,
     /// The job whose run the engine still has.
-    analysed: Option<u64>,
+    analyzed: Option<u64>,
     photo: Option<Decoded>,
 }
 
@@ -97,7 +97,7 @@ impl WorkerThread {
             explain: None,
             batch: None,
             engine: None,
-            analysed: None,
+            analyzed: None,
             photo: None,
         }
     }
@@ -106,7 +106,7 @@ impl WorkerThread {
     pub fn work_off(mut self) {
         while let Some(task) = self.next() {
             match task {
-                Task::Analyse(job) => self.serve(&job),
+                Task::Analyze(job) => self.serve(&job),
                 Task::Explain(job) => self.explain(&job),
                 Task::Predict => self.predict(),
             }
@@ -119,7 +119,7 @@ impl WorkerThread {
         loop {
             self.empty_inbox();
             if let Some(job) = self.waiting.take() {
-                return Some(Task::Analyse(job));
+                return Some(Task::Analyze(job));
             }
             if let Some(job) = self.explain.take() {
                 return Some(Task::Explain(job));
@@ -140,7 +140,7 @@ impl WorkerThread {
 
     fn sort(&mut self, request: Request) {
         match request {
-            Request::Analyse(job) => {
+            Request::Analyze(job) => {
                 self.received += 1;
                 self.waiting = Some(job);
             }
@@ -193,7 +193,7 @@ impl WorkerThread {
             })
         }));
         if engine.device() != device {
-            self.analysed = None; // its run was on the old device
+            self.analyzed = None; // its run was on the old device
             self.tell_model();
         }
         if changed && let Ok(Err(message)) = answer {
@@ -240,7 +240,7 @@ impl WorkerThread {
         if self.waiting.is_some() || self.explain.is_some() {
             return Err(Dropped::Replaced);
         }
-        let has_run = self.analysed == Some(of);
+        let has_run = self.analyzed == Some(of);
         let Some(Loaded { engine, .. }) = self.engine.as_mut().filter(|_| has_run) else {
             return Err(Dropped::RunLost);
         };
@@ -273,7 +273,7 @@ impl WorkerThread {
     /// Lets go of the engine and its run: the next job loads its model anew.
     fn forget_engine(&mut self) {
         self.engine = None;
-        self.analysed = None;
+        self.analyzed = None;
     }
 
     fn tell(&self, event: WorkerEvent) {
@@ -297,7 +297,7 @@ impl WorkerThread {
             Ok(Ok(shown)) => self.tell(WorkerEvent::Done(job.id, shown)),
             Ok(Err(Stop::Superseded)) => {}
             Ok(Err(Stop::Failed(fault, message))) => {
-                self.tell(WorkerEvent::Failed(job.id, fault, message, self.analysed));
+                self.tell(WorkerEvent::Failed(job.id, fault, message, self.analyzed));
             }
             Err(panic) => {
                 // Whatever was half done is not used again.
@@ -334,8 +334,8 @@ impl WorkerThread {
         };
         let device = engine.device();
         engine.preprocess(job.plan.preprocess);
-        self.analysed = None;
-        let analysis = match engine.analyse(&photo, job.plan.framing) {
+        self.analyzed = None;
+        let analysis = match engine.analyze(&photo, job.plan.framing) {
             Ok(analysis) => analysis,
             Err(error) => {
                 if matches!(error, EngineError::Changed { .. }) {
@@ -346,7 +346,7 @@ impl WorkerThread {
                 return Err(Stop::Failed(Fault::Run, error.to_string()));
             }
         };
-        self.analysed = Some(job.id);
+        self.analyzed = Some(job.id);
         if engine.device() != device {
             self.tell_model();
         }
@@ -402,7 +402,7 @@ impl WorkerThread {
             device: *device,
             engine,
         });
-        self.analysed = None;
+        self.analyzed = None;
         self.tell_model();
         Ok(())
     }

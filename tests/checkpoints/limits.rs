@@ -67,7 +67,7 @@ fn open_in_time(path: &Path, what: &str) -> Result<Vec<String>, String> {
     result.unwrap_or_else(|_| panic!("{what} takes too long"))
 }
 
-/// A dictionary that was memorised under a number, and one more around it `levels` times, each
+/// A dictionary that was memorized under a number, and one more around it `levels` times, each
 /// with the one before under all of these keys.
 fn nested(keys: &[&str], levels: usize, start: &[u8], end: &[u8]) -> Vec<u8> {
     let put = |key: usize, out: &mut Vec<u8>| {

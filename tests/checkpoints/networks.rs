@@ -220,7 +220,7 @@ fn the_only_dictionary_of_tensors_is_taken_whatever_its_key() {
 }
 
 #[test]
-fn an_optimisers_state_is_no_network() {
+fn an_optimizers_state_is_no_network() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.pth");
     let plain = state(&resnet18(3));
@@ -238,7 +238,7 @@ fn an_optimisers_state_is_no_network() {
     for (key, value) in [
         ("opt", &whole),
         ("optimizer", &state),
-        ("optimiser_state", &state),
+        ("optimizer_state", &state),
         ("optimizerG", &state),
         ("lr_scheduler", &state),
         ("scaler", &state),

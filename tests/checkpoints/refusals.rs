@@ -47,7 +47,7 @@ fn broken_checkpoints_are_refused_at_once_and_name_the_tensors() {
         (
             "another shape",
             &|state| _ = state.insert("conv1.weight".into(), (vec![64, 1, 7, 7], vec![0.0; 3136])),
-            &["a ResNet for grey-scale input (1 channel). camlens opens"],
+            &["a ResNet for gray-scale input (1 channel). camlens opens"],
         ),
         (
             "a stem for small pictures",

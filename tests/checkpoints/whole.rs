@@ -106,7 +106,7 @@ fn standard_networks_open() {
             "",
         ),
         (
-            "stubs for quantisation",
+            "stubs for quantization",
             &|net| {
                 net.put("quant", plain("torch.ao.quantization.stubs.QuantStub"));
                 let class = "torch.ao.nn.quantized.modules.functional_modules.FloatFunctional";
@@ -132,7 +132,7 @@ fn standard_networks_open() {
             "",
         ),
         (
-            "synchronised batch-norm",
+            "synchronized batch-norm",
             &|net| net.at("bn1").class = "torch.nn.modules.batchnorm.SyncBatchNorm".into(),
             "",
         ),
@@ -159,10 +159,10 @@ fn standard_networks_open() {
             "something that nobody knows",
             &|net| {
                 let mut outer = wrapped("__main__.Lesions", "net", net.clone());
-                outer.put("normalise", plain("__main__.Normalise"));
+                outer.put("normalize", plain("__main__.Normalize"));
                 *net = outer;
             },
-            "normalise (Normalise), which camlens does not run",
+            "normalize (Normalize), which camlens does not run",
         ),
         (
             "hooks",
@@ -413,7 +413,7 @@ fn other_networks_are_refused_with_the_cause() {
             "fc is CosineLinear instead of Linear",
         ),
         (
-            "normalisation before the network",
+            "normalization before the network",
             &|net| *net = sequential([plain("kornia.Normalize"), net.clone()]),
             "0 is Normalize instead of nothing",
         ),

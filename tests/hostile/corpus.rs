@@ -37,7 +37,7 @@ fn sha256(bytes: &[u8]) -> String {
     text
 }
 
-/// The mean difference of two pictures, in grey levels.
+/// The mean difference of two pictures, in gray levels.
 fn difference(one: &Photo, other: &Photo) -> f64 {
     assert_eq!(one.rgb.len(), other.rgb.len());
     let pairs = one.rgb.iter().zip(&other.rgb);
@@ -68,7 +68,7 @@ fn each_file_gives_its_picture_or_says_why_not() {
             }
             (_, Ok(photo)) => {
                 let difference = difference(&photo, &open(&fields[3]).unwrap());
-                (difference > 4.0).then(|| format!("{difference} grey levels from {}", fields[3]))
+                (difference > 4.0).then(|| format!("{difference} gray levels from {}", fields[3]))
             }
         };
         faults.extend(fault.map(|fault| format!("{name}: {fault}")));

@@ -317,7 +317,7 @@ fn the_program_exports_the_longest_photos() {
 
 fn scene(photo: Photo) -> ExportScene {
     let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
-    let analysis = engine.analyse(&photo, Framing::Whole).unwrap();
+    let analysis = engine.analyze(&photo, Framing::Whole).unwrap();
     let class = analysis.top();
     let map = cam::explain(Method::GradCam, &analysis.layer_gradients(class));
     ExportScene {

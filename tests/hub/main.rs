@@ -21,12 +21,12 @@ use camlens::model::hub;
 use camlens::model::hub::{Fetch, FetchError, Fetched, Hub, HubModel};
 use server::{Manner, Server};
 
-/// The catalogue's first entry, but as small as the file that the hub here has.
+/// The catalog's first entry, but as small as the file that the hub here has.
 static SMALL: HubModel = HubModel {
     name: "timm/resnet18.tv_in1k",
     network: "ResNet-18",
     megabytes: 1,
-    licence: "BSD-3-Clause",
+    license: "BSD-3-Clause",
     accuracy: "69.8 % top-1",
 };
 
@@ -236,7 +236,7 @@ fn the_command_line_fetches_and_lists() {
     assert_eq!(std::fs::read(path.trim()).unwrap(), *server.weights);
     assert!(list(()).lines().next().unwrap().ends_with("here"));
     let unknown = camlens(&["fetch", "resnet9000"], &server.address);
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no resnet9000 in the catalogue"));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no resnet9000 in the catalog"));
     // Not fetched: what to do is said.
     let photo = "assets/samples/cat.png";
     let missing = camlens(

@@ -159,7 +159,7 @@ fn sliders_menus_and_switches_change_the_look_without_a_new_run() {
     harness.get_by_label("min-max").click();
     harness.run_steps(2);
     harness
-        .get_by_role_and_label(Role::ComboBox, "Colours")
+        .get_by_role_and_label(Role::ComboBox, "Colors")
         .click();
     harness.run_steps(2);
     harness.get_by_label("viridis").click();
@@ -332,13 +332,13 @@ fn settings_are_stored_and_taken_over() {
     assert_eq!(stored.view, View::Single(Side::Right));
 }
 
-/// A signed map has its own colours and a bar from below to above zero, in logit units that
+/// A signed map has its own colors and a bar from below to above zero, in logit units that
 /// add up to the logit less its bias.
 #[test]
-fn a_signed_map_says_what_its_colours_stand_for() {
+fn a_signed_map_says_what_its_colors_stand_for() {
     let mut harness = cat();
     let top = analysis(&harness).top();
-    let bars = harness.query_all_by_label_contains("Colours from 0 to ");
+    let bars = harness.query_all_by_label_contains("Colors from 0 to ");
     assert_eq!(bars.count(), 2);
     harness.get_by_label("signed").click();
     harness.run_steps(3);
@@ -356,12 +356,12 @@ fn a_signed_map_says_what_its_colours_stand_for() {
     harness.get_by_label_contains(&meaning);
     let reaches = map.max().max(-map.min());
     harness.get_by_label_contains(&format!(
-        "Colours from −{reaches:.3} to +{reaches:.3} logit."
+        "Colors from −{reaches:.3} to +{reaches:.3} logit."
     ));
     // Grad-CAM++ is no share of the logit, and says so.
     harness.get_by_label_contains(" relative. Relative units");
     harness
-        .get_by_role_and_label(Role::ComboBox, "Colours")
+        .get_by_role_and_label(Role::ComboBox, "Colors")
         .click();
     harness.run_steps(2);
     harness.get_by_label("puor").click();
@@ -396,7 +396,7 @@ fn a_held_range_stays_for_all_maps_of_its_unit() {
     let highest = |class| {
         camlens::explain::cam::explain(Method::GradCam, &analysis.layer_gradients(class)).max()
     };
-    let own = |class| format!("Colours from 0 to {:.3} logit", highest(class));
+    let own = |class| format!("Colors from 0 to {:.3} logit", highest(class));
     let lock = "Hold the range of the left map";
     harness.get_by_label_contains(&own(analysis.top()));
     harness.get_by_label(lock).click();
@@ -410,7 +410,7 @@ fn a_held_range_stays_for_all_maps_of_its_unit() {
     harness.run_steps(3);
     let beyond = highest(second) > highest(analysis.top());
     let (held, sign) = (highest(analysis.top()), if beyond { "≥" } else { "" });
-    harness.get_by_label_contains(&format!("Colours from 0 to {sign}{held:.3} logit"));
+    harness.get_by_label_contains(&format!("Colors from 0 to {sign}{held:.3} logit"));
     // Grad-CAM++ has another unit, whose range is its own.
     assert_eq!(harness.query_all_by_label_contains("range held").count(), 1);
 

@@ -11,15 +11,15 @@ const MAX_ZOOM: f32 = 64.0;
 pub struct Camera {
     /// 1 shows the whole photo.
     zoom: f32,
-    /// The photo position at the pane's centre, 0..1 on both axes.
-    centre: Vec2,
+    /// The photo position at the pane's center, 0..1 on both axes.
+    center: Vec2,
 }
 
 impl Default for Camera {
     fn default() -> Self {
         Self {
             zoom: 1.0,
-            centre: vec2(0.5, 0.5),
+            center: vec2(0.5, 0.5),
         }
     }
 }
@@ -29,19 +29,19 @@ impl Camera {
     pub fn photo_rect(&self, pane: Rect, photo: Vec2) -> Rect {
         let fit = (pane.width() / photo.x).min(pane.height() / photo.y);
         let size = photo * fit * self.zoom;
-        let axis = |centre: f32, pane: f32, size: f32| {
+        let axis = |center: f32, pane: f32, size: f32| {
             let half = pane / (2.0 * size);
             if half >= 0.5 {
                 0.5
             } else {
-                centre.clamp(half, 1.0 - half)
+                center.clamp(half, 1.0 - half)
             }
         };
-        let centre = vec2(
-            axis(self.centre.x, pane.width(), size.x),
-            axis(self.centre.y, pane.height(), size.y),
+        let center = vec2(
+            axis(self.center.x, pane.width(), size.x),
+            axis(self.center.y, pane.height(), size.y),
         );
-        Rect::from_min_size(pane.center() - centre * size, size)
+        Rect::from_min_size(pane.center() - center * size, size)
     }
 
     /// Zooms by a factor; the photo position under `anchor` stays there.
@@ -51,25 +51,25 @@ impl Camera {
         self.zoom = (self.zoom * factor).clamp(1.0, MAX_ZOOM);
         let size = before.size() / before.width() * self.photo_rect(pane, photo).width();
         let min = anchor - held * size;
-        self.centre = (pane.center() - min) / size;
+        self.center = (pane.center() - min) / size;
         self.settle(pane, photo);
     }
 
-    /// Zooms by a factor about the centre of every pane.
+    /// Zooms by a factor about the center of every pane.
     pub fn zoom_by(&mut self, factor: f32) {
         self.zoom = (self.zoom * factor).clamp(1.0, MAX_ZOOM);
     }
 
     /// Moves the photo by a distance in points.
     pub fn pan(&mut self, by: Vec2, pane: Rect, photo: Vec2) {
-        self.centre -= by / self.photo_rect(pane, photo).size();
+        self.center -= by / self.photo_rect(pane, photo).size();
         self.settle(pane, photo);
     }
 
     /// Takes the position that is shown for the one that was asked for.
     fn settle(&mut self, pane: Rect, photo: Vec2) {
         let rect = self.photo_rect(pane, photo);
-        self.centre = (pane.center() - rect.min) / rect.size();
+        self.center = (pane.center() - rect.min) / rect.size();
     }
 }
 
@@ -119,7 +119,7 @@ impl Cameras {
         self.each = [Camera::default(); PANES];
     }
 
-    /// All panes are zoomed about their centres.
+    /// All panes are zoomed about their centers.
     pub fn zoom_by(&mut self, factor: f32) {
         for camera in &mut self.each {
             camera.zoom_by(factor);
@@ -144,7 +144,7 @@ mod tests {
     };
 
     #[test]
-    fn the_whole_photo_fits_and_is_centred() {
+    fn the_whole_photo_fits_and_is_centered() {
         let rect = Camera::default().photo_rect(PANE, vec2(4000.0, 1000.0));
         assert_eq!(
             rect,

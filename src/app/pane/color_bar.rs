@@ -1,4 +1,4 @@
-//! The colour bar of a map pane: which values its colours stand for, and what they mean.
+//! The color bar of a map pane: which values its colors stand for, and what they mean.
 
 use eframe::egui;
 use eframe::egui::{
@@ -32,7 +32,7 @@ const ROOM: Vec2 = vec2(100.0, 84.0);
 pub struct Bar<'a> {
     /// Its pane.
     pub side: Side,
-    /// The colours.
+    /// The colors.
     pub colormap: Colormap,
     /// The values that they stand for.
     pub range: Range,
@@ -56,7 +56,7 @@ impl Bar<'_> {
 
 /// Draws the bar of a map into the corner of its pane; hovering over it tells what the
 /// numbers mean. Whether its lock was clicked.
-pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> bool {
+pub fn color_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> bool {
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
         return false;
     }
@@ -91,12 +91,12 @@ pub fn colour_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> b
         );
         painter.text(at, Align2::RIGHT_CENTER, text, font.clone(), Color32::WHITE);
     }
-    let id = ui.scope_id().with(("colour bar", side));
+    let id = ui.scope_id().with(("color bar", side));
     let response = ui.interact(area, id, Sense::hover());
     response.widget_info(|| {
         let [low, _, high] = &numbers;
         let meaning = bar.meaning();
-        let label = format!("Colours from {low} to {high} {unit}. {meaning}");
+        let label = format!("Colors from {low} to {high} {unit}. {meaning}");
         WidgetInfo::labeled(Role::Label, true, label)
     });
     response.on_hover_ui(|ui| _ = ui.label(bar.meaning()));
@@ -122,12 +122,12 @@ fn lock_ui(ui: &mut Ui, painter: &Painter, area: Rect, bar: &Bar) -> bool {
 }
 
 /// A padlock, shut or open: egui's fonts have none.
-fn padlock(painter: &Painter, centre: Pos2, shut: bool) {
+fn padlock(painter: &Painter, center: Pos2, shut: bool) {
     let stroke = Stroke::new(1.5, Color32::WHITE);
-    let body = Rect::from_center_size(centre + vec2(0.0, 2.5), vec2(9.0, 6.0));
+    let body = Rect::from_center_size(center + vec2(0.0, 2.5), vec2(9.0, 6.0));
     painter.rect_filled(body, 1.0, Color32::WHITE);
     // The shackle: two legs and half a circle; an open one stands beside the body.
-    let middle = centre + vec2(if shut { 0.0 } else { 5.0 }, -2.0);
+    let middle = center + vec2(if shut { 0.0 } else { 5.0 }, -2.0);
     let bow = (0..=8u8).map(|step| {
         let angle = std::f32::consts::PI * (1.0 + f32::from(step) / 8.0);
         middle + 2.8 * Vec2::angled(angle)

@@ -191,9 +191,9 @@ pub fn menu_ui(
 const TRIANGLE: Vec2 = vec2(12.0, 8.0);
 
 /// What says that a title opens a menu.
-fn triangle(painter: &Painter, title: Rect, colour: Color32) {
-    let centre = title.right_center() + vec2(-TRIANGLE.x / 2.0 - 2.0, 1.0);
+fn triangle(painter: &Painter, title: Rect, color: Color32) {
+    let center = title.right_center() + vec2(-TRIANGLE.x / 2.0 - 2.0, 1.0);
     let corners = [vec2(-4.0, -2.5), vec2(4.0, -2.5), vec2(0.0, 2.5)];
-    let corners = corners.map(|corner| centre + corner).to_vec();
-    painter.add(egui::Shape::convex_polygon(corners, colour, Stroke::NONE));
+    let corners = corners.map(|corner| center + corner).to_vec();
+    painter.add(egui::Shape::convex_polygon(corners, color, Stroke::NONE));
 }

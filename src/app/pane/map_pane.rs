@@ -1,11 +1,11 @@
-//! A map pane: the heat over the photo, its lines, its colour bar, and what should be said
+//! A map pane: the heat over the photo, its lines, its color bar, and what should be said
 //! of it.
 
 use eframe::egui;
 use eframe::egui::{Align2, Color32, Painter, Rect, RichText, Shape, Stroke, TextStyle, Ui, vec2};
 
 use crate::app::App;
-use crate::app::pane::color_bar::{Bar, colour_bar_ui};
+use crate::app::pane::color_bar::{Bar, color_bar_ui};
 use crate::app::pane::header;
 use crate::app::pane::notes::{improbable, notes, pane_notes_ui};
 use crate::app::pane::panes::{dim_unseen, paint_heat, within};
@@ -27,7 +27,7 @@ pub struct PanePlace {
     pub photo: Rect,
 }
 
-/// The heat of a map, its colour bar and its header; the photo is there already.
+/// The heat of a map, its color bar and its header; the photo is there already.
 pub fn overlay_ui(
     app: &mut App,
     ui: &mut Ui,
@@ -86,7 +86,7 @@ pub fn overlay_ui(
                     contrast_class: now.contrast_class,
                     analysis,
                 };
-                if colour_bar_ui(ui, painter, at.picture, &bar) {
+                if color_bar_ui(ui, painter, at.picture, &bar) {
                     let range_locks = &mut app.state.range_locks;
                     range_locks.toggle(analysis, now, scaling, range);
                 }
@@ -123,14 +123,14 @@ pub fn overlay_ui(
     }
 }
 
-/// White lines with a dark rim: they can be seen on every colour.
+/// White lines with a dark rim: they can be seen on every color.
 fn lines(painter: &Painter, lines: &[Line], photo: Rect, width: f32) {
     let place = |(x, y): (f32, f32)| photo.min + vec2(x, y) * photo.size();
-    for (width, colour) in [
+    for (width, color) in [
         (width + 1.4, Color32::from_black_alpha(150)),
         (width, Color32::WHITE),
     ] {
-        let stroke = Stroke::new(width, colour);
+        let stroke = Stroke::new(width, color);
         let pieces = lines
             .iter()
             .map(|line| Shape::line_segment([place(line.from), place(line.to)], stroke));

@@ -86,7 +86,7 @@ pub fn notes(
             short: "nearly flat",
             leads_to_top: false,
             sentence: format!(
-                "The least cell has {:.0} % of the largest (from {:.0} % on a map is called nearly flat): the colours show differences that hardly are any.",
+                "The least cell has {:.0} % of the largest (from {:.0} % on a map is called nearly flat): the colors show differences that hardly are any.",
                 100.0 * map.min() / map.max(),
                 100.0 * FLAT
             ),
@@ -157,7 +157,7 @@ pub fn pane_notes_ui(
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
         return false;
     }
-    // In a narrow pane from the top, for below is the colour bar.
+    // In a narrow pane from the top, for below is the color bar.
     let wide = pane.width() >= WIDE;
     let (mut line, align, step) = if wide {
         (pane.bottom() - 8.0, Align2::LEFT_BOTTOM, -1.0)
@@ -176,22 +176,22 @@ pub fn pane_notes_ui(
         } else {
             "other classes"
         };
-        let colour = if insensitive { WARN } else { Color32::WHITE };
+        let color = if insensitive { WARN } else { Color32::WHITE };
         let number = format!("{:.2}", found.correlation).replace('-', "−");
         let text = if wide {
             format!("{words} {number}")
         } else {
             number
         };
-        let galley = painter.layout_no_wrap(text, FONT, colour);
+        let galley = painter.layout_no_wrap(text, FONT, color);
         let area = place(galley.size() + vec2(GAUGE.x + 18.0, 4.0));
         painter.rect_filled(area, 3.0, Color32::from_black_alpha(170));
         let gauge = Align2::LEFT_CENTER.anchor_size(area.left_center() + vec2(6.0, 0.0), GAUGE);
         painter.rect_filled(gauge, 1.0, Color32::from_gray(90));
         let share = found.correlation.clamp(0.0, 1.0);
         let filled = gauge.with_max_x(gauge.left() + share * gauge.width());
-        painter.rect_filled(filled, 1.0, colour);
-        painter.galley(gauge.right_top() + vec2(6.0, -4.0), galley, colour);
+        painter.rect_filled(filled, 1.0, color);
+        painter.galley(gauge.right_top() + vec2(6.0, -4.0), galley, color);
         let name = format!("How much the {} map depends on its class", side.name());
         let meter = ui.interact(area, ui.scope_id().with((side, "meter")), Sense::hover());
         say(meter, Role::Label, &name, &explain(found));

@@ -26,7 +26,7 @@ use crate::worker::Answer;
 
 const GAP: f32 = 6.0;
 const HEADER_HEIGHT: f32 = 38.0;
-/// Neutral grey behind the photo, whatever the theme: colours stay true beside it.
+/// Neutral gray behind the photo, whatever the theme: colors stay true beside it.
 pub const BEHIND: Color32 = Color32::from_gray(overlay::BEHIND);
 /// Points of scrolling that double the size.
 const SCROLL_FOR_DOUBLE: f32 = 250.0;
@@ -280,7 +280,7 @@ fn header_ui(ui: &mut Ui, rect: Rect, name: &str) -> bool {
     asked
 }
 
-/// `out = (1−a)·photo + a·colour`: egui blends the stored values linearly.
+/// `out = (1−a)·photo + a·color`: egui blends the stored values linearly.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=255
 pub fn paint_heat(painter: &Painter, texture: &TextureHandle, at: Rect, opacity: Opacity) {
     let tint = Color32::from_white_alpha((255.0 * opacity.share()).round() as u8);
@@ -344,8 +344,8 @@ fn outline_seen(painter: &Painter, placement: &Placement, photo: Rect) {
 
 /// Where the pointer is, in every pane.
 fn cross(painter: &Painter, at: Pos2) {
-    for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.0, Color32::WHITE)] {
-        let stroke = Stroke::new(width, colour);
+    for (width, color) in [(3.0, Color32::from_black_alpha(140)), (1.0, Color32::WHITE)] {
+        let stroke = Stroke::new(width, color);
         painter.line_segment([at - vec2(6.0, 0.0), at + vec2(6.0, 0.0)], stroke);
         painter.line_segment([at - vec2(0.0, 6.0), at + vec2(0.0, 6.0)], stroke);
     }

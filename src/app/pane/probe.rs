@@ -186,8 +186,8 @@ pub fn arrows(app: &mut App, ui: &Ui, shown: &Answer) {
             (moved(row, down, size.1), moved(column, across, size.0))
         }
     };
-    let centre = (cell.1 as f64 + 0.5, cell.0 as f64 + 0.5);
-    let (x, y) = shown.analysis.placement.photo_from_cells(centre, size);
+    let center = (cell.1 as f64 + 0.5, cell.0 as f64 + 0.5);
+    let (x, y) = shown.analysis.placement.photo_from_cells(center, size);
     #[allow(clippy::cast_possible_truncation)] // screen precision
     let share = |at: f64, side: usize| (at / side as f64) as f32;
     app.probe_by_key = Some(pos2(

@@ -204,8 +204,8 @@ pub fn paint(app: &App, painter: &Painter, photo_rect: Rect, photo: &Photo) {
 fn outline(painter: &Painter, corners: &[eframe::egui::Pos2]) {
     let mut line = corners.to_vec();
     line.extend(corners.first());
-    for (width, colour) in [(3.0, Color32::from_black_alpha(160)), (1.2, Color32::WHITE)] {
-        painter.line(line.clone(), Stroke::new(width, colour));
+    for (width, color) in [(3.0, Color32::from_black_alpha(160)), (1.2, Color32::WHITE)] {
+        painter.line(line.clone(), Stroke::new(width, color));
     }
 }
 

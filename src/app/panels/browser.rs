@@ -253,23 +253,23 @@ fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
         }
         Thumbnail::Made(Err(_)) => {
             let font = FontId::proportional(20.0);
-            let colour = visuals.error_fg_color;
-            painter.text(picture.center(), Align2::CENTER_CENTER, "!", font, colour);
+            let color = visuals.error_fg_color;
+            painter.text(picture.center(), Align2::CENTER_CENTER, "!", font, color);
         }
         Thumbnail::NotWanted => {}
     }
-    let (text, colour) = match &caption[..] {
+    let (text, color) = match &caption[..] {
         "" => (&*name, visuals.weak_text_color()),
         _ => (&*short, visuals.text_color()),
     };
     let mut job = egui::text::LayoutJob::simple_singleline(
         text.to_owned(),
         FontId::proportional(CAPTION_FONT),
-        colour,
+        color,
     );
     job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width());
     let galley = painter.layout_job(job);
-    painter.galley(picture.left_bottom() + vec2(0.0, 1.0), galley, colour);
+    painter.galley(picture.left_bottom() + vec2(0.0, 1.0), galley, color);
     let stroke = if current {
         Stroke::new(2.0, visuals.selection.bg_fill)
     } else if response.hovered() || response.has_focus() {

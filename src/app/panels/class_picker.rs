@@ -171,7 +171,7 @@ fn bar_ui(ui: &mut Ui, analysis: &Analysis, class: ClassId, chosen: bool) -> egu
             egui::StrokeKind::Inside,
         );
     }
-    let colour = if chosen {
+    let color = if chosen {
         ui.visuals().strong_text_color()
     } else {
         visuals.text_color()
@@ -182,7 +182,7 @@ fn bar_ui(ui: &mut Ui, analysis: &Analysis, class: ClassId, chosen: bool) -> egu
         Align2::RIGHT_CENTER,
         percent(probability),
         font.clone(),
-        colour,
+        color,
     );
     let room = number.left() - rect.left() - 14.0;
     painter.text(
@@ -190,7 +190,7 @@ fn bar_ui(ui: &mut Ui, analysis: &Analysis, class: ClassId, chosen: bool) -> egu
         Align2::LEFT_CENTER,
         elide::class(painter, &font, room, (labels, class)),
         font,
-        colour,
+        color,
     );
     hover_ui(response, analysis, class)
 }
@@ -292,13 +292,13 @@ fn sort_button(ui: &mut Ui, name: &str, sorted: Option<bool>) -> bool {
     let response = ui.add(button);
     if let Some(forward) = sorted {
         let tip = if forward { 3.0 } else { -3.0 };
-        let centre = response.rect.right_center() + vec2(8.0, 0.0);
+        let center = response.rect.right_center() + vec2(8.0, 0.0);
         let corners = [vec2(-4.0, -tip), vec2(4.0, -tip), vec2(0.0, tip)];
-        let triangle = corners.map(|corner| centre + corner).to_vec();
-        let colour = ui.visuals().text_color();
+        let triangle = corners.map(|corner| center + corner).to_vec();
+        let color = ui.visuals().text_color();
         ui.painter().add(egui::Shape::convex_polygon(
             triangle,
-            colour,
+            color,
             egui::Stroke::NONE,
         ));
     }

@@ -243,8 +243,8 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
         display_options.scaling
     };
     ui.horizontal(|ui| {
-        ui.label("Colours");
-        let menu = ComboBox::from_id_salt("colours")
+        ui.label("Colors");
+        let menu = ComboBox::from_id_salt("colors")
             .selected_text(display_options.colormap_for(scaling).name())
             .show_ui(ui, |ui| {
                 let (chosen, all) = match scaling {
@@ -256,7 +256,7 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
                         .on_hover_text(colormap.summary());
                 }
             });
-        name_widget(ui, &menu.response, "Colours");
+        name_widget(ui, &menu.response, "Colors");
     });
     let colormap = display_options.colormap_for(scaling);
     let summary = RichText::new(colormap.summary()).small();

@@ -125,7 +125,7 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Answer) {
                     painter.rect_filled(place, 0.0, Color32::from_black_alpha(150));
                 }
             }
-            let colour = if layer == chosen {
+            let color = if layer == chosen {
                 ui.visuals().strong_text_color()
             } else {
                 ui.visuals().text_color()
@@ -135,16 +135,16 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Answer) {
                 Align2::CENTER_BOTTOM,
                 name,
                 FontId::proportional(11.0),
-                colour,
+                color,
             );
-            let (thick, colour) = if layer == chosen {
+            let (thick, color) = if layer == chosen {
                 (2.0, ui.visuals().selection.bg_fill)
             } else if response.hovered() || response.has_focus() {
                 (1.0, ui.visuals().text_color())
             } else {
                 (0.0, Color32::TRANSPARENT)
             };
-            painter.rect_stroke(picture, 2.0, Stroke::new(thick, colour), StrokeKind::Inside);
+            painter.rect_stroke(picture, 2.0, Stroke::new(thick, color), StrokeKind::Inside);
             let state = match (heat, app.state.layers.fault()) {
                 (Some(_), _) => "",
                 (None, None) => "; being made",
@@ -194,7 +194,7 @@ fn advanced_ui(state: &mut State, analysis: &Analysis, ui: &mut Ui) {
             }
             if ui
                 .button("Set all as in the tutorial")
-                .on_hover_text("Framing squash, no normalisation, this layer and formula: to compare with figures made so")
+                .on_hover_text("Framing squash, no normalization, this layer and formula: to compare with figures made so")
                 .clicked()
             {
                 state.as_in_the_tutorial();

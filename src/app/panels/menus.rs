@@ -67,7 +67,7 @@ fn drawing_ui(ui: &mut Ui, display_options: &mut DisplayOptions) {
     let mut cells = display_options.interpolation == Interpolation::Cells;
     if ui
         .checkbox(&mut cells, "Cells, not smoothed (C)")
-        .on_hover_text("Each cell as the network has it: one square of one colour")
+        .on_hover_text("Each cell as the network has it: one square of one color")
         .changed()
     {
         display_options.interpolation = if cells {

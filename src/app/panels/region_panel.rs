@@ -59,7 +59,7 @@ fn heading_ui(app: &App, ui: &mut Ui, sides: &[Side]) {
                 "The positive evidence inside, of all positive evidence (Wang et al. 2020)",
             );
             ui.label(small("peak"))
-                .on_hover_text("Whether the largest cell's centre is inside: the pointing game (Zhang et al. 2016)");
+                .on_hover_text("Whether the largest cell's center is inside: the pointing game (Zhang et al. 2016)");
         }
     }
     ui.end_row();

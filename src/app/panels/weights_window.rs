@@ -1,4 +1,4 @@
-//! The catalogue of weights that can be fetched. Nothing is fetched without a click.
+//! The catalog of weights that can be fetched. Nothing is fetched without a click.
 
 use eframe::egui;
 use eframe::egui::{Context, Grid, ProgressBar, RichText, Ui};
@@ -21,7 +21,7 @@ pub fn show(app: &mut App, ctx: &Context) {
         .show(ctx, |ui| {
             ui.label("ImageNet classifiers with 1000 classes, trained and published by others. What is fetched is kept in the hub's shared cache and becomes the model.");
             ui.add_space(6.0);
-            egui::ScrollArea::both().max_height(360.0).show(ui, |ui| catalogue_ui(app, ui));
+            egui::ScrollArea::both().max_height(360.0).show(ui, |ui| catalog_ui(app, ui));
             if let Some(fetch) = &app.fetch {
                 ui.separator();
                 if progress_ui(ui, fetch) {
@@ -32,13 +32,13 @@ pub fn show(app: &mut App, ctx: &Context) {
     app.show_weights = open;
 }
 
-fn catalogue_ui(app: &mut App, ui: &mut Ui) {
-    Grid::new("catalogue")
+fn catalog_ui(app: &mut App, ui: &mut Ui) {
+    Grid::new("catalog")
         .num_columns(5)
         .spacing([16.0, 6.0])
         .striped(true)
         .show(ui, |ui| {
-            for title in ["Weights", "Size", "Accuracy (reported)", "Licence", ""] {
+            for title in ["Weights", "Size", "Accuracy (reported)", "License", ""] {
                 ui.label(RichText::new(title).small().strong());
             }
             ui.end_row();
@@ -46,7 +46,7 @@ fn catalogue_ui(app: &mut App, ui: &mut Ui) {
                 ui.label(known.name).on_hover_text(known.network);
                 ui.label(format!("{} MB", known.megabytes));
                 ui.label(known.accuracy);
-                ui.label(known.licence);
+                ui.label(known.license);
                 if let Some(path) = cached {
                     ui.horizontal(|ui| {
                         let button = ui.button("Use");

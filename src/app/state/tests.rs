@@ -30,8 +30,8 @@ fn running(engine: &Engine) -> RunningModel {
 
 /// Answers a job as the worker would.
 fn answer(engine: &mut Engine, job: &Job) -> WorkerEvent {
-    let photo = Photo::from_rgb("grey", 64, 64, vec![128; 3 * 64 * 64]);
-    let analysis = engine.analyse(&photo, job.plan.framing).unwrap();
+    let photo = Photo::from_rgb("gray", 64, 64, vec![128; 3 * 64 * 64]);
+    let analysis = engine.analyze(&photo, job.plan.framing).unwrap();
     let shown = Answer {
         job: job.id,
         plan: job.plan.clone(),

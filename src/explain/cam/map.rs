@@ -60,14 +60,14 @@ impl Map {
     #[must_use]
     #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
     pub fn correlation(&self, other: &Self) -> Option<f32> {
-        let centred = |map: &Self| -> Vec<f64> {
+        let centered = |map: &Self| -> Vec<f64> {
             let mean = f64::from(map.sum()) / map.cells.len() as f64;
             map.cells
                 .iter()
                 .map(|&cell| f64::from(cell) - mean)
                 .collect()
         };
-        let (a, b) = (centred(self), centred(other));
+        let (a, b) = (centered(self), centered(other));
         let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let norms = (product(&a, &a) * product(&b, &b)).sqrt();
         (norms > 0.0).then(|| (product(&a, &b) / norms) as f32)
@@ -94,7 +94,7 @@ impl Map {
         self
     }
 
-    /// Whether the cells differ so little that colours, scaled to the largest, show
+    /// Whether the cells differ so little that colors, scaled to the largest, show
     /// differences which hardly are any: all positive, and the smallest at least
     /// [`FLAT`] of the largest.
     #[must_use]

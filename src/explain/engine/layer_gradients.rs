@@ -52,7 +52,7 @@ impl Engine {
                 architecture.name()
             )));
         }
-        let nothing = || EngineError::Layer("No photo has been analysed yet.".into());
+        let nothing = || EngineError::Layer("No photo has been analyzed yet.".into());
         let last = self.last.as_ref().ok_or_else(nothing)?;
         let [(_, features), ..] = &last.features[..] else {
             return Err(nothing());

@@ -37,7 +37,7 @@ fn a_device_that_dies_is_replaced_by_the_cpu_and_it_is_said() {
         );
         // And it goes on working.
         let cat = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
-        assert!(engine.analyse(&cat, Framing::Whole).is_ok());
+        assert!(engine.analyze(&cat, Framing::Whole).is_ok());
     }
 }
 
@@ -58,7 +58,7 @@ fn after_failure(changed: impl FnOnce(&Path)) -> (Engine, Result<Analysis, Engin
         }
     });
     let cat = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
-    let analysis = result.and_then(|()| engine.analyse(&cat, Framing::Whole));
+    let analysis = result.and_then(|()| engine.analyze(&cat, Framing::Whole));
     (engine, analysis)
 }
 

@@ -6,11 +6,11 @@
 /// The stride is the layer's own, 4, 8, 16 or 32. Each layer that halves its input rounds up, so
 /// a side of `n` pixels has `⌈n / stride⌉` cells. Where `n` is a multiple of the stride they tile
 /// the input. Where it is none they are longer than the input by `d = stride·cells − n < stride`,
-/// and lie centred on it: half of `d` reaches beyond each end. Dividing the input by the number
+/// and lie centered on it: half of `d` reaches beyond each end. Dividing the input by the number
 /// of cells instead would make cells smaller than they are (a side of 240 has 8 cells of 32
 /// pixels, not of 30), and those at the ends would be off by up to half a cell.
 ///
-/// What a cell sees is centred (in input pixels, where pixel `p` is `p..p+1`):
+/// What a cell sees is centered (in input pixels, where pixel `p` is `p..p+1`):
 /// - In a ResNet at `stride·i + ½`: the convolution 7×7, the pooling 3×3 and each convolution
 ///   3×3 of stride 2 are padded by half their kernel on both sides, so that output `o` looks at
 ///   inputs around `2o`.
@@ -18,10 +18,10 @@
 ///   than after it, and output `o` looks at inputs around `2o + 1`; an odd one as in a ResNet.
 ///   For multiples of 32 all five inputs are even: `32i + 31½`.
 ///
-/// A side of `32k + 1` has the centres `32i + ½` in both, from the first pixel to the last: the
-/// centred cells of above. For multiples of 32 the ResNet's are half a cell before the cell's
+/// A side of `32k + 1` has the centers `32i + ½` in both, from the first pixel to the last: the
+/// centered cells of above. For multiples of 32 the ResNet's are half a cell before the cell's
 /// middle, `EfficientNet`'s half a cell after it, and all programs draw the tiles. In between,
-/// centred cells are never farther from what they see than that.
+/// centered cells are never farther from what they see than that.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CellAxis {
     /// Where the first cell begins, 0 or before the input.
@@ -72,14 +72,14 @@ mod tests {
 
     /// Where the middle pixel of what each cell sees is, layer by layer: kernel, stride, and
     /// whether the padding is `TensorFlow`'s.
-    fn centres(input: usize, layers: &[(usize, usize)], same: bool) -> Vec<f64> {
+    fn centers(input: usize, layers: &[(usize, usize)], same: bool) -> Vec<f64> {
         let mut sizes = vec![input];
         for (_, stride) in layers {
             let last = sizes[sizes.len() - 1];
             sizes.push(last.div_ceil(*stride));
         }
         let cells = sizes[layers.len()];
-        let centre = |cell: usize| {
+        let center = |cell: usize| {
             let steps = layers.iter().zip(&sizes).rev();
             steps.fold(cell as f64, |at, (&(kernel, stride), &size)| {
                 let total = (size.div_ceil(stride) - 1) * stride + kernel;
@@ -91,7 +91,7 @@ mod tests {
                 at * stride as f64 - before as f64 + (kernel - 1) as f64 / 2.0
             })
         };
-        (0..cells).map(|cell| centre(cell) + 0.5).collect()
+        (0..cells).map(|cell| center(cell) + 0.5).collect()
     }
 
     /// Against the networks' own layers of stride 2, for every size of input there is.
@@ -103,7 +103,7 @@ mod tests {
             for (layers, same) in [(resnet, false), (lite, true)] {
                 for depth in 2..=5 {
                     let stride = f64::from(1 << depth);
-                    let seen = centres(input, &layers[..depth], same);
+                    let seen = centers(input, &layers[..depth], same);
                     let axis = CellAxis::new(input, seen.len());
                     assert!((axis.stride - stride).abs() < 1e-9, "{input}, {depth}");
                     for (cell, seen) in seen.iter().enumerate() {

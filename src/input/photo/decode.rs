@@ -124,7 +124,7 @@ fn has_no_alpha(bytes: &[u8]) -> bool {
     bytes.get(16) == Some(&32) && bytes.get(17).is_some_and(|about| about % 16 == 0)
 }
 
-/// Whether a BMP file's pixels begin before its palette ends: it would show colours as pixels.
+/// Whether a BMP file's pixels begin before its palette ends: it would show colors as pixels.
 fn pixels_begin_in_palette(bytes: &[u8]) -> bool {
     let number = |at: usize| {
         let four = bytes.get(at..at + 4)?;
@@ -138,8 +138,8 @@ fn pixels_begin_in_palette(bytes: &[u8]) -> bool {
     if header < 40 || *depth > 8 {
         return false; // no palette, or another header
     }
-    let colours = if used == 0 { 1 << depth } else { used };
-    pixels < 14 + header + 4 * colours
+    let colors = if used == 0 { 1 << depth } else { used };
+    pixels < 14 + header + 4 * colors
 }
 
 /// Limits of bytes alone: the sides are checked by us.

@@ -97,7 +97,7 @@ pub enum PhotoError {
     },
     /// What it carries beside its pixels is too large to be true.
     #[error(
-        "Can't read {}: it carries more than {limit} MB of metadata (a colour profile, EXIF). Save it again without metadata.",
+        "Can't read {}: it carries more than {limit} MB of metadata (a color profile, EXIF). Save it again without metadata.",
         printable::name(.name)
     )]
     Metadata {

@@ -30,7 +30,7 @@ impl Default for Limits {
 
 /// Longest side, in pixels: what a texture and our own resizing are tried with.
 pub const MAX_SIDE: u32 = 32_768;
-/// Most that a colour profile, EXIF and the like may take, in bytes: profiles of
+/// Most that a color profile, EXIF and the like may take, in bytes: profiles of
 /// printers have up to 4 MB, a JPEG can't hold more than 16 MB.
 pub const MAX_METADATA: u64 = 16_000_000;
 

@@ -8,7 +8,7 @@ use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::{ConvGeometry, Cpu, Image, Panels};
 
 /// Parts of the pooled image for each thread. Each computes one line of the image between
-/// that its neighbour computes, too.
+/// that its neighbor computes, too.
 const PARTS: usize = 2;
 
 /// 3×3 with stride 2 and one pixel of padding (which never wins).

@@ -189,7 +189,7 @@ impl Job<'_> {
             *start = y.filter(|y| *y < height).map(|y| y * width * cin);
         }
         for channel in (0..cin).step_by(S::F32_LANES) {
-            // The columns of a tile, each transformed downwards; neighbours share two.
+            // The columns of a tile, each transformed downwards; neighbors share two.
             let mut columns = [[simd.splat_f32s(0.0); T]; T];
             columns[T - 2] = self.column(simd, rows, 0, channel);
             columns[T - 1] = self.column(simd, rows, 1, channel);

@@ -136,7 +136,7 @@ const OTHERS: &[&str] = &[
 ];
 
 /// What stands behind the names of our networks where it is another one: a deep stem, other
-/// normalisation.
+/// normalization.
 const VARIANTS: &[&str] = &[
     "c", "d", "s", "e", "t", "q", "gn", "ts", "v1c", "v1d", "v1s", "cliprn",
 ];
@@ -153,7 +153,7 @@ const PACKAGES: &[&str] = &[
     "efficientnet",
 ];
 
-/// What a name means, beside the network that was recognised.
+/// What a name means, beside the network that was recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The same network.
@@ -199,7 +199,7 @@ pub fn is_known(short: &str) -> bool {
     }
 }
 
-/// What a short name means, beside the network that was recognised.
+/// What a short name means, beside the network that was recognized.
 pub fn meaning(short: &str, architecture: Architecture, names: LiteNames) -> Meaning {
     let name = short.replace('_', "");
     let mut known = NAMES.iter();

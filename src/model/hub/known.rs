@@ -17,8 +17,8 @@ pub struct HubModel {
     pub network: &'static str,
     /// About how large the file is.
     pub megabytes: u32,
-    /// The licence that the repository states.
-    pub licence: &'static str,
+    /// The license that the repository states.
+    pub license: &'static str,
     /// Reported accuracy.
     pub accuracy: &'static str,
 }
@@ -27,20 +27,20 @@ const fn known(
     name: &'static str,
     network: &'static str,
     megabytes: u32,
-    licence: &'static str,
+    license: &'static str,
     accuracy: &'static str,
 ) -> HubModel {
     HubModel {
         name,
         network,
         megabytes,
-        licence,
+        license,
         accuracy,
     }
 }
 
 /// Accuracy as in the tables of timm's model cards (ImageNet validation set, the card of
-/// `resnet18.fb_ssl_yfcc100m_ft_in1k`), licence as in timm's `default_cfgs` (1.0.31).
+/// `resnet18.fb_ssl_yfcc100m_ft_in1k`), license as in timm's `default_cfgs` (1.0.31).
 pub const MODELS: [HubModel; 9] = [
     known(
         "timm/resnet18.tv_in1k",
@@ -107,7 +107,7 @@ pub const MODELS: [HubModel; 9] = [
     ),
 ];
 
-/// The catalogue's entry of a name in any case, with or without `timm/`.
+/// The catalog's entry of a name in any case, with or without `timm/`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static HubModel> {
     let name = name.to_lowercase();
@@ -123,10 +123,10 @@ pub fn how_to_get(name: &str) -> String {
     match find(name) {
         Some(known) => format!(
             "{name} is not on this computer. Run camlens fetch {name}, or fetch it from the model menu ({} MB, {}).",
-            known.megabytes, known.licence
+            known.megabytes, known.license
         ),
         None => format!(
-            "There is no {} in the catalogue; camlens fetch lists it.",
+            "There is no {} in the catalog; camlens fetch lists it.",
             printable::name(name)
         ),
     }

@@ -11,10 +11,10 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::model::weights::layout::{Refusal, short};
 
-/// The longest pickle. That of a ResNet-152 with its optimiser has 200 kB.
+/// The longest pickle. That of a ResNet-152 with its optimizer has 200 kB.
 pub const MAX_PICKLE: u64 = 4 << 20;
 /// What is read to find the entries: 100 bytes for each, 2800 for a ResNet-152 with its
-/// optimiser.
+/// optimizer.
 const MAX_DIRECTORY: u64 = 4 << 20;
 
 /// What a `.pth` file is made of.

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use crate::model::weights::layout::Refusal;
 use crate::model::weights::pickle::machine::Machine;
 
-/// The most values of a pickle. A ResNet-152 saved whole with its optimiser has 60,000.
+/// The most values of a pickle. A ResNet-152 saved whole with its optimizer has 60,000.
 const MAX_VALUES: usize = 1 << 19;
 /// The most entries that are looked at. A ResNet-152 saved whole needs 100,000.
 const MAX_LOOKS: usize = 10_000_000;

@@ -11,7 +11,7 @@ fn an_improbable_class_has_no_probability_of_zero() {
     let photo = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
     let mut engine =
         crate::explain::engine::Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
-    let analysis = engine.analyse(&photo, Framing::Whole).unwrap();
+    let analysis = engine.analyze(&photo, Framing::Whole).unwrap();
     let [last, before] = [1, 2].map(|back| analysis.ranking[analysis.ranking.len() - back]);
     let map_spec = (last, Some(before));
     let report = Report::new("cat.png".into(), &photo, &analysis, map_spec, &[], &[]);

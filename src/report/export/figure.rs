@@ -1,4 +1,4 @@
-//! The panes as one labelled figure: written as SVG, and drawn from it as PNG.
+//! The panes as one labeled figure: written as SVG, and drawn from it as PNG.
 
 mod fonts;
 mod svg;
@@ -24,11 +24,11 @@ const MOST_ASPECT: f64 = 3.0;
 const THINNEST: f64 = 4.0;
 /// Longest side of the pictures in it, in pixels: three for each unit.
 const PICTURE: usize = 1200;
-/// Room round everything, and between a pane and its colour bar.
+/// Room round everything, and between a pane and its color bar.
 const MARGIN: f64 = 16.0;
 /// Room for two lines above a pane.
 const HEADER: f64 = 40.0;
-/// Room for a colour bar and its numbers.
+/// Room for a color bar and its numbers.
 const BAR: f64 = 70.0;
 /// Lines below the panes are that far apart.
 const LINE: f64 = 15.0;
@@ -53,7 +53,7 @@ const DETAIL: Style = Style {
 };
 const DETAIL_STYLE: &str = r##"font-size="11" fill="#555""##;
 
-/// A figure: the photo and every pane, each with its colour bar, and below them what made them.
+/// A figure: the photo and every pane, each with its color bar, and below them what made them.
 pub struct Figure {
     /// It as SVG.
     pub svg: String,

@@ -125,11 +125,11 @@ pub fn encode_png(
     out: &mut dyn Write,
     pixels: &[u8],
     (width, height): (usize, usize),
-    colour: ExtendedColorType,
+    color: ExtendedColorType,
 ) -> io::Result<()> {
     let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     PngEncoder::new_with_quality(out, CompressionType::Fast, FilterType::Adaptive)
-        .write_image(pixels, side(width), side(height), colour)
+        .write_image(pixels, side(width), side(height), color)
         .map_err(|error| match error {
             image::ImageError::IoError(error) => error,
             other => io::Error::other(other),

@@ -31,7 +31,7 @@ impl Oracle {
         let photo = item.unwrap().source.load(state.settings.limits).unwrap();
         engine.run_in(Precision::Single);
         engine.preprocess(plan.preprocess);
-        let analysis = engine.analyse(&photo, plan.framing).unwrap();
+        let analysis = engine.analyze(&photo, plan.framing).unwrap();
         let sides = state.settings.view.sides().iter();
         let maps = sides.map(|&side| {
             let map_spec = state.map_spec(side, &shown.analysis);

@@ -273,19 +273,19 @@ impl<'a> Machine<'a> {
             // The memo: PUT, BINPUT, LONG_BINPUT, MEMOIZE, GET, BINGET, LONG_BINGET
             b'p' => {
                 let key = self.line()?.parse().map_err(|_| Problem::Opcode)?;
-                self.memorise(key)?;
+                self.memorize(key)?;
             }
             b'q' => {
                 let key = self.byte()?.into();
-                self.memorise(key)?;
+                self.memorize(key)?;
             }
             b'r' => {
                 let key = u32::from_le_bytes(self.array()?).into();
-                self.memorise(key)?;
+                self.memorize(key)?;
             }
             0x94 => {
                 let key = self.memo.len() as u64;
-                self.memorise(key)?;
+                self.memorize(key)?;
             }
             b'g' => {
                 let key = self.line()?.parse().map_err(|_| Problem::Opcode)?;
@@ -436,7 +436,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn memorise(&mut self, key: u64) -> Result<(), String> {
+    fn memorize(&mut self, key: u64) -> Result<(), String> {
         let top = self.top()?;
         if self.memo.len() == MAX_VALUES {
             return Err(format!(

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn values_are_shared_through_the_memo() {
-    // {"a": d, "b": d} with d = {"x": 7}, filled after it was memorised.
+    // {"a": d, "b": d} with d = {"x": 7}, filled after it was memorized.
     let bytes =
         b"\x80\x02}q\x00(X\x01\x00\x00\x00a}q\x01X\x01\x00\x00\x00xK\x07sX\x01\x00\x00\x00bh\x01u.";
     let pickle = Pickle::parse(bytes).unwrap();

@@ -146,7 +146,7 @@ impl Reader {
             keys.any(|key| key == Some(name))
         };
         if has("state") && has("param_groups") {
-            return; // an optimiser's, whatever its key
+            return; // an optimizer's, whatever its key
         }
         for (key, value) in entries {
             let key = match self.pickle.node(*key) {
@@ -162,7 +162,7 @@ impl Reader {
     }
 }
 
-/// What is never looked into: the optimiser's state is as large as the network and has its
+/// What is never looked into: the optimizer's state is as large as the network and has its
 /// names. By whole words: `optimal_state_dict` is none.
 fn is_skipped(key: &str) -> bool {
     // One long key may be that of many.
@@ -172,7 +172,7 @@ fn is_skipped(key: &str) -> bool {
     let mut words = key.split(|letter: char| !letter.is_ascii_alphanumeric());
     words.find(|word| *word != "lr").is_some_and(|word| {
         matches!(word, "optim" | "optims" | "scaler")
-            || ["optimizer", "optimiser", "scheduler"]
+            || ["optimizer", "optimizer", "scheduler"]
                 .iter()
                 .any(|start| word.starts_with(start))
     })

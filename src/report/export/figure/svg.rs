@@ -13,7 +13,7 @@ use crate::report::export::ExportError;
 use crate::report::export::write::encode_png;
 use crate::text::printable::line;
 
-/// Steps of the colour bar.
+/// Steps of the color bar.
 const STEPS: usize = 64;
 
 /// A rectangle in the figure.
@@ -43,7 +43,7 @@ pub fn text(svg: &mut String, (x, y): (f64, f64), style: &str, content: &str) {
     );
 }
 
-/// Text with a dark rim, which can be read on every colour.
+/// Text with a dark rim, which can be read on every color.
 pub fn rimmed(svg: &mut String, at: (f64, f64), size: f64, content: &str) {
     let style = format!(
         r##"font-size="{size}" fill="#fff" stroke="#000" stroke-width="3" paint-order="stroke""##
@@ -113,15 +113,15 @@ pub fn lines(svg: &mut String, lines: &[Line], (width, height): (f64, f64)) {
         let ((ax, ay), (bx, by)) = (at(*from), at(*to));
         let _ = write!(path, "M{ax:.1} {ay:.1}L{bx:.1} {by:.1}");
     }
-    for (colour, thick) in [("#000", 2.0), ("#fff", 0.8)] {
+    for (color, thick) in [("#000", 2.0), ("#fff", 0.8)] {
         let _ = write!(
             svg,
-            r#"<path d="{path}" fill="none" stroke="{colour}" stroke-width="{thick}" stroke-linecap="round"/>"#
+            r#"<path d="{path}" fill="none" stroke="{color}" stroke-width="{thick}" stroke-linecap="round"/>"#
         );
     }
 }
 
-/// A colour bar with its unit and numbers.
+/// A color bar with its unit and numbers.
 pub fn bar(
     svg: &mut String,
     colormap: Colormap,

@@ -64,7 +64,7 @@ fn figure_of(names: [&str; 2]) -> Figure {
     let photo = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
     let mut engine =
         crate::explain::engine::Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
-    let mut analysis = engine.analyse(&photo, Framing::Whole).unwrap();
+    let mut analysis = engine.analyze(&photo, Framing::Whole).unwrap();
     let classes: Vec<ClassId> = ClassId::all(2).collect();
     let mut model = (*analysis.model).clone();
     let all = (0..1000).map(|class| match names.get(class) {
