@@ -353,6 +353,16 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     print(&answer(command)?)
 }
 
+/// What a build without the `gui` feature says where the window was asked for.
+#[cfg(not(feature = "gui"))]
+#[must_use]
+pub fn no_window() -> anyhow::Error {
+    anyhow::anyhow!(
+        "This camlens was built without its window (without the `gui` feature). \
+         Use `camlens explain PHOTO`; `camlens --help` lists all commands."
+    )
+}
+
 /// Runs a command that needs no window; gives what to print.
 ///
 /// # Errors

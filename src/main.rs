@@ -23,7 +23,10 @@ fn main() -> ExitCode {
     };
     let result = match &cli.command {
         Some(command) => cli::run(command),
+        #[cfg(feature = "gui")]
         None => camlens::app::open_window(cli.window),
+        #[cfg(not(feature = "gui"))]
+        None => Err(cli::no_window()),
     };
     if let Err(error) = result {
         cli::say(&format!("{error:#}"));

@@ -1,4 +1,4 @@
-//! Memory, panics, and small files: what the system gives and how faults are caught.
+//! What the system gives: memory, small files, and how panics are caught.
 
 pub mod allocator;
 pub mod memory;

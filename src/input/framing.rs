@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use crate::input::photo::Photo;
 
 pub use crate::input::framing::cells::CellAxis;
-pub use crate::input::resample::bilinear as resize_like_pillow;
 
 /// `whole` rounds both sides to this: the stride of the networks' last layer.
 const STRIDE: usize = 32;

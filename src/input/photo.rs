@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use fast_image_resize as fir;
 use image::DynamicImage;
 
+use crate::input::resample;
+
 /// What shows through transparent parts.
 pub const ALPHA_BACKGROUND: [u8; 3] = [255; 3];
 
@@ -178,11 +180,7 @@ impl Photo {
         let (width, height) = (side(self.width), side(self.height));
         let rgb =
             shrink(&self.rgb, (self.width, self.height), (width, height)).unwrap_or_else(|| {
-                crate::input::framing::resize_like_pillow(
-                    &self.rgb,
-                    (self.width, self.height),
-                    (width, height),
-                )
+                resample::bilinear(&self.rgb, (self.width, self.height), (width, height))
             });
         Picture { width, height, rgb }
     }

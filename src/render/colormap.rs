@@ -23,7 +23,9 @@ pub enum Colormap {
     Magma,
     /// The classic; uneven steps make edges that are not there.
     Jet,
-    /// Black to white.
+    /// Black to white. Earlier versions wrote "grey".
+    #[serde(alias = "grey")]
+    #[value(alias = "grey")]
     Gray,
     /// For signed maps: blue against, white at zero, red for the class.
     #[value(name = "rdbu")]

@@ -5,6 +5,7 @@ mod figure;
 mod folder;
 mod manifest;
 mod places;
+mod portable;
 mod write;
 
 use std::path::PathBuf;

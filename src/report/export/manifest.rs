@@ -17,7 +17,7 @@ use crate::model::{ModelChoice, Selection};
 use crate::platform::small_file;
 use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::{Range, Scaling};
-use crate::report::export::places::{portable, portable_choice};
+use crate::report::export::portable::{portable, portable_choice};
 use crate::report::export::{ExportScene, MapView};
 use crate::text::printable;
 

@@ -1,14 +1,10 @@
-//! Files that a manifest names: as they are written down, and where they are found again.
-//!
-//! An export is passed on. A path would tell the names of users, folders and patients to
-//! whoever gets it, and be wrong there.
+//! Where the files that a manifest names are found again.
 
+use std::env;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
-use crate::model::{ModelChoice, hub};
-use crate::report::export::manifest::file_sha256;
-use crate::report::export::{Manifest, ManifestError};
+use crate::model::ModelChoice;
+use crate::report::export::manifest::{Manifest, ManifestError, file_sha256};
 
 /// The files of a manifest on this computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,45 +15,6 @@ pub struct Located {
     pub model: ModelChoice,
     /// The file of class names that was given by hand.
     pub labels: Option<PathBuf>,
-}
-
-/// How a file is written down in a manifest in `folder`: relative to it where it lies in it or
-/// beside it, else by its name alone.
-pub fn portable(file: &Path, folder: &Path) -> PathBuf {
-    let (file, folder) = (resolved(file), resolved(folder));
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let parent = |path: &Path| path.parent().map(Path::to_owned);
-    let path = match file.strip_prefix(&folder) {
-        // As every system reads it; JSON is UTF-8.
-        Ok(inside) => {
-            let parts = inside.iter().map(|part| part.to_string_lossy());
-            parts.collect::<Vec<_>>().join("/")
-        }
-        Err(_) if parent(&file) == parent(&folder) => format!("../{name}"),
-        Err(_) => name.into_owned(),
-    };
-    path.into()
-}
-
-/// An absolute path, with links followed to the folder of the file, which need not be there.
-fn resolved(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    match (path.parent().map(fs::canonicalize), path.file_name()) {
-        (Some(Ok(folder)), Some(name)) => folder.join(name),
-        _ => path,
-    }
-}
-
-/// How a model is written down in a manifest in `folder`.
-pub fn portable_choice(choice: &ModelChoice, folder: &Path) -> ModelChoice {
-    let Some(file) = choice.file() else {
-        return choice.clone();
-    };
-    match hub::of_file(file) {
-        // A file of the hub's cache is called as all others are.
-        Some(known) => ModelChoice::Hub(known.name.into()),
-        None => choice.clone().at(portable(file, folder)),
-    }
 }
 
 impl Manifest {
@@ -201,31 +158,9 @@ fn find(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    #[test]
-    fn files_are_written_down_without_their_folders() {
-        let root = tempfile::tempdir().unwrap();
-        let at = |path: &str| root.path().join(path);
-        fs::create_dir_all(at("photos/Jane Doe")).unwrap();
-        fs::create_dir_all(at("out/sub")).unwrap();
-        for (file, written) in [
-            ("out/a.png", "a.png"),
-            ("out/sub/a.png", "sub/a.png"),
-            ("a.png", "../a.png"),
-            ("photos/Jane Doe/a.png", "a.png"),
-        ] {
-            assert_eq!(
-                portable(&at(file), &at("out")),
-                Path::new(written),
-                "{file}"
-            );
-            let odd = at("out/sub/../../out");
-            assert_eq!(portable(&at(file), &odd), Path::new(written), "{file}");
-        }
-        // The export's folder is not there yet.
-        assert_eq!(portable(&at("a.png"), &at("new")), Path::new("../a.png"));
-    }
+    use super::*;
 
     #[test]
     fn files_are_found_again_where_exports_are_moved_to() {
