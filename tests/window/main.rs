@@ -10,6 +10,8 @@ mod faults;
 mod layers;
 mod models;
 mod names;
+mod pictures;
+mod renderer;
 mod stress;
 
 use std::path::{Path, PathBuf};
@@ -29,8 +31,8 @@ use camlens::render::heatmap::Scaling;
 use eframe::egui;
 use eframe::egui::accesskit::Role;
 use eframe::egui::{Event, Key};
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use egui_kittest::{Harness, HarnessBuilder};
 
 const CAT: &str = "assets/samples/cat.png";
 const COFFEE: &str = "assets/samples/coffee.png";
@@ -52,6 +54,15 @@ fn window_with(photos: &[&str], picker: Picker) -> Harness<'static, App> {
 }
 
 fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<'static, App> {
+    window_from(Harness::builder(), photos, arguments, picker)
+}
+
+fn window_from(
+    builder: HarnessBuilder<App>,
+    photos: &[&str],
+    arguments: WindowArgs,
+    picker: Picker,
+) -> Harness<'static, App> {
     let launch = Launch {
         overrides: WindowArgs {
             photos: photos.iter().map(PathBuf::from).collect(),
@@ -64,7 +75,7 @@ fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<
         server: Server::Other,
         started: std::time::Instant::now(),
     };
-    let mut harness = Harness::builder()
+    let mut harness = builder
         .with_size([1100.0, 750.0])
         .build_eframe(|cc| App::new(cc, launch).unwrap());
     harness.run_steps(2);
