@@ -1,6 +1,6 @@
 //! camlens shows *why* an image classifier answered as it did.
 //!
-//! Data walks one way, and each stage is a type that the next one takes:
+//! Data flows one way, and each stage is a type that the next one takes:
 //! `file → Photo → Framing + Input → (network) → Analysis → Map → Heatmap →
 //! pixels`. The network runs once for each photo; classes, methods, scaling,
 //! colors and opacity only need what an [`Analysis`](analysis::Analysis) holds.
@@ -13,7 +13,8 @@
 //! let mut engine = Engine::open(&Default::default(), Default::default())?;
 //! let analysis = engine.analyze(&photo, Framing::Whole)?;
 //! let class = analysis.top();
-//! let map = cam::explain(cam::Method::GradCam, &analysis.evidence(class));
+//! let layer = analysis.model.default_layer;
+//! let map = cam::explain(cam::Method::GradCam, &engine.evidence(class, &[layer])?[0]);
 //! let size = (photo.width, photo.height);
 //! let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
 //! let picture = overlay::blend(&photo, &analysis.placement, heat.as_ref(), Colormap::Turbo, Default::default());

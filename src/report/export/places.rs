@@ -1,7 +1,7 @@
-//! Files that a manifest names: as they are written down, and where they are found again.
+//! The files that a manifest names: how their paths are stored, and how they are found again.
 //!
-//! An export is passed on. A path would tell the names of users, folders and patients to
-//! whoever gets it, and be wrong there.
+//! Exports are passed on to others. An absolute path would reveal the names of users, folders and
+//! patients, and would be wrong on another computer.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -10,25 +10,25 @@ use crate::model::{ModelChoice, hub};
 use crate::report::export::manifest::file_sha256;
 use crate::report::export::{Manifest, ManifestError};
 
-/// The files of a manifest on this computer.
+/// The files of a manifest, as found on this computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     /// The photo.
     pub photo: PathBuf,
-    /// The model, to ask for it.
+    /// The choice of the model.
     pub model: ModelChoice,
-    /// The file of class names that was given by hand.
+    /// The file of class names that the user gave.
     pub labels: Option<PathBuf>,
 }
 
-/// How a file is written down in a manifest in `folder`: relative to it where it lies in it or
-/// beside it, else by its name alone.
+/// The path of a file as stored in a manifest in `folder`: a relative path if the file is in that
+/// folder or next to it, otherwise only its name.
 pub fn portable(file: &Path, folder: &Path) -> PathBuf {
     let (file, folder) = (resolved(file), resolved(folder));
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let parent = |path: &Path| path.parent().map(Path::to_owned);
     let path = match file.strip_prefix(&folder) {
-        // As every system reads it; JSON is UTF-8.
+        // With forward slashes, which every system reads; JSON is UTF-8.
         Ok(inside) => {
             let parts = inside.iter().map(|part| part.to_string_lossy());
             parts.collect::<Vec<_>>().join("/")
@@ -39,7 +39,7 @@ pub fn portable(file: &Path, folder: &Path) -> PathBuf {
     path.into()
 }
 
-/// An absolute path, with links followed to the folder of the file, which need not be there.
+/// An absolute path. Links in the file's folder are resolved; the folder need not exist.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match (path.parent().map(fs::canonicalize), path.file_name()) {
@@ -48,13 +48,13 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// How a model is written down in a manifest in `folder`.
+/// The choice of a model as stored in a manifest in `folder`.
 pub fn portable_choice(choice: &ModelChoice, folder: &Path) -> ModelChoice {
     let Some(file) = choice.file() else {
         return choice.clone();
     };
     match hub::of_file(file) {
-        // A file of the hub's cache is called as all others are.
+        // A file in the hub's cache is stored by its name in the hub.
         Some(known) => ModelChoice::Hub(known.name.into()),
         None => choice.clone().at(portable(file, folder)),
     }
@@ -62,11 +62,10 @@ pub fn portable_choice(choice: &ModelChoice, folder: &Path) -> ModelChoice {
 
 impl Manifest {
     /// Finds the photo, the model and the class names of a manifest in `folder`. `known` are files
-    /// that the user has opened, wherever they are: those of the right name and contents count
-    /// as well.
+    /// that the user has opened, in any folder: they are also used if name and contents match.
     ///
     /// # Errors
-    /// [`ManifestError::Missing`] for the first that is not found.
+    /// [`ManifestError::Missing`] for the first file that is not found.
     pub fn locate(&self, folder: &Path, known: &[PathBuf]) -> Result<Located, ManifestError> {
         Ok(Located {
             photo: self.locate_photo(folder, known)?,
@@ -75,7 +74,8 @@ impl Manifest {
         })
     }
 
-    /// Finds the photo: where the manifest in `folder` says, beside it, or in the folder above.
+    /// Finds the photo: at the path in the manifest in `folder`, next to the manifest, or in the
+    /// folder above.
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
@@ -85,12 +85,12 @@ impl Manifest {
             what: "photo",
             name: name_of(&self.photo.file),
             sha256: described(sha256),
-            places: "beside the manifest or in the folder above it",
+            places: "next to the manifest or in the folder above it",
             option: "PHOTO",
         })
     }
 
-    /// Finds the model: weights as the photo, and in the working directory.
+    /// Finds the model: weights are searched like the photo, and also in the working directory.
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
@@ -116,7 +116,8 @@ impl Manifest {
             })
     }
 
-    /// Finds the class names that were given by hand: as weights, and beside them.
+    /// Finds the class names that the user gave: searched like weights, and also next to the
+    /// weights.
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
@@ -144,7 +145,7 @@ impl Manifest {
 }
 
 const WITH_WORKING_DIRECTORY: &str =
-    "beside the manifest, in the folder above it or in the working directory";
+    "next to the manifest, in the folder above it or in the working directory";
 
 fn here() -> PathBuf {
     env::current_dir().unwrap_or_default()
@@ -154,16 +155,16 @@ fn described(sha256: Option<&str>) -> String {
     sha256.map_or(String::new(), |sha256| format!(" (SHA-256 {sha256})"))
 }
 
-/// A file's name, on whatever system its path was written.
+/// The name of a file, whatever system its path was written on.
 fn name_of(file: &Path) -> String {
     let text = file.to_string_lossy();
     let name = text.rsplit(['/', '\\']).next().unwrap_or_default();
     name.to_owned()
 }
 
-/// The file that a manifest in `folder` means: where it says (earlier versions wrote absolute
-/// paths), beside it, above it, in other places, or a known file of that name and of the right
-/// contents. Of several the one with the right contents, else the first.
+/// Finds the file that a manifest in `folder` names: at its path (earlier versions wrote absolute
+/// paths), next to the manifest, above it, in `others`, or a known file with the same name and
+/// contents. If there are several, the one with the right contents is used, otherwise the first.
 fn find(
     written: &Path,
     folder: &Path,
@@ -223,7 +224,7 @@ mod tests {
             let odd = at("out/sub/../../out");
             assert_eq!(portable(&at(file), &odd), Path::new(written), "{file}");
         }
-        // The export's folder is not there yet.
+        // The export's folder does not exist yet.
         assert_eq!(portable(&at("a.png"), &at("new")), Path::new("../a.png"));
     }
 
@@ -235,12 +236,12 @@ mod tests {
         let folder = at("moved/out");
         let find = |written: &Path| find(written, &folder, (&[at("here")], &[]), None);
         assert_eq!(find(Path::new("a.png")), None);
-        // From the last place that is looked in to the first.
+        // From the last place searched to the first.
         fs::create_dir_all(at("here")).unwrap();
         for place in ["here/a.png", "moved/a.png", "moved/out/a.png"] {
             fs::write(at(place), place).unwrap();
             assert_eq!(find(Path::new("a.png")), Some(at(place)));
-            // As earlier versions wrote them, on any system.
+            // Absolute paths as earlier versions wrote them, on any system.
             for old in ["/home/jane/a.png", "C:\\Users\\Jane\\a.png"] {
                 assert_eq!(find(Path::new(old)), Some(at(place)), "{old}");
             }
