@@ -1,9 +1,9 @@
-//! How near the kernels come to what the processor can do: `cargo bench --bench kernels`.
+//! Compares the kernels with the limit of the processor: `cargo bench --bench kernels`.
 //!
-//! The floor is the time that the multiply-adds of a layer or a network would take at the
-//! rate of the best large matrix product that `gemm` (candle's) reaches on the same threads,
-//! measured in turn with everything else. Winograd's way needs fewer multiply-adds, so a
-//! layer can be faster than its floor.
+//! The floor is the time that the multiply-adds of a layer or network would take at the rate of the
+//! best large matrix product that `gemm` (used by candle) reaches on the same threads, measured in
+//! turn with everything else. Winograd's method needs fewer multiply-adds, so a layer can be faster
+//! than its floor.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -19,15 +19,15 @@ use camlens::model::device::DeviceChoice;
 use camlens::model::{ModelChoice, known_weights};
 use candle_core::{Device, Tensor};
 
-/// Rounds; each runs everything once.
+/// Number of rounds; each round runs every case once.
 const ROUNDS: usize = 40;
-/// Side of the matrices that the floor is taken from.
+/// Side of the matrices used to measure the floor.
 const MATRIX: usize = 1024;
-/// Multiply-adds at 224×224: torchvision's and TensorFlow's figures.
+/// Multiply-adds at 224×224, as published by torchvision and TensorFlow.
 const RESNET18: f64 = 1.814e9;
 const EFFICIENTNET_LITE0: f64 = 0.407e9;
 
-/// Something that is timed.
+/// A timed case.
 struct Case {
     name: String,
     multiply_adds: f64,
@@ -90,7 +90,7 @@ fn floor() -> Case {
     })
 }
 
-/// The kinds of layers in a ResNet-18 at 224×224 and two of EfficientNet-Lite0.
+/// The types of layers in a ResNet-18 at 224×224, and two of EfficientNet-Lite0.
 fn layers(cpu: &Cpu) -> Vec<Case> {
     let f = (Some(Size::F4), Some(Size::F2));
     [
@@ -170,7 +170,7 @@ fn networks() -> Vec<Case> {
         EFFICIENTNET_LITE0,
     )];
     models.extend(resnet.map(|path| ("ResNet-18", ModelChoice::File(path), RESNET18)));
-    let cat = Photo::open("assets/samples/cat.png".as_ref()).expect("the sample is there");
+    let cat = Photo::open("assets/samples/cat.png".as_ref()).expect("the sample exists");
     let mut cases = Vec::new();
     for (name, choice, multiply_adds) in models {
         for (framing, side) in [

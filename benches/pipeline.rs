@@ -1,12 +1,12 @@
-//! What a user waits for, step by step: `cargo bench`.
+//! Measures each step that a user waits for: `cargo bench`.
 //!
-//! ResNet-18 is measured if its weights are found (`weights/`, or the path in
+//! ResNet-18 is measured if its weights are found (in `weights/`, or at the path in
 //! `CAMLENS_RESNET18`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use camlens::explain::analysis::{Analysis, Layer};
+use camlens::explain::analysis::Analysis;
 use camlens::explain::cam;
 use camlens::explain::cam::{LayerMaps, Method};
 use camlens::explain::engine::Engine;
@@ -25,17 +25,17 @@ use candle_core::Device;
 use divan::Bencher;
 
 fn main() {
-    // As the program starts.
+    // The same settings as in the program.
     camlens::platform::allocator::return_large_blocks();
     camlens::model::cpu::use_physical_cores();
     divan::main();
 }
 
 fn cat() -> Photo {
-    Photo::open("assets/samples/cat.png".as_ref()).expect("the sample is there")
+    Photo::open("assets/samples/cat.png".as_ref()).expect("the sample exists")
 }
 
-/// 4000×3000 pixels, as a phone takes them.
+/// 4000×3000 pixels, the size of a phone's photo.
 fn twelve_megapixels() -> Photo {
     let rgb = (0..4000 * 3000 * 3u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
     Photo::from_rgb("12 MP", 4000, 3000, rgb.collect())
@@ -70,7 +70,7 @@ fn jpeg() -> Vec<u8> {
             n / width * photo.height / height,
         );
         let at = 3 * (y * photo.width + x);
-        // Some grain, as a camera's.
+        // Some noise, as from a camera.
         let grain = (n.wrapping_mul(2_654_435_761) >> 28).to_le_bytes()[0] & 7;
         [0, 1, 2].map(|channel| photo.rgb[at + channel].saturating_add(grain))
     });
@@ -97,7 +97,7 @@ fn forward_224(bencher: Bencher, name: &str) {
     bencher.bench_local(|| engine.run(&input, Framing::Crop));
 }
 
-/// The same up to the target layer with candle's own operations instead of ours.
+/// The same up to the target layer, with candle's own operations instead of our kernels.
 #[divan::bench(args = names(), sample_count = 20)]
 fn forward_224_by_candle(bencher: Bencher, name: &str) {
     let backend = Backend::Candle(Device::Cpu);
@@ -148,7 +148,7 @@ fn analysis(name: &str) -> Arc<Analysis> {
 fn both_maps(bencher: Bencher, name: &str) {
     let analysis = analysis(name);
     bencher.bench(|| {
-        let layer_gradients = analysis.layer_gradients(analysis.top());
+        let layer_gradients = analysis.layer_gradients(analysis.top()).expect("a head");
         Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
 }
@@ -160,11 +160,11 @@ fn class_change(bencher: Bencher, name: &str) {
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
     let cells = (analysis.features.width, analysis.features.height);
     let size = overlay::screen_grid(&analysis.placement, cells);
-    // As large as the window's colors.
+    // In the same format as the window's colors.
     let table = Colormap::Turbo.table().map(|[r, g, b]| [r, g, b, 255]);
     bencher.bench_local(|| {
         let class = classes.next().expect("a cycle does not end");
-        let layer_gradients = analysis.layer_gradients(class);
+        let layer_gradients = analysis.layer_gradients(class).expect("a head");
         Method::DEFAULT.map(|method| {
             let map = cam::explain(method, &layer_gradients);
             let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
@@ -173,10 +173,10 @@ fn class_change(bencher: Bencher, name: &str) {
     });
 }
 
-/// A class change at an earlier layer of a ResNet, framing `crop`: one pass back through
-/// the network down to that layer, and every map there and after it.
-#[divan::bench(args = [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::LastConv])]
-fn layer_224(bencher: Bencher, layer: Layer) {
+/// A class change at an earlier layer of a ResNet with framing `crop`: one backward pass to that
+/// layer, and all maps at that layer and later ones.
+#[divan::bench(args = ["layer1", "layer2", "layer3", "last-conv"])]
+fn layer_224(bencher: Bencher, layer: &str) {
     let Some((name, _)) = choices()
         .into_iter()
         .find(|(name, _)| name.starts_with("ResNet"))
@@ -184,6 +184,8 @@ fn layer_224(bencher: Bencher, layer: Layer) {
         return;
     };
     let mut engine = engine(name);
+    let layer = engine.model().find_layer(&layer.into());
+    let layer = layer.expect("a ResNet's layer");
     let analysis = engine.analyze(&cat(), Framing::Crop).expect("a run");
     let mut classes = ClassId::all(analysis.logits.len()).cycle();
     bencher.bench_local(|| {
@@ -193,8 +195,8 @@ fn layer_224(bencher: Bencher, layer: Layer) {
     });
 }
 
-/// What comes before the network for a JPEG of 12 megapixels, and the same file by the
-/// image crate's own decoder.
+/// Decoding a JPEG of 12 megapixels, which comes before the network, and decoding the same file
+/// with the image crate.
 #[divan::bench(sample_count = 20)]
 fn decode_12_megapixels(bencher: Bencher) {
     let bytes = jpeg();
@@ -215,7 +217,7 @@ fn end_to_end_12_megapixels(bencher: Bencher, name: &str) {
     bencher.bench_local(|| {
         let photo = Photo::decode("12 MP", &bytes).expect("a photo");
         let analysis = engine.analyze(&photo, Framing::Whole).expect("a run");
-        let layer_gradients = analysis.layer_gradients(analysis.top());
+        let layer_gradients = analysis.layer_gradients(analysis.top()).expect("a head");
         Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
 }
@@ -227,7 +229,7 @@ fn end_to_end_451x300(bencher: Bencher, name: &str) {
     let mut engine = engine(name);
     bencher.bench_local(|| {
         let analysis = engine.analyze(&photo, Framing::Whole).expect("a run");
-        let layer_gradients = analysis.layer_gradients(analysis.top());
+        let layer_gradients = analysis.layer_gradients(analysis.top()).expect("a head");
         Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients))
     });
 }
@@ -238,7 +240,10 @@ fn overlay_12_megapixels(bencher: Bencher) {
     let photo = twelve_megapixels();
     let mut engine = engine("EfficientNet-Lite0");
     let analysis = engine.analyze(&photo, Framing::Whole).expect("a run");
-    let map = cam::explain(Method::GradCam, &analysis.layer_gradients(analysis.top()));
+    let map = cam::explain(
+        Method::GradCam,
+        &analysis.layer_gradients(analysis.top()).expect("a head"),
+    );
     bencher.bench(|| {
         let heat = Heatmap::new(
             &map,

@@ -1,8 +1,7 @@
-//! The window. Each frame: hear what the threads have to say, draw the panels,
-//! run the commands they gave, and ask for whatever is now needed.
+//! The window. Each frame handles the events of the threads, draws the panels, runs the commands
+//! they returned, and requests whatever is now needed.
 
 mod background;
-mod command;
 mod elide;
 mod events;
 mod exporting;
@@ -15,6 +14,7 @@ mod state;
 mod textures;
 mod widgets;
 
+use crate::app::input::drop_and_paste;
 use crate::app::input::keys;
 use crate::app::pane::panes;
 use crate::app::panels::browser;
@@ -25,7 +25,6 @@ use crate::app::panels::start_screen;
 use crate::app::panels::status;
 use crate::app::panels::toolbar;
 use crate::app::panels::weights_window;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,113 +32,110 @@ use eframe::egui;
 use eframe::egui::{Context, FontId, TextStyle, Ui};
 
 use crate::app::background::class_correlations::ClassCorrelations;
-use crate::app::background::tasks::{BackgroundTasks, Dialog};
+use crate::app::background::downloads::Downloads;
+use crate::app::background::tasks::{BackgroundTasks, FileDialog};
 use crate::app::background::thumbnails::Thumbnails;
-use crate::app::command::Command;
-use crate::app::exporting::Copied;
-use crate::app::pane::camera::Cameras;
-use crate::app::pane::probe::CellClasses;
-use crate::app::pane::region_tool::Drawing;
+use crate::app::pane::pane_view::PaneView;
+use crate::app::panels::browser::BrowserView;
+use crate::app::panels::controls::Offers;
 use crate::app::panels::network_input_window::InputTexture;
+use crate::app::state::action::Actions;
+use crate::app::state::action_log::ActionLog;
 use crate::app::textures::Textures;
 use crate::cli::WindowArgs;
 use crate::explain::analysis::Analysis;
 use crate::labels::ClassId;
 use crate::model::device::DeviceStatus;
-use crate::model::hub::{Fetch, Hub};
-use crate::model::known_weights;
+use crate::model::hub::Hub;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::text::printable;
 use crate::worker::{Job, PhotoSource, Wake, Worker};
 
 pub use crate::app::background::tasks::{Picker, Picking};
 pub use crate::app::native::{Server, open_window};
-pub use crate::app::pane::region_tool::{Regions, Tool};
+pub use crate::app::state::action::Action;
 pub use crate::app::state::batch::Batch;
+pub use crate::app::state::command::{Command, Theme};
+pub use crate::app::state::dialogs::{Dialog, Dialogs};
+pub use crate::app::state::map_spec::MapSpec;
+pub use crate::app::state::photo_item::{PhotoItem, PhotoOrder, Thumbnail};
+pub use crate::app::state::region_list::{Regions, Tool};
 pub use crate::app::state::settings::{ClassOrder, PaneSettings, Settings, Side, View};
-pub use crate::app::state::{
-    Arrangement, ClassChoice, Latest, MapSpec, PhotoItem, PhotoOrder, State, Thumbnail,
-};
+pub use crate::app::state::{Arrangement, ClassChoice, Latest, State};
 
-/// What the system knows the program as: its window, its settings' folder.
+/// The program's name in the system, for its window and its settings folder.
 const NAME: &str = "camlens";
 
-/// Side remarks in points; egui's 9 are hard to read.
+/// Size of small text in points; egui's default of 9 is hard to read.
 const SMALL_TEXT: f32 = 11.0;
 
 /// Frames that take longer than this are logged (`RUST_LOG=debug`).
 const SLOW: Duration = Duration::from_millis(16);
 
-/// What a window starts with.
+/// The start parameters of a window.
 pub struct Launch {
-    /// Settings, where the command line gives them.
+    /// Settings given on the command line.
     pub overrides: WindowArgs,
     /// How file dialogs are shown.
     pub picker: Picker,
-    /// Whether the last window's settings are taken over.
+    /// Whether the settings of the last window are used.
     pub remember: bool,
-    /// Where weights are fetched from.
+    /// The hub that weights are downloaded from.
     pub hub: Hub,
-    /// What shows the window.
+    /// The display system.
     pub server: Server,
-    /// When the program began.
+    /// When the program started.
     pub started: Instant,
 }
 
-/// The window's contents.
+/// What is drawn with: textures, and how each part of the window is looked at. Nothing of it
+/// changes what is computed.
+#[derive(Default)]
+struct Painting {
+    textures: Textures,
+    correlations: ClassCorrelations,
+    panes: PaneView,
+    browser: BrowserView,
+    /// The class that the class table last scrolled to.
+    listed: Option<ClassId>,
+    input: Option<InputTexture>,
+    /// The current title of the window.
+    title: String,
+    /// When the frame began.
+    frame_began: Option<Instant>,
+}
+
+/// How the window was started.
+struct Startup {
+    server: Server,
+    /// When the program started; `None` after the first frame was drawn.
+    began: Option<Instant>,
+    /// The stored settings, and the values that the command line replaced: `--model` applies only
+    /// to this start.
+    stored: Settings,
+    given: WindowArgs,
+}
+
+/// The window: what it knows, what is to be done, what works for it, and what it draws with.
 pub struct App {
     state: State,
+    actions: Actions,
+    log: ActionLog,
     worker: Worker,
     thumbnails: Thumbnails,
     tasks: BackgroundTasks,
-    textures: Textures,
-    correlations: ClassCorrelations,
-    cameras: Cameras,
-    tool: Tool,
-    drawing: Option<Drawing>,
-    commands: Vec<Command>,
+    downloads: Downloads,
     devices: Vec<DeviceStatus>,
-    /// Where weights of a ResNet-18 seem to be.
-    resnet18: known_weights::ResNet18Files,
-    show_keys: bool,
-    show_weights: bool,
-    show_input: bool,
-    input_texture: Option<InputTexture>,
-    hub: Hub,
-    server: Server,
-    /// When the program began, until the first frame is drawn.
-    started: Option<Instant>,
-    frame_began: Instant,
-    /// Where the catalog's weights are, as far as they are fetched; looked up when the
-    /// catalog is shown.
-    cached: Vec<Option<PathBuf>>,
-    fetch: Option<Fetch>,
     wake: Wake,
-    /// The class the table last scrolled to.
-    listed: Option<ClassId>,
-    /// Settings as they were stored, and what the command line put in their place:
-    /// one start with `--model` does not decide about the next.
-    stored: Settings,
-    given: WindowArgs,
-    /// The photo the browser last scrolled to, and how far it is scrolled, in points.
-    browsed: Option<u64>,
-    browser_top: f32,
-    /// The window's title now.
-    title: String,
-    /// The photo position under the pointer, 0..1 on both axes.
-    probe: Option<egui::Pos2>,
-    /// One that was moved with the arrow keys.
-    probe_by_key: Option<egui::Pos2>,
-    cell_classes: Option<CellClasses>,
-    /// What Ctrl+C copies: the pane under the pointer, else the first map.
-    copied: Copied,
+    painting: Painting,
+    startup: Startup,
 }
 
 impl App {
-    /// Starts the threads and asks for the photos of the command line.
+    /// Starts the threads and opens the photos of the command line.
     ///
     /// # Errors
-    /// The system's, if it has no threads to give.
+    /// If the system can't start a thread.
     pub fn new(cc: &eframe::CreationContext, launch: Launch) -> std::io::Result<Self> {
         cc.egui_ctx.all_styles_mut(|style| {
             // A blinking cursor would keep an idle window busy.
@@ -165,45 +161,28 @@ impl App {
             settings.preprocess = PreprocessChoice::Model;
         }
         settings.labels = given.labels.clone().or(settings.labels);
-        settings.layer = given.layer.unwrap_or(settings.layer);
+        settings.layer = given.layer.clone().unwrap_or(settings.layer);
         settings.device = given.device.unwrap_or(settings.device);
         settings.framing = given.framing.unwrap_or(settings.framing);
         settings.limits = given.limits.over(settings.limits);
 
         let mut app = Self {
             state: State::new(settings),
+            actions: Actions::default(),
+            log: ActionLog::from_env(),
             worker: Worker::start(wake.clone())?,
             thumbnails: Thumbnails::start(wake.clone())?,
             tasks: BackgroundTasks::new(launch.picker, wake.clone()),
-            textures: Textures::default(),
-            correlations: ClassCorrelations::default(),
-            cameras: Cameras::default(),
-            tool: Tool::default(),
-            drawing: None,
-            commands: Vec::new(),
+            downloads: Downloads::new(launch.hub, wake.clone()),
             devices: Vec::new(),
-            resnet18: known_weights::find_resnet18(),
-            show_keys: false,
-            show_weights: false,
-            show_input: false,
-            input_texture: None,
-            cached: Vec::new(),
-            hub: launch.hub,
-            server: launch.server,
-            started: Some(launch.started),
-            frame_began: launch.started,
-            fetch: None,
             wake,
-            listed: None,
-            stored: remembered,
-            given,
-            browsed: None,
-            browser_top: 0.0,
-            title: String::new(),
-            probe: None,
-            probe_by_key: None,
-            cell_classes: None,
-            copied: Copied::Map(Side::Left),
+            painting: Painting::default(),
+            startup: Startup {
+                server: launch.server,
+                began: Some(launch.started),
+                stored: remembered,
+                given,
+            },
         };
         app.tasks.find_devices();
         if !photos.is_empty() {
@@ -214,64 +193,150 @@ impl App {
         Ok(app)
     }
 
-    /// What the window knows.
+    /// The state of the window.
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// What was drawn last in a map pane, and of which answer.
+    /// What was last drawn in a map pane, and for which analysis.
     #[must_use]
     pub fn drawn(&self, side: Side) -> Option<(Arc<Analysis>, MapSpec)> {
-        let heat = self.textures.kept(side)?;
+        let heat = self.painting.textures.kept(side)?;
         Some((heat.analysis().clone(), heat.map_spec()))
     }
 
+    /// The last actions, the oldest first.
+    #[must_use]
+    pub fn recorded(&self) -> impl ExactSizeIterator<Item = &Action> {
+        self.log.last()
+    }
+
+    /// Queues an action, as keys and panels do. It is done at the end of the next frame.
+    pub fn act(&mut self, action: impl Into<Action>) {
+        self.actions.push(action);
+        (self.wake)();
+    }
+
+    /// Does all that is queued, in its order, and what follows from it.
+    fn apply_actions(&mut self, ctx: &Context) {
+        while !self.actions.is_empty() {
+            for action in self.actions.take() {
+                self.log.record(&action);
+                if let Some(command) = self.state.apply(action) {
+                    self.run(ctx, command);
+                }
+            }
+        }
+        self.state.arrange();
+    }
+
+    /// Does what reaches outside the state.
     fn run(&mut self, ctx: &Context, command: Command) {
         match command {
-            Command::AskForPhotos => self.tasks.ask(Dialog::Photos),
-            Command::AskForModel => self.tasks.ask(Dialog::Model),
-            Command::AskForFolder => self.tasks.ask(Dialog::Folder),
+            Command::AskForPhotos => self.tasks.ask(FileDialog::Photos),
+            Command::AskForModel => self.tasks.ask(FileDialog::Model),
+            Command::AskForFolder => self.tasks.ask(FileDialog::Folder),
             Command::AskForExport => {
                 if self.state.latest.shown().is_some() {
-                    self.tasks.ask(Dialog::Export);
+                    self.tasks.ask(FileDialog::Export);
                 }
             }
-            Command::AskForTable => self.tasks.ask(Dialog::Table),
-            Command::StopBatch => {
-                self.state.batch.stop();
-                self.reach_worker(|worker| worker.batch(None));
-            }
-            Command::Copy => self.copy(self.copied),
+            Command::AskForTable => self.tasks.ask(FileDialog::Table),
+            Command::Export(folder) => self.export(folder),
+            Command::WriteTable(path) => self.write_table(path),
+            Command::CancelPredictions => self.reach_worker(|worker| worker.batch(None)),
+            Command::Copy => self.copy(self.painting.panes.copied),
             Command::Open(sources) => self.open(sources),
-            Command::Show(id) => self.state.show(id),
-            Command::StepPhoto(by) => self.state.step_photo(by),
-            Command::UseModel(choice) => self.state.use_model(choice),
-            Command::AskForLabels => self.tasks.ask(Dialog::Labels),
-            Command::UseLabels(path) => self.state.use_labels(path),
-            Command::ShowWeights => {
-                self.show_weights = true;
-                self.look_into_cache();
-            }
-            Command::Fetch(known) => self.start_fetch(known),
-            Command::CancelFetch => {
-                if let Some(fetch) = &self.fetch {
-                    fetch.cancel();
-                }
-            }
-            Command::StepClass(by) => self.state.step_class(by),
-            Command::StepLayer(by) => self.state.step_layer(by),
-            Command::SwapPanes => {
-                self.state.settings.panes.swap(0, 1);
-                self.state.pinned.swap(0, 1);
-            }
-            Command::LinkZoom(linked) => self.cameras.link(linked),
+            Command::AskForLabels => self.tasks.ask(FileDialog::Labels),
+            Command::FindDownloads => self.downloads.look_up(),
+            Command::Fetch(name) => self.start_fetch(&name),
+            Command::CancelFetch => self.downloads.cancel(),
+            Command::LinkZoom(linked) => self.painting.panes.cameras.link(linked),
             Command::FullScreen => {
                 let full = ctx.input(|input| input.viewport().fullscreen.unwrap_or_default());
                 ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!full));
             }
-            Command::Fit => self.cameras.fit(),
-            Command::Zoom(factor) => self.cameras.zoom_by(factor),
+            Command::Fit => self.painting.panes.cameras.fit(),
+            Command::Zoom(factor) => self.painting.panes.cameras.zoom_by(factor),
+            Command::CancelGestures => {
+                self.painting.panes.drawing = None;
+                self.painting.panes.probe.by_key = None;
+            }
+            Command::SetTheme(theme) => ctx.set_theme(match theme {
+                Theme::System => egui::ThemePreference::System,
+                Theme::Light => egui::ThemePreference::Light,
+                Theme::Dark => egui::ThemePreference::Dark,
+            }),
+        }
+    }
+
+    /// Draws everything. The state stays as it is: what is to be changed is pushed as actions.
+    fn draw(&mut self, ui: &mut Ui) {
+        let ctx = ui.ctx().clone();
+        let (state, actions) = (&self.state, &mut self.actions);
+        let Painting {
+            textures,
+            correlations,
+            panes,
+            browser,
+            listed,
+            input,
+            ..
+        } = &mut self.painting;
+        let zoom_is_linked = panes.cameras.are_linked();
+        let now = keys::Now {
+            state,
+            zoom_is_linked,
+        };
+        keys::handle(&ctx, &now, actions);
+        toolbar::show(ui, state, zoom_is_linked, actions);
+        let offers = Offers {
+            devices: &self.devices,
+            downloads: &self.downloads,
+        };
+        controls::show(ui, state, &offers, (textures, listed), actions);
+        browser::show(ui, state, textures, browser, actions);
+        let layers = status::layers(state, textures);
+        status::show(ui, state, (textures, &mut panes.probe), actions);
+        region_panel::show(ui, state, textures, actions);
+        egui::CentralPanel::default().show(ui, |ui| {
+            if state.latest.shown().is_some() {
+                panes::panes_ui(ui, state, panes, (textures, correlations), actions);
+            } else {
+                let server = self.startup.server;
+                start_screen::start_screen_ui(ui, (textures, server), actions);
+            }
+        });
+        if status::layers(state, textures) != layers {
+            // The status line was drawn before the maps, so it must be drawn again.
+            ctx.request_repaint();
+        }
+        keys::help_ui(&ctx, state, actions);
+        weights_window::show(&ctx, state.dialogs.weights, &self.downloads, actions);
+        network_input_window::show(&ctx, state, input, actions);
+        start_screen::drop_hint(&ctx);
+    }
+
+    /// Asks for the pictures and maps that were missing when the frame was drawn, and drops
+    /// thumbnails that are out of view.
+    fn ask_for_pictures(&mut self) {
+        let Painting {
+            textures,
+            correlations,
+            browser,
+            ..
+        } = &mut self.painting;
+        for id in self.state.forget_thumbnails(&browser.in_view) {
+            textures.forget_thumbnail(id);
+        }
+        let missing = self.state.missing_thumbnails(&browser.in_view);
+        let limits = self.state.settings.limits;
+        self.thumbnails.want(missing, limits);
+        if let Some((analysis, recipes)) = correlations.take_wanted() {
+            for recipe in recipes {
+                self.tasks.make_references(analysis.clone(), recipe);
+            }
         }
     }
 
@@ -280,13 +345,13 @@ impl App {
             Some(shown) => format!("camlens – {}", printable::name(&shown.photo.name)),
             None => "camlens".into(),
         };
-        if title != self.title {
+        if title != self.painting.title {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
-            self.title = title;
+            self.painting.title = title;
         }
     }
 
-    /// Asks the worker for what is needed now.
+    /// Sends the worker the requests that are needed now.
     fn submit(&mut self) {
         let Some(job) = self.state.next_job() else {
             if let Some(job) = self.state.next_layer_job() {
@@ -298,13 +363,13 @@ impl App {
             return;
         };
         if job.plan.photo != self.state.latest.shown().and_then(|shown| shown.plan.photo) {
-            self.cameras.fit();
-            self.drawing = None;
+            self.painting.panes.cameras.fit();
+            self.painting.panes.drawing = None;
         }
         self.send(job);
     }
 
-    /// Sends a request that no job starts. A dead worker is started again by the next job.
+    /// Sends a request that is not a job. If the worker has stopped, the next job starts it again.
     fn reach_worker(&mut self, send: impl FnOnce(&Worker) -> bool) {
         if !send(&self.worker) {
             self.state.ask_anew();
@@ -321,7 +386,7 @@ impl App {
             }
             Err(error) => {
                 self.state.not_started(format!(
-                    "The system has no thread to give ({error}). Close other programs and try again."
+                    "Can't start a thread ({error}). Close other programs and try again."
                 ));
             }
         }
@@ -330,63 +395,38 @@ impl App {
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
-        self.frame_began = Instant::now();
+        self.painting.frame_began = Some(Instant::now());
         self.apply_event(ctx);
+        self.state.arrange();
         self.submit();
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
-        self.take_photos_in(&ctx);
-        keys::handle(self, &ctx);
-        if let Some(shown) = self.state.latest.shown_mut() {
-            self.textures.ready_photo(&ctx, shown);
+        if let Some(message) = drop_and_paste::take_photos_in(&ctx, &mut self.actions) {
+            self.state.error = Some(message);
         }
-        toolbar::show(self, ui);
-        controls::show(self, ui);
-        browser::show(self, ui);
-        let layers = status::layers(self);
-        status::show(self, ui);
-        region_panel::show(self, ui);
-        egui::CentralPanel::default().show(ui, |ui| {
-            if self.state.latest.shown().is_some() {
-                panes::panes_ui(self, ui);
-            } else {
-                start_screen::start_screen_ui(self, ui);
-            }
-        });
-        if status::layers(self) != layers {
-            // The status line was drawn before the maps.
-            ctx.request_repaint();
-        }
-        if self.show_keys {
-            keys::help_ui(&ctx, &mut self.show_keys);
-        }
-        weights_window::show(self, &ctx);
-        network_input_window::show(self, &ctx);
-        start_screen::drop_hint(&ctx);
+        self.draw(ui);
         self.name_window(&ctx);
-        if !self.commands.is_empty() {
-            // What they change is drawn in the next frame.
+        if !self.actions.is_empty() {
+            // Changes by the panels are drawn in the next frame.
             ctx.request_repaint();
         }
-        while !self.commands.is_empty() {
-            for command in std::mem::take(&mut self.commands) {
-                self.run(&ctx, command);
-            }
-        }
+        self.apply_actions(&ctx);
         self.submit();
-        if let Some(started) = self.started.take() {
-            log::debug!("the first frame is drawn after {:?}", started.elapsed());
+        self.ask_for_pictures();
+        if let Some(began) = self.startup.began.take() {
+            log::debug!("the first frame is drawn after {:?}", began.elapsed());
         }
-        let took = self.frame_began.elapsed();
-        if took > SLOW {
+        let took = self.painting.frame_began.map(|began| began.elapsed());
+        if let Some(took) = took.filter(|took| *took > SLOW) {
             log::debug!("a slow frame: {took:?}");
         }
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        let settings = persistence::to_keep(&self.state.settings, &self.given, &self.stored);
+        let Startup { stored, given, .. } = &self.startup;
+        let settings = persistence::to_keep(&self.state.settings, given, stored);
         eframe::set_value(storage, persistence::SETTINGS_KEY, &settings);
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: the window's start, `explain`, `fetch` and `devices`.
+//! The command line: the window's options, `explain`, `fetch` and `devices`.
 
 mod devices;
 mod explain;
@@ -13,13 +13,13 @@ use std::sync::LazyLock;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
-use crate::explain::analysis::Layer;
 use crate::explain::cam::{Method, Variant};
 use crate::explain::region::Region;
 use crate::input::framing::Framing;
 use crate::input::photo::Limits;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
+use crate::model::target_layer::LayerChoice;
 use crate::model::{ModelChoice, Selection};
 use crate::render::colormap::Colormap;
 use crate::render::display_options::{Display, DisplayOptions};
@@ -31,10 +31,10 @@ use crate::text::printable;
 #[derive(Debug, Parser)]
 #[command(version = version(), args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do without a window.
+    /// The command to run; without one, the window opens.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What the window opens with.
+    /// Options for the window.
     #[command(flatten)]
     pub window: WindowArgs,
 }
@@ -55,50 +55,52 @@ pub fn version() -> &'static str {
     &VERSION
 }
 
-/// What the window opens with. What is not given is as it was last time.
+/// Options for the window. Options that are not given keep their last values.
 #[derive(Debug, Default, Args)]
 pub struct WindowArgs {
     /// Photos to open
     pub photos: Vec<PathBuf>,
-    /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file
+    /// The model: auto, efficientnet-lite0, resnet18, a name listed by `camlens fetch`, or the path
+    /// of a weight file
     #[arg(long)]
     pub model: Option<ModelChoice>,
-    /// Which network in its file
+    /// Which network in the file to use
     #[command(flatten)]
     pub network: NetworkArgs,
-    /// The names of its classes: a line each, or JSON
+    /// A file with the names of the classes: one per line, or JSON
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// The target layer: last, layer1, layer2, layer3, layer4 or layer4.1.conv2
+    /// The target layer: last, or one of the network's (layer1, …, layer4, layer4.1.conv2)
     #[arg(long)]
-    pub layer: Option<Layer>,
+    pub layer: Option<LayerChoice>,
     /// The device: auto, cpu, cuda, cuda:N or metal
     #[arg(long)]
     pub device: Option<DeviceChoice>,
-    /// How the photo becomes the network's input
+    /// How the photo is fitted to the network's input
     #[arg(long)]
     pub framing: Option<Framing>,
-    /// How large photos may be
+    /// Limits on the size of photos
     #[command(flatten)]
     pub limits: LimitArgs,
 }
 
-/// Which network in a weight file that holds several.
+/// Selects one network in a weight file that holds several.
 #[derive(Clone, Debug, Default, Args)]
 pub struct NetworkArgs {
-    /// The dictionary of the weight file to take, such as `state_dict_ema` [default: averaged weights if there are some]
+    /// The dictionary to load from the weight file, such as `state_dict_ema` [default: averaged
+    /// weights, if there are any]
     #[arg(long, value_name = "KEY", requires = "model")]
     pub key: Option<String>,
-    /// Take the network whose tensors' names begin so, such as `teacher.`, and ignore all others
+    /// Load only the tensors whose names start with this prefix, such as `teacher.`
     #[arg(long, value_name = "PREFIX", requires = "model")]
     pub prefix: Option<String>,
-    /// The linear layer that is the classifier, such as `head2`
+    /// The linear layer to use as the classifier, such as `head2`
     #[arg(long, value_name = "NAME", requires = "model")]
     pub head: Option<String>,
 }
 
 impl NetworkArgs {
-    /// Puts what was given into the choice of the model.
+    /// Adds the selection to the choice of the model.
     fn choose(&self, model: &mut Option<ModelChoice>) -> Result<(), String> {
         let selection = Selection {
             key: self.key.clone(),
@@ -113,22 +115,22 @@ impl NetworkArgs {
     }
 }
 
-/// How large photos may be; a guard against files that claim more than they hold.
+/// Limits on the size of photos. They guard against files whose headers claim huge sizes.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct LimitArgs {
-    /// Most pixels of a photo, in millions [default: 100]
+    /// Maximum size of a photo, in millions of pixels [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_megapixels: Option<u32>,
-    /// Most bytes of a decoded photo, in millions [default: 512]
+    /// Maximum size of a decoded photo, in millions of bytes [default: 512]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_decoded_mb: Option<u32>,
-    /// Longest file, in millions of bytes [default: 512]
+    /// Maximum size of a file, in millions of bytes [default: 512]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_file_mb: Option<u32>,
 }
 
 impl LimitArgs {
-    /// These, and where nothing is given, those.
+    /// These limits; `limits` where an option was not given.
     #[must_use]
     pub fn over(self, limits: Limits) -> Limits {
         Limits {
@@ -142,18 +144,18 @@ impl LimitArgs {
 /// Commands that need no window.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Explain one photo: report on stdout, overlays and maps into files
+    /// Explain one photo: print a report, write overlays and maps to files
     Explain(Box<ExplainArgs>),
-    /// Fetch weights from the Hugging Face hub; without a name, list what there is
+    /// Download weights from the Hugging Face hub; without a name, list the models
     Fetch(FetchArgs),
-    /// List the devices, which can be used, and why not
+    /// List the devices and say which can be used
     Devices(DevicesArgs),
 }
 
 /// Arguments of `fetch`.
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Which weights, such as `timm/resnet50.a1_in1k`
+    /// The weights to download, such as `timm/resnet50.a1_in1k`
     pub name: Option<String>,
 }
 
@@ -168,15 +170,15 @@ pub struct DevicesArgs {
     pub model: ModelChoice,
 }
 
-/// Settings that belong together.
+/// Named combinations of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
-    /// As a common tutorial has it: squash, no normalization, the last convolution
-    /// before its batch-norm, its own sum in Grad-CAM++'s denominator
+    /// As in a common tutorial: squash, no normalization, the last convolution before its batch
+    /// norm, the tutorial's own sum in the denominator of Grad-CAM++
     Tutorial,
 }
 
-/// Lines over a map.
+/// Lines drawn over a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LineKind {
     /// Lines of equal heat
@@ -185,10 +187,10 @@ pub enum LineKind {
     Cells,
 }
 
-/// What is done to pixels before the network sees them.
+/// How pixel values are normalized before they enter the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preprocess {
-    /// From a config.json beside the weights, else what the network is usually trained with
+    /// From a config.json next to the weights, otherwise what the network is usually trained with
     Model,
     /// ImageNet's mean and standard deviation
     Imagenet,
@@ -201,85 +203,88 @@ pub enum Preprocess {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The photo; with --manifest it may be left out
+    /// The photo; optional with --manifest
     #[arg(required_unless_present = "manifest")]
     pub photo: Option<PathBuf>,
-    /// The model: auto, efficientnet-lite0, resnet18, a name of `camlens fetch`, or the path of a weight file [default: auto]
+    /// The model: auto, efficientnet-lite0, resnet18, a name listed by `camlens fetch`, or the path
+    /// of a weight file [default: auto]
     #[arg(long)]
     pub model: Option<ModelChoice>,
-    /// Which network in its file
+    /// Which network in the file to use
     #[command(flatten)]
     pub network: NetworkArgs,
-    /// The names of its classes: a line each, or JSON
+    /// A file with the names of the classes: one per line, or JSON
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// The method; may be given several times [default: grad-cam and grad-cam++]
+    /// The method; can be given several times [default: grad-cam and grad-cam++]
     #[arg(long = "method")]
     pub methods: Vec<Method>,
     /// The target layer: last, or one of the network's (layer1, …, layer4, layer4.1.conv2) [default: last]
     #[arg(long)]
-    pub layer: Option<String>,
-    /// Which formula of Grad-CAM++ [default: eq19]
+    pub layer: Option<LayerChoice>,
+    /// The formula of Grad-CAM++ [default: eq19]
     #[arg(long)]
     pub variant: Option<Variant>,
-    /// Settings that belong together; options given beside it win
+    /// A named combination of settings; other options override it
     #[arg(long)]
     pub preset: Option<Preset>,
-    /// What is done to pixels before the network sees them [default: model]
+    /// How pixel values are normalized [default: model]
     #[arg(long)]
     pub preprocess: Option<Preprocess>,
-    /// Mean of the channels, of values from 0 to 1: one number or three
+    /// Mean of each channel, for values from 0 to 1: one number or three
     #[arg(long, value_name = "R,G,B")]
     pub mean: Option<Channels>,
-    /// Standard deviation of the channels
+    /// Standard deviation of each channel: one number or three
     #[arg(long, value_name = "R,G,B")]
     pub std: Option<Channels>,
-    /// Side of the network's square input; whole photos keep its proportion to 224
+    /// Side of the network's square input; whole photos are scaled in the same proportion (224 is
+    /// the default)
     #[arg(long, value_name = "PIXELS")]
     pub input_size: Option<usize>,
     /// The class: top, an index, or a name
     #[arg(long, default_value = "top")]
     pub class: String,
-    /// Why not this class: maps of the class less those of this one, signed
+    /// Contrast class: show why the class and not this one (maps of the class minus maps of this
+    /// class, signed)
     #[arg(long = "against", value_name = "CLASS")]
     pub contrast_class: Option<String>,
-    /// Measure a region of the photo, in its pixels; may be given several times
+    /// Measure a region of the photo, in photo pixels; can be given several times
     #[arg(long = "region", value_name = "NAME=LEFT,TOP,RIGHT,BOTTOM")]
     pub regions: Vec<Region>,
-    /// How the photo becomes the network's input [default: whole]
+    /// How the photo is fitted to the network's input [default: whole]
     #[arg(long)]
     pub framing: Option<Framing>,
-    /// How cells become colors: divided by the maximum, min-max, or signed
+    /// How cell values become colors: divided by the maximum, min-max, or signed
     #[arg(long, default_value = "max")]
     pub scale: Scaling,
-    /// The heat's colors [default: turbo, or rdbu with --scale signed]
+    /// The colormap [default: turbo, or rdbu with --scale signed]
     #[arg(long)]
     pub colormap: Option<Colormap>,
-    /// The share of the heat's color in the picture, 0 to 1
+    /// Opacity of the heat, 0 to 1
     #[arg(long, default_value = "0.55", value_parser = parse_opacity)]
     pub opacity: Opacity,
-    /// What is drawn between the cells' centers
+    /// How values between cell centers are drawn
     #[arg(long, default_value = "bilinear")]
     pub interpolation: Interpolation,
-    /// Draw only heat above so many per cent of the range
+    /// Draw only heat above this percentage of the range
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=i64::from(DisplayOptions::MOST_HIDDEN)))]
     pub threshold: u8,
-    /// Draw lines; may be given several times
+    /// Lines to draw; can be given several times
     #[arg(long, value_delimiter = ',')]
     pub lines: Vec<LineKind>,
-    /// What of photo and heat is drawn
+    /// Whether to draw the overlay, only the heat or only the photo
     #[arg(long, default_value = "overlay")]
     pub display: Display,
     /// The device: auto, cpu, cuda, cuda:N or metal [default: auto]
     #[arg(long)]
     pub device: Option<DeviceChoice>,
-    /// Write everything into a folder: overlays, heat, cells, a figure, and a manifest
+    /// Export everything to a folder: overlays, heat, cells, a figure, and a manifest
     #[arg(long, value_name = "FOLDER")]
     pub export: Option<PathBuf>,
-    /// Let --export replace files that are there
+    /// Let --export overwrite existing files
     #[arg(long, requires = "export")]
     pub overwrite: bool,
-    /// Make the maps of an export again and say whether they are the same
+    /// Recompute the maps of an export and report whether they are identical
     #[arg(long, value_name = "manifest.json", conflicts_with_all = [
         "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
         "class", "against", "regions", "framing", "out", "map", "repeat",
@@ -288,16 +293,17 @@ pub struct ExplainArgs {
     /// Write the overlay at full size, side by side if there are several methods
     #[arg(long, value_name = "FILE.png")]
     pub out: Option<PathBuf>,
-    /// Write the cells before ReLU and scaling, f32, height by width, in NumPy's format (one method)
+    /// Write the cell values before ReLU and scaling: f32, height by width, NumPy format (one
+    /// method)
     #[arg(long, value_name = "FILE.npy")]
     pub map: Option<PathBuf>,
-    /// Run so many times more and report the medians of the times: resizing, network, maps
+    /// Repeat the run N times and report the median times of resizing, network and maps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: Option<u32>,
-    /// Print one JSON object instead of a report to read
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
-    /// How large the photo may be
+    /// Limits on the size of the photo
     #[command(flatten)]
     pub limits: LimitArgs,
 }
@@ -307,8 +313,8 @@ fn parse_opacity(text: &str) -> Result<Opacity, String> {
     share.ok_or_else(|| "give a number from 0 to 1".into())
 }
 
-/// Reads the command line. `Err` holds what to print and the exit status: help
-/// and version are not faults.
+/// Parses the command line. `Err` holds the text to print and the exit status. Help and version are
+/// returned this way too, with status 0.
 ///
 /// # Errors
 /// The text for stdout (status 0), or one line for stderr (status 1).
@@ -331,29 +337,29 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     Ok(cli)
 }
 
-/// Tells the user something on stderr, in one line.
+/// Prints a message to stderr, as one line.
 pub fn say(message: &str) {
     eprintln!("camlens: {}", printable::message(message));
 }
 
-/// Writes to stdout what was asked for.
+/// Prints the result of a command to stdout.
 fn print(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(printable::lines(text).as_bytes()) {
-        // Whoever read has seen enough.
+        // The reader closed the pipe: not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("Can't write to stdout"),
     }
 }
 
-/// Runs a command that needs no window, and prints what it gives.
+/// Runs a command that needs no window, and prints its result.
 ///
 /// # Errors
-/// Whatever stands in its way, in words for the user.
+/// Any failure, as a message for the user.
 pub fn run(command: &Command) -> anyhow::Result<()> {
     print(&answer(command)?)
 }
 
-/// What a build without the `gui` feature says where the window was asked for.
+/// What a build without the `gui` feature says if the window is asked for.
 #[cfg(not(feature = "gui"))]
 #[must_use]
 pub fn no_window() -> anyhow::Error {
@@ -363,10 +369,10 @@ pub fn no_window() -> anyhow::Error {
     )
 }
 
-/// Runs a command that needs no window; gives what to print.
+/// Runs a command that needs no window, and returns the text to print.
 ///
 /// # Errors
-/// Whatever stands in its way, in words for the user.
+/// Any failure, as a message for the user.
 pub fn answer(command: &Command) -> anyhow::Result<String> {
     match command {
         Command::Explain(arguments) => match &arguments.manifest {
@@ -396,7 +402,7 @@ mod tests {
         let cli =
             parsed("camlens explain a.png --method grad-cam++ --class 3 --device cuda:1").unwrap();
         let Some(Command::Explain(explain)) = cli.command else {
-            panic!("explain was asked for");
+            panic!("expected the explain command");
         };
         assert_eq!(explain.methods, [Method::GradCamPlusPlus]);
         assert_eq!(
@@ -419,7 +425,7 @@ mod tests {
         assert_eq!(cli.window.model, choice(Some("ema"), None, None));
         let cli = parsed("camlens explain a.png --model w.pth --prefix b. --head fc2").unwrap();
         let Some(Command::Explain(explain)) = cli.command else {
-            panic!("explain was asked for");
+            panic!("expected the explain command");
         };
         assert_eq!(explain.model, choice(None, Some("b."), Some("fc2")));
     }

@@ -1,4 +1,4 @@
-//! Classes and what they are called.
+//! Classes and their names.
 
 mod file;
 
@@ -12,9 +12,11 @@ use crate::text::{elide, printable};
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
 
-/// The index of a class. It comes from a [`Labels`] or from a list of logits, so
-/// it is a class of the model it is used with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The index of a class. It comes from a [`Labels`] or from a list of logits, so it is valid for
+/// the model it is used with.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct ClassId(usize);
 
 impl ClassId {
@@ -30,32 +32,32 @@ impl ClassId {
     }
 }
 
-/// A class that does not exist, or not only once.
+/// A class that does not exist, or that is ambiguous.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// Beyond the last class.
     #[error("There is no class {index}: this model has the classes 0 to {last}.")]
     Index {
-        /// The index asked for.
+        /// The requested index.
         index: usize,
         /// The last class.
         last: usize,
     },
-    /// No class of that name.
+    /// No class has this name.
     #[error("There is no class called \"{}\".{}", printable::name(.name), hint(.similar))]
     Name {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// Names that contain it, with their indices.
         similar: Vec<String>,
     },
-    /// More than one class of that name.
+    /// Several classes have this name.
     #[error(
         "More than one class is called \"{}\": give one of the indices {}.",
         printable::name(.name), printable::names(.indices.iter().map(ToString::to_string))
     )]
     Ambiguous {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The classes of that name.
         indices: Vec<usize>,
@@ -65,7 +67,7 @@ pub enum LabelError {
 /// Why a file of class names can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "The class names {} can't be used: {}. Give a text file with a name in each line, or JSON: a list of names, or an object from index to name.",
+    "Can't use the class names {}: {}. Use a text file with one name per line, or JSON: a list of names, or an object that maps index to name.",
     printable::name(.name), printable::quotation(.cause)
 )]
 pub struct LabelFileError {
@@ -75,7 +77,7 @@ pub struct LabelFileError {
     pub cause: String,
 }
 
-/// The largest file of names that is read.
+/// Maximum size of a file of names.
 const MAX_FILE: u64 = 16 << 20;
 
 fn hint(similar: &[String]) -> String {
@@ -91,12 +93,12 @@ fn hint(similar: &[String]) -> String {
 pub struct Labels {
     /// As they were given.
     names: Vec<String>,
-    /// What classes are called on screen: different for each class.
+    /// The names shown on screen, different for each class.
     shown: Vec<String>,
-    /// Lower-case names, for searching as one types.
+    /// Lower-case names, for searching.
     folded: Vec<String>,
-    /// Whether a name is a list of synonyms with commas between them: `ImageNet`'s are. A
-    /// comma in other names is part of the name ("nevus, benign").
+    /// Whether a name is a comma-separated list of synonyms, as in `ImageNet`. In other names a
+    /// comma is part of the name ("nevus, benign").
     synonyms: bool,
 }
 
@@ -113,12 +115,12 @@ impl Labels {
         }
     }
 
-    /// Reads a file of names for `classes` classes: a name in each line, a table of index
-    /// and name, a JSON list, or a JSON object: index to name, index to (`WordNet` id, name)
-    /// as torchvision's tutorials have it, or name to index (`class_to_idx`).
+    /// Reads names for `classes` classes from a file: one name per line, a table of index and name,
+    /// a JSON list, or a JSON object. The object maps index to name, index to (`WordNet` id, name)
+    /// as in torchvision's tutorials, or name to index (`class_to_idx`).
     ///
     /// # Errors
-    /// [`LabelFileError`] if it can't be read or has another number of names.
+    /// [`LabelFileError`] if the file can't be read or has a different number of names.
     pub fn open(path: &Path, classes: usize) -> Result<Self, LabelFileError> {
         let fail = |cause: String| LabelFileError {
             name: crate::input::photo::display_name(path),
@@ -135,7 +137,7 @@ impl Labels {
         Ok(Self::new(names))
     }
 
-    /// The files beside a weight file in which its class names are looked for.
+    /// The files next to a weight file where its class names may be.
     pub fn files_beside(weights: &Path) -> impl Iterator<Item = PathBuf> {
         let stem = weights.file_stem().unwrap_or_default().to_os_string();
         let own = ["-labels.txt", ".labels.txt", "-labels.json", ".labels.json"].map(|ending| {
@@ -160,7 +162,7 @@ impl Labels {
         }
     }
 
-    /// Whether all classes are called the same.
+    /// Whether both have the same names for all classes.
     #[must_use]
     pub fn same_names(&self, other: &Self) -> bool {
         self.names == other.names
@@ -178,23 +180,22 @@ impl Labels {
         self.names.is_empty()
     }
 
-    /// The whole label as it was given, synonyms included, whatever is in it: for files. Two
-    /// classes may have the same.
+    /// The whole label exactly as it was given, including synonyms: for files. Two classes may have
+    /// the same label.
     #[must_use]
     pub fn full(&self, class: ClassId) -> &str {
         &self.names[class.0]
     }
 
-    /// What the class is called on screen: the whole label, of `ImageNet`'s lists of synonyms
-    /// the first one; without characters that command what shows it, and without the middle of
-    /// what has more than [`printable::NAME`] letters. No two classes are called the same: where
-    /// labels are not unique, the index is added.
+    /// The name of a class on screen: the whole label, or the first synonym in `ImageNet`'s lists.
+    /// Control characters are escaped, and names longer than [`printable::NAME`] characters lose
+    /// their middle. The names are unique: the index is added to labels that are not.
     #[must_use]
     pub fn name(&self, class: ClassId) -> &str {
         &self.shown[class.0]
     }
 
-    /// Its name on screen in at most so many letters; where that cuts it the index is added, so
+    /// The name on screen in at most `letters` characters. If that cuts it, the index is added, so
     /// that classes can still be told apart.
     #[must_use]
     pub fn shortened(&self, class: ClassId, letters: usize) -> String {
@@ -226,11 +227,11 @@ impl Labels {
         }
     }
 
-    /// The class that a user names: an index, its label or its name on screen in any case,
-    /// or one of `ImageNet`'s synonyms.
+    /// Finds the class that a user means: an index, a label or a name on screen in any case, or one
+    /// of `ImageNet`'s synonyms.
     ///
     /// # Errors
-    /// [`LabelError`]: none, or more than one, of that name.
+    /// [`LabelError`] if no class, or more than one, matches.
     pub fn find(&self, text: &str) -> Result<ClassId, LabelError> {
         if let Ok(index) = text.trim().parse() {
             return self.class(index);
@@ -242,7 +243,7 @@ impl Labels {
                 || self.shown[index].to_lowercase() == wanted
                 || self.synonyms && label.split(',').any(|synonym| synonym.trim() == wanted)
         };
-        // As it is written first: names may differ in their case only.
+        // Exact matches first: names may differ only in case.
         let all = || 0..self.len();
         let as_shown = all().find(|index| self.shown[*index] == text.trim());
         let mut found: Vec<usize> = as_shown.into_iter().collect();
@@ -269,7 +270,7 @@ impl Labels {
         }
     }
 
-    /// Classes whose label contains every word of `text`, or whose index it is.
+    /// Classes whose label contains every word of `text`, or whose index is `text`.
     pub fn search<'a>(&'a self, text: &str) -> impl Iterator<Item = ClassId> + use<'a> {
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
         ClassId::all(self.len()).filter(move |class| {
@@ -280,8 +281,8 @@ impl Labels {
     }
 }
 
-/// Names that differ from `ImageNet`'s in so few places are a list of its classes:
-/// torchvision, whose names ours are, says "crane bird" where other lists say "crane".
+/// A list that differs from `ImageNet`'s in at most this many places is a list of its classes:
+/// torchvision, which our names come from, says "crane bird" where other lists say "crane".
 const IMAGENET_MAY_DIFFER: usize = 50;
 
 /// Whether these are `ImageNet`'s classes, each with its synonyms.
@@ -296,14 +297,14 @@ fn are_imagenet_synonyms(names: &[String]) -> bool {
             <= IMAGENET_MAY_DIFFER
 }
 
-/// What classes are called on screen: fit to be shown, and completed until no two are the same.
+/// The names on screen: printable, and made unique.
 fn shown(names: &[String], synonyms: bool) -> Vec<String> {
     let first = |name: &String| match name.split_once(',') {
         Some((first, _)) if synonyms => printable::name(first.trim()),
         _ => printable::name(name.trim()),
     };
     let mut shown: Vec<String> = names.iter().map(first).collect();
-    // Of synonyms the first one may be another class's, too: then all of them are given.
+    // The first synonym may belong to another class too: then show all of them.
     for index in repeated(&shown) {
         shown[index] = printable::name(names[index].trim());
     }
@@ -312,8 +313,8 @@ fn shown(names: &[String], synonyms: bool) -> Vec<String> {
             *name = format!("class {index}");
         }
     }
-    // Indices differ, so that a second round is needed only where a name looks like one
-    // with an index; each round makes those longer.
+    // Indices differ, so a second round is needed only where a name looks like one with an index.
+    // Each round makes those longer.
     loop {
         let same = repeated(&shown);
         if same.is_empty() {
@@ -325,7 +326,7 @@ fn shown(names: &[String], synonyms: bool) -> Vec<String> {
     }
 }
 
-/// Where names stand that are there more than once.
+/// The indices of names that occur more than once.
 fn repeated(names: &[String]) -> Vec<usize> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for name in names {

@@ -14,7 +14,8 @@
 //! let mut engine = Engine::open(&Default::default(), Default::default())?;
 //! let analysis = engine.analyze(&photo, Framing::Whole)?;
 //! let class = analysis.top();
-//! let map = cam::explain(cam::Method::GradCam, &analysis.layer_gradients(class));
+//! let layer = analysis.model.default_layer;
+//! let map = cam::explain(cam::Method::GradCam, &engine.layer_gradients(class, &[layer])?[0]);
 //! let size = (photo.width, photo.height);
 //! let heat = Heatmap::new(&map, Scaling::Max, &analysis.placement, size);
 //! let picture = overlay::blend(&photo, &analysis.placement, heat.as_ref(), Colormap::Turbo, Default::default());

@@ -3,4 +3,5 @@
 pub mod allocator;
 pub mod memory;
 pub mod panics;
+pub(crate) mod simd;
 pub(crate) mod small_file;

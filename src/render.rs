@@ -6,3 +6,4 @@ pub mod display_options;
 pub mod heatmap;
 pub mod legend;
 pub mod overlay;
+pub mod rendered_map;

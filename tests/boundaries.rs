@@ -1,13 +1,13 @@
-//! The house's inner walls: only the engine and its models know candle, only the
-//! window knows egui.
+//! Boundaries inside the crate: only the engine and its models use candle, and only the window uses
+//! egui.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Crates, and the places in `src` that may name them.
+/// Crates, and the places in `src` that may use them.
 const WALLS: [(&[&str], &[&str]); 2] = [
     (
         &["candle_core", "candle_nn"],
@@ -38,7 +38,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn crates_are_named_only_where_they_belong() {
     let files = sources(Path::new("src"));
-    assert!(files.len() >= 35, "only {} files were read", files.len());
+    // Whatever the number of files is: those that hold the walls are among them.
+    for name in ["lib.rs", "engine.rs", "app.rs", "worker.rs"] {
+        let found = files.iter().any(|file| file.ends_with(name));
+        assert!(found, "{name} was not read");
+    }
     let mut named = 0;
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
@@ -55,11 +59,11 @@ fn crates_are_named_only_where_they_belong() {
     }
     assert!(
         named > 10,
-        "the walls guard nothing: {named} files name these crates"
+        "the check is not effective: only {named} files name these crates"
     );
 }
 
-/// The exceptions and their proofs.
+/// The exceptions, each with a safety comment.
 #[test]
 fn there_are_two_unsafe_blocks() {
     let mut unsafe_files = Vec::new();

@@ -1,10 +1,9 @@
-//! The program without a window.
+//! Tests of the program without a window.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -21,7 +20,7 @@ fn camlens(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// `explain` with the built-in model, and what it printed.
+/// Runs `explain` with the built-in model; returns what it printed.
 fn explain(arguments: &[&str]) -> String {
     let fixed = [
         "explain",
@@ -40,7 +39,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&explain(&[arguments, &["--json"]].concat())).unwrap()
 }
 
-/// The one line on stderr of a call that must fail.
+/// The single line on stderr of a call that must fail.
 fn refusal(arguments: &[&str]) -> String {
     let output = camlens(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -248,11 +247,8 @@ fn mistakes_are_one_line_that_says_what_to_do() {
 }
 
 #[test]
+#[cfg(not(feature = "metal"))]
 fn a_device_that_is_not_there_is_replaced_and_said() {
-    if cfg!(feature = "metal") {
-        say(format_args!("skipped: Metal is compiled in"));
-        return;
-    }
     let output = camlens(&[
         "explain", CAT, "--model", "built-in", "--device", "metal", "--json",
     ]);
@@ -276,21 +272,12 @@ fn devices_are_listed_with_reasons() {
     assert_eq!(text.lines().count(), 3);
 }
 
+/// Only Linux has no display when DISPLAY is not set.
 #[test]
+#[cfg(target_os = "linux")]
 fn without_a_display_the_window_says_what_works_instead() {
-    if !cfg!(target_os = "linux") {
-        say(format_args!(
-            "skipped: only Linux has no display when DISPLAY is not set"
-        ));
-        return;
-    }
     let line = refusal(&[]);
     assert!(line.contains("camlens explain PHOTO --out"), "{line}");
-}
-
-/// Says that a test was skipped, past the test runner's capture.
-fn say(line: std::fmt::Arguments) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[test]
@@ -308,7 +295,7 @@ fn why_not_is_a_difference_that_adds_up() {
     assert!((sum - (logits - biases)).abs() < 1e-4, "{sum}");
     assert!(report["maps"][0].get("sensitivity").is_none());
     let line = refusal(&["explain", CAT, "--class", "282", "--against", "tiger cat"]);
-    assert!(line.contains("the class itself"), "{line}");
+    assert!(line.contains("the explained class itself"), "{line}");
 }
 
 #[test]
@@ -347,7 +334,7 @@ fn regions_add_up_and_maps_say_how_much_they_depend_on_the_class() {
     );
 }
 
-/// The files of an export, and the same maps again from its manifest.
+/// The files of an export, and the same maps computed again from its manifest.
 #[test]
 fn an_export_is_made_again_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
@@ -391,7 +378,7 @@ fn an_export_is_made_again_to_the_bit() {
     let svg = fs::read_to_string(out.join("figure.svg")).unwrap();
     assert!(svg.contains("Grad-CAM++ · Egyptian cat") && svg.contains("add up to logit − bias"));
 
-    // Nothing is replaced unasked.
+    // Existing files are not replaced by default.
     let refused = [
         "explain",
         CAT,
@@ -402,7 +389,7 @@ fn an_export_is_made_again_to_the_bit() {
     ];
     let line = refusal(&refused);
     assert!(
-        line.contains("exists already") && line.contains("--overwrite"),
+        line.contains("already exists") && line.contains("--overwrite"),
         "{line}"
     );
     explain(&[CAT, "--export", path, "--overwrite"]);
@@ -425,7 +412,7 @@ fn an_export_is_made_again_to_the_bit() {
         "{text}"
     );
 
-    // An export of the export has the same pixels and numbers in every file.
+    // An export of the reproduced maps has the same pixels and numbers in every file.
     let second = folder.path().join("second");
     assert!(
         again(&[CAT, "--export", second.to_str().unwrap()])

@@ -1,11 +1,13 @@
-//! A guard against slowness that is not a clock: how many instructions the forward pass and
-//! a class change take, counted by valgrind (with AVX2: valgrind knows no AVX-512).
+//! Detects slowdowns without a clock: counts the instructions of the forward pass and of a class
+//! change with valgrind (with AVX2, because valgrind does not support AVX-512).
 //!
 //! The counts are in `tests/instructions.txt`; more than 5 % above them is a failure. They
 //! belong to a compiler and to the test profile: with another compiler write them anew by
-//! `CAMLENS_COUNT=write cargo test --test instructions`.
+//! `CAMLENS_COUNT=write cargo test --test instructions -- --ignored`.
 
 #![allow(clippy::unwrap_used)]
+
+mod common;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -27,14 +29,15 @@ use camlens::model::device::DeviceChoice;
 use camlens::render::colormap::Colormap;
 use camlens::render::heatmap::{Heatmap, Scaling};
 use camlens::render::overlay;
+use common::needs::Need;
 
-/// Where the counts are.
+/// The file with the expected counts.
 const COUNTS: &str = "tests/instructions.txt";
-/// So much more is a failure.
+/// A larger increase than this share is a failure.
 const TOLERANCE: f64 = 0.05;
-/// In a process under valgrind: what to do and how often.
+/// Set in the process under valgrind: what to run and how often.
 const WORK: &str = "CAMLENS_WORK";
-/// Everything that is counted, and how many runs the count is taken from.
+/// All cases, and the number of runs from which each count is computed.
 const CASES: [(&str, u64); 3] = [
     ("efficientnet-lite0 forward", 1),
     ("resnet-18 layers", 1),
@@ -42,18 +45,33 @@ const CASES: [(&str, u64); 3] = [
 ];
 
 #[test]
+#[ignore = "needs valgrind, and the compiler of tests/instructions.txt"]
 fn instructions_stay_as_few_as_they_are() {
-    if env::var_os(WORK).is_some() {
+    // This program runs itself under valgrind.
+    if let Ok(work) = env::var(WORK) {
+        do_work(&work);
         return;
     }
     let valgrind = Command::new("valgrind").arg("--version").output();
-    if !cfg!(target_arch = "x86_64") || !valgrind.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: instructions are counted with valgrind on x86-64");
+    let counts =
+        cfg!(target_arch = "x86_64") && valgrind.is_ok_and(|output| output.status.success());
+    if !Need::Valgrind.is_met(counts, "valgrind, on x86-64") {
+        return;
+    }
+    let writes = env::var("CAMLENS_COUNT").is_ok_and(|wish| wish == "write");
+    let compiler = Command::new("rustc").arg("--version").output();
+    let compiler = compiler.map(|output| String::from_utf8(output.stdout).unwrap());
+    let compiler = compiler.unwrap_or_default().trim().to_owned();
+    let written = fs::read_to_string(COUNTS).unwrap();
+    let mut lines = written.lines();
+    let written_by = lines.next().unwrap();
+    let same = writes || written_by == compiler;
+    if !Need::Compiler.is_met(same, &format!("{written_by} (this is {compiler})")) {
         return;
     }
     let counts: BTreeMap<&str, u64> = thread::scope(|scope| {
         let started = CASES.map(|(case, runs)| {
-            // What comes before the first run is in both.
+            // The work before the first run is in both counts and cancels.
             let [more, less] = [runs + 1, 1].map(|n| scope.spawn(move || count(case, n)));
             (case, runs, more, less)
         });
@@ -62,10 +80,7 @@ fn instructions_stay_as_few_as_they_are() {
         };
         started.map(difference).into_iter().collect()
     });
-    let compiler = Command::new("rustc").arg("--version").output();
-    let compiler = compiler.map(|output| String::from_utf8(output.stdout).unwrap());
-    let compiler = compiler.unwrap_or_default().trim().to_owned();
-    if env::var("CAMLENS_COUNT").is_ok_and(|wish| wish == "write") {
+    if writes {
         let mut lines = vec![compiler];
         lines.extend(
             counts
@@ -73,12 +88,6 @@ fn instructions_stay_as_few_as_they_are() {
                 .map(|(case, count)| format!("{case}: {count}")),
         );
         fs::write(COUNTS, lines.join("\n") + "\n").unwrap();
-        return;
-    }
-    let written = fs::read_to_string(COUNTS).unwrap();
-    let mut lines = written.lines();
-    if lines.next() != Some(&compiler) {
-        eprintln!("skipped: {COUNTS} was written by another compiler than {compiler}");
         return;
     }
     let expected: BTreeMap<&str, u64> = lines
@@ -102,12 +111,13 @@ fn instructions_stay_as_few_as_they_are() {
 
 type Counting<'a> = thread::ScopedJoinHandle<'a, u64>;
 
-/// Instructions of this program when it does something so often.
+/// Number of instructions of this program when it runs a case `runs` times.
 fn count(case: &str, runs: u64) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "work", "--test-threads=1"])
+        .args(["--exact", "instructions_stay_as_few_as_they_are"])
+        .args(["--ignored", "--test-threads=1"])
         .env(WORK, format!("{case}/{runs}"))
         .env("RAYON_NUM_THREADS", "1")
         .env_remove("CAMLENS_SIMD")
@@ -120,12 +130,8 @@ fn count(case: &str, runs: u64) -> u64 {
     count.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
 }
 
-/// What runs under valgrind; nothing in an ordinary test run.
-#[test]
-fn work() {
-    let Ok(work) = env::var(WORK) else {
-        return;
-    };
+/// What runs under valgrind.
+fn do_work(work: &str) {
     let (case, runs) = work.split_once('/').unwrap();
     let runs: usize = runs.parse().unwrap();
     match case {
@@ -155,9 +161,9 @@ fn built_in() -> Engine {
     Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap()
 }
 
-/// Both maps of a class as pixels for the screen; how many there are.
+/// Both maps of a class as pixels for the screen; returns the number of pixels.
 fn show(analysis: &Analysis, class: ClassId) -> usize {
-    let layer_gradients = analysis.layer_gradients(class);
+    let layer_gradients = analysis.layer_gradients(class).unwrap();
     let cells = (analysis.features.width, analysis.features.height);
     let size = overlay::screen_grid(&analysis.placement, cells);
     let table = Colormap::Turbo.table();
@@ -169,8 +175,7 @@ fn show(analysis: &Analysis, class: ClassId) -> usize {
     pixels.iter().sum()
 }
 
-/// One layer of each kind that a ResNet-18 has at 224×224 (its weights are not ours to keep
-/// here).
+/// One layer of each kind in a ResNet-18 at 224×224 (we may not distribute its weights here).
 fn resnet_layers(runs: usize) {
     let cpu = Cpu::new(Isa::chosen());
     let layers = [

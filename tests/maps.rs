@@ -1,9 +1,9 @@
-//! Properties that maps must have on a real photo and the built-in model.
+//! Properties that maps must have on a real photo with the built-in model.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
-use camlens::explain::analysis::{Analysis, Gradients, Layer, LayerGradients};
+use camlens::explain::analysis::Analysis;
 use camlens::explain::cam;
 use camlens::explain::cam::{Method, Recipe};
 use camlens::explain::engine::Engine;
@@ -11,6 +11,7 @@ use camlens::input::framing::Framing;
 use camlens::input::photo::Photo;
 use camlens::labels::ClassId;
 use camlens::model::ModelChoice;
+use camlens::model::activations::{Gradients, LayerGradients};
 use camlens::model::device::DeviceChoice;
 use candle_core::{Device, Tensor, Var};
 
@@ -20,20 +21,17 @@ fn analysis() -> Analysis {
     engine.analyze(&photo, Framing::Whole).unwrap()
 }
 
-/// Gradients of one logit at the target layer, by candle's autograd through
-/// pooling and the linear layer.
+/// Gradients of one logit at the target layer, computed by candle's autograd through pooling and
+/// the linear layer.
 fn gradients(analysis: &Analysis, class: ClassId) -> Vec<f32> {
     let features = &analysis.features;
     let shape = (features.channels, features.cells());
     let a = Tensor::from_slice(&features.values, shape, &Device::Cpu).unwrap();
     let a = Var::from_tensor(&a).unwrap();
-    let classes = analysis.head.classes();
-    let weight = Tensor::from_slice(
-        &analysis.head.weight,
-        (classes, features.channels),
-        &Device::Cpu,
-    )
-    .unwrap();
+    let head = analysis.model.head.as_ref().unwrap();
+    let classes = head.classes();
+    let weight =
+        Tensor::from_slice(&head.weight, (classes, features.channels), &Device::Cpu).unwrap();
     let pooled = a.as_tensor().mean(1).unwrap().unsqueeze(1).unwrap();
     let logit = weight
         .matmul(&pooled)
@@ -61,12 +59,12 @@ fn the_closed_form_agrees_with_candles_autograd() {
         analysis.ranking[999],
     ] {
         let by_autograd = LayerGradients {
-            layer: Layer::Last,
+            layer: analysis.model.target(analysis.model.default_layer),
             features: analysis.features.clone(),
             gradients: Gradients::PerCell(gradients(&analysis, class)),
         };
         for recipe in Recipe::all() {
-            let closed = cam::explain(recipe, &analysis.layer_gradients(class)).cells;
+            let closed = cam::explain(recipe, &analysis.layer_gradients(class).unwrap()).cells;
             let general = cam::explain(recipe, &by_autograd).cells;
             let largest = closed.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             for (a, b) in closed.iter().zip(&general) {
@@ -84,9 +82,9 @@ fn grad_cam_adds_up_to_the_logit_for_all_classes_and_every_map_is_finite() {
     let analysis = analysis();
     let mut without_evidence = 0;
     for class in ClassId::all(1000) {
-        let layer_gradients = analysis.layer_gradients(class);
+        let layer_gradients = analysis.layer_gradients(class).unwrap();
         let [map, plus_plus] = Method::DEFAULT.map(|method| cam::explain(method, &layer_gradients));
-        let expected = analysis.logit(class) - analysis.head.bias[class.index()];
+        let expected = analysis.logit(class) - analysis.bias(class).unwrap();
         assert!(
             (map.sum() - expected).abs() < 1e-4 * (1.0 + expected.abs()),
             "class {class}"

@@ -1,13 +1,14 @@
-//! Framing, logits and maps against PyTorch, stage by stage.
+//! Compares framing, logits and maps with PyTorch, stage by stage.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use camlens::explain::analysis::{Analysis, Layer};
+use camlens::explain::analysis::Analysis;
 use camlens::explain::cam;
 use camlens::explain::cam::{Map, Method, Recipe, Variant};
 use camlens::explain::engine::Engine;
@@ -17,20 +18,21 @@ use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
 use camlens::model::preprocessing::{PreprocessChoice, Preset};
 use camlens::render::heatmap::{Heatmap, Scaling};
+use common::needs::Need;
 use half::f16;
 use safetensors::SafeTensors;
 
 const PHOTOS: [&str; 4] = ["astronaut", "cat", "coffee", "rocket"];
 const FRAMINGS: [(Framing, &str); 2] = [(Framing::Crop, "crop"), (Framing::Squash, "squash")];
 
-/// Tensors of one reference file whose names begin with a prefix.
+/// The tensors of a reference file whose names begin with a prefix.
 struct Reference<'a> {
     file: SafeTensors<'a>,
     prefix: String,
 }
 
 impl<'a> Reference<'a> {
-    /// Of all the tensors of a file.
+    /// All tensors of a file.
     fn whole(bytes: &'a [u8]) -> Self {
         Self::with_prefix(bytes, String::new())
     }
@@ -58,7 +60,7 @@ impl<'a> Reference<'a> {
             .collect()
     }
 
-    /// (class, what follows) of every name `TAG/CLASS/LAYER/ENDING`.
+    /// The classes of all names `TAG/CLASS/LAYER/ENDING`.
     fn classes(&self, tag: &str, layer: &str, ending: &str) -> Vec<usize> {
         let start = format!("{}{tag}/", self.prefix);
         let end = format!("/{layer}/{ending}");
@@ -74,7 +76,7 @@ fn photo(name: &str) -> Photo {
     Photo::open(Path::new(&format!("assets/samples/{name}.png"))).unwrap()
 }
 
-/// The reference's input: channels first there, interleaved here.
+/// The reference's input, converted from channels first to interleaved.
 fn input(reference: &Reference, tag: &str, framing: Framing, photo: &Photo) -> Input {
     let planes = reference.bytes(&format!("{tag}/input_u8"));
     let pixels = planes.len() / 3;
@@ -106,10 +108,10 @@ fn largest(values: &[f32]) -> f32 {
 
 fn map_of(analysis: &Analysis, method: Method, class: usize) -> Map {
     let class = analysis.model.labels.class(class).unwrap();
-    cam::explain(method, &analysis.layer_gradients(class))
+    cam::explain(method, &analysis.layer_gradients(class).unwrap())
 }
 
-/// Framing, logits and maps of one photo; gives the number of maps compared.
+/// Compares framing, logits and maps of one photo; returns the number of maps compared.
 fn compare(engine: &mut Engine, reference: &Reference, name: &str, layer: &str) -> usize {
     let photo = photo(name);
     let mut compared = 0;
@@ -156,6 +158,7 @@ fn efficientnet_lite0_agrees_with_pytorch() {
 }
 
 #[test]
+#[ignore = "needs ../shared"]
 fn resnet18_agrees_with_pytorch() {
     let Some(mut engine) = resnet18() else {
         return;
@@ -167,14 +170,10 @@ fn resnet18_agrees_with_pytorch() {
     }
 }
 
-/// Opens ResNet-18 from the developers' folder; says so and gives none elsewhere.
+/// Opens ResNet-18 from the developers' folder; elsewhere prints a message and returns `None`.
 fn resnet18() -> Option<Engine> {
     let weights = Path::new("../shared/weights/resnet18-imagenet1k.safetensors");
-    if !weights.exists() {
-        say(format_args!(
-            "skipped: no {}; ResNet-18's weights are not committed",
-            weights.display()
-        ));
+    if !Need::Shared.is_met(weights.exists(), "ResNet-18's weights in ../shared/weights") {
         return None;
     }
     let choice = ModelChoice::File(weights.into());
@@ -186,6 +185,7 @@ fn shared_reference(name: &str) -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "needs ../shared"]
 fn resnet18_agrees_with_pytorch_at_earlier_layers() {
     let Some(mut engine) = resnet18() else {
         return;
@@ -196,8 +196,8 @@ fn resnet18_agrees_with_pytorch_at_earlier_layers() {
         let reference = Reference::whole(&bytes);
         let input = input(&reference, "crop", Framing::Crop, &photo(name));
         let analysis = engine.run(&input, Framing::Crop).unwrap();
-        for layer in [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::Last] {
-            let layer_name = analysis.model.architecture.layer_name(layer);
+        for layer_name in ["layer1", "layer2", "layer3", "layer4"] {
+            let layer = analysis.model.need_layer(&layer_name.into()).unwrap();
             for class in reference.classes("crop", layer_name, "grad_cam_signed") {
                 let id = analysis.model.labels.class(class).unwrap();
                 let layer_gradients = engine.layer_gradients(id, &[layer]).unwrap().remove(0);
@@ -217,9 +217,10 @@ fn resnet18_agrees_with_pytorch_at_earlier_layers() {
     assert_eq!(compared, 4 * 4 * 3 * 2);
 }
 
-/// The tutorial's script as written: squash, no normalization, `layer4[1].conv2` before
-/// its batch-norm, its own sum in the denominator, ReLU, divided by the maximum.
+/// The tutorial's script as written: squash, no normalization, `layer4[1].conv2` before its batch
+/// norm, its own sum in the denominator, ReLU, division by the maximum.
 #[test]
+#[ignore = "needs ../shared"]
 fn the_tutorials_preset_gives_the_tutorials_map() {
     let Some(mut engine) = resnet18() else {
         return;
@@ -238,11 +239,9 @@ fn the_tutorials_preset_gives_the_tutorials_map() {
             name,
         );
         let top = analysis.top();
+        let layer = analysis.model.last_conv().unwrap();
         assert_eq!(i64::try_from(top.index()), Ok(class), "{name}");
-        let layer_gradients = engine
-            .layer_gradients(top, &[Layer::LastConv])
-            .unwrap()
-            .remove(0);
+        let layer_gradients = engine.layer_gradients(top, &[layer]).unwrap().remove(0);
         let recipe = Recipe::new(Method::GradCamPlusPlus, Variant::TutorialSum);
         let map = cam::explain(recipe, &layer_gradients);
         let high = map.max();
@@ -251,9 +250,10 @@ fn the_tutorials_preset_gives_the_tutorials_map() {
     }
 }
 
-/// The package's Grad-CAM++ has its own epsilon; with the variant of its name the picture
-/// is the same.
+/// The grad-cam package's Grad-CAM++ has an epsilon of its own; with the variant named after it,
+/// the picture is the same.
 #[test]
+#[ignore = "needs ../shared"]
 fn the_packages_variant_gives_the_packages_picture() {
     let Some(mut engine) = resnet18() else {
         return;
@@ -265,8 +265,8 @@ fn the_packages_variant_gives_the_packages_picture() {
         let input = input(&reference, "crop", Framing::Crop, &photo(name));
         let photo = Photo::from_rgb(name, 224, 224, input.rgb);
         let analysis = engine.analyze(&photo, Framing::Squash).unwrap();
-        for layer in [Layer::Layer2, Layer::Layer3, Layer::Last] {
-            let layer_name = analysis.model.architecture.layer_name(layer);
+        for layer_name in ["layer2", "layer3", "layer4"] {
+            let layer = analysis.model.need_layer(&layer_name.into()).unwrap();
             let ending = "grad_cam_plus_plus/pytorch_grad_cam_224";
             for class in reference.classes("crop", layer_name, ending) {
                 let id = analysis.model.labels.class(class).unwrap();
@@ -284,7 +284,7 @@ fn the_packages_variant_gives_the_packages_picture() {
     assert_eq!(compared, 4 * 3 * 3);
 }
 
-/// Min-max, bilinear to 224×224, min-max again.
+/// Min-max scaling, bilinear resizing to 224×224, min-max scaling again.
 fn as_the_package(map: &Map, analysis: &Analysis) -> Option<Vec<f32>> {
     let heat = Heatmap::new(map, Scaling::MinMax, &analysis.placement, (224, 224))?;
     let values = heat.values();
@@ -295,14 +295,16 @@ fn as_the_package(map: &Map, analysis: &Analysis) -> Option<Vec<f32>> {
     Some(stretched.collect())
 }
 
-/// The grad-cam package's picture of a Grad-CAM map: ReLU, min-max, bilinear to
-/// 224×224, min-max again, in f16. It has no epsilon for Grad-CAM.
+/// The grad-cam package's picture of a Grad-CAM map: ReLU, min-max, bilinear to 224×224, min-max
+/// again, in f16. Its Grad-CAM has no epsilon.
 #[test]
+#[ignore = "needs ../shared"]
 fn upsampling_agrees_with_the_grad_cam_package() {
-    if !Path::new("../shared/golden").exists() {
-        say(format_args!(
-            "skipped: no ../shared/golden; the package's pictures are not committed"
-        ));
+    let golden = Path::new("../shared/golden");
+    if !Need::Shared.is_met(
+        golden.exists(),
+        "the package's pictures in ../shared/golden",
+    ) {
         return;
     }
     let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
@@ -315,7 +317,7 @@ fn upsampling_agrees_with_the_grad_cam_package() {
         let reference = Reference::whole(&bytes);
         let mut photo = photo(name);
         let input = input(&reference, "squash", Framing::Squash, &photo);
-        // On a photo of the input's size a photo pixel is an input pixel.
+        // On a photo with the input's size, each photo pixel is an input pixel.
         photo = Photo::from_rgb(name, 224, 224, input.rgb);
         let analysis = engine.analyze(&photo, Framing::Squash).unwrap();
         let ending = "grad_cam/pytorch_grad_cam_224";
@@ -331,9 +333,4 @@ fn upsampling_agrees_with_the_grad_cam_package() {
         }
     }
     assert!(compared >= 8, "only {compared} maps were compared");
-}
-
-/// Says that a test was skipped, past the test runner's capture.
-fn say(line: std::fmt::Arguments) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

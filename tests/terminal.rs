@@ -1,11 +1,10 @@
-//! What files say does not command the terminal, whatever they are called and whatever is in
-//! them: errors, reports, JSON.
+//! Text from files can't control the terminal, wherever it appears: in file names or contents, and
+//! in errors, reports, or JSON.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/resnet.rs"]
-mod resnet;
+mod common;
 
 use std::fs;
 use std::path::Path;
@@ -14,14 +13,16 @@ use std::process::Command;
 use camlens::input::photo::Photo;
 use camlens::labels::Labels;
 use camlens::model::weights::Checkpoint;
+use common::needs::Need;
+use common::resnet;
 use serde_json::Value;
 
 const CAT: &str = "assets/samples/cat.png";
-/// Colors red, clears the screen, ends the line, sets a title, turns the reading direction,
-/// and says nothing without width.
+/// Sets the color to red, clears the screen, ends the line, sets a title, changes the reading
+/// direction, and contains characters without width.
 const EVIL: &str = "\u{1b}[31mred\u{1b}[2J\nsecond line\r\u{9b}31m\u{7f}\u{1b}]0;title\u{7}\u{202e}gnp\u{2066}\u{200b}";
 
-/// stdout, stderr and whether it went well.
+/// stdout, stderr, and whether the call succeeded.
 fn camlens(arguments: &[&str]) -> (String, String, bool) {
     let output = Command::new(env!("CARGO_BIN_EXE_camlens"))
         .args(arguments)
@@ -52,7 +53,7 @@ fn harmless(text: &str) {
     assert!(found.is_empty(), "{found:?} in {text:?}");
 }
 
-/// One line on stderr, not longer than a reader can use.
+/// Checks that stderr is one line of limited length.
 #[track_caller]
 fn refused((stdout, stderr, well): (String, String, bool)) -> String {
     assert!(!well && stdout.is_empty(), "{stdout}");
@@ -83,7 +84,7 @@ fn with_names(path: &Path, names: impl Iterator<Item = String>) {
 fn names_of_tensors_are_escaped_and_short() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("evil.safetensors");
-    // The longest that is read.
+    // The longest name that is accepted.
     let long = "A".repeat(200);
     let cases: [(&str, Vec<String>); 6] = [
         ("one name that commands", vec![EVIL.into()]),
@@ -129,7 +130,7 @@ fn the_error_itself_is_short_for_the_window() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("evil.safetensors");
     let network = |n: usize| format!("{EVIL}{n}.layer1.0.conv1.weight");
-    // What can be done stands at the end.
+    // The remedy is at the end of the message.
     for (names, remedy) in [
         (
             vec![format!("{EVIL}{}", "A".repeat(200))],
@@ -207,7 +208,7 @@ fn names_of_classes_are_escaped_in_the_report_and_whole_in_json() {
 #[test]
 fn names_of_files_are_escaped() {
     let folder = tempfile::tempdir().unwrap();
-    // A file's name has no more than 255 bytes.
+    // A file name has at most 255 bytes.
     let photo = folder.path().join(format!("{EVIL}.png"));
     fs::copy(CAT, &photo).unwrap();
     let fixed = ["--model", "efficientnet-lite0"];
@@ -241,8 +242,8 @@ fn names_of_files_are_escaped() {
 fn weights_with_such_a_name_run_and_the_report_keeps_its_lines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("{EVIL}.safetensors"));
-    fs::write(&path, resnet::file([2, 2, 2, 2], false)).unwrap();
-    // Beside it a file of names that does not fit, which is said in a notice.
+    fs::write(&path, resnet::file(resnet::RESNET18, false)).unwrap();
+    // A file of names with the wrong number of names, which is reported in a notice.
     fs::write(folder.path().join("labels.txt"), EVIL).unwrap();
     let (report, said, well) = explain(&[CAT, "--model", path.to_str().unwrap()]);
     assert!(well, "{said}");
@@ -255,10 +256,10 @@ fn weights_with_such_a_name_run_and_the_report_keeps_its_lines() {
 }
 
 #[test]
+#[ignore = "needs ../shared"]
 fn the_reviewers_file_is_one_short_line() {
     let path = "../shared/notes/checkpoints-review/evilnames-only.safetensors";
-    if !Path::new(path).exists() {
-        eprintln!("skipped: {path} is not there");
+    if !Need::Shared.is_met(Path::new(path).exists(), path) {
         return;
     }
     let said = refused(explain(&[CAT, "--model", path]));

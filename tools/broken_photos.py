@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Makes tests/corpus: photos that are odd, damaged or lie about themselves.
+"""Makes tests/corpus: unusual and damaged photos, and photos with wrong headers.
 
     python3 tools/broken_photos.py        (needs Pillow and numpy)
 
-expected.txt says of each file what must come of it:
+expected.txt lists the expected result of each file:
     name  exact  WIDTHxHEIGHT  SHA-256 of its upright RGB8 pixels
-    name  near   WIDTHxHEIGHT  the file of this folder whose pixels it shows, but for rounding
+    name  near   WIDTHxHEIGHT  the file in this folder with the same pixels, except for rounding
     name  refused  words of the message
-Pillow is the reference for pixels. What it scales otherwise than camlens (16-bit samples,
-alpha) is computed here in numpy.
+Pillow is the reference for pixels. What it scales differently from camlens (16-bit samples,
+alpha) is computed here with numpy.
 """
 import hashlib
 import io
@@ -64,7 +64,7 @@ def by_pillow(data):
 
 
 def on_white(rgba):
-    """As camlens composites: rounded, in integers."""
+    """Composites like camlens: with rounded integers."""
     rgba = rgba.astype(np.uint32)
     alpha = rgba[..., 3:]
     return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
@@ -76,7 +76,7 @@ def chunk(kind, data):
 
 
 def png(width, height, depth, color, rows, before=b""):
-    """A PNG by hand: what Pillow does not write."""
+    """A hand-made PNG, for what Pillow can't write."""
     head = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     packed = zlib.compress(b"".join(b"\0" + row for row in rows), 9)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + before
@@ -84,7 +84,7 @@ def png(width, height, depth, color, rows, before=b""):
 
 
 def to_8_bits(samples):
-    """As the png and image crates scale: 65535 becomes 255, rounded."""
+    """Scales like the png and image crates: 65535 becomes 255, rounded."""
     return ((samples.astype(np.uint64) + 128) // 257).astype(np.uint8)
 
 
@@ -123,7 +123,7 @@ def formats(rgb):
 
 
 def samples(rgb):
-    """Depths, gray, alpha, palettes, CMYK."""
+    """Bit depths, gray, alpha, palettes, CMYK."""
     height, width = rgb.shape[:2]
     gray = rgb[..., 0]
     alpha = rgb[..., 2]
@@ -149,18 +149,18 @@ def samples(rgb):
     data = saved(palette, "PNG", transparency=bytes(alphas))
     exact("palette-transparent.png", data, on_white(np.dstack([colors[indices], alphas[indices]])))
     cmyk = Image.fromarray(rgb).convert("CMYK")
-    # 32 bits a pixel, none of which is alpha.
+    # 32 bits per pixel, none of which are alpha.
     tga = bytearray(saved(Image.fromarray(np.dstack([rgb, alpha])), "TGA"))
     tga[17] &= 0xF0
     exact("no-alpha.tga", bytes(tga), rgb)
-    # Pillow writes Adobe's inverted CMYK.
+    # Pillow writes inverted CMYK, as Adobe does.
     near("cmyk.jpg", saved(cmyk, "JPEG", quality=98, subsampling=0), "upright.png", cmyk.size)
     near("gray.jpg", saved(Image.fromarray(gray), "JPEG", quality=98), "gray.png", (width, height))
 
 
 def orientations(rgb):
     image = Image.fromarray(rgb)
-    # What is stored, so that the orientation's transposition gives the upright picture.
+    # The transposition to store for each orientation, so that it gives the upright picture.
     stored = {
         1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
@@ -177,7 +177,7 @@ def orientations(rgb):
     exact("orientation-6.webp", saved(image.transpose(stored[6]), "WEBP", lossless=True,
                                       exif=exif_orientation(6)), rgb)
     exact("orientation-6.tiff", saved(image.transpose(stored[6]), "TIFF", tiffinfo={274: 6}), rgb)
-    # With the prefix that belongs into JPEG only, as some programs write it.
+    # With the prefix that only JPEG should have, as some programs write it.
     webp = saved(image.transpose(stored[6]), "WEBP", lossless=True, exif=b"Exif\0\0" + exif_orientation(6).removeprefix(b"Exif\0\0"))
     exact("orientation-6-prefixed.webp", webp, rgb)
     exact("orientation-99.png", saved(image, "PNG", exif=exif_orientation(99)), rgb)
@@ -191,7 +191,7 @@ def animations(rgb):
     exact("animated.webp", saved(frames[0], "WEBP", lossless=True, save_all=True,
                                  append_images=frames[1:]), rgb)
     exact("animated.png", saved(frames[0], "PNG", save_all=True, append_images=frames[1:]), rgb)
-    # A thousand frames: only the first may be decoded.
+    # A thousand frames: no more than the first may be decoded.
     dot = Image.fromarray(np.zeros((2, 2), np.uint8)).quantize(2)
     many = saved(dot, "GIF", save_all=True, append_images=[
         Image.fromarray(np.full((2, 2), 255 * (n % 2), np.uint8)).quantize(2) for n in range(999)])
@@ -213,7 +213,7 @@ def sizes():
     refused("60000x1000.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(
         ">IIBBBBB", 60000, 1000, 8, 2, 0, 0, 0)) + rest, "a side may have 32768 at most")
     refused("0x0.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", bytes(8) + b"\x08\x02\0\0\0") + rest, "damaged")
-    # 90 megapixels are within one limit, their 720 MB are not within the other.
+    # 90 megapixels are within one limit, but 720 MB exceed the other.
     refused("16-bit-90-megapixels.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(
         ">IIBBBBB", 9000, 10000, 16, 6, 0, 0, 0)) + rest, "takes 720 MB when decoded")
     refused("90-megapixels-cut.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(
@@ -233,7 +233,7 @@ def metadata(rgb):
     loop = b"II\x2a\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0x0112, 3, 1, 6) + struct.pack("<I", 8)
     exact("exif-loop.jpg", with_segment(plain, 0xE1, b"Exif\0\0" + loop),
           np.rot90(pixels, -1))
-    # 40 MB of nothing in 40 KB.
+    # 40 MB of zeros in 40 KB.
     bomb = b"name\0\0" + zlib.compress(bytes(40_000_000), 9)
     exact("icc-bomb.png", png(width, height, 8, 2, rows, chunk(b"iCCP", bomb)), rgb)
     claim = struct.pack(">I", 0x7FFFFFFF) + b"iCCPname\0\0"
@@ -261,7 +261,7 @@ def broken(rgb):
     scan = jpeg.rindex(b"\xff\xda")
     refused("thousand-scans.jpg", jpeg[:-2] + jpeg[scan:-2] * 1000 + b"\xff\xd9", "damaged")
     loop = bytearray(saved(Image.fromarray(rgb), "TIFF", compression="raw"))
-    # The next directory is this one again.
+    # The next directory is this directory again.
     first = struct.unpack("<I", loop[4:8])[0]
     count = struct.unpack("<H", loop[first:first + 2])[0]
     end = first + 2 + 12 * count

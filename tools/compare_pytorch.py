@@ -5,8 +5,8 @@
     tools/compare_pytorch.py --weights resnet18.safetensors [--camlens target/release/camlens]
         [--threads 2] [--rounds 10] PHOTO...
 
-Every round runs everything once, so that a slow moment of the machine meets all alike; a
-row's ratio is the median of the rounds' ratios. The network is ResNet-18 at 224x224 (framing
+Every round runs everything once, so that a slow phase of the machine affects all alike. The
+ratio in a row is the median over the rounds. The network is ResNet-18 at 224x224 (framing
 `crop`), the maps are Grad-CAM and Grad-CAM++ of the top class at layer4. Prints a Markdown
 table.
 """
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 
-# What a Python user writes to get both maps of one photo.
+# What a Python user would write to get both maps of one photo.
 SCRIPT = """
 import sys, torch
 from PIL import Image
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--weights", required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--repeat", type=int, default=15, help="runs in a round")
+    parser.add_argument("--repeat", type=int, default=15, help="runs per round")
     parser.add_argument("photos", nargs="+")
     args = parser.parse_args()
     os.environ["RAYON_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(args.threads)
@@ -90,7 +90,7 @@ def main():
         return run
 
     def grad_cam(photo):
-        # Made once, as a program that explains many photos would.
+        # Created once, as in a program that explains many photos.
         cams = [method(model=model, target_layers=[model.layer4[-1]])
                 for method in (GradCAM, GradCAMPlusPlus)]
 
@@ -119,7 +119,7 @@ def main():
         subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return 1e3 * (time.perf_counter() - started)
 
-    # Row: (what, whom with) -> a list of (camlens, other).
+    # Row: (quantity, compared with) -> list of (camlens, other).
     rows = {}
     for round_ in range(args.rounds + 1):
         for path, photo in zip(args.photos, photos):

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fuzzes one target for some seconds, from what is in tests/corpus on.
+# Fuzzes one target for some seconds, starting from the files in tests/corpus.
 #
 #   tools/fuzz.sh photo|checkpoint|labels|manifest SECONDS
 #
-# Needs a nightly toolchain and cargo-fuzz. What it finds lies in fuzz/artifacts; once
-# mended, the input goes to tests/corpus/fuzz/TARGET, where the tests replay it.
-# `tools/fuzz.sh TARGET keep` puts a small set of all that was reached there.
+# Needs a nightly toolchain and cargo-fuzz. Findings are saved in fuzz/artifacts. After a fix, move
+# the input to tests/corpus/fuzz/TARGET, where the tests replay it.
+# `tools/fuzz.sh TARGET keep` saves a small set of the inputs reached so far there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$1
@@ -16,7 +16,7 @@ mkdir -p "$corpus"
 cp -n tests/corpus/fuzz/"$target"/* "$corpus" 2>/dev/null || true
 case $target in
 photo)
-    # A byte says how the file is called: tests/hostile/inputs.rs.
+    # The first byte selects the file's name: see tests/hostile/inputs.rs.
     for file in tests/corpus/*; do
         [ -f "$file" ] || continue
         how='\000'
@@ -36,12 +36,12 @@ esac
 fuzz() { cargo +nightly fuzz "$1" --fuzz-dir fuzz -O "$target" "${@:2}"; }
 if [ "$what" = keep ]; then
     fuzz cmin
-    # Some of the small ones.
+    # A random selection of small inputs.
     find "$corpus" -type f -size -900c | shuf | head -90 | while read -r file; do
         name=$(basename "$file")
         cp -n "$file" "tests/corpus/fuzz/$target/${name:0:12}"
     done
 else
-    # 5 s for one input is a hang, 2 GB a bomb.
+    # An input that takes 5 s counts as a hang, one that takes 2 GB as a memory bomb.
     fuzz run -- -max_total_time="$what" -timeout=5 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1
 fi

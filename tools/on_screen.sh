@@ -1,5 +1,5 @@
-# For the scripts beside this one: a display of its own, a program on it, and what it shows.
-# Sourced. Sets `scratch`; `shots` is where screenshots go.
+# Sourced by the other scripts in this folder: starts a display and a program on it, and inspects
+# what it shows. Sets `scratch`; screenshots go to `shots`.
 
 scratch=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$scratch" 2>/dev/null || true' EXIT
@@ -14,7 +14,7 @@ fail() {
     exit 1
 }
 
-# A display, and a home without settings of an earlier run.
+# Starts a display, with a home folder without settings of earlier runs.
 start_display() {
     Xvfb -displayfd 3 -screen 0 1280x900x24 +extension GLX -nolisten tcp 3>"$scratch/display" 2>/dev/null &
     for _ in $(seq 100); do [ -s "$scratch/display" ] && break; sleep 0.1; done
@@ -25,7 +25,7 @@ start_display() {
     openbox >/dev/null 2>&1 &
 }
 
-# The program's process is `pid`, its window `window`.
+# The functions below use `pid`, the program's process, and set `window` to its window.
 window=
 title() { xdotool getwindowname "$window" 2>/dev/null || true; }
 wait_for_title() {
@@ -35,11 +35,11 @@ wait_for_title() {
         [ -n "$window" ] && [[ "$(title)" == *"$1"* ]] && return
         sleep 0.1
     done
-    fail "the title never named $1; it is '$(title)'"
+    fail "the title never contained $1; it is '$(title)'"
 }
 
-# Percent of the pixels in the panes with turbo's cyan and green, which neither
-# photo nor the window's own colors have.
+# Percentage of pixels in the panes with turbo's cyan and green, colors that neither the photo nor
+# the rest of the window has.
 heat_percent() {
     import -window "$window" "$1"
     convert "$1" -crop +280+100 +repage -depth 8 rgb:- | /usr/bin/python3 -c '

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Packs what the tests compare of reference.py's EfficientNet-Lite0 files into one.
+"""Packs the EfficientNet-Lite0 tensors that the tests need from reference.py's files into one file.
 
     pip install safetensors numpy
     python3 tools/reduce_reference.py REFERENCE_DIR tests/golden/efficientnet_lite0.safetensors

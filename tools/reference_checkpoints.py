@@ -5,7 +5,7 @@
     python3 tools/reference_checkpoints.py tests/golden
 
 Writes OUT/checkpoints.safetensors and OUT/pth/*.pth. The weights themselves are not
-written: `made_up` gives them from their names, and tests/checkpoints.rs has the same
+written: `made_up` computes them from their names, and tests/checkpoints has the same
 formula.
 """
 import math
@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 64, 96
 
 
 def noise(name, count):
-    """0..1, from a name: FNV-1a, then Murmur's finalizer for each index."""
+    """Values in 0..1 computed from a name: FNV-1a, then Murmur's finalizer for each index."""
     h = 2166136261
     for byte in name.encode():
         h = (h ^ byte) * 16777619 % 2**32
@@ -58,7 +58,7 @@ def grad_cam_plus_plus(a, g):
 
 
 def by_the_package(kind, model, a, g):
-    """What the grad-cam package makes of activations and gradients, before its ReLU."""
+    """The grad-cam package's map from activations and gradients, before its ReLU."""
     a, g = a[None].numpy(), g[None].numpy()
     with kind(model=model, target_layers=[model.layer4]) as cam:
         image = cam.get_cam_image(torch.zeros(1, 3, 8, 8), model.layer4, None, a, g, False)

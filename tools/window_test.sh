@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One run in a real window: a sample is opened, a second photo is dropped on the
-# window as a file manager would, and both must come out as heat on the screen.
+# Tests a real window: a sample is opened, a second photo is dropped on the window as from a file
+# manager, and heat must appear on the screen for both.
 #
 #   tools/window_test.sh PROGRAM SCREENSHOT.png
 #

@@ -4,8 +4,8 @@
 mod inputs;
 
 libfuzzer_sys::fuzz_target!(
-    // Its own hook ends the program at a panic that is caught, too. One that is not still
-    // ends it: libfuzzer-sys catches it last.
+    // libfuzzer-sys's panic hook aborts even on panics that are caught. Without it, uncaught panics
+    // still abort, because libfuzzer-sys catches them at the end.
     init: std::panic::set_hook(Box::new(|_| ())),
     |bytes: &[u8]| inputs::photo(bytes)
 );

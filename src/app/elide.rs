@@ -1,16 +1,16 @@
-//! Names of classes where they do not fit: cut in their middle to a width on screen, with their
-//! index, so that no two classes look the same.
+//! Shortens the names of classes to a width on screen: the middle is cut out and the index is
+//! added, so that no two classes look the same.
 
 use eframe::egui::{Color32, FontId, Painter, Ui};
 
 use crate::labels::{ClassId, Labels};
 use crate::text::elide;
 
-/// What widths are measured with is a little less than what widgets leave for text.
+/// The measured width is slightly smaller than the space that widgets leave for text.
 const SLACK: f32 = 1.0;
 
-/// The longest of some texts, each for a number of letters of its names, that fits into `room`.
-/// Layouts are kept from frame to frame: a text that fits is measured once.
+/// The longest text that fits into `room`, where `text` gives the text for a number of letters.
+/// Layouts are cached between frames: a text that fits is measured only once.
 pub fn longest(
     painter: &Painter,
     font: &FontId,
@@ -24,7 +24,7 @@ pub fn longest(
     elide::longest(fits, text)
 }
 
-/// A class's name.
+/// The name of a class.
 pub fn class(
     painter: &Painter,
     font: &FontId,
@@ -36,7 +36,7 @@ pub fn class(
     })
 }
 
-/// The room for text in a menu's box of a width: what its edges and its arrow leave.
+/// The width for text in the box of a menu, without its margins and its arrow.
 pub fn room_in_box(ui: &Ui, width: f32) -> f32 {
     let spacing = ui.spacing();
     width - 2.0 * spacing.button_padding.x - spacing.icon_width - 2.0 * spacing.icon_spacing

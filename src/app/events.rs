@@ -1,18 +1,19 @@
-//! What comes in from outside the panels: photos and other files, and the news of the threads.
+//! Handles what comes from outside the panels: photos and other files, and the events of the
+//! threads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use eframe::egui::Context;
 
-use crate::app::background::tasks::{Dialog, Found, TaskResult};
-use crate::app::command::Command;
-use crate::app::panels::start_screen;
-use crate::app::state::Thumbnail;
-use crate::app::{App, textures};
-use crate::model::hub::{Fetch, FetchError, Fetched, HubModel, MODELS};
-use crate::model::{ModelChoice, known_weights};
+use crate::app::App;
+use crate::app::background::tasks::{FileDialog, Found, TaskResult};
+use crate::app::pane::painting;
+use crate::app::state::action::Action;
+use crate::app::state::command::Command;
+use crate::model::ModelChoice;
+use crate::model::hub::{FetchError, Fetched, HubModel};
 use crate::report::export::{Existing, MANIFEST};
-use crate::worker::PhotoSource;
+use crate::worker::{PhotoSource, WorkerEvent};
 
 impl App {
     pub(super) fn open(&mut self, sources: Vec<PhotoSource>) {
@@ -32,7 +33,7 @@ impl App {
         }
     }
 
-    /// Opens what was found behind paths.
+    /// Opens what was found in paths.
     fn take(&mut self, found: Found) {
         let photos = found.photos.into_iter().map(PhotoSource::File);
         self.state.open(photos.collect());
@@ -44,65 +45,66 @@ impl App {
         }
     }
 
-    /// Weights that are opened or dropped like a photo become the model, files of class
-    /// names its names.
+    /// Handles files that are not photos: weights become the model, and a file of class names
+    /// becomes the names of its classes.
     fn is_no_photo(&mut self, path: &Path) -> bool {
         let ending = path
             .extension()
             .map(|ending| ending.to_string_lossy().to_lowercase());
-        let command = match ending.as_deref() {
-            Some("json") if path.ends_with(MANIFEST) => return false, // it is read first
+        let action = match ending.as_deref() {
+            Some("json") if path.ends_with(MANIFEST) => return false, // was already handled
             Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") => {
-                Command::UseModel(ModelChoice::File(path.to_owned()))
+                Action::UseModel(ModelChoice::File(path.to_owned()))
             }
-            Some("txt" | "json") => Command::UseLabels(Some(path.to_owned())),
+            Some("txt" | "json") => Action::UseLabels(Some(path.to_owned())),
             _ => return false,
         };
-        self.commands.push(command);
+        self.actions.push(action);
         true
     }
 
+    /// Takes in what the threads have to tell. Pixels go to the graphics card, the rest into the
+    /// state.
     pub(super) fn apply_event(&mut self, ctx: &Context) {
-        while let Some(event) = self.worker.event() {
+        while let Some(mut event) = self.worker.event() {
+            let answer = match &mut event {
+                WorkerEvent::Done(job, Some(shown)) => Some((*job, shown.overview.take())),
+                _ => None,
+            };
             self.state.apply_event(event);
+            if let (Some((job, overview)), Some(shown)) = (answer, self.state.latest.shown()) {
+                let overview = overview.filter(|_| shown.job == job);
+                let textures = &mut self.painting.textures;
+                textures.show_photo(ctx, &shown.photo, overview.as_deref());
+            }
         }
         while let Some((id, thumbnail)) = self.thumbnails.next() {
-            match start_screen::sample_index(id) {
-                Some(index) => self.state.samples[index] = thumbnail.ok(),
-                None => {
-                    if let Some(item) = self.state.photos.iter_mut().find(|item| item.id == id) {
-                        item.thumbnail = Thumbnail::Made(thumbnail);
-                    }
-                }
-            }
+            let textures = &mut self.painting.textures;
+            let made = thumbnail.map(|picture| textures.add_thumbnail(ctx, id, &picture));
+            self.state.take_thumbnail(id, made);
         }
         while let Some(outcome) = self.tasks.outcome() {
             self.finish_errand(ctx, outcome);
         }
-        if let Some(result) = self.fetch.as_mut().and_then(Fetch::poll) {
-            let known = self.fetch.take().map(|fetch| fetch.known);
-            if let Some(known) = known {
-                self.finish_fetch(known, result);
-            }
+        if let Some((known, result)) = self.downloads.poll() {
+            self.finish_fetch(known, result);
         }
     }
 
     fn finish_fetch(&mut self, known: &HubModel, result: Result<Fetched, FetchError>) {
         match result {
             Ok(fetched) => {
-                self.resnet18 = known_weights::find_resnet18();
-                self.look_into_cache();
                 let checked = if fetched.checked {
-                    "its SHA-256 is the one announced"
+                    "its SHA-256 is correct"
                 } else {
-                    "the hub announced no SHA-256: only its size was checked"
+                    "the hub did not give a SHA-256: only its size was checked"
                 };
-                self.state.info = Some(format!("{} is here; {checked}.", known.name));
+                self.state.info = Some(format!("{} was downloaded; {checked}.", known.name));
                 self.state.use_model(ModelChoice::File(fetched.path));
             }
             Err(FetchError::Cancelled { .. }) => {
                 self.state.info = Some(format!(
-                    "The download of {} was stopped. What is there is kept.",
+                    "The download of {} was stopped. The partial download is kept.",
                     known.name
                 ));
             }
@@ -110,60 +112,58 @@ impl App {
         }
     }
 
-    pub(super) fn look_into_cache(&mut self) {
-        let cached = MODELS.iter().map(|known| self.hub.cached(known));
-        self.cached = cached.collect();
+    /// Starts a download.
+    pub(super) fn start_fetch(&mut self, name: &str) {
+        match self.downloads.start(name) {
+            Ok(true) => self.state.error = None,
+            Ok(false) => {}
+            Err(error) => {
+                self.state.error = Some(format!("Can't start a thread ({error})."));
+            }
+        }
     }
 
-    pub(super) fn start_fetch(&mut self, known: &'static HubModel) {
-        if self.fetch.is_some() {
-            return;
+    /// Writes the predictions as a table, where the dialog said.
+    pub(super) fn write_table(&mut self, mut path: PathBuf) {
+        // The dialog has asked only about the name as typed.
+        let existing = match path.extension() {
+            Some(_) => Existing::Replace,
+            None => Existing::Keep,
+        };
+        if existing == Existing::Keep {
+            path.set_extension("csv");
         }
-        self.state.error = None;
-        match self.hub.fetch(known, self.wake.clone()) {
-            Ok(fetch) => self.fetch = Some(fetch),
-            Err(error) => {
-                self.state.error = Some(format!("The system has no thread to give ({error})."));
-            }
+        match self.state.table() {
+            Ok(table) => self.tasks.write_table(path, existing, table),
+            Err(error) => self.state.error = Some(format!("Can't save the table: {error}.")),
         }
     }
 
     fn finish_errand(&mut self, ctx: &Context, outcome: TaskResult) {
         match outcome {
-            TaskResult::Picked(Dialog::Photos | Dialog::Folder, paths) => {
+            TaskResult::Picked(FileDialog::Photos | FileDialog::Folder, paths) => {
                 self.open(paths.into_iter().map(PhotoSource::File).collect());
             }
-            TaskResult::Picked(Dialog::Model, paths) => {
+            TaskResult::Picked(FileDialog::Model, paths) => {
                 let choices = paths.into_iter().next().map(ModelChoice::File);
-                self.commands.extend(choices.map(Command::UseModel));
+                self.actions.extend(choices.map(Action::UseModel));
             }
-            TaskResult::Picked(Dialog::Labels, mut paths) => {
-                self.commands.push(Command::UseLabels(paths.pop()));
+            TaskResult::Picked(FileDialog::Labels, mut paths) => {
+                self.actions.push(Action::UseLabels(paths.pop()));
             }
             TaskResult::Devices(devices) => self.devices = devices,
-            TaskResult::Picked(Dialog::Export, paths) => {
-                if let Some(path) = paths.into_iter().next() {
-                    self.export(path);
-                }
+            TaskResult::Picked(FileDialog::Export, paths) => {
+                let folder = paths.into_iter().next();
+                self.actions.extend(folder.map(Command::Export));
             }
-            TaskResult::Picked(Dialog::Table, paths) => {
-                if let Some(mut path) = paths.into_iter().next() {
-                    // The dialog has asked about the name that was typed, and about no other.
-                    let existing = match path.extension() {
-                        Some(_) => Existing::Replace,
-                        None => Existing::Keep,
-                    };
-                    if existing == Existing::Keep {
-                        path.set_extension("csv");
-                    }
-                    match self.state.table() {
-                        Ok(table) => self.tasks.write_table(path, existing, table),
-                        Err(error) => self.state.error = Some(format!("No table: {error}.")),
-                    }
-                }
+            TaskResult::Picked(FileDialog::Table, paths) => {
+                let file = paths.into_iter().next();
+                self.actions.extend(file.map(Command::WriteTable));
             }
             TaskResult::References(of, recipe, references) => {
-                self.correlations.apply_event(&of, recipe, references);
+                self.painting
+                    .correlations
+                    .apply_event(&of, recipe, references);
             }
             TaskResult::Found(found) => self.take(*found),
             TaskResult::Cancelled | TaskResult::Nothing => {}
@@ -179,7 +179,7 @@ impl App {
                 self.state.error = Some(message);
             }
             TaskResult::Copied(picture) => {
-                ctx.copy_image(textures::color_image(&picture));
+                ctx.copy_image(painting::color_image(&picture));
                 let (width, height) = (picture.width, picture.height);
                 self.state.info = Some(format!("Copied {width}×{height} pixels."));
             }

@@ -1,24 +1,16 @@
-//! What is on screen, as files or on the clipboard.
+//! Exports what is on screen to files or to the clipboard.
 
 use std::path::PathBuf;
 
 use crate::app::App;
-use crate::app::state::range_locks;
+use crate::app::pane::pane_view::Copied;
 use crate::app::state::settings::Side;
+use crate::render::rendered_map::{RenderedMap, Rendering};
 use crate::report::export::{ExportScene, MapView};
 
-/// What is copied to the clipboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copied {
-    /// The photo as it is.
-    Photo,
-    /// A map pane.
-    Map(Side),
-}
-
 impl App {
-    /// Everything on screen, each map in the range in which its pane draws it; `None` while
-    /// a map is still being made.
+    /// Everything on screen, each map with the range of its pane; `None` while a map is still being
+    /// computed.
     fn scene(&self, sides: &[Side]) -> Option<ExportScene> {
         let shown = self.state.latest.shown()?;
         let analysis = &shown.analysis;
@@ -26,14 +18,17 @@ impl App {
             let map_spec = self.state.map_spec(side, analysis);
             let scaling = self.state.scaling(map_spec);
             let map = self.state.map(analysis, map_spec)?;
-            let locked = self.state.range_locks.locked(analysis, map_spec, scaling);
+            let how = Rendering {
+                scaling,
+                range: self.state.range_locks.locked(analysis, map_spec, scaling),
+                display_options: &self.state.settings.display_options,
+                placement: &analysis.placement,
+                grid: analysis.placement.photo,
+            };
             Some(MapView {
-                range: range_locks::range(&map, scaling, locked),
-                map,
+                rendered: RenderedMap::new(map, &how),
                 class: map_spec.class,
                 contrast_class: map_spec.contrast_class,
-                scaling,
-                locked: locked.is_some(),
             })
         });
         Some(ExportScene {
@@ -56,7 +51,7 @@ impl App {
         scene
     }
 
-    /// Writes everything on screen into a new folder in `parent`.
+    /// Writes everything on screen to a new folder in `parent`.
     pub(super) fn export(&mut self, parent: PathBuf) {
         let sides = self.state.settings.view.sides();
         if let Some(scene) = self.exhibit_or_say(sides) {
@@ -64,7 +59,7 @@ impl App {
         }
     }
 
-    /// Copies a pane as it is drawn, at the photo's full size.
+    /// Copies a pane as drawn, at the photo's full size.
     pub(super) fn copy(&mut self, what: Copied) {
         match what {
             Copied::Photo => {

@@ -10,10 +10,10 @@ use crate::app::{App, Launch, NAME};
 use crate::cli::WindowArgs;
 use crate::model::hub::Hub;
 
-/// Opens the window and stays until it is closed.
+/// Opens the window and returns when it is closed.
 ///
 /// # Errors
-/// Where no window can be opened, with what works without one.
+/// If no window can be opened; the message says what works without one.
 pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
     let started = Instant::now();
     let server = server();
@@ -37,7 +37,7 @@ pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
         ..eframe::NativeOptions::default()
     };
     let start = |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
-        log::debug!("the window is there after {:?}", started.elapsed());
+        log::debug!("the window opened after {:?}", started.elapsed());
         Ok(Box::new(App::new(cc, launch)?))
     };
     eframe::run_native(NAME, options, Box::new(start)).map_err(|error| {
@@ -48,7 +48,7 @@ pub fn open_window(overrides: WindowArgs) -> anyhow::Result<()> {
     })
 }
 
-/// With our icon, if it can be read.
+/// The window's properties, with our icon if it can be read.
 fn viewport() -> ViewportBuilder {
     let icon = eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icon.png"));
     match icon {
@@ -60,16 +60,17 @@ fn viewport() -> ViewportBuilder {
     }
 }
 
-/// What shows the window.
+/// The display system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// Wayland itself: files that are dropped do not arrive.
+    /// Native Wayland: files dropped on the window do not arrive.
     Wayland,
     /// X11, macOS, Windows.
     Other,
 }
 
-/// winit 0.30 gets no file drops on Wayland; through `XWayland` it does, where that answers.
+/// winit 0.30 does not receive dropped files on Wayland, but through `XWayland` it does, if that is
+/// running.
 #[cfg(target_os = "linux")]
 fn server() -> Server {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -87,7 +88,7 @@ fn server() -> Server {
     Server::Other
 }
 
-/// Whether an X server of this computer is there; one of another computer is believed to be.
+/// Whether an X server on this computer responds; a server on another computer is assumed to exist.
 #[cfg(target_os = "linux")]
 fn x11_answers(display: &str) -> bool {
     use std::os::linux::net::SocketAddrExt;
@@ -103,7 +104,7 @@ fn x11_answers(display: &str) -> bool {
         || hidden.is_ok_and(|address| UnixStream::connect_addr(&address).is_ok())
 }
 
-/// An event loop on a server that was found to be there.
+/// An event loop on the display system that was found.
 #[cfg(target_os = "linux")]
 fn on_server(server: Server) -> eframe::EventLoopBuilderHook {
     use winit::platform::wayland::EventLoopBuilderExtWayland;

@@ -1,4 +1,4 @@
-//! The settings of the last window, and what is wrong with their file.
+//! Loading and saving settings, with recovery from a damaged file.
 
 use std::fs;
 use std::path::Path;
@@ -12,15 +12,14 @@ use crate::cli::WindowArgs;
 pub const SETTINGS_KEY: &str = "settings";
 /// The file that eframe stores them in.
 const FILE: &str = "app.ron";
-/// What a file is renamed to that can't be read.
+/// The new name of a file that can't be read.
 const DAMAGED: &str = "app.ron.damaged";
 
-/// The settings of the last time, or the defaults; and what the user should know of it.
-/// `folder` is where eframe stores them. A file that can't be read is kept under another name
-/// before it is written anew.
+/// Loads the settings, or the defaults, with a message for the user if necessary. `folder` is where
+/// eframe stores them. A file that can't be read is renamed before a new one is written.
 pub fn load(storage: Option<&dyn Storage>, folder: Option<&Path>) -> (Settings, Option<String>) {
     let (Some(storage), Some(folder)) = (storage, folder) else {
-        let message = "Settings are not kept: there is no folder for them that can be written.";
+        let message = "Settings are not saved: there is no writable folder for them.";
         return (Settings::default(), Some(message.into()));
     };
     let file = folder.join(FILE);
@@ -31,11 +30,11 @@ pub fn load(storage: Option<&dyn Storage>, folder: Option<&Path>) -> (Settings, 
             let kept = folder.join(DAMAGED);
             Some(match fs::copy(&file, &kept) {
                 Ok(_) => format!(
-                    "The settings could not be read, so these are the defaults. What was there is kept in {}.",
+                    "The settings could not be read, so the defaults are used. The old file is kept as {}.",
                     kept.display()
                 ),
                 Err(error) => format!(
-                    "The settings in {} could not be read, so these are the defaults. They are replaced when the window is closed: a copy could not be made ({error}).",
+                    "The settings in {} could not be read, so the defaults are used. The old file will be replaced when the window is closed, because a copy could not be made ({error}).",
                     file.display()
                 ),
             })
@@ -45,21 +44,21 @@ pub fn load(storage: Option<&dyn Storage>, folder: Option<&Path>) -> (Settings, 
     (settings.unwrap_or_default(), message)
 }
 
-/// What is kept of the settings: what the command line gave for one start is not.
+/// The settings to save, without values that the command line set for this start only.
 pub fn to_keep(now: &Settings, given: &WindowArgs, stored: &Settings) -> Settings {
     let mut settings = now.clone();
     if given.model.as_ref() == Some(&settings.model) {
         settings.model = stored.model.clone();
     }
     if settings.model != now.model {
-        // Names and preprocessing belong to the model.
+        // Class names and preprocessing belong to the model.
         settings.labels.clone_from(&stored.labels);
         settings.preprocess = stored.preprocess;
     } else if given.labels.is_some() && given.labels == settings.labels {
         settings.labels.clone_from(&stored.labels);
     }
-    if given.layer == Some(settings.layer) {
-        settings.layer = stored.layer;
+    if given.layer.as_ref() == Some(&settings.layer) {
+        settings.layer = stored.layer.clone();
     }
     if given.device == Some(settings.device) {
         settings.device = stored.device;
@@ -73,7 +72,7 @@ pub fn to_keep(now: &Settings, given: &WindowArgs, stored: &Settings) -> Setting
     settings
 }
 
-/// What is to be said if the settings can't be written.
+/// The message if the settings can't be written.
 fn unwritable(folder: &Path, file: &Path) -> Option<String> {
     let tried = if file.exists() {
         fs::OpenOptions::new().append(true).open(file).map(drop)
@@ -82,7 +81,7 @@ fn unwritable(folder: &Path, file: &Path) -> Option<String> {
     };
     let error = tried.err()?;
     Some(format!(
-        "Settings are not kept: {} can't be written ({error}).",
+        "Settings are not saved: {} can't be written ({error}).",
         folder.display()
     ))
 }
@@ -144,7 +143,7 @@ mod tests {
             let (settings, message) = load(Some(&stored), Some(folder.path()));
             assert_eq!(settings, Settings::default());
             let message = message.unwrap();
-            assert!(message.contains("these are the defaults"), "{message}");
+            assert!(message.contains("the defaults are used"), "{message}");
             let kept = fs::read(folder.path().join(DAMAGED)).unwrap();
             assert_eq!(kept, b"\xff\0garbage");
         }
@@ -153,7 +152,7 @@ mod tests {
     #[test]
     fn settings_that_can_not_be_kept_are_said_to_be_lost() {
         let (_, message) = load(None, None);
-        assert!(message.unwrap().contains("not kept"));
+        assert!(message.unwrap().contains("not saved"));
         let gone = Path::new("/nonexistent/camlens");
         let (_, message) = load(Some(&Stored::default()), Some(gone));
         assert!(message.unwrap().contains("can't be written"));

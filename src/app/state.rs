@@ -1,101 +1,115 @@
-//! What the window knows, without egui: settings, photos, and the latest answer.
+//! The state of the window, without egui: settings, photos, and the latest answer.
 
+pub(in crate::app) mod action;
+pub(in crate::app) mod action_log;
+mod apply;
 pub(in crate::app) mod batch;
 mod classes;
+pub(in crate::app) mod command;
+pub(in crate::app) mod dialogs;
 mod latest;
 pub(in crate::app) mod map_cache;
-mod map_spec;
+pub(in crate::app) mod map_spec;
+mod map_specs;
+pub(in crate::app) mod photo_item;
 mod photo_list;
 pub(in crate::app) mod range_locks;
+pub(in crate::app) mod region_list;
 mod reopen;
+pub(in crate::app) mod samples;
 pub(in crate::app) mod settings;
 pub(in crate::app) mod table;
 
 use std::path::PathBuf;
 
-use crate::app::pane::region_tool::Regions;
-use crate::app::panels::start_screen::SAMPLES;
 use crate::app::state::batch::Batch;
 pub use crate::app::state::classes::ClassChoice;
+use crate::app::state::dialogs::Dialogs;
 pub use crate::app::state::latest::Latest;
 use crate::app::state::map_cache::{MapCache, Remedy};
-pub use crate::app::state::map_spec::MapSpec;
-pub use crate::app::state::photo_list::{Arrangement, PhotoItem, PhotoOrder, Thumbnail};
+use crate::app::state::map_spec::MapSpec;
+use crate::app::state::photo_item::{PhotoItem, PhotoOrder};
+pub use crate::app::state::photo_list::Arrangement;
 use crate::app::state::range_locks::RangeLocks;
+use crate::app::state::region_list::{Regions, Tool};
 use crate::app::state::reopen::Restoring;
+use crate::app::state::samples::SAMPLES;
 use crate::app::state::settings::Settings;
-use crate::explain::analysis::Layer;
 use crate::explain::cam::Variant;
 use crate::input::framing::Framing;
-use crate::input::photo::Picture;
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::preprocessing::{PreprocessChoice, Preset};
-use crate::worker::{Answer, BatchJob, Fault, Job, Plan, RunningModel, WorkerEvent};
+use crate::model::target_layer::LayerChoice;
+use crate::worker::{Answer, BatchJob, Dropped, Fault, Job, Plan, RunningModel, WorkerEvent};
 
-/// How many models are remembered.
+/// Maximum number of recent models.
 const RECENT: usize = 8;
 
-/// What the window knows.
+/// The state of the window.
 #[derive(Debug, Default)]
 pub struct State {
-    /// What survives a restart.
+    /// The settings that are kept for the next start.
     pub settings: Settings,
     /// The opened photos, in order.
     pub photos: Vec<PhotoItem>,
-    /// Thumbnails of the samples, as they are made.
-    pub samples: [Option<Picture>; SAMPLES.len()],
+    /// Which samples have a thumbnail.
+    pub samples: [bool; SAMPLES.len()],
     /// Their order in the browser.
     pub order: PhotoOrder,
-    /// The class by whose probability they are sorted in [`PhotoOrder::Class`].
+    /// The class whose probability [`PhotoOrder::Class`] sorts by.
     pub sorted_by: Option<ClassId>,
-    /// The top class of the photos that the browser shows; none for all photos.
+    /// The top class of the photos that the browser shows; `None` for all photos.
     pub filter: Option<ClassId>,
     /// The photos in that order.
     pub arrangement: Arrangement,
-    /// What the network says of each.
+    /// The predictions for each photo.
     pub batch: Batch,
-    /// What the user drew on them.
+    /// The regions that the user drew on them.
     pub regions: Regions,
-    /// The photo asked for, by its number.
+    /// What dragging in a pane does.
+    pub tool: Tool,
+    /// The windows that are open within the window.
+    pub dialogs: Dialogs,
+    /// The ID of the requested photo.
     pub current: Option<u64>,
     /// The latest answer.
     pub latest: Latest,
-    /// Ranges that are held.
+    /// The locked ranges.
     pub(super) range_locks: RangeLocks,
-    /// The model that runs.
+    /// The loaded model.
     pub model: Option<RunningModel>,
-    /// Bytes of its weights that are read, and bytes in total, while it is loaded.
+    /// The progress of loading its weights: bytes read, and bytes in total.
     pub loading: Option<(u64, u64)>,
     /// Which class is explained.
     pub class: ClassChoice,
-    /// The class that the maps are compared with: why not this one.
+    /// The contrast class: its maps are subtracted.
     pub contrast_class: Option<ClassId>,
     /// Classes that are pinned to a map pane.
     pub pinned: [Option<ClassId>; 2],
-    /// Those of them that came with an export: they belong to its photo.
+    /// Pinned classes that came from an export and belong to its photo.
     restored: [Option<ClassId>; 2],
     /// Maps at all layers.
     pub layers: MapCache,
     /// The text in the class search field.
     pub search: String,
-    /// What went wrong last, in words for the user.
+    /// The last error, as a message for the user.
     pub error: Option<String>,
-    /// The networks of a file that was refused because it holds several.
+    /// The networks of a file that was rejected because it holds several.
     pub offers: Vec<ModelChoice>,
-    /// What was done last that can't be seen otherwise ("Saved …").
+    /// The last action without a visible effect ("Saved …").
     pub info: Option<String>,
     /// The plan of the last job, or of what is on screen after a failure.
     requested: Option<Plan>,
     /// The plan of the last job that was answered.
     ran: Option<Plan>,
-    /// An export that is being opened again.
+    /// An export that is being opened.
     restoring: Option<Restoring>,
     last_number: u64,
 }
 
 impl State {
-    /// A state with settings from the last time.
+    /// A state with stored settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -120,7 +134,7 @@ impl State {
         }
     }
 
-    /// What is asked for now: by the controls, or by the export that is being opened.
+    /// The requested plan: from the controls, or from the export that is being opened.
     #[must_use]
     pub fn wanted(&self) -> Plan {
         let plan = self.plan(self.current);
@@ -130,7 +144,7 @@ impl State {
             .unwrap_or(plan)
     }
 
-    /// The job that is needed now, if what is asked for has changed.
+    /// The job that is needed now, if the requested plan has changed.
     pub fn next_job(&mut self) -> Option<Job> {
         let by_controls = self.plan(self.current);
         self.restoring
@@ -139,7 +153,7 @@ impl State {
         if self.requested.as_ref() == Some(&plan) {
             return None;
         }
-        // A photo, once chosen, follows the framing; without one there is only a
+        // A chosen photo is run again when the framing changes; without a photo there is only a
         // model to load.
         let same_model = |old: &Plan| {
             old.model == plan.model && old.labels == plan.labels && old.device == plan.device
@@ -167,8 +181,8 @@ impl State {
         })
     }
 
-    /// The last job could not be given to a worker: what was on screen stays, and it is asked for
-    /// again with the next thing that the user does.
+    /// Handles a job that could not be sent to a worker: the screen is unchanged, and the job is
+    /// requested again after the user's next action.
     pub fn not_started(&mut self, message: String) {
         self.latest = match self.latest.take_shown() {
             Some(shown) => Latest::Ready(shown),
@@ -178,14 +192,14 @@ impl State {
         self.error = Some(message);
     }
 
-    /// Asks anew for all that is wanted: the worker had stopped.
+    /// Requests everything again, because the worker had stopped.
     pub fn ask_anew(&mut self) {
         self.requested = None;
         self.layers.ask_again();
         self.batch.ask_again();
     }
 
-    /// The predictions that are needed now, once no job runs.
+    /// The predictions that are needed now, if no job is running.
     pub fn next_batch(&mut self) -> Option<BatchJob> {
         if self.model.is_none() || matches!(self.latest, Latest::Working { .. }) {
             return None;
@@ -195,8 +209,7 @@ impl State {
             .next_job(plan, &self.photos, self.settings.limits)
     }
 
-    /// Takes a piece of news in. Answers to jobs that a newer one has replaced
-    /// change nothing.
+    /// Handles an event of the worker. Answers to replaced jobs change nothing.
     pub fn apply_event(&mut self, event: WorkerEvent) {
         let current_job = match &self.latest {
             Latest::Working { job, .. } => Some(*job),
@@ -215,8 +228,11 @@ impl State {
             }
             WorkerEvent::Offer(id, choices) if Some(id) == current_job => self.offers = choices,
             WorkerEvent::Predicted(id, photo, answer) => self.batch.apply_event(id, photo, answer),
-            WorkerEvent::BatchDropped(id) => {
-                if id == self.batch.id() {
+            WorkerEvent::BatchDropped(id, why) => {
+                // A survey that was replaced has been asked for again; a cancelled one is
+                // not wanted.
+                let gone = matches!(why, Dropped::Replaced | Dropped::Cancelled);
+                if id == self.batch.id() && !gone {
                     self.batch.ask_again();
                 }
             }
@@ -241,7 +257,16 @@ impl State {
             WorkerEvent::Failed(id, fault, message, run) if Some(id) == current_job => {
                 self.fail(fault, message, run);
             }
-            WorkerEvent::Step(..)
+            WorkerEvent::JobDropped(id, Dropped::Stopped) if Some(id) == current_job => {
+                let message = "The inference thread stopped unexpectedly. It is started again.";
+                self.fail(Fault::Run, message.into(), None);
+            }
+            // The newest job is never replaced; should it be, it is asked for again.
+            WorkerEvent::JobDropped(id, _) if Some(id) == current_job => self.ask_anew(),
+            WorkerEvent::JobDropped(..)
+            | WorkerEvent::LayersDone(_)
+            | WorkerEvent::SurveyDone(_)
+            | WorkerEvent::Step(..)
             | WorkerEvent::Loading(..)
             | WorkerEvent::Offer(..)
             | WorkerEvent::Done(..)
@@ -249,7 +274,7 @@ impl State {
         }
     }
 
-    /// Takes in the answer to the last job.
+    /// Handles the answer to the last job.
     fn finish(&mut self, shown: Option<Answer>) {
         self.ran.clone_from(&self.requested);
         self.remember_model();
@@ -269,7 +294,7 @@ impl State {
         self.finish_restoring();
     }
 
-    /// Puts the model that runs first in the menu's list of recent ones.
+    /// Puts the current model first in the list of recent models.
     fn remember_model(&mut self) {
         let choice = self.model.as_ref().map(|model| model.choice.clone());
         let named =
@@ -282,7 +307,7 @@ impl State {
         }
     }
 
-    /// Asks for a model, with its own class names and preprocessing.
+    /// Requests a model, with its own class names and preprocessing.
     pub fn use_model(&mut self, choice: ModelChoice) {
         self.dismiss();
         if choice != self.settings.model {
@@ -292,26 +317,26 @@ impl State {
         self.settings.model = choice;
     }
 
-    /// Takes away what is said.
+    /// Clears the messages.
     pub fn dismiss(&mut self) {
         self.error = None;
         self.info = None;
         self.offers.clear();
     }
 
-    /// Asks for a file of class names, or for the usual names without one.
+    /// Requests a file of class names, or the default names without a file.
     pub fn use_labels(&mut self, file: Option<PathBuf>) {
         self.dismiss();
         self.settings.labels = file;
     }
 
-    /// What was there stays: the model that runs, the photo on screen. If the worker has no
-    /// longer the `run` of what is on screen, it is run anew.
+    /// Handles a failed job. The current model and the photo on screen stay. If the worker no
+    /// longer has the `run` of the screen, the network is run again.
     fn fail(&mut self, fault: Fault, message: String, run: Option<u64>) {
         if fault != Fault::Model {
             self.offers.clear();
         }
-        // An export that can't be opened again has changed nothing yet.
+        // An export that can't be opened has not changed anything yet.
         let restoring = self.restoring.take().is_some();
         self.layers.ask_again();
         self.batch.ask_again();
@@ -323,13 +348,13 @@ impl State {
         let shown = self.latest.shown();
         let lost = shown.is_some_and(|shown| run != Some(shown.job));
         let shown = shown.map(|shown| shown.plan.clone());
-        // What the controls say again is what was there before.
+        // The controls show the previous plan again.
         let before = shown.clone().or_else(|| self.ran.clone());
         let photo_before = shown.as_ref().and_then(|plan| plan.photo);
         match (fault, before) {
             _ if restoring => self.current = photo_before,
             (Fault::Model, Some(before)) => self.settings.adopt_model(&before),
-            // At the start: without the class names first, then another model.
+            // At the start: first try without the class names, then with another model.
             (Fault::Model, None) if self.settings.labels.is_some() => self.settings.labels = None,
             (Fault::Model, None) => self.settings.model = ModelChoice::Auto,
             (Fault::Photo, _) => self.current = photo_before,
@@ -347,7 +372,7 @@ impl State {
             Some(shown) => lost || target != *shown,
             None => target.photo.is_some() || !self.model.as_ref().is_some_and(model_runs),
         };
-        // Not without end: what has just failed is not asked for again.
+        // Not endlessly: a plan that has just failed is not requested again.
         let again = needed && asked.as_ref() != Some(&target);
         if needed && !again && lost {
             self.layers.give_up(message.clone());
@@ -356,12 +381,12 @@ impl State {
         self.requested = (!again).then_some(target);
     }
 
-    /// Sets all that the tutorial's figures were made with.
+    /// Sets everything that the tutorial's figures were made with.
     pub fn as_in_the_tutorial(&mut self) {
         let settings = &mut self.settings;
         settings.framing = Framing::Squash;
         settings.preprocess = PreprocessChoice::Preset(Preset::Tutorial);
-        settings.layer = Layer::LastConv;
+        settings.layer = LayerChoice::LastConv;
         settings.variant = Variant::TutorialSum;
         for pane in &mut settings.panes {
             pane.layer = None;

@@ -1,51 +1,52 @@
-//! What is on the graphics card: the photo, the heat of the maps, thumbnails.
-//! Everything is made when it is first drawn and kept until what it was made of
-//! changes; opacity and zoom need nothing new.
+//! Textures on the graphics card: the photo, the heat of the maps, thumbnails. Each is made when it
+//! is first drawn and kept until its inputs change; opacity and zoom need no new textures.
 
 pub(in crate::app) mod photo;
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use eframe::egui::{Color32, ColorImage, Context, Pos2, Rect, TextureHandle, TextureOptions, pos2};
 
+use crate::app::pane::painting::color_image;
+use crate::app::state::State;
+use crate::app::state::map_spec::MapSpec;
 use crate::app::state::settings::Side;
-use crate::app::state::{MapSpec, State, range_locks};
 use crate::app::textures::photo::PhotoTexture;
-use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::analysis::Analysis;
 use crate::explain::cam::Map;
-use crate::input::photo::Picture;
+use crate::input::photo::{Photo, Picture};
+use crate::model::target_layer::LayerId;
 use crate::render::colormap::{Colormap, Palette};
-use crate::render::contour::Line;
 use crate::render::display_options::{Display, DisplayOptions};
 use crate::render::heatmap::{Heatmap, Interpolation, Range, Scaling};
+use crate::render::overlay;
 use crate::render::overlay::Opacity;
-use crate::render::{contour, overlay};
+use crate::render::rendered_map::{RenderedMap, Rendering};
 use crate::worker::Answer;
 
-/// One map, ready to be drawn.
+/// One map, ready to be drawn. It can be used like its [`RenderedMap`].
 pub struct Heat {
     made_of: Ingredients,
-    /// The cells.
-    pub map: Map,
-    /// Correlation with the map of the top class, where another one is shown.
+    rendered: RenderedMap,
+    /// Correlation with the map of the top class, if another class is shown.
     pub likeness: Option<f32>,
-    /// The colors, and the part of the photo (0..1) that they cover; nothing
-    /// where there is no positive evidence.
+    /// The colors, and the part of the photo (0..1) that they cover; `None` without positive
+    /// evidence.
     pub picture: Option<(TextureHandle, Rect)>,
-    /// The values that the colors stand for.
-    pub range: Option<Range>,
-    /// Contours, as shares of the photo.
-    pub lines: Vec<Line>,
+}
+
+impl Deref for Heat {
+    type Target = RenderedMap;
+
+    fn deref(&self) -> &RenderedMap {
+        &self.rendered
+    }
 }
 
 impl Heat {
-    /// Whether its range is held.
-    pub fn is_locked(&self) -> bool {
-        self.made_of.locked.is_some()
-    }
-
-    /// Its colors, and how cells became them.
+    /// Its colormap, and how cell values were scaled.
     pub fn display_options(&self) -> (Colormap, Scaling) {
         let Ingredients {
             display_options,
@@ -55,7 +56,7 @@ impl Heat {
         (display_options.colormap_for(*scaling), *scaling)
     }
 
-    /// The answer that it is of.
+    /// The analysis that it belongs to.
     pub fn analysis(&self) -> &Arc<Analysis> {
         &self.made_of.analysis
     }
@@ -71,9 +72,9 @@ struct Ingredients {
     map_spec: MapSpec,
     scaling: Scaling,
     locked: Option<Range>,
-    /// Without what needs no new heat.
+    /// Without the options that do not affect the heat.
     display_options: DisplayOptions,
-    /// Whether the map of the top class was there to compare with.
+    /// Whether the map of the top class was available for comparison.
     compared: bool,
 }
 
@@ -94,13 +95,13 @@ pub enum Place {
     /// A map pane.
     Pane(Side),
     /// A small multiple.
-    Small(Layer),
+    Small(LayerId),
 }
 
 /// Longest side of a small multiple's heat in texels.
 const SMALL_GRID: usize = 160;
 
-/// Textures by what they show.
+/// Textures by their contents.
 #[derive(Default)]
 pub struct Textures {
     photo: Option<PhotoTexture>,
@@ -109,20 +110,26 @@ pub struct Textures {
 }
 
 impl Textures {
-    /// Makes the texture of the photo on screen, unless it is there.
-    pub fn ready_photo(&mut self, ctx: &Context, shown: &mut Answer) {
-        let there = self.photo.take(); // let go of another one before making the next
-        let there = there.filter(|texture| texture.is_of(&shown.photo));
-        self.photo = Some(there.unwrap_or_else(|| PhotoTexture::new(ctx, shown)));
+    /// Makes the texture of the photo on screen, unless it is there; from a smaller copy, if the
+    /// worker made one.
+    pub fn show_photo(&mut self, ctx: &Context, photo: &Arc<Photo>, overview: Option<&Picture>) {
+        let there = self.photo.take(); // drop another one before making the next
+        let there = there.filter(|texture| texture.is_of(photo));
+        self.photo = Some(there.unwrap_or_else(|| PhotoTexture::new(ctx, photo, overview)));
     }
 
     /// The photo on screen.
-    pub fn photo(&mut self) -> Option<&mut PhotoTexture> {
+    pub fn photo(&self) -> Option<&PhotoTexture> {
+        self.photo.as_ref()
+    }
+
+    /// The photo on screen, to load the part of it that is in view.
+    pub fn photo_mut(&mut self) -> Option<&mut PhotoTexture> {
         self.photo.as_mut()
     }
 
-    /// The heat of a map. While the worker makes it, what was there of the same
-    /// analysis stays.
+    /// The heat of a map. While the worker computes it, the previous heat of the same analysis is
+    /// returned.
     pub fn heat(
         &mut self,
         ctx: &Context,
@@ -139,7 +146,7 @@ impl Textures {
         };
         let kept = self.heat.remove(&place);
         let kept = kept.filter(|heat| Arc::ptr_eq(&heat.made_of.analysis, analysis));
-        // A difference is compared with nothing: it is no map of a class.
+        // A difference is not compared with anything, because it is not the map of a class.
         let compared = map_spec != top
             && map_spec.contrast_class.is_none()
             && matches!(place, Place::Pane(_))
@@ -156,6 +163,8 @@ impl Textures {
                 opacity: Opacity::default(),
                 display: Display::default(),
                 grid: false,
+                contours: state.settings.display_options.contours
+                    && matches!(place, Place::Pane(_)),
                 ..state.settings.display_options
             },
             compared,
@@ -181,19 +190,19 @@ impl Textures {
         self.heat.get(&Place::Pane(side))
     }
 
-    /// A thumbnail, by the number of its photo.
-    pub fn thumbnail(&mut self, ctx: &Context, id: u64, picture: &Picture) -> TextureHandle {
-        let make = || {
-            ctx.load_texture(
-                format!("thumbnail {id}"),
-                color_image(picture),
-                TextureOptions::LINEAR,
-            )
-        };
-        self.thumbnails.entry(id).or_insert_with(make).clone()
+    /// Puts a thumbnail on the graphics card, by the number of its photo.
+    pub fn add_thumbnail(&mut self, ctx: &Context, id: u64, picture: &Picture) {
+        let name = format!("thumbnail {id}");
+        let texture = ctx.load_texture(name, color_image(picture), TextureOptions::LINEAR);
+        self.thumbnails.insert(id, texture);
     }
 
-    /// Lets go of a thumbnail.
+    /// The thumbnail of a photo, if it is there.
+    pub fn thumbnail(&self, id: u64) -> Option<&TextureHandle> {
+        self.thumbnails.get(&id)
+    }
+
+    /// Drops a thumbnail.
     pub fn forget_thumbnail(&mut self, id: u64) {
         self.thumbnails.remove(&id);
     }
@@ -213,39 +222,32 @@ fn make_heat(
         let shrunk = |side: usize| (side * SMALL_GRID / longest).max(1);
         grid = (shrunk(grid.0), shrunk(grid.1));
     }
-    let range = range_locks::range(&map, made_of.scaling, made_of.locked);
     let display_options = &made_of.display_options;
-    let heat_on = |grid: (usize, usize)| {
-        range.map(|range| {
-            Heatmap::in_range(&map, range, placement, grid, display_options.interpolation)
-        })
+    let how = Rendering {
+        scaling: made_of.scaling,
+        range: made_of.locked,
+        display_options,
+        placement,
+        grid,
     };
-    let lines = match place {
-        Place::Pane(_) if display_options.contours => {
-            heat_on(overlay::grid_of(placement, contour::SIDE))
-                .map(|heat| contour::lines(&heat, DisplayOptions::levels(made_of.scaling)))
-        }
-        _ => None,
-    };
-    let heat = heat_on(grid);
-    let picture = heat.filter(|heat| !heat.is_empty()).map(|heat| {
+    let rendered = RenderedMap::new(map, &how);
+    let heat = rendered.heat.as_ref().filter(|heat| !heat.is_empty());
+    let picture = heat.map(|heat| {
         let Palette(table) = display_options.palette(made_of.scaling);
         let table = table.map(|[r, g, b, a]| Color32::from_rgba_unmultiplied(r, g, b, a));
-        let pixels = overlay::colors(&heat, &table);
+        let pixels = overlay::colors(heat, &table);
         let image = ColorImage::new([heat.extent.0, heat.extent.1], pixels);
         let filter = match display_options.interpolation {
             Interpolation::Bilinear => TextureOptions::LINEAR,
             Interpolation::Cells => TextureOptions::NEAREST, // squares have edges
         };
         let texture = ctx.load_texture(format!("{place:?}"), image, filter);
-        (texture, covered(&heat))
+        (texture, covered(heat))
     });
     Heat {
-        likeness: reference.and_then(|reference| map.correlation(reference)),
-        map,
+        likeness: reference.and_then(|reference| rendered.map.correlation(reference)),
+        rendered,
         picture,
-        range,
-        lines: lines.unwrap_or_default(),
         made_of,
     }
 }
@@ -257,9 +259,4 @@ fn covered(heat: &Heatmap) -> Rect {
     };
     let (left, top) = heat.offset;
     Rect::from_min_max(at(left, top), at(left + heat.extent.0, top + heat.extent.1))
-}
-
-/// Pixels as egui has them.
-pub fn color_image(picture: &Picture) -> ColorImage {
-    ColorImage::from_rgb([picture.width, picture.height], &picture.rgb)
 }

@@ -8,10 +8,11 @@ use crate::explain::cam::{Map, Recipe};
 use crate::explain::engine::Engine;
 use crate::input::framing::Framing;
 use crate::input::photo::Photo;
+use crate::model::target_layer::LayerId;
 use crate::model::{ModelChoice, device};
 use crate::report::answer::milliseconds;
 
-/// Which devices there are.
+/// Lists the devices.
 pub fn list() -> String {
     device::list()
         .iter()
@@ -22,11 +23,10 @@ pub fn list() -> String {
         .collect()
 }
 
-/// Runs a photo on every usable device; the CPU's maps are what the others are
-/// compared with.
+/// Runs a photo on every usable device, and compares the maps with those of the CPU.
 ///
 /// # Errors
-/// Where the photo or the model can't be used.
+/// If the photo or the model can't be loaded.
 pub fn check(model: &ModelChoice) -> anyhow::Result<String> {
     const PHOTO: &[u8] = include_bytes!("../../assets/samples/cat.png");
     let photo = Photo::decode("cat.png", PHOTO)?;
@@ -43,13 +43,13 @@ pub fn check(model: &ModelChoice) -> anyhow::Result<String> {
             let _ = writeln!(text, "{device}: failed: {}", engine.notices().join(" "));
             continue;
         }
-        // The first run of a process is slower than the others, and so is the first way back.
+        // Warm-up: the first forward and the first backward pass of a process are slower.
         engine.analyze(&photo, Framing::Crop)?;
         let analysis = engine.analyze(&photo, Framing::Crop)?;
-        let layers = analysis.model.architecture.layers();
-        engine.layer_gradients(analysis.top(), layers)?;
+        let layers: Vec<LayerId> = analysis.model.layer_ids().collect();
+        engine.layer_gradients(analysis.top(), &layers)?;
         let started = Instant::now();
-        let layer_gradients = engine.layer_gradients(analysis.top(), layers)?;
+        let layer_gradients = engine.layer_gradients(analysis.top(), &layers)?;
         let back = milliseconds(started.elapsed());
         let maps = layer_gradients.iter().flat_map(|layer_gradients| {
             Recipe::all().map(move |recipe| cam::explain(recipe, layer_gradients))
@@ -64,8 +64,8 @@ pub fn check(model: &ModelChoice) -> anyhow::Result<String> {
         };
         let _ = writeln!(
             text,
-            "{device}: {} forward {:.1} ms, {} layers back {back:.1} ms; {difference}",
-            analysis.model.architecture.name(),
+            "{device}: {} forward {:.1} ms, backward ({} layers) {back:.1} ms; {difference}",
+            analysis.model.architecture,
             milliseconds(analysis.timings.forward),
             layers.len(),
         );

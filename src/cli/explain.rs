@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 
 use crate::cli::{ExplainArgs, LineKind, Preprocess, Preset};
-use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::analysis::Analysis;
 use crate::explain::cam;
 use crate::explain::cam::{Map, Method, Recipe, Variant};
 use crate::explain::engine::Engine;
@@ -17,22 +17,24 @@ use crate::input::photo::{Limits, Photo};
 use crate::labels::ClassId;
 use crate::model::cpu::Precision;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::model::target_layer::LayerId;
 use crate::model::{ModelInfo, preprocessing};
 use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::Scaling;
+use crate::render::rendered_map::{RenderedMap, Rendering};
 use crate::report::answer::{Report, milliseconds};
 use crate::report::export;
 use crate::report::export::{Existing, ExportScene, MapView};
 
-/// The options that a preset and the others come down to.
+/// The settings that result from the preset and the other options.
 struct Chosen {
     framing: Framing,
     preprocess: PreprocessChoice,
-    layer: Layer,
+    layer: LayerId,
     variant: Variant,
 }
 
-/// Reads the options together, for a model.
+/// Combines the options for a model.
 fn choose(arguments: &ExplainArgs, model: &ModelInfo) -> anyhow::Result<Chosen> {
     let tutorial = arguments.preset == Some(Preset::Tutorial);
     let usual = if tutorial {
@@ -59,16 +61,16 @@ fn choose(arguments: &ExplainArgs, model: &ModelInfo) -> anyhow::Result<Chosen> 
     }
     exact.check().map_err(|problem| anyhow!(problem))?;
     let layer = match (&arguments.layer, tutorial) {
-        (Some(name), _) => model
-            .architecture
-            .find_layer(name)
+        (Some(choice), _) => model
+            .need_layer(choice)
             .map_err(|problem| anyhow!(problem))?,
-        (None, true) if model.architecture.layers().contains(&Layer::LastConv) => Layer::LastConv,
-        (None, true) => bail!(
-            "The tutorial's layer is a ResNet's: {} has none like it. Give --model resnet18.",
-            model.architecture.name()
-        ),
-        (None, false) => Layer::Last,
+        (None, true) => model.last_conv().ok_or_else(|| {
+            anyhow!(
+                "The tutorial uses a layer of a ResNet, which {} does not have. Use --model resnet18.",
+                model.architecture
+            )
+        })?,
+        (None, false) => model.default_layer,
     };
     let (framing, variant) = if tutorial {
         (Framing::Squash, Variant::TutorialSum)
@@ -83,10 +85,10 @@ fn choose(arguments: &ExplainArgs, model: &ModelInfo) -> anyhow::Result<Chosen> 
     })
 }
 
-/// Explains one photo; gives what to print.
+/// Explains one photo, and returns the text to print.
 ///
 /// # Errors
-/// Whatever stands in its way, in words for the user.
+/// Any failure, as a message for the user.
 pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     let mut methods = arguments.methods.clone();
     methods.sort_unstable();
@@ -98,7 +100,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         bail!("--map writes the cells of one method: add --method grad-cam or another");
     }
     if arguments.regions.len() > MOST_REGIONS {
-        bail!("--region: at most {MOST_REGIONS} are possible");
+        bail!("--region can be given at most {MOST_REGIONS} times");
     }
     let path = arguments.photo.as_deref().unwrap_or(Path::new(""));
 
@@ -120,8 +122,8 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     let contrast_class = arguments.contrast_class.as_deref();
     let contrast_class = contrast_class.map(|text| labels.find(text)).transpose()?;
     engine.preprocess(chosen.preprocess);
-    if chosen.layer != Layer::Last {
-        engine.run_in(Precision::Double); // as gradients need it
+    if !engine.model().has_closed_form(chosen.layer) {
+        engine.run_in(Precision::Double); // required for gradients
     }
     let mut run = || -> anyhow::Result<_> {
         let analysis = engine.analyze(&photo, chosen.framing)?;
@@ -151,7 +153,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     let (analysis, class, maps, mut times) = run()?;
     if contrast_class == Some(class) {
         bail!(
-            "--against is the class itself, {}: the difference is nothing. Give another one.",
+            "--against is the explained class itself, {}: the difference would be zero. Choose another class.",
             analysis.model.labels.name(class)
         );
     }
@@ -185,7 +187,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     Ok(report.text())
 }
 
-/// What is drawn and exported.
+/// Collects what is drawn and exported.
 fn scene(
     arguments: &ExplainArgs,
     (photo, analysis): (Arc<Photo>, Analysis),
@@ -204,28 +206,33 @@ fn scene(
         grid: arguments.lines.contains(&LineKind::Cells),
         display: arguments.display,
     };
-    // A difference has no other meaning than a signed one.
+    // The difference of two classes can only be shown as signed.
     let scaling = contrast_class.map_or(display_options.scaling, |_| Scaling::Signed);
+    let how = Rendering {
+        scaling,
+        range: None,
+        display_options: &display_options,
+        placement: &analysis.placement,
+        grid: analysis.placement.photo,
+    };
     let panes = maps.into_iter().map(|map| MapView {
-        range: scaling.range(&map),
-        map,
+        rendered: RenderedMap::new(map, &how),
         class,
         contrast_class,
-        scaling,
-        locked: false,
     });
+    let panes = panes.collect();
     ExportScene {
         photo,
         analysis: Arc::new(analysis),
         model: arguments.model.clone().unwrap_or_default(),
         labels: arguments.labels.clone(),
-        panes: panes.collect(),
+        panes,
         display_options,
         regions: arguments.regions.clone(),
     }
 }
 
-/// Writes the files that were asked for.
+/// Writes the files that the options ask for.
 fn write(arguments: &ExplainArgs, scene: &ExportScene, report: &mut Report) -> anyhow::Result<()> {
     if let Some(out) = &arguments.out {
         let started = Instant::now();
@@ -234,9 +241,10 @@ fn write(arguments: &ExplainArgs, scene: &ExportScene, report: &mut Report) -> a
         export::write_png(&picture, out, scene.photo.path.as_deref())?;
     }
     if let (Some(path), [pane, ..]) = (&arguments.map, &scene.panes[..]) {
-        let shape = (pane.map.height, pane.map.width);
+        let map = &pane.rendered.map;
+        let shape = (map.height, map.width);
         export::write_atomically(path, Existing::Replace, |out| {
-            export::write_npy(out, &pane.map.cells, shape)
+            export::write_npy(out, &map.cells, shape)
         })?;
     }
     if let Some(folder) = &arguments.export {
@@ -245,7 +253,7 @@ fn write(arguments: &ExplainArgs, scene: &ExportScene, report: &mut Report) -> a
     Ok(())
 }
 
-/// What becomes of files that are there.
+/// Whether existing files may be overwritten.
 pub fn existing(arguments: &ExplainArgs) -> Existing {
     if arguments.overwrite {
         Existing::Replace
@@ -254,7 +262,7 @@ pub fn existing(arguments: &ExplainArgs) -> Existing {
     }
 }
 
-/// The one in the middle, or between the two there; 0 of none.
+/// The median: the middle value, or the mean of the two middle values; 0 for an empty list.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);

@@ -11,10 +11,10 @@ use crate::cli::FetchArgs;
 use crate::model::hub;
 use crate::model::hub::{Hub, HubModel};
 
-/// Without progress for so long a download is given up, should it not have done so by itself.
+/// Give up after this long without progress, in case the download does not time out by itself.
 const STALLED: Duration = Duration::from_secs(90);
 
-/// A line of the catalog.
+/// One line of the list of models.
 fn entry(known: &HubModel) -> String {
     let here = if known.cached().is_some() { "here" } else { "" };
     let line = format!(
@@ -24,10 +24,10 @@ fn entry(known: &HubModel) -> String {
     format!("{}\n", line.trim_end())
 }
 
-/// Fetches weights, or lists what can be fetched; gives what to print.
+/// Downloads weights, or lists the models that can be downloaded; returns the text to print.
 ///
 /// # Errors
-/// Whatever stands in its way, in words for the user.
+/// Any failure, as a message for the user.
 pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
     let Some(name) = &arguments.name else {
         return Ok(hub::MODELS.iter().map(entry).collect());
@@ -35,14 +35,14 @@ pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
     let known = hub::find(name).with_context(|| hub::how_to_get(name))?;
     let mut fetch = Hub::from_env()
         .fetch(known, Arc::new(|| ()))
-        .context("The system has no thread to give")?;
+        .context("Can't start a thread for the download")?;
     let terminal = io::stderr().is_terminal();
     let mut told = u64::MAX;
     loop {
         let result = fetch.wait(Duration::from_millis(200));
         if let Some(progress) = fetch.progress() {
             let percent = 100 * progress.done / progress.total.max(1);
-            // A line for each tenth where nobody watches.
+            // If stderr is not a terminal, print one line for every 10 %.
             let step = if terminal { percent } else { percent / 10 };
             if step != told {
                 told = step;
@@ -67,13 +67,13 @@ pub fn fetch(arguments: &FetchArgs) -> anyhow::Result<String> {
             }
             let fetched = result?;
             if !fetched.checked {
-                crate::cli::say("The hub announced no SHA-256: only the size was checked.");
+                crate::cli::say("The hub did not give a SHA-256: only the size was checked.");
             }
             return Ok(format!("{}\n", fetched.path.display()));
         }
         if fetch.silence() > STALLED {
             bail!(
-                "{} could not be fetched: nothing has come for {} seconds. What is there is kept: fetch it again to go on.",
+                "Can't download {}: no data arrived for {} seconds. The partial download is kept: run the command again to resume.",
                 known.name,
                 STALLED.as_secs()
             );

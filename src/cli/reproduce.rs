@@ -1,4 +1,4 @@
-//! `camlens explain --manifest`: the maps of an export once more.
+//! `camlens explain --manifest`: computes the maps of an export again.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,20 +9,21 @@ use serde::Serialize;
 
 use crate::cli::ExplainArgs;
 use crate::cli::explain::existing;
-use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::analysis::Analysis;
 use crate::explain::cam;
 use crate::explain::cam::{Map, Recipe};
 use crate::explain::engine::Engine;
 use crate::explain::region::Region;
 use crate::input::photo::{Limits, Photo};
 use crate::labels::ClassId;
-use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::render::display_options::DisplayOptions;
+use crate::render::rendered_map::{RenderedMap, Rendering};
 use crate::report::export;
 use crate::report::export::{ClassEntry, ExportScene, Manifest, MapEntry, MapView, cells_sha256};
 use crate::text::printable;
 
-/// What came of it; field names are those of the JSON object.
+/// The result; field names are those of the JSON object.
 #[derive(Debug, Serialize)]
 struct Reproduction {
     /// Whether every bit of every map is the same.
@@ -39,17 +40,17 @@ struct MapReproduction {
     class: String,
     layer: String,
     same: bool,
-    /// The largest difference of a cell from the exported ones, if they are beside the
-    /// manifest and of the same shape.
+    /// The largest difference from the exported cells, if their file is next to the manifest and
+    /// has the same shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     largest_difference: Option<f32>,
 }
 
-/// Makes the maps of a manifest again, of the same photo or of the one given; gives what to
-/// print.
+/// Computes the maps of a manifest again, for the same photo or for the given one; returns the text
+/// to print.
 ///
 /// # Errors
-/// If they can't be made, or are not the same: then with what differs.
+/// If the maps can't be computed, or if they differ: a message that lists the differences.
 pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String> {
     let manifest = Manifest::read(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -63,26 +64,13 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
         Some(choice) => choice.clone(),
         None => manifest.locate_model(folder, &[])?,
     };
-    // Those of the manifest name the classes of its own model.
+    // The names in the manifest are for the classes of its own model.
     let labels = match (&arguments.labels, &arguments.model) {
         (Some(labels), _) => Some(labels.clone()),
         (None, Some(_)) => None,
         (None, None) => manifest.locate_labels(folder, &[])?,
     };
-    let device = match arguments.device {
-        Some(device) => device,
-        None => manifest
-            .device
-            .to_lowercase()
-            .replace(' ', ":")
-            .parse::<DeviceChoice>()
-            .map_err(|error| {
-                anyhow!(
-                    "The manifest names the device {:?}: {error}",
-                    manifest.device
-                )
-            })?,
-    };
+    let device = arguments.device.unwrap_or(manifest.device);
     let mut engine = Engine::open_with(&choice, labels.as_deref(), device, None)?;
     engine.preprocess(PreprocessChoice::Custom(manifest.preprocessing));
     engine.run_in(manifest.precision);
@@ -92,7 +80,12 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     }
     let mut panes = Vec::new();
     for entry in &manifest.maps {
-        panes.push(pane(&mut engine, &analysis, entry)?);
+        panes.push(pane(
+            &mut engine,
+            &analysis,
+            &manifest.display_options,
+            entry,
+        )?);
     }
     let scene = ExportScene {
         photo,
@@ -122,26 +115,36 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     if found.same {
         return Ok(text);
     }
-    // The answer is what was asked for, and belongs on stdout all the same. Whoever does not
-    // read it still gets the status.
+    // The result belongs on stdout, even if the maps differ. A failure to print it must not change
+    // the exit status.
     let _ = crate::cli::print(&text);
     bail!(
         "The maps are not those of the manifest{}",
         match &found.differences[..] {
-            [] => ". Nothing else differs: please report it.".to_owned(),
+            [] => ". Nothing else differs: please report this.".to_owned(),
             differences => format!(": {}", differences.join("; ")),
         }
     )
 }
 
-/// One map of the manifest, made anew.
-fn pane(engine: &mut Engine, analysis: &Analysis, entry: &MapEntry) -> anyhow::Result<MapView> {
+/// One map of the manifest, computed again.
+fn pane(
+    engine: &mut Engine,
+    analysis: &Analysis,
+    display_options: &DisplayOptions,
+    entry: &MapEntry,
+) -> anyhow::Result<MapView> {
     let recipe = Recipe::new(entry.method, entry.variant);
+    let layer = analysis.model.need_layer(&entry.layer);
+    let layer = layer.map_err(|problem| anyhow!(problem))?;
     let mut make = |class: ClassId| -> anyhow::Result<Map> {
-        Ok(match entry.layer {
-            Layer::Last => cam::explain(recipe, &analysis.layer_gradients(class)),
-            layer => cam::explain(recipe, &engine.layer_gradients(class, &[layer])?[0]),
-        })
+        let closed = analysis.layer_gradients(class);
+        Ok(
+            match closed.filter(|layer_gradients| layer_gradients.layer.id == layer) {
+                Some(layer_gradients) => cam::explain(recipe, &layer_gradients),
+                None => cam::explain(recipe, &engine.layer_gradients(class, &[layer])?[0]),
+            },
+        )
     };
     let find = |class: &ClassEntry| analysis.model.labels.class(class.index);
     let class = find(&entry.class)?;
@@ -150,17 +153,21 @@ fn pane(engine: &mut Engine, analysis: &Analysis, entry: &MapEntry) -> anyhow::R
     if let Some(other) = contrast_class {
         map = map.minus(&make(other)?);
     }
+    let how = Rendering {
+        scaling: entry.scaling,
+        // Without a locked range, each map has its own.
+        range: entry.range.filter(|_| entry.range_locked),
+        display_options,
+        placement: &analysis.placement,
+        grid: analysis.placement.photo,
+    };
+    let mut rendered = RenderedMap::new(map, &how);
+    // Of a map without evidence, a manifest says that the range is held and not which.
+    rendered.range_locked = entry.range_locked;
     Ok(MapView {
-        // Without a held range each map has its own.
-        range: match entry.range.filter(|_| entry.range_locked) {
-            Some(locked) => entry.scaling.range(&map).map(|_| locked),
-            None => entry.scaling.range(&map),
-        },
-        map,
+        rendered,
         class,
         contrast_class,
-        scaling: entry.scaling,
-        locked: entry.range_locked,
     })
 }
 
@@ -182,7 +189,11 @@ fn compare(manifest: &Manifest, scene: &ExportScene, folder: &Path) -> Reproduct
         &manifest.model.sha256,
         &now.model.sha256,
     );
-    check("the device", &manifest.device, &now.device);
+    check(
+        "the device",
+        &manifest.device.to_string(),
+        &now.device.to_string(),
+    );
     let level = |manifest: &Manifest| {
         manifest
             .instructions
@@ -205,8 +216,8 @@ fn compare(manifest: &Manifest, scene: &ExportScene, folder: &Path) -> Reproduct
                 method: entry.method.id(),
                 class,
                 layer: entry.layer_name.clone(),
-                same: entry.cells_sha256 == cells_sha256(&pane.map.cells),
-                largest_difference: largest_difference(folder, entry, &pane.map),
+                same: entry.cells_sha256 == cells_sha256(&pane.rendered.map.cells),
+                largest_difference: largest_difference(folder, entry, &pane.rendered.map),
             }
         })
         .collect();
@@ -217,7 +228,7 @@ fn compare(manifest: &Manifest, scene: &ExportScene, folder: &Path) -> Reproduct
     }
 }
 
-/// The largest file of cells that is read: a map has some thousands of them.
+/// Maximum size of a file of cells: a map has only some thousands of cells.
 const MAX_CELLS: u64 = 64 << 20;
 
 fn largest_difference(folder: &Path, entry: &MapEntry, map: &Map) -> Option<f32> {

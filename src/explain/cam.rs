@@ -1,10 +1,10 @@
-//! Class activation maps: plain `f32`, no candle, and nothing here can fail.
+//! Class activation maps in plain `f32`. This module does not use candle, and its functions can't
+//! fail.
 //!
-//! Every method is a pure function of the activations of a layer and the gradients of
-//! one logit there ([`LayerGradients`]). At the last layer before global average pooling and
-//! one linear layer the gradient is `g_k(i,j) = W_ck / N` at every cell, so a map of any
-//! class follows without running anything
-//! ([`Analysis::evidence`](crate::explain::analysis::Analysis::evidence)).
+//! Every method is a pure function of the activations of a layer and the gradients of one logit
+//! there ([`LayerGradients`]). At the last layer, before global average pooling and one linear layer, the
+//! gradient is `g_k(i,j) = W_ck / N` at every cell. A map of any class can therefore be computed
+//! without running the network again ([`Analysis::evidence`](crate::explain::analysis::Analysis::evidence)).
 
 mod cancellation;
 pub mod grad_cam;
@@ -19,12 +19,13 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::explain::analysis::{FeatureMaps, Gradients, Layer, LayerGradients};
 pub use crate::explain::cam::cancellation::{UNSTABLE, condition};
 pub use crate::explain::cam::grad_cam_plus_plus::Variant;
 pub use crate::explain::cam::map::{FLAT, Map};
+use crate::model::activations::{FeatureMaps, Gradients, LayerGradients};
+use crate::model::target_layer::{LayerId, TargetLayer};
 
-/// How activations and gradients become a map.
+/// How activations and gradients are combined to a map.
 #[derive(
     Clone,
     Copy,
@@ -59,7 +60,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// All of them, in the order of menus.
+    /// All methods, in the order of menus.
     pub const ALL: [Self; 5] = [
         Self::GradCam,
         Self::GradCamPlusPlus,
@@ -67,10 +68,10 @@ impl Method {
         Self::LayerCam,
         Self::XGradCam,
     ];
-    /// The two that stand side by side at first.
+    /// The two methods that are shown side by side at first.
     pub const DEFAULT: [Self; 2] = [Self::GradCam, Self::GradCamPlusPlus];
 
-    /// The name in the field.
+    /// The name used in the literature.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -94,7 +95,7 @@ impl Method {
         }
     }
 
-    /// What it does, in one line.
+    /// A description in one line.
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
@@ -105,36 +106,37 @@ impl Method {
                 "Positive gradients only, weighted by eq. 19 of Chattopadhay et al. 2018"
             }
             Self::HiResCam => {
-                "Gradient times activation, cell by cell (Draelos and Carin 2020); at the last layer the same as Grad-CAM"
+                "Gradient times activation, cell by cell (Draelos and Carin 2020); the same as Grad-CAM at the last layer"
             }
             Self::LayerCam => {
-                "Positive gradient times activation, cell by cell (Jiang et al. 2021); made for earlier layers"
+                "Positive gradient times activation, cell by cell (Jiang et al. 2021); designed for earlier layers"
             }
             Self::XGradCam => {
-                "Gradients averaged where the channel is active (Fu et al. 2020); at the last layer the same as Grad-CAM"
+                "Gradients averaged where the channel is active (Fu et al. 2020); the same as Grad-CAM at the last layer"
             }
         }
     }
 
-    /// Whether a map's cells at a layer are shares of the logit: they add up to
-    /// `y_c − b_c`.
+    /// Whether the cells of a map at this layer are shares of the logit: they add up to `y_c −
+    /// b_c`.
     #[must_use]
-    pub fn is_in_logits(self, layer: Layer) -> bool {
-        layer == Layer::Last && matches!(self, Self::GradCam | Self::HiResCam | Self::XGradCam)
+    pub fn is_in_logits(self, layer: TargetLayer) -> bool {
+        layer.is_pooled && matches!(self, Self::GradCam | Self::HiResCam | Self::XGradCam)
     }
 }
 
-/// A method, and which of the formulas in use under its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A method, and which of the published formulas with this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Recipe {
     /// The method.
     pub method: Method,
-    /// For Grad-CAM++; the others have one formula, and [`Variant::Eq19`] here.
+    /// The formula of Grad-CAM++. The other methods have only one formula, and [`Variant::Eq19`]
+    /// here.
     pub variant: Variant,
 }
 
 impl Recipe {
-    /// A method with the variant that applies to it.
+    /// A method with its variant; methods other than Grad-CAM++ ignore `variant`.
     #[must_use]
     pub fn new(method: Method, variant: Variant) -> Self {
         let variant = match method {
@@ -144,7 +146,7 @@ impl Recipe {
         Self { method, variant }
     }
 
-    /// Every method and variant.
+    /// All combinations of method and variant.
     pub fn all() -> impl Iterator<Item = Self> {
         let others = Variant::ALL.into_iter().skip(1);
         let others = others.map(|variant| Self::new(Method::GradCamPlusPlus, variant));
@@ -158,7 +160,7 @@ impl From<Method> for Recipe {
     }
 }
 
-/// The map that a recipe makes of the evidence for a class.
+/// Computes the map of a recipe from the evidence for a class.
 #[must_use]
 pub fn explain(recipe: impl Into<Recipe>, layer_gradients: &LayerGradients) -> Map {
     let recipe = recipe.into();
@@ -183,12 +185,12 @@ pub fn explain(recipe: impl Into<Recipe>, layer_gradients: &LayerGradients) -> M
     }
 }
 
-/// Every map of one class at some layers.
+/// All maps of one class at some layers.
 #[derive(Debug)]
-pub struct LayerMaps(HashMap<(Layer, Recipe), Map>);
+pub struct LayerMaps(HashMap<(LayerId, Recipe), Map>);
 
 impl LayerMaps {
-    /// Makes all of them.
+    /// Computes all maps.
     #[must_use]
     pub fn new(layer_gradients: &[LayerGradients]) -> Self {
         let jobs: Vec<(&LayerGradients, Recipe)> = layer_gradients
@@ -197,16 +199,16 @@ impl LayerMaps {
             .collect();
         let make = |(layer_gradients, recipe): &(&LayerGradients, Recipe)| {
             (
-                (layer_gradients.layer, *recipe),
+                (layer_gradients.layer.id, *recipe),
                 explain(*recipe, layer_gradients),
             )
         };
         Self(jobs.par_iter().map(make).collect())
     }
 
-    /// One of them.
+    /// One of the maps.
     #[must_use]
-    pub fn get(&self, layer: Layer, recipe: Recipe) -> Option<&Map> {
+    pub fn get(&self, layer: LayerId, recipe: Recipe) -> Option<&Map> {
         self.0.get(&(layer, recipe))
     }
 }
@@ -247,9 +249,24 @@ fn products(features: &FeatureMaps, gradients: &Gradients, f: impl Fn(f32) -> f3
 
 #[cfg(test)]
 pub(crate) mod fixture {
-    //! Two channels of 2×2 cells that tell all variants apart.
+    //! Two channels of 2×2 cells for which all variants give different maps.
 
-    use crate::explain::analysis::{FeatureMaps, Gradients};
+    use crate::model::activations::{FeatureMaps, Gradients};
+    use crate::model::target_layer::{LayerId, TargetLayer};
+
+    /// What global average pooling takes.
+    pub const LAST: TargetLayer = TargetLayer {
+        id: LayerId::new(3),
+        stride: (32.0, 32.0),
+        is_pooled: true,
+    };
+
+    /// Another layer.
+    pub const EARLIER: TargetLayer = TargetLayer {
+        id: LayerId::new(2),
+        stride: (16.0, 16.0),
+        is_pooled: false,
+    };
 
     pub fn features() -> FeatureMaps {
         FeatureMaps {
@@ -284,14 +301,14 @@ mod tests {
 
     fn layer_gradients(gradients: Gradients) -> LayerGradients {
         LayerGradients {
-            layer: Layer::Last,
+            layer: fixture::LAST,
             features: Arc::new(fixture::features()),
             gradients,
         }
     }
 
-    /// Gradients that are the same at every cell, once for each channel and once for
-    /// each cell: the closed forms against the general formulas.
+    /// Gradients that are the same at every cell, given once per channel and once per cell: the
+    /// closed forms must agree with the general formulas.
     #[test]
     fn the_closed_forms_are_the_general_formulas_with_constant_gradients() {
         for row in [[0.3, -0.2], [-1.5, 0.7], [0.01, 0.02]] {
@@ -344,10 +361,10 @@ mod tests {
             let adds_up = (sum - expected).abs() < 1e-5;
             assert_eq!(
                 adds_up,
-                method.is_in_logits(Layer::Last),
+                method.is_in_logits(fixture::LAST),
                 "{method:?}: {sum}"
             );
-            assert!(!method.is_in_logits(Layer::Layer3));
+            assert!(!method.is_in_logits(fixture::EARLIER));
         }
     }
 }

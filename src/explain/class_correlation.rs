@@ -1,27 +1,28 @@
-//! How much a map depends on the class: its mean correlation with the maps of other
-//! classes. A map that looks the same for every class shows where the network looks, not
-//! why it answered this class (Adebayo et al. 2018, arXiv 1810.03292, test saliency maps
-//! so against the model's labels).
+//! How much a map depends on the class: its mean correlation with the maps of other classes. A map
+//! that looks the same for every class shows where the network looks, not why it gave this answer
+//! (Adebayo et al. 2018, arXiv 1810.03292, test saliency maps against the model's labels in this
+//! way).
 
 use crate::explain::analysis::Analysis;
 use crate::explain::cam;
 use crate::explain::cam::{Map, Recipe};
 use crate::labels::ClassId;
 
-/// Other classes that a map at the last layer is compared with.
+/// Number of other classes that a map at the last layer is compared with.
 pub const CLASSES: usize = 50;
-/// At earlier layers each needs a pass back through the network.
+/// The same at earlier layers, where each class needs a backward pass.
 pub const CLASSES_EARLIER: usize = 8;
-/// From this mean correlation on a map is called class-insensitive. On 200 photographs that
-/// of Grad-CAM++ with the map of a random class was 0.89 on average, of Grad-CAM 0.15.
+/// A map with at least this mean correlation is called class-insensitive. On 200 photographs, the
+/// correlation with the map of a random class was 0.89 on average for Grad-CAM++ and 0.15 for
+/// Grad-CAM.
 pub const INSENSITIVE: f32 = 0.7;
 
-/// How alike a map is to those of other classes.
+/// How similar a map is to the maps of other classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassCorrelation {
-    /// The mean of Pearson's correlations, −1..=1.
+    /// The mean of the Pearson correlations, −1..=1.
     pub correlation: f32,
-    /// Over how many other classes.
+    /// Number of other classes compared.
     pub classes: usize,
 }
 
@@ -33,11 +34,11 @@ impl ClassCorrelation {
     }
 }
 
-/// The classes that the maps of `class` are compared with: `count` others, or all if there
-/// are fewer, evenly spread over the indices and the same for every photo.
+/// The classes whose maps are compared with those of `class`: `count` others, or all if there are
+/// fewer. They are evenly spread over the indices and the same for every photo.
 #[must_use]
 pub fn others(classes: usize, class: ClassId, count: usize) -> Vec<ClassId> {
-    // One more than needed: `class` may be one of them.
+    // One more than needed, because `class` may be one of them.
     let spread = spread(classes, count + 1).into_iter();
     spread.filter(|other| *other != class).take(count).collect()
 }
@@ -51,25 +52,23 @@ fn spread(classes: usize, count: usize) -> Vec<ClassId> {
         .collect()
 }
 
-/// The maps of [`CLASSES`] and one more classes at the last layer, to compare with.
+/// The maps of [`CLASSES`] + 1 classes at the last layer, to compare with.
 #[derive(Debug)]
 pub struct References(Vec<(ClassId, Map)>);
 
 impl References {
-    /// Makes them.
+    /// Makes them; there are none where the network has no closed form for them.
     #[must_use]
     pub fn at_last_layer(analysis: &Analysis, recipe: Recipe) -> Self {
         let picked = spread(analysis.logits.len(), CLASSES + 1);
         let make = |&class: &ClassId| {
-            (
-                class,
-                cam::explain(recipe, &analysis.layer_gradients(class)),
-            )
+            let layer_gradients = analysis.layer_gradients(class)?;
+            Some((class, cam::explain(recipe, &layer_gradients)))
         };
-        Self(picked.iter().map(make).collect())
+        Self(picked.iter().filter_map(make).collect())
     }
 
-    /// How alike a map of `class` is to them.
+    /// How similar a map of `class` is to them.
     #[must_use]
     pub fn compare(&self, map: &Map, class: ClassId) -> Option<ClassCorrelation> {
         let others = self.0.iter().filter(|(other, _)| *other != class);
@@ -77,7 +76,8 @@ impl References {
     }
 }
 
-/// The mean correlation of a map with others; `None` if there are none or all is flat.
+/// The mean correlation of a map with others; `None` if there are no others or if no correlation is
+/// defined because maps are flat.
 pub fn mean<'a>(map: &Map, others: impl Iterator<Item = &'a Map>) -> Option<ClassCorrelation> {
     let found: Vec<f32> = others.filter_map(|other| map.correlation(other)).collect();
     (!found.is_empty()).then(|| ClassCorrelation {
@@ -89,8 +89,7 @@ pub fn mean<'a>(map: &Map, others: impl Iterator<Item = &'a Map>) -> Option<Clas
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::analysis::Layer;
-    use crate::explain::cam::Method;
+    use crate::explain::cam::{Method, fixture};
 
     #[test]
     fn other_classes_are_spread_and_never_the_class_itself() {
@@ -114,7 +113,7 @@ mod tests {
     fn the_mean_is_over_maps_that_are_not_flat() {
         let map = |cells: [f32; 4]| Map {
             recipe: Method::GradCam.into(),
-            layer: Layer::Last,
+            layer: fixture::LAST,
             height: 2,
             width: 2,
             condition: 1.0,

@@ -1,5 +1,5 @@
 //! The engine: a loaded model on a device, from photos to plain [`Analysis`] data, and
-//! from there to the [`LayerGradients`](crate::explain::analysis::Evidence) at any layer.
+//! from there to the [`LayerGradients`](crate::model::activations::Evidence) at any layer.
 
 mod layer_gradients;
 mod loading;
@@ -8,71 +8,73 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::explain::analysis::{Analysis, FeatureMaps, Layer, Timings, rank, softmax};
+use crate::explain::analysis::{Analysis, Timings, rank, softmax};
 use crate::explain::engine::loading::{Loading, load};
 use crate::input::framing::{Framing, Input};
 use crate::input::photo::Photo;
 use crate::labels::LabelFileError;
+use crate::model::activations::FeatureMaps;
 use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
 use crate::model::layers::Backend;
+use crate::model::network::{Network, NetworkError, Tape};
 use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
+use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError, all_finite};
-use crate::model::{
-    Model, ModelChoice, ModelError, ModelInfo, Trace, device, hub, known_weights, needs,
-};
+use crate::model::{Model, ModelChoice, ModelError, ModelInfo, device, hub, known_weights};
 use crate::platform::memory;
 use crate::text::printable;
 
-/// Why there is no analysis.
+/// Why an analysis failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// ResNet-18 was asked for and is not there.
+    /// ResNet-18 was requested but not found.
     #[error("{}", known_weights::how_to_get_resnet18())]
     NoResNet18,
-    /// Weights of the catalog were asked for and are not there.
+    /// Weights of the catalog were requested but not found.
     #[error("{}", hub::how_to_get(.0))]
     NotFetched(String),
     /// The model can't be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The network failed while running, on the CPU too.
+    /// The network failed while running, also on the CPU.
     #[error("The network could not run: {0}. Choose another photo or model.")]
     Run(String),
-    /// Activations or gradients that are infinite or no numbers.
+    /// Activations or gradients are infinite or NaN.
     #[error(
-        "The network's numbers overflow on this photo (some are infinite or no numbers), so there is nothing true to show: its weights are damaged, or too large for this input. Choose another model, or other preprocessing."
+        "The network produced infinite or NaN values for this photo, so no map can be shown: its weights are damaged, or too large for this input. Choose another model, or other preprocessing."
     )]
     Overflow,
-    /// The system has not so much memory.
+    /// Not enough memory.
     #[error(
-        "Running {network} on {width}×{height} pixels takes about {megabytes} MB of memory, which the system does not have. Close other programs, or choose a smaller input or network."
+        "Not enough memory: running {network} on {width}×{height} pixels needs about {megabytes} MB. Close other programs, or choose a smaller input or network."
     )]
     Memory {
         /// The network.
-        network: &'static str,
-        /// Of its input.
+        network: String,
+        /// The width of its input.
         width: usize,
-        /// Of its input.
+        /// The height of its input.
         height: usize,
-        /// What a run takes.
+        /// The memory needed, in megabytes.
         megabytes: u64,
     },
-    /// The device failed, and the weights to run on the CPU are not those that ran.
+    /// The device failed, and the weight file has changed, so the CPU can't continue with the same
+    /// weights.
     #[error(
-        "{device} failed, and {} has changed on the disk since it was loaded, so the CPU can't go on with the same weights. Open the file again, or another model.",
+        "{device} failed, and {} has changed on the disk since it was loaded, so the CPU can't continue with the same weights. Open the file again, or another model.",
         printable::quotation(.origin)
     )]
     Changed {
-        /// What failed.
+        /// The device that failed.
         device: DeviceChoice,
         /// The weight file.
         origin: String,
     },
-    /// Nobody wanted the answer any more.
-    #[error("The work was given up for something newer.")]
+    /// The request was cancelled.
+    #[error("Cancelled by a newer request.")]
     Unwanted,
-    /// A layer was asked for before anything ran, or one that the network does not have.
+    /// A layer was requested before the first run, or the network does not have it.
     #[error("{0}")]
     Layer(String),
 }
@@ -92,13 +94,14 @@ impl From<LabelFileError> for EngineError {
 /// A loaded model on a device.
 pub struct Engine {
     model: Model,
-    /// What it was loaded from: never a choice that could be another file by now.
-    choice: ModelChoice,
+    /// What it was loaded from: never a choice that could be another file by now. None for a
+    /// network that was given.
+    choice: Option<ModelChoice>,
     device: DeviceChoice,
     preprocess: PreprocessChoice,
     fallbacks: Vec<String>,
     precision: Precision,
-    /// What runs have needed, in bytes: the buffers for it are there.
+    /// The largest memory that runs have used, in bytes: buffers of this size already exist.
     taken: u64,
     last: Option<Run>,
 }
@@ -107,25 +110,25 @@ pub struct Engine {
 struct Run {
     input: Input,
     preprocessing: Preprocessing,
-    trace: Trace,
-    /// Whether the trace is good enough for gradients.
+    tape: Tape,
+    /// Whether the tape is good enough for gradients.
     precision: Precision,
-    /// Layers as plain data, as they were asked for.
-    features: Vec<(Layer, Arc<FeatureMaps>)>,
+    /// Layers as plain data, added on request.
+    features: Vec<(LayerId, Arc<FeatureMaps>)>,
 }
 
 impl Engine {
-    /// Loads a model onto a device. What falls back (a device to the CPU, ResNet-18
-    /// chosen by itself to the built-in model) says so in [`Engine::notices`].
+    /// Loads a model onto a device. [`Engine::notices`] reports fallbacks (from a device to the
+    /// CPU, or from an automatically chosen ResNet-18 to the built-in model).
     ///
     /// # Errors
-    /// [`EngineError`] if a model that was asked for can't be used.
+    /// [`EngineError`] if a requested model can't be used.
     pub fn open(choice: &ModelChoice, device: DeviceChoice) -> Result<Self, EngineError> {
         Self::open_with(choice, None, device, None)
     }
 
-    /// As [`Engine::open`], with a file of class names given by hand, and told how far
-    /// reading the weights is.
+    /// As [`Engine::open`], with a file of class names given by the user, and a callback for the
+    /// progress of reading the weights.
     ///
     /// # Errors
     /// [`EngineError`] if the model or the names can't be used.
@@ -162,7 +165,7 @@ impl Engine {
             loaded => (loaded?, used),
         };
         Ok(Self {
-            choice: exactly(choice, &model),
+            choice: Some(exactly(choice, &model)),
             model,
             device: used,
             preprocess: PreprocessChoice::Model,
@@ -173,7 +176,22 @@ impl Engine {
         })
     }
 
-    /// The model that runs.
+    /// Runs a model that is loaded already, wherever its network runs.
+    #[must_use]
+    pub fn of_model(model: Model) -> Self {
+        Self {
+            choice: None,
+            model,
+            device: DeviceChoice::Cpu,
+            preprocess: PreprocessChoice::Model,
+            fallbacks: Vec::new(),
+            precision: Precision::Single,
+            taken: 0,
+            last: None,
+        }
+    }
+
+    /// The loaded model.
     #[must_use]
     pub fn model(&self) -> &Arc<ModelInfo> {
         &self.model.info
@@ -185,8 +203,7 @@ impl Engine {
         self.device
     }
 
-    /// What fell back and what else the user should know of the model, in words for the
-    /// screen; empty if there is nothing.
+    /// Messages for the user about fallbacks and about the model; empty if there are none.
     #[must_use]
     pub fn notices(&self) -> Vec<String> {
         let of_model = self.model.info.notices.iter();
@@ -194,34 +211,34 @@ impl Engine {
         all.map(|notice| printable::message(notice)).collect()
     }
 
-    /// Names the classes anew: from a file, or as they were without one.
+    /// Replaces the class names: from a file, or the original ones without a file.
     ///
     /// # Errors
-    /// [`EngineError::Model`] if the file can't be used; the names stay.
+    /// [`EngineError::Model`] if the file can't be used; the names are then unchanged.
     pub fn name_classes(&mut self, labels: Option<&Path>) -> Result<(), EngineError> {
         Ok(self.model.name_classes(labels)?)
     }
 
-    /// Chooses the preprocessing of the runs to come.
+    /// Sets the preprocessing of future runs.
     pub fn preprocess(&mut self, choice: PreprocessChoice) {
         self.preprocess = choice;
     }
 
-    /// What is done to pixels before the network sees them.
+    /// How pixels are normalized before they enter the network.
     #[must_use]
     pub fn preprocessing(&self) -> Preprocessing {
         self.preprocess.over(self.model.info.preprocessing)
     }
 
-    /// Chooses how the CPU adds up in the runs to come. Gradients need
-    /// [`Precision::Double`]; after a run in [`Precision::Single`] the first of them runs
-    /// the network once more.
+    /// Sets the precision of sums on the CPU in future runs. Gradients need [`Precision::Double`]:
+    /// after a run in [`Precision::Single`], the first request for gradients runs the network once
+    /// more.
     pub fn run_in(&mut self, precision: Precision) {
         self.precision = precision;
     }
 
-    /// Frames a photo and runs the network on it, once. A device that fails is
-    /// replaced by the CPU, with a notice.
+    /// Frames a photo and runs the network on it once. If the device fails, the CPU is used, with a
+    /// notice.
     ///
     /// # Errors
     /// [`EngineError::Run`] if the CPU fails too.
@@ -235,43 +252,42 @@ impl Engine {
         })
     }
 
-    /// Runs the network on pixels that are framed already.
+    /// Runs the network on pixels that are already framed.
     ///
     /// # Errors
     /// As [`Engine::analyze`].
     pub fn run(&mut self, input: &Input, framing: Framing) -> Result<Analysis, EngineError> {
-        // Let go of the last run first: two need not fit at once.
+        // Free the last run first: there may not be enough memory for both.
         self.last = None;
         let started = Instant::now();
         let (preprocessing, precision) = (self.preprocessing(), self.precision);
         self.check_memory(input.placement.input)?;
-        let (trace, features) = self.on_device(|model| {
-            let trace = model.forward(input, &preprocessing, precision)?;
-            let features = model.features(&trace, Layer::Last)?;
-            Ok((trace, features))
+        let layer = self.model.info.default_layer;
+        let (mut tape, features) = self.on_device(|model| {
+            let tape = model.forward(input, &preprocessing, precision)?;
+            let features = model.network().activations(&tape, layer)?;
+            Ok((tape, features))
         })?;
-        let logits = self.logits(&features)?;
+        let logits = std::mem::take(&mut tape.logits);
         let forward = started.elapsed();
-        if !all_finite(&features.values) {
+        if !all_finite(&logits) || !all_finite(&features.values) {
             return Err(EngineError::Overflow);
         }
-        let features = Arc::new(features);
         self.last = Some(Run {
             input: input.clone(),
             preprocessing,
-            trace,
+            tape,
             precision,
-            features: vec![(Layer::Last, features.clone())],
+            features: vec![(layer, features.clone())],
         });
         Ok(Analysis {
             model: self.model.info.clone(),
-            device: self.device.to_string(),
+            device: self.device,
             precision,
             framing,
             placement: input.placement,
             preprocessing,
             features,
-            head: self.model.head.clone(),
             probabilities: softmax(&logits),
             ranking: rank(&logits),
             logits,
@@ -282,16 +298,15 @@ impl Engine {
         })
     }
 
-    /// Whether the CPU has the memory for a run beyond what it has taken before.
+    /// Checks that there is enough memory for a run on the CPU beyond what was used before.
     fn check_memory(&mut self, input: (usize, usize)) -> Result<(), EngineError> {
         if self.device != DeviceChoice::Cpu {
             return Ok(());
         }
-        let network = self.model.info.architecture;
-        let needed = needs::to_run(network, input, self.precision);
+        let needed = self.model.network().bytes_to_run(input, self.precision);
         if needed > self.taken && !memory::has(needed - self.taken) {
             return Err(EngineError::Memory {
-                network: network.name(),
+                network: self.model.info.architecture.clone(),
                 width: input.0,
                 height: input.1,
                 megabytes: needed.div_ceil(1_000_000),
@@ -301,17 +316,8 @@ impl Engine {
         Ok(())
     }
 
-    fn logits(&self, features: &FeatureMaps) -> Result<Vec<f32>, EngineError> {
-        let logits = self.model.head.logits(features);
-        if logits.iter().all(|logit| logit.is_finite()) {
-            Ok(logits)
-        } else {
-            Err(EngineError::Overflow)
-        }
-    }
-
-    /// The probabilities of all classes for a photo: those that [`Engine::analyze`] gives,
-    /// without taking the place of the last run.
+    /// The probabilities of all classes for a photo, as in [`Engine::analyze`], without replacing
+    /// the last run.
     ///
     /// # Errors
     /// As [`Engine::analyze`].
@@ -320,27 +326,25 @@ impl Engine {
         let input = framing.frame(photo, preprocessing.size);
         let (device, precision) = (self.device, self.precision);
         self.check_memory(input.placement.input)?;
-        let features = self.on_device(|model| {
-            let trace = model.forward(&input, &preprocessing, precision)?;
-            model.features(&trace, Layer::Last)
-        })?;
+        let tape = self.on_device(|model| model.forward(&input, &preprocessing, precision))?;
         if self.device != device {
-            self.last = None; // it belongs to the device that failed
+            self.last = None; // it belongs to the failed device
         }
-        Ok(softmax(&self.logits(&features)?))
+        if !all_finite(&tape.logits) {
+            return Err(EngineError::Overflow);
+        }
+        Ok(softmax(&tape.logits))
     }
 
-    /// Does something with the last run. If the device fails, the network runs once more
-    /// on the CPU.
-    fn on_trace<T>(
+    /// Runs a function on the last run. If the device fails, the network runs once more on the CPU.
+    fn on_tape<T>(
         &mut self,
-        work: impl Fn(&Model, &Run) -> candle_core::Result<T>,
+        work: impl Fn(&dyn Network, &Tape) -> Result<T, NetworkError>,
     ) -> Result<T, EngineError> {
-        let nothing = || EngineError::Layer("No photo has been analyzed yet.".into());
-        let mut run = self.last.take().ok_or_else(nothing)?;
+        let mut run = self.last.take().ok_or_else(nothing_ran)?;
         let first = match self.device {
-            DeviceChoice::Cpu => work(&self.model, &run),
-            _ => device::caught(|| work(&self.model, &run)),
+            DeviceChoice::Cpu => work(self.model.network(), &run.tape),
+            _ => device::caught(|| work(self.model.network(), &run.tape)),
         };
         let result = match first {
             Err(error) if self.device != DeviceChoice::Cpu => {
@@ -349,21 +353,21 @@ impl Engine {
                 let forward = self
                     .model
                     .forward(&run.input, &run.preprocessing, run.precision);
-                forward.and_then(|trace| {
-                    run.trace = trace;
-                    work(&self.model, &run)
+                forward.and_then(|tape| {
+                    run.tape = tape;
+                    work(self.model.network(), &run.tape)
                 })
             }
             result => result,
         };
         self.last = Some(run);
-        result.map_err(|error| EngineError::Run(device::first_line(&error)))
+        result.map_err(|error| EngineError::Run(error.to_string()))
     }
 
-    /// Does something with the model; if the device fails, once more on the CPU.
+    /// Runs a function on the model. If the device fails, it is repeated on the CPU.
     fn on_device<T>(
         &mut self,
-        work: impl Fn(&Model) -> candle_core::Result<T>,
+        work: impl Fn(&Model) -> Result<T, NetworkError>,
     ) -> Result<T, EngineError> {
         let first = match self.device {
             DeviceChoice::Cpu => work(&self.model),
@@ -376,25 +380,28 @@ impl Engine {
             }
             result => result,
         };
-        result.map_err(|error| EngineError::Run(device::first_line(&error)))
+        result.map_err(|error| EngineError::Run(error.to_string()))
     }
 
-    /// Loads the model onto the CPU, after its device failed: the same one, or none.
-    fn fall_back(&mut self, error: &candle_core::Error) -> Result<(), EngineError> {
+    /// Loads the same model onto the CPU after its device failed, or returns an error.
+    fn fall_back(&mut self, error: &NetworkError) -> Result<(), EngineError> {
+        let Some(choice) = &self.choice else {
+            return Err(EngineError::Run(error.to_string()));
+        };
         let failed = device_failed(self.device, error);
         let loading = Loading {
             labels: None,
             backend: Backend::fused(),
             progress: None,
         };
-        let mut model = load(&self.choice, &loading, &mut Vec::new())?;
+        let mut model = load(choice, &loading, &mut Vec::new())?;
         if !is_same(&model, &self.model) {
             return Err(EngineError::Changed {
                 device: self.device,
                 origin: self.model.info.origin.clone(),
             });
         }
-        // With the class names that it had.
+        // Keep its current class names.
         model.info = self.model.info.clone();
         self.model = model;
         self.device = DeviceChoice::Cpu;
@@ -403,9 +410,9 @@ impl Engine {
     }
 }
 
-/// The choice that names the file of a model that was found.
+/// The choice that names the file of a loaded model.
 fn exactly(choice: &ModelChoice, model: &Model) -> ModelChoice {
-    // Without a wildcard: a choice within a file must be kept as it is.
+    // No wildcard here: a choice within a file must be kept unchanged.
     match choice {
         ModelChoice::BuiltIn | ModelChoice::File(_) | ModelChoice::Within(..) => choice.clone(),
         ModelChoice::Auto | ModelChoice::ResNet18 | ModelChoice::Hub(_) => {
@@ -415,21 +422,26 @@ fn exactly(choice: &ModelChoice, model: &Model) -> ModelChoice {
     }
 }
 
-/// Whether a model that was read again computes the same. Its `config.json` may have changed
-/// as well as its weights.
+/// Whether a reloaded model computes the same. Its `config.json` may have changed as well as its
+/// weights.
 fn is_same(now: &Model, before: &Model) -> bool {
     let (new, old) = (&now.info, &before.info);
     new.sha256 == old.sha256
         && new.architecture == old.architecture
         && new.network == old.network
         && new.preprocessing == old.preprocessing
-        && now.head.classes() == before.head.classes()
+        && new.labels.len() == old.labels.len()
 }
 
-fn device_failed(device: DeviceChoice, error: &candle_core::Error) -> String {
-    let reason = device::first_line(error);
-    format!("{device} failed ({reason}). Running on the CPU instead.")
+fn nothing_ran() -> EngineError {
+    EngineError::Layer("No photo has been analyzed yet.".into())
 }
 
+fn device_failed(device: DeviceChoice, error: &NetworkError) -> String {
+    format!("{device} failed ({error}). Running on the CPU instead.")
+}
+
+#[cfg(test)]
+mod headless_tests;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
-//! Regions of a photo, and what a map says of them.
+//! Regions of a photo, and measures of a map within them.
 //!
-//! A cell's value is spread evenly over the part of the photo that it covers, so a region
-//! has of each cell the share of that area: exact sums, and regions that tile the photo add
-//! up to what all cells add up to (at the last layer the logit less its bias).
+//! The value of a cell is spread evenly over the part of the photo that it covers. A region gets
+//! the share of each cell that is inside. The sums are exact: regions that tile the photo add up to
+//! the sum of all cells (at the last layer, the logit minus its bias).
 
 mod coverage;
 
@@ -11,15 +11,16 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::explain::cam::Map;
-use crate::input::framing::Placement;
+use crate::input::framing::{CellGrid, Placement};
 
-/// More corners than this has no lasso: areas take the square of their number.
+/// Maximum number of corners of a lasso: computing an area takes time quadratic in the number.
 pub const MOST_CORNERS: usize = 2048;
-/// More regions has no photo: each of them is measured on each map.
+/// Maximum number of regions of a photo: each is measured on each map.
 pub const MOST_REGIONS: usize = 1000;
-/// Letters of a region's name.
+/// Maximum length of a region's name.
 pub const LONGEST_NAME: usize = 1000;
-/// Farther away, in photo pixels, nothing can be computed.
+/// Maximum distance of a corner from the origin in photo pixels; beyond it, areas can't be computed
+/// accurately.
 pub const FARTHEST: f64 = 1e9;
 
 /// A shape; positions (x, y) in photo pixels.
@@ -28,17 +29,17 @@ pub const FARTHEST: f64 = 1e9;
 pub enum Shape {
     /// Left, top, right, bottom.
     Rectangle([f64; 4]),
-    /// The corners of a closed line. Where it crosses itself, all that it goes round counts
-    /// once (non-zero winding).
+    /// The corners of a closed line. If the line crosses itself, everything it encloses counts once
+    /// (non-zero winding).
     Lasso(Vec<(f64, f64)>),
 }
 
 /// A named shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Region {
-    /// What the user calls it.
+    /// The name given by the user.
     pub name: String,
-    /// Where it is.
+    /// Its shape.
     pub shape: Shape,
 }
 
@@ -47,7 +48,7 @@ impl FromStr for Region {
 
     /// A rectangle as `NAME=LEFT,TOP,RIGHT,BOTTOM`, in photo pixels.
     fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || "give NAME=LEFT,TOP,RIGHT,BOTTOM in photo pixels".to_owned();
+        let usage = || "use NAME=LEFT,TOP,RIGHT,BOTTOM in photo pixels".to_owned();
         let (name, numbers) = text.rsplit_once('=').ok_or_else(usage)?;
         let numbers: Result<Vec<f64>, _> = numbers.split(',').map(|n| n.trim().parse()).collect();
         let corners: [f64; 4] = numbers
@@ -58,13 +59,14 @@ impl FromStr for Region {
         let [left, top, right, bottom] = corners;
         if !(left < right && top < bottom && shape.is_sound()) {
             return Err(
-                "the region encloses nothing: left must be below right, top below bottom".into(),
+                "the region is empty: left must be less than right, and top less than bottom"
+                    .into(),
             );
         }
         let name = name.trim();
         if name.chars().nth(LONGEST_NAME).is_some() {
             return Err(format!(
-                "its name has more than {LONGEST_NAME} letters: give a shorter one"
+                "its name is longer than {LONGEST_NAME} characters: use a shorter one"
             ));
         }
         Ok(Self {
@@ -74,18 +76,18 @@ impl FromStr for Region {
     }
 }
 
-/// What a map says of a region.
+/// The measures of a map in a region.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// `Σ cell · share of the cell's area that is inside`, in the map's unit.
     pub sum: f64,
-    /// `sum` of the sum of all cells; none where that is not positive.
+    /// `sum` as a share of the sum of all cells; `None` if that sum is not positive.
     pub share: Option<f64>,
-    /// The positive evidence inside, of all positive evidence (the energy-based pointing
-    /// game, Wang et al. 2020, arXiv 1910.01279); none where there is none.
+    /// The share of all positive evidence that is inside (the energy-based pointing game, Wang et
+    /// al. 2020, arXiv 1910.01279); `None` without positive evidence.
     pub positive_share: Option<f64>,
-    /// Whether the center of the largest cell is inside (the pointing game, Zhang et al.
-    /// 2016, arXiv 1608.00507); none without positive evidence.
+    /// Whether the center of the largest cell is inside (the pointing game, Zhang et al. 2016,
+    /// arXiv 1608.00507); `None` without positive evidence.
     pub peak_inside: Option<bool>,
 }
 
@@ -106,12 +108,12 @@ impl Shape {
         }
     }
 
-    /// Whether it encloses anything, by at most [`MOST_CORNERS`] corners at numbers up to
-    /// [`FARTHEST`].
+    /// Whether the shape encloses an area and has at most [`MOST_CORNERS`] corners with coordinates
+    /// up to [`FARTHEST`].
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let corners = self.corners();
-        let near = |at: f64| at.abs() <= FARTHEST; // and a number
+        let near = |at: f64| at.abs() <= FARTHEST; // false for NaN
         corners.len() <= MOST_CORNERS
             && corners.iter().all(|(x, y)| near(*x) && near(*y))
             && self.area() > 0.0
@@ -130,7 +132,7 @@ impl Shape {
         if right <= left || bottom <= top || !(right - left + bottom - top).is_finite() {
             return 0.0;
         }
-        // Its share of its own box.
+        // Its share of its bounding box.
         let in_box = corners
             .iter()
             .map(|(x, y)| ((x - left) / (right - left), (y - top) / (bottom - top)));
@@ -144,25 +146,28 @@ impl Shape {
         coverage::winding(&self.corners(), position) != 0
     }
 
-    /// The share of each cell's area (row-major) that is inside, for a layer with `cells`
-    /// (columns, rows). What of a cell lies beyond the input does not count.
+    /// The share of each cell's area (row-major) that is inside. What of a cell lies beyond the input does not count.
     #[must_use]
-    pub fn coverage(&self, placement: &Placement, cells: (usize, usize)) -> Vec<f64> {
-        let (columns, rows) = placement.cell_axes(cells);
+    pub fn coverage(&self, placement: &Placement, grid: CellGrid) -> Vec<f64> {
+        let (columns, rows) = placement.cell_axes(grid);
         let in_cells = |(x, y): (f64, f64)| {
             let (x, y) = placement.input_from_photo((x, y));
             (columns.cell_from_input(x), rows.cell_from_input(y))
         };
         let corners: Vec<_> = self.corners().into_iter().map(in_cells).collect();
-        coverage::within(&corners, cells, (columns.ends(), rows.ends()))
+        coverage::within(
+            &corners,
+            (grid.columns, grid.rows),
+            (columns.ends(), rows.ends()),
+        )
     }
 
-    /// What a map says of it.
+    /// Measures a map in this region.
     #[must_use]
     pub fn measure(&self, map: &Map, placement: &Placement) -> Measure {
-        let size = (map.width, map.height);
-        let coverage = self.coverage(placement, size);
-        // Inside, and altogether: of all cells, and of the positive ones.
+        let grid = map.grid();
+        let coverage = self.coverage(placement, grid);
+        // Sums inside and in total: of all cells, and of the positive ones.
         let (mut sum, mut total) = (0.0, 0.0);
         let (mut positive, mut all_positive) = (0.0, 0.0);
         for (&cell, share) in map.cells.iter().zip(&coverage) {
@@ -176,7 +181,7 @@ impl Shape {
         let peak = map.has_positive_evidence().then(|| {
             let (row, column) = map.peak();
             let center = (column as f64 + 0.5, row as f64 + 0.5);
-            self.contains(placement.photo_from_cells(center, size))
+            self.contains(placement.photo_from_cells(center, grid))
         });
         Measure {
             sum,
@@ -190,8 +195,7 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::analysis::Layer;
-    use crate::explain::cam::Method;
+    use crate::explain::cam::{Method, fixture};
     use crate::input::framing::{Framing, InputSize};
 
     fn map() -> Map {
@@ -202,7 +206,7 @@ mod tests {
         let cells = (0..height * width).map(|cell| cell as f32 / 7.0 - 5.0);
         Map {
             recipe: Method::GradCam.into(),
-            layer: Layer::Last,
+            layer: fixture::LAST,
             height,
             width,
             condition: 1.0,
@@ -216,7 +220,7 @@ mod tests {
 
     #[test]
     fn regions_that_tile_the_photo_add_up_to_the_whole() {
-        // Where cells tile the input, and where they reach beyond it.
+        // Cells that tile the input, and cells that reach beyond it.
         let odd = InputSize::new(353, 353).unwrap();
         for placement in [placement(), Framing::Squash.place(451, 300, odd)] {
             tiles_add_up(&placement);
@@ -228,7 +232,7 @@ mod tests {
             placement.input.1.div_ceil(32),
             placement.input.0.div_ceil(32),
         );
-        // A slanted cut, and the upper part cut once more.
+        // A slanted cut, with the upper part cut once more.
         let tiles = [
             Shape::Lasso(vec![(0.0, 0.0), (451.0, 0.0), (451.0, 90.0), (0.0, 171.0)]),
             Shape::Lasso(vec![
@@ -253,7 +257,7 @@ mod tests {
     #[test]
     fn a_rectangle_over_cells_has_their_sum_and_over_parts_their_shares() {
         let (map, placement) = (map(), placement());
-        let corner = |x: f64, y: f64| placement.photo_from_cells((x, y), (12, 8));
+        let corner = |x: f64, y: f64| placement.photo_from_cells((x, y), map.grid());
         let rectangle = |from: (f64, f64), to: (f64, f64)| {
             let ((left, top), (right, bottom)) = (corner(from.0, from.1), corner(to.0, to.1));
             Shape::Rectangle([left, top, right, bottom])
@@ -264,12 +268,12 @@ mod tests {
         assert!((two - cell(2, 3) - cell(2, 4)).abs() < 1e-9);
         let quarter = sum(rectangle((3.5, 2.5), (4.0, 3.0)));
         assert!((quarter - cell(2, 3) / 4.0).abs() < 1e-9);
-        // What lies outside the photo counts for nothing.
+        // What lies outside the photo does not count.
         let all = sum(Shape::Rectangle([-100.0, -100.0, 900.0, 900.0]));
         assert!((all - f64::from(map.sum())).abs() < 1e-4);
     }
 
-    /// A cell at the edge counts with the part of it that is on the input, as it is drawn.
+    /// Only the part of an edge cell that is on the input counts, as it is drawn.
     #[test]
     fn cells_that_reach_beyond_the_input_count_with_what_is_on_it() {
         let size = InputSize::new(240, 240).unwrap();

@@ -1,9 +1,8 @@
-//! How a photo becomes the network's input, and the way back.
+//! How a photo becomes the network's input, and how positions map back.
 //!
-//! [`Framing::frame`] gives an [`Input`]: RGB8 pixels as the network will see
-//! them, and a [`Placement`], which maps input pixels to photo pixels, so that
-//! evidence can be drawn where it lies. Coordinates are continuous: pixel `i`
-//! covers `i..i+1`, its center is `i + 0.5`.
+//! [`Framing::frame`] returns an [`Input`]: the RGB8 pixels that the network sees, and a
+//! [`Placement`] that maps input pixels to photo pixels, so that evidence is drawn in the right
+//! place. Coordinates are continuous: pixel `i` covers `i..i+1`, its center is `i + 0.5`.
 
 mod cells;
 
@@ -12,26 +11,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::photo::Photo;
 
-pub use crate::input::framing::cells::CellAxis;
+pub use crate::input::framing::cells::{CellAxis, CellGrid};
 
-/// `whole` rounds both sides to this: the stride of the networks' last layer.
+/// `whole` rounds both sides to multiples of this: the stride of the networks' last layer.
 const STRIDE: usize = 32;
-/// `whole` shows at most this aspect ratio; longer photos are squeezed.
+/// The largest aspect ratio of `whole`; longer photos are squeezed to it.
 const MAX_ASPECT: usize = 3;
 
-/// How large the network's input is.
+/// The size of the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InputSize {
     /// Side of the square input of `crop` and `squash`.
     pub crop: usize,
-    /// Short side of the photo before `crop` cuts its center out; `whole` has the
-    /// multiple of 32 nearest to it.
+    /// Short side of the resized photo, out of which `crop` cuts the center; `whole` uses the
+    /// nearest multiple of 32.
     pub short: usize,
 }
 
 impl Default for InputSize {
-    /// torchvision's evaluation size; for `whole` 256 was measured best of 224, 256,
-    /// 320 on 500 labeled photos.
+    /// torchvision's evaluation size. For `whole`, 256 measured best of 224, 256 and 320 on 500
+    /// labeled photos.
     fn default() -> Self {
         Self {
             crop: 224,
@@ -41,17 +40,17 @@ impl Default for InputSize {
 }
 
 impl InputSize {
-    /// Sides that can be asked for: from one cell of the last layer to what fits.
+    /// The allowed sides: from one cell of the last layer to the largest that is practical.
     pub const SIDES: std::ops::RangeInclusive<usize> = 32..=1024;
 
     /// A square input cut from a photo whose short side is `short`.
     ///
     /// # Errors
-    /// What is wrong with these sides.
+    /// A message that says what is wrong with these sides.
     pub fn new(crop: usize, short: usize) -> Result<Self, String> {
         if !Self::SIDES.contains(&crop) || short < crop || short > 2 * crop {
             return Err(format!(
-                "an input of {crop} from a short side of {short} is not possible: give a side from {} to {}",
+                "an input of {crop} from a short side of {short} is not possible: use a side from {} to {}",
                 Self::SIDES.start(),
                 Self::SIDES.end()
             ));
@@ -59,8 +58,7 @@ impl InputSize {
         Ok(Self { crop, short })
     }
 
-    /// A square input of that side, the short side in torchvision's proportion of
-    /// 256 to 224.
+    /// A square input with this side, and a short side in torchvision's proportion of 256 to 224.
     ///
     /// # Errors
     /// As [`InputSize::new`].
@@ -75,13 +73,13 @@ impl InputSize {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
-    /// The whole photo at its aspect ratio: short side 256 as a rule, sides rounded
-    /// to multiples of 32, at most 3:1.
+    /// The whole photo at its aspect ratio: short side usually 256, sides rounded to multiples of
+    /// 32, at most 3:1.
     #[default]
     Whole,
     /// torchvision's evaluation: short side 256, center 224×224.
     Crop,
-    /// The whole photo at 224×224, its aspect ratio lost.
+    /// The whole photo resized to 224×224, without keeping its aspect ratio.
     Squash,
 }
 
@@ -89,7 +87,7 @@ impl Framing {
     /// Every framing, in the order of menus.
     pub const ALL: [Self; 3] = [Self::Whole, Self::Crop, Self::Squash];
 
-    /// The name used on the command line and in menus.
+    /// The name on the command line and in menus.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -99,12 +97,14 @@ impl Framing {
         }
     }
 
-    /// One line that says what it does.
+    /// A description in one line.
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
             Self::Whole => "The whole photo at its own aspect ratio; nothing is hidden.",
-            Self::Crop => "The center square, as torchvision evaluates; the rest is not seen.",
+            Self::Crop => {
+                "The center square, as in torchvision's evaluation; the rest is not seen."
+            }
             Self::Squash => "The whole photo squashed to a square; shapes are distorted.",
         }
     }
@@ -134,7 +134,7 @@ impl Framing {
         }
     }
 
-    /// Resizes and crops a photo to what the network sees.
+    /// Resizes and crops a photo to the network's input.
     #[must_use]
     pub fn frame(self, photo: &Photo, size: InputSize) -> Input {
         let placement = self.place(photo.width, photo.height, size);
@@ -157,8 +157,8 @@ fn centered(side: usize, crop: usize) -> usize {
     half + usize::from(twice % 2 == 1 && half % 2 == 1)
 }
 
-/// Input size of `whole`: both sides multiples of the stride (ties to even), the
-/// long side in proportion and at most three times the short side.
+/// Input size of `whole`: both sides are multiples of the stride (ties to even), the long side is
+/// in proportion and at most three times the short side.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few thousand
 fn whole_size(width: usize, height: usize, short_side: usize) -> (usize, usize) {
     let rounded = |side: f64| STRIDE * (side / STRIDE as f64).round_ties_even().max(1.0) as usize;
@@ -181,7 +181,7 @@ pub struct Placement {
     pub photo: (usize, usize),
     /// The photo after resizing, in input pixels.
     pub resized: (usize, usize),
-    /// Left top corner of the input on the resized photo, in input pixels.
+    /// Top left corner of the input on the resized photo, in input pixels.
     pub offset: (usize, usize),
     /// The network's input, in input pixels.
     pub input: (usize, usize),
@@ -197,7 +197,7 @@ impl Placement {
         }
     }
 
-    /// Photo position of an input position (x, y).
+    /// The photo position of an input position (x, y).
     #[must_use]
     pub fn photo_from_input(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let axis = |position: f64, offset: usize, photo: usize, resized: usize| {
@@ -209,8 +209,8 @@ impl Placement {
         )
     }
 
-    /// Input position of a photo position (x, y); outside the input's size
-    /// where the network did not look.
+    /// The input position of a photo position (x, y); outside the input where the network did not
+    /// look.
     #[must_use]
     pub fn input_from_photo(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let axis = |position: f64, offset: usize, photo: usize, resized: usize| {
@@ -222,39 +222,33 @@ impl Placement {
         )
     }
 
-    /// The position in cells of a photo position (x, y), of a layer with `cells` (columns,
-    /// rows): cell `i` covers `i..i+1`. `None` where the network did not look.
+    /// The position in cells of a photo position (x, y): cell `i` covers `i..i+1`. `None` where the network did not look.
     #[must_use]
-    pub fn cells_from_photo(
-        &self,
-        position: (f64, f64),
-        cells: (usize, usize),
-    ) -> Option<(f64, f64)> {
+    pub fn cells_from_photo(&self, position: (f64, f64), grid: CellGrid) -> Option<(f64, f64)> {
         let (x, y) = self.input_from_photo(position);
         let seen = |position: f64, input: usize| (0.0..=input as f64).contains(&position);
-        let (columns, rows) = self.cell_axes(cells);
+        let (columns, rows) = self.cell_axes(grid);
         (seen(x, self.input.0) && seen(y, self.input.1))
             .then(|| (columns.cell_from_input(x), rows.cell_from_input(y)))
     }
 
-    /// The photo position of a position in cells: the way back of
-    /// [`Placement::cells_from_photo`].
+    /// The photo position of a position in cells: the inverse of [`Placement::cells_from_photo`].
     #[must_use]
-    pub fn photo_from_cells(&self, (x, y): (f64, f64), cells: (usize, usize)) -> (f64, f64) {
-        let (columns, rows) = self.cell_axes(cells);
+    pub fn photo_from_cells(&self, (x, y): (f64, f64), grid: CellGrid) -> (f64, f64) {
+        let (columns, rows) = self.cell_axes(grid);
         self.photo_from_input((columns.input_from_cell(x), rows.input_from_cell(y)))
     }
 
-    /// Where the cells of a layer with `cells` (columns, rows) lie on the input.
+    /// Where the cells of a layer lie on the input.
     #[must_use]
-    pub fn cell_axes(&self, cells: (usize, usize)) -> (CellAxis, CellAxis) {
+    pub fn cell_axes(&self, grid: CellGrid) -> (CellAxis, CellAxis) {
         (
-            CellAxis::new(self.input.0, cells.0),
-            CellAxis::new(self.input.1, cells.1),
+            CellAxis::new(self.input.0, grid.columns, grid.stride.0),
+            CellAxis::new(self.input.1, grid.rows, grid.stride.1),
         )
     }
 
-    /// The same on the photo scaled to another size (width, height).
+    /// The same placement on the photo scaled to another size (width, height).
     #[must_use]
     pub fn on_photo_of(&self, photo: (usize, usize)) -> Self {
         Self { photo, ..*self }
@@ -269,7 +263,7 @@ impl Placement {
         [left, top, right, bottom]
     }
 
-    /// Whether a part of the photo was cut away before the network saw it.
+    /// Whether part of the photo was cut away before the network saw it.
     #[must_use]
     pub fn hides_something(&self) -> bool {
         self.resized != self.input
@@ -346,7 +340,11 @@ mod tests {
                         let there = placement.photo_from_input((x, y));
                         let back = placement.input_from_photo(there);
                         assert!((back.0 - x).abs() < 1e-9 && (back.1 - y).abs() < 1e-9);
-                        let cells = (placement.input.0 / 32, placement.input.1 / 32);
+                        let cells = CellGrid {
+                            columns: placement.input.0 / 32,
+                            rows: placement.input.1 / 32,
+                            stride: (32.0, 32.0),
+                        };
                         if let Some(at) = placement.cells_from_photo(there, cells) {
                             let (again_x, again_y) = placement.photo_from_cells(at, cells);
                             assert!((again_x - there.0).abs() < 1e-6);
@@ -368,7 +366,7 @@ mod tests {
         assert_eq!((top, bottom), (32.0, 480.0));
     }
 
-    /// Resized whole, this photo would have 6 GB.
+    /// Resized completely, this photo would take 6 GB.
     #[test]
     fn a_crop_of_a_very_long_photo_costs_no_more_than_it_shows() {
         let photo = Photo::from_rgb("thread", 1, 32_768, vec![77; 3 * 32_768]);
@@ -376,7 +374,7 @@ mod tests {
         assert_eq!(input.rgb, vec![77; 3 * 224 * 224]);
     }
 
-    /// A bright block in the photo must come out bright at the mapped place.
+    /// A bright block in the photo must be bright at the mapped position.
     #[test]
     fn pixels_land_where_the_placement_says() {
         let (width, height) = (640, 480);

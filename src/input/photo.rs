@@ -1,8 +1,8 @@
-//! Photos: bytes of any common format to upright RGB8, or a clear refusal.
+//! Photos: bytes of any common format become upright RGB8, or a clear error.
 //!
-//! EXIF orientation is applied, 16-bit samples are scaled to 8, gray is
-//! replicated, CMYK converted, alpha composited on white, and of animated files
-//! the first frame is taken. Sizes are checked before anything is allocated.
+//! EXIF orientation is applied, 16-bit samples are scaled to 8 bits, gray is replicated, CMYK is
+//! converted, and alpha is composited on white. Animated files give their first frame. Sizes are
+//! checked before memory is allocated.
 
 use std::fs;
 use std::io::Read;
@@ -13,10 +13,10 @@ use image::DynamicImage;
 
 use crate::input::resample;
 
-/// What shows through transparent parts.
+/// The background behind transparent parts.
 pub const ALPHA_BACKGROUND: [u8; 3] = [255; 3];
 
-/// File name endings of the formats that can be read.
+/// File name extensions of the formats that can be read.
 pub const EXTENSIONS: [&str; 17] = [
     "jpg", "jpeg", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "pnm", "pbm", "pgm",
     "ppm", "pam", "tga", "qoi",
@@ -47,9 +47,9 @@ pub struct Picture {
 /// An upright photo.
 #[derive(Clone, Debug)]
 pub struct Photo {
-    /// What to call it on screen: the file name.
+    /// The name shown on screen: the file name.
     pub name: String,
-    /// Where it came from, if it came from a file.
+    /// The file it came from, if any.
     pub path: Option<PathBuf>,
     /// Width in pixels, at least 1.
     pub width: usize,
@@ -78,9 +78,9 @@ impl Photo {
         Self::open_at_least(path, usize::MAX, limits)
     }
 
-    /// As [`Photo::open_within`], and smaller where that saves work: at least `side` pixels
-    /// on its longer side, or whole if it has fewer. A JPEG is decoded at an eighth, a
-    /// quarter or half its size.
+    /// Like [`Photo::open_within`], but the photo may be smaller where that saves work: at least
+    /// `side` pixels on its longer side, or full size if it has fewer. A JPEG is decoded at an
+    /// eighth, a quarter or half its size.
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
@@ -100,7 +100,7 @@ impl Photo {
         Self::decode_at_least(name, bytes, usize::MAX, Limits::default())
     }
 
-    /// As [`Photo::open_at_least`], from the bytes of a file.
+    /// Like [`Photo::open_at_least`], from the bytes of a file.
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
@@ -113,7 +113,7 @@ impl Photo {
         decode::decode(name, bytes, side, limits)
     }
 
-    /// A photo from pixels that are RGB8 already.
+    /// A photo from RGB8 pixels.
     ///
     /// # Panics
     /// If `rgb` does not hold `3·width·height` bytes, or a side is 0.
@@ -131,8 +131,8 @@ impl Photo {
         }
     }
 
-    /// A photo from RGBA8 pixels with straight alpha, as clipboards hold them;
-    /// `None` if there are no pixels, or not as many as the sides say.
+    /// A photo from RGBA8 pixels with straight alpha, as clipboards hold them; `None` if there are
+    /// no pixels, or their number does not match the sides.
     #[must_use]
     pub fn from_rgba(name: &str, width: usize, height: usize, rgba: Vec<u8>) -> Option<Self> {
         let side = |length: usize| u32::try_from(length).ok().filter(|length| *length > 0);
@@ -163,9 +163,8 @@ impl Photo {
         }
     }
 
-    /// The photo at most `max_side` pixels on its longer side,
-    /// for thumbnails.
-    /// Never enlarged; what the network sees comes from [`crate::input::framing`].
+    /// The photo scaled down to at most `max_side` pixels on its longer side, for thumbnails. It is
+    /// never enlarged. The network's input comes from [`crate::input::framing`] instead.
     #[must_use]
     pub fn scaled_down(&self, max_side: usize) -> Picture {
         let longest = self.width.max(self.height);
@@ -186,7 +185,7 @@ impl Photo {
     }
 }
 
-/// The bytes of a file that may be read.
+/// Reads a file, after checking its type and size.
 fn read(path: &Path, name: &str, limits: Limits) -> Result<Vec<u8>, PhotoError> {
     let name = || name.to_owned();
     let io = |cause| PhotoError::Io {
@@ -197,7 +196,7 @@ fn read(path: &Path, name: &str, limits: Limits) -> Result<Vec<u8>, PhotoError> 
     if metadata.is_dir() {
         return Err(PhotoError::Folder { name: name() });
     }
-    // Reading a pipe or a device may never end.
+    // Reading a pipe or a device may block forever.
     if !metadata.is_file() {
         return Err(PhotoError::NotAFile { name: name() });
     }
@@ -210,7 +209,7 @@ fn read(path: &Path, name: &str, limits: Limits) -> Result<Vec<u8>, PhotoError> 
             megabytes: metadata.len().div_ceil(1_000_000),
         });
     }
-    // A file may grow while it is read.
+    // The file may grow while it is read.
     let most = u64::from(limits.file_mb) * 1_000_000 + 1;
     let file = fs::File::open(path).map_err(io)?;
     file.take(most).read_to_end(&mut bytes).map_err(io)?;
@@ -218,7 +217,7 @@ fn read(path: &Path, name: &str, limits: Limits) -> Result<Vec<u8>, PhotoError> 
     Ok(bytes)
 }
 
-/// Antialiased shrinking by `fast_image_resize`; `None` if it refuses.
+/// Antialiased downscaling by `fast_image_resize`; `None` if it fails.
 fn shrink(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Option<Vec<u8>> {
     let side = |length: usize| u32::try_from(length).ok();
     let source =
@@ -245,7 +244,7 @@ fn composite(rgba: &[u8]) -> Vec<u8> {
     rgb
 }
 
-/// What a path is called on screen.
+/// The name of a file as shown on screen.
 #[must_use]
 pub fn display_name(path: &Path) -> String {
     path.file_name()

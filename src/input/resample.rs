@@ -1,30 +1,31 @@
-//! Antialiased bilinear resizing, to the bit as Pillow does it.
+//! Antialiased bilinear resizing, identical to Pillow's to the bit.
 //!
-//! Classifiers were trained and are evaluated on photos that Pillow resized, so
-//! the network must see what Pillow would have shown it. The fast libraries use
-//! coarser coefficients (16 bits) than Pillow's 22: `fast_image_resize` differs by
-//! one gray level at 13 to 17 % of the values of three photos, which moved logits
-//! by 0.015 to 0.064 (measured). That is why this is our own code.
+//! Classifiers are trained and evaluated on photos that Pillow resized, so the network must see the
+//! same pixels. Fast libraries use coarser coefficients (16 bits instead of 22):
+//! `fast_image_resize` differs by one gray level in 13 to 17 % of the values of three photos, which
+//! changed logits by 0.015 to 0.064 (measured). That is why we have our own code.
 //!
-//! The method (Pillow, `Resample.c`): a triangle filter as wide as the scale
-//! when shrinking; horizontal pass first, rounded to 8 bits, then the vertical
-//! one; fixed-point coefficients with 22 fractional bits.
+//! The method (Pillow, `Resample.c`): a triangle filter, as wide as the scale when shrinking; first
+//! a horizontal pass, rounded to 8 bits, then a vertical one; fixed-point coefficients with 22
+//! fractional bits.
 
 use std::ops::Range;
 
-use multiversion::multiversion;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+
+use crate::platform::simd::Isa;
 
 /// Fractional bits of the fixed-point coefficients: 32 − 8 − 2 (Pillow, `Resample.c`).
 const PRECISION_BITS: u32 = 22;
-/// A vector register of sums: two pixels of three channels, and two idle lanes.
+/// A vector register of sums: two pixels of three channels, and two unused lanes.
 const LANES: usize = 8;
-/// Pixels, and their bytes, in one step of the sums.
+/// Pixels in one step of the sums, and their bytes.
 const STEP: usize = 2;
 const STEP_BYTES: usize = STEP * CHANNELS;
 const CHANNELS: usize = 3;
 
-/// The filter for one axis: for each output position a run of input positions.
+/// The filter for one axis: a run of input positions for each output position.
 struct Taps {
     /// First input position and number of taps, for each output position.
     runs: Vec<(usize, usize)>,
@@ -34,7 +35,7 @@ struct Taps {
 }
 
 impl Taps {
-    /// The triangle filter of Pillow's `BILINEAR`, in f64 as there.
+    /// The triangle filter of Pillow's `BILINEAR`, in f64 as in Pillow.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // sizes below 2^31
     fn bilinear(input: usize, output: usize, part: Range<usize>) -> Self {
         let scale = input as f64 / output as f64;
@@ -71,14 +72,14 @@ impl Taps {
 /// Resizes interleaved RGB8 from `from` to `to` (width, height in pixels).
 ///
 /// # Panics
-/// If `rgb` does not hold `3·width·height` bytes or a side is 0: a caller's mistake.
+/// If `rgb` does not hold `3·width·height` bytes or a side is 0.
 #[must_use]
 pub fn bilinear(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
     bilinear_part(rgb, from, to, 0..to.0, 0..to.1)
 }
 
-/// The given columns and rows of what [`bilinear`] gives; nothing else is computed,
-/// so that a small part of a huge result costs little.
+/// The given columns and rows of the result of [`bilinear`]. Nothing else is computed, so a small
+/// part of a huge result is cheap.
 ///
 /// # Panics
 /// As [`bilinear`].
@@ -90,11 +91,20 @@ pub fn bilinear_part(
     columns: Range<usize>,
     rows: Range<usize>,
 ) -> Vec<u8> {
+    bilinear_with(Isa::chosen(), rgb, (from, to), (columns, rows))
+}
+
+fn bilinear_with(
+    level: Isa,
+    rgb: &[u8],
+    (from, to): ((usize, usize), (usize, usize)),
+    (columns, rows): (Range<usize>, Range<usize>),
+) -> Vec<u8> {
     assert_eq!(rgb.len(), CHANNELS * from.0 * from.1, "RGB8 of this size");
     assert!(from.0 * from.1 * to.0 * to.1 > 0, "sides above 0");
     let across = Taps::bilinear(from.0, to.0, columns);
     let mut down = Taps::bilinear(from.1, to.1, rows);
-    // Only the lines that the vertical pass will read.
+    // Only the rows that the vertical pass will read.
     let first = down.runs.first().map_or(0, |run| run.0);
     let last = down.runs.last().map_or(0, |run| run.0 + run.1);
     for run in &mut down.runs {
@@ -102,17 +112,18 @@ pub fn bilinear_part(
     }
     let row_bytes = from.0 * CHANNELS;
     let wide = horizontal(
+        level,
         &rgb[first * row_bytes..last * row_bytes],
         row_bytes,
         &across,
     );
-    vertical(&wide, across.runs.len() * CHANNELS, &down)
+    vertical(level, &wide, across.runs.len() * CHANNELS, &down)
 }
 
-fn horizontal(rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
+fn horizontal(level: Isa, rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
     let out_width = taps.runs.len();
-    // Coefficients as the lanes need them: each three times, for the channels of a
-    // pixel, two pixels to a step, zeros for the idle lanes.
+    // Arrange the coefficients for the lanes: each three times, for the channels of a pixel; two
+    // pixels per step; zeros for the unused lanes.
     let steps = taps.stride.div_ceil(STEP);
     let mut spread = vec![[0; LANES]; steps * out_width];
     for (lanes, row) in spread
@@ -130,17 +141,37 @@ fn horizontal(rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
         .enumerate()
         .with_min_len(16)
         .for_each(|(line, out_row)| {
-            // From this line on to the end: a run may be read beyond
-            // its end, where its coefficients are 0.
-            horizontal_row(out_row, &rgb[line * row_bytes..], &taps.runs, &spread);
+            // Everything from this row on: a run may be read beyond its end, where its coefficients
+            // are 0.
+            level.run(HorizontalRow {
+                out_row,
+                rest: &rgb[line * row_bytes..],
+                runs: &taps.runs,
+                spread: &spread,
+            });
         });
     out
 }
 
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
-    "x86_64+avx2+fma",
-))]
+/// The horizontal pass of one line; the compiler makes vectors of it.
+struct HorizontalRow<'a> {
+    out_row: &'a mut [u8],
+    /// The input from this line on.
+    rest: &'a [u8],
+    runs: &'a [(usize, usize)],
+    spread: &'a [[i32; LANES]],
+}
+
+impl WithSimd for HorizontalRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        horizontal_row(self.out_row, self.rest, self.runs, self.spread);
+    }
+}
+
+#[inline(always)]
 fn horizontal_row(
     out_row: &mut [u8],
     rest: &[u8],
@@ -187,22 +218,39 @@ fn sums(bytes: &[u8], weights: &[[i32; LANES]]) -> [i32; CHANNELS] {
     [sums[0] + sums[3], sums[1] + sums[4], sums[2] + sums[5]]
 }
 
-fn vertical(rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
+fn vertical(level: Isa, rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
     let mut out = vec![0; row_bytes * taps.runs.len()];
     out.par_chunks_exact_mut(row_bytes)
         .zip(&taps.runs)
         .zip(taps.coefficients.par_chunks_exact(taps.stride))
         .for_each(|((out_row, &(first, count)), weights)| {
             let rows = &rgb[first * row_bytes..(first + count) * row_bytes];
-            vertical_row(out_row, rows, weights);
+            level.run(VerticalRow {
+                out_row,
+                rows,
+                weights,
+            });
         });
     out
 }
 
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
-    "x86_64+avx2+fma",
-))]
+/// The vertical pass of one line; the compiler makes vectors of it.
+struct VerticalRow<'a> {
+    out_row: &'a mut [u8],
+    rows: &'a [u8],
+    weights: &'a [i32],
+}
+
+impl WithSimd for VerticalRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        vertical_row(self.out_row, self.rows, self.weights);
+    }
+}
+
+#[inline(always)]
 fn vertical_row(out_row: &mut [u8], rows: &[u8], weights: &[i32]) {
     let mut sums = vec![0i32; out_row.len()];
     for (row, &weight) in rows.chunks_exact(out_row.len()).zip(weights) {
@@ -224,7 +272,21 @@ fn clip(sum: i32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{bilinear, bilinear_part};
+    use super::{Isa, bilinear, bilinear_part, bilinear_with};
+
+    #[test]
+    fn every_level_gives_the_same_pixels() {
+        let ramp = |n: u32| (n * n * 37).to_le_bytes()[0];
+        let rgb: Vec<u8> = (0..101 * 67 * 3).map(ramp).collect();
+        for to in [(17, 11), (101, 67), (149, 90)] {
+            let sizes = ((101, 67), to);
+            let expected = bilinear(&rgb, sizes.0, to);
+            for level in Isa::available() {
+                let found = bilinear_with(level, &rgb, sizes, (0..to.0, 0..to.1));
+                assert!(found == expected, "{} to {to:?}", level.name());
+            }
+        }
+    }
 
     /// Pillow 13.0, `Image.resize((3, 2), Image.BILINEAR)` of the 7×5 ramp below.
     #[test]

@@ -1,4 +1,4 @@
-//! The forms in which files hold class names.
+//! The file formats for class names.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub fn names_from(text: &str) -> Result<Vec<String>, String> {
         if error.is_data() {
             "its JSON is neither a list of names nor an object from index to name".into()
         } else {
-            format!("its JSON: {error}")
+            format!("invalid JSON: {error}")
         }
     })?;
     let pairs: Vec<(usize, String)> = match names {
@@ -52,7 +52,7 @@ pub fn names_from(text: &str) -> Result<Vec<String>, String> {
                 let number = index.trim().parse();
                 number
                     .map(|number| (number, name))
-                    .map_err(|_| format!("{index:?} is no index"))
+                    .map_err(|_| format!("{index:?} is not an index"))
             };
             names.into_iter().map(pair).collect::<Result<_, String>>()?
         }
@@ -75,16 +75,16 @@ pub fn names_from(text: &str) -> Result<Vec<String>, String> {
         .ok_or_else(|| "a class has no name".into())
 }
 
-/// The names of a table in which each line has an index and a name with a comma, a
-/// semicolon, a colon or a tab between them: each index from 0 on once, in any order. After
-/// a space a number may be part of a name ("0 defects"), and so is any other number.
+/// The names in a table. Each line has an index and a name, separated by a comma, a semicolon, a
+/// colon or a tab. Each index from 0 on occurs once, in any order. A number before a space may be
+/// part of a name ("0 defects"), and so may any other number.
 fn table(lines: &[&str]) -> Option<Vec<String>> {
     let mut names = vec![None; lines.len()];
     for line in lines {
         let (index, name) = line.split_once([',', ';', ':', '\t'])?;
         let place = names.get_mut(index.trim().parse::<usize>().ok()?)?;
         let name = name.trim();
-        // As CSV has names with commas.
+        // CSV quotes names that contain commas.
         let quoted = name
             .strip_prefix('"')
             .and_then(|name| name.strip_suffix('"'));
@@ -117,7 +117,7 @@ mod tests {
         ] {
             assert_eq!(names_from(text).unwrap(), ["cat", "dog"], "{text}");
         }
-        // Numbers that are no indices are parts of names.
+        // Numbers that are not indices are parts of names.
         for text in [
             "0 defects\n1 defect",
             "1,cat\n2,dog",
@@ -135,8 +135,8 @@ mod tests {
             (r#"{"0": "a", "2": "b"}"#, "class 2"),
             (r#"{"0": "a", "00": "b"}"#, "two names for class 0"),
             (r#"{"a": 0, "b": 0}"#, "two names"),
-            (r#"{"x": "y"}"#, "\"x\" is no index"),
-            ("[\"a\"", "its JSON"),
+            (r#"{"x": "y"}"#, "\"x\" is not an index"),
+            ("[\"a\"", "invalid JSON"),
         ] {
             let problem = names_from(text).unwrap_err();
             assert!(problem.contains(words), "{problem}");

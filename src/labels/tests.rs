@@ -53,7 +53,7 @@ fn labels(names: &[&str]) -> Labels {
     Labels::new(names.iter().copied().map(str::to_owned).collect())
 }
 
-/// As other programs have `ImageNet`'s classes.
+/// `ImageNet`'s classes as other programs name them.
 fn imagenet_with_synonyms() -> Labels {
     let names = IMAGENET.lines().map(|name| match name {
         "crane bird" => "crane, a bird".to_owned(),
@@ -134,7 +134,8 @@ fn search_takes_words_in_any_order_and_indices() {
     assert_eq!(names("").len(), 1000);
 }
 
-/// Names from files are drawn and printed: they command nothing, and end.
+/// Names from files are drawn and printed: control characters are escaped, and the length is
+/// limited.
 #[test]
 fn names_are_fit_to_be_shown() {
     let long = |end: &str| format!("{} {end}", "very ".repeat(250_000));
@@ -158,7 +159,7 @@ fn names_are_fit_to_be_shown() {
     assert_eq!(different.len(), given.len());
     for (class, given) in ClassId::all(given.len()).zip(&given) {
         assert!(labels.name(class).chars().count() <= printable::NAME + 4);
-        assert_eq!(labels.full(class), given, "as it is");
+        assert_eq!(labels.full(class), given, "unchanged");
         assert_eq!(labels.find(given), Ok(class));
         assert_eq!(labels.find(labels.name(class)), Ok(class));
     }

@@ -1,32 +1,31 @@
-//! What no weight file tells: strides, pooling and activations are in the program that made
-//! it. What is taken for granted is said.
+//! Assumptions that a weight file can't confirm: strides, pooling and activations are defined by
+//! the program that made it. The user is told what is assumed.
 
-use crate::model::Architecture;
-use crate::model::architecture::{BlockKind, LiteNames};
+use crate::model::architecture::{Architecture, BlockKind, LiteNames};
 
-/// What is known of a network beside its tensors.
+/// What is known about a network besides its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownFacts<'a> {
-    /// Nothing: the file holds numbers and names.
+    /// Nothing: the file holds only numbers and names.
     Tensors,
-    /// Its modules were saved whole, and are those of the standard network.
+    /// Its modules were saved whole, and they match the standard network.
     Modules,
-    /// A timm `config.json` beside it names the network (and asks for nothing else).
+    /// A timm `config.json` next to it names the network (and requires nothing else).
     Config(&'a str),
-    /// What a training script saved with the weights names the network.
+    /// Data saved by a training script with the weights names the network.
     Written(&'a str),
-    /// The file itself, by its SHA-256 or as part of the program.
+    /// The file itself is known, by its SHA-256 or as part of the program.
     File,
 }
 
-/// The sentence for the user; none where nothing is taken for granted.
+/// The sentence for the user; `None` if nothing is assumed.
 #[must_use]
 pub fn assumed(architecture: Architecture, names: LiteNames, known: KnownFacts) -> Option<String> {
     let name = architecture.name();
     match known {
         KnownFacts::File => None,
         KnownFacts::Modules => Some(format!(
-            "The modules saved with the weights are a standard {name}'s; what their forward does besides is not in the file. Probabilities by softmax."
+            "The modules saved with the weights are a standard {name}'s; what else their forward does is not in the file. Probabilities by softmax."
         )),
         KnownFacts::Config(declared) => Some(format!(
             "Taken as timm's {declared}, which config.json names; probabilities by softmax."

@@ -1,20 +1,20 @@
-//! The linear layer after global average pooling, whatever it is called.
+//! Finds the linear layer after global average pooling, whatever its name is.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::explain::analysis::Head;
 use crate::model::families::Shapes;
 use crate::model::leftovers;
+use crate::model::linear::Linear;
 use crate::model::selection::Scope;
-use crate::model::weights::Checkpoint;
 
-/// More classes than this no classifier has; it bounds what a file can make us do.
+/// Maximum number of classes of a classifier; it limits the work that a file can cause.
 const MAX_CLASSES: usize = 200_000;
 
-/// How many linear layers a message names.
+/// Maximum number of linear layers named in a message.
 const NAMED: usize = 6;
-/// Words for a layer that gives logits; where it is the only linear layer it is the classifier.
+/// Words in the name of a layer that computes logits: if it is the only linear layer, it is the
+/// classifier.
 const LAST: [&str; 18] = [
     "last",
     "out",
@@ -35,7 +35,7 @@ const LAST: [&str; 18] = [
     "prediction",
     "fc",
 ];
-/// Words for one that gives features.
+/// Words in the name of a layer that computes features.
 const EMBEDDINGS: [&str; 8] = [
     "proj",
     "projection",
@@ -47,71 +47,25 @@ const EMBEDDINGS: [&str; 8] = [
     "bottleneck",
 ];
 
-/// A linear layer that can be the classifier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Linear {
-    /// The whole name of its tensors without `.weight`.
-    pub name: String,
-    /// What the names of the whole classifier begin with: what else is there within it changes
-    /// what it computes.
-    pub part: String,
-    /// Its outputs.
-    pub classes: usize,
-    /// Its inputs.
-    pub channels: usize,
-    /// Whether it has a bias; else it is taken as 0.
-    pub has_bias: bool,
-    /// Whether it has a usual name, or the user has chosen it; else it is the only one.
-    pub is_usual: bool,
-}
-
-/// Where the classifier is looked for.
+/// Where to search for the classifier.
 pub struct Search<'a> {
     /// The tensors of the file.
     pub tensors: &'a Shapes<'a>,
-    /// What the names of the convolutional part begin with.
+    /// The prefix of the convolutional part.
     pub prefix: &'a str,
-    /// Where its classifier may be.
+    /// The tensors that its classifier may be among.
     pub scope: &'a Scope,
-    /// Channels of the last layer.
+    /// Number of channels of the last layer.
     pub channels: usize,
     /// The name chosen by the user.
     pub wanted: Option<&'a str>,
 }
 
-impl Linear {
-    /// Reads it.
-    pub fn read(&self, checkpoint: &mut Checkpoint) -> Head {
-        let weight = format!("/{}.weight", self.name);
-        let bias = format!("/{}.bias", self.name);
-        Head {
-            weight: checkpoint.tensor(&weight, &[self.classes, self.channels]),
-            bias: if self.has_bias {
-                checkpoint.tensor(&bias, &[self.classes])
-            } else {
-                vec![0.0; self.classes]
-            },
-        }
-    }
-
-    /// What the user should know of it.
-    pub fn notice(&self) -> Option<String> {
-        let name = &self.name;
-        if !self.is_usual {
-            return Some(format!(
-                "Taken as the classifier, since it is the only linear layer of {} inputs: {name}.",
-                self.channels
-            ));
-        }
-        (!self.has_bias).then(|| format!("The classifier {name} has no bias: taken as 0."))
-    }
-}
-
 impl<'a> Search<'a> {
-    /// The linear layer at the end: any number of classes, but two at least.
+    /// The linear layer at the end, with at least two classes.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// The reason if there is none.
     pub fn find(&self) -> Result<Linear, String> {
         let found = match self.wanted {
             Some(wanted) => Some(self.wanted(wanted)?),
@@ -123,11 +77,11 @@ impl<'a> Search<'a> {
         };
         let shape = self.shape(&format!("{name}.weight"));
         let &[classes, channels] = shape.unwrap_or_default() else {
-            return Err(format!("its classifier {name} is no linear layer"));
+            return Err(format!("its classifier {name} is not a linear layer"));
         };
         if channels != self.channels {
             return Err(format!(
-                "its classifier {name} takes {channels} inputs, and the network gives {}: something that camlens does not know stands between them",
+                "its classifier {name} takes {channels} inputs, and the network gives {}: there is something between them that camlens does not support",
                 self.channels
             ));
         }
@@ -140,11 +94,11 @@ impl<'a> Search<'a> {
             2..=MAX_CLASSES => {}
             _ => {
                 return Err(format!(
-                    "its classifier {name} has {classes} outputs; 2 to {MAX_CLASSES} are possible"
+                    "its classifier {name} has {classes} outputs; camlens supports 2 to {MAX_CLASSES}"
                 ));
             }
         }
-        // nn.Sequential numbers its layers: those beside it belong to the classifier.
+        // nn.Sequential numbers its layers: the layers next to it belong to the classifier.
         let end = name.rfind(|c: char| c != '.' && !c.is_ascii_digit());
         let end = end.map_or(name.len(), |end| end + 1);
         let part = if self.wanted.is_none() {
@@ -187,8 +141,7 @@ impl<'a> Search<'a> {
         self.shape(tensor).is_some_and(|shape| shape.len() == 2)
     }
 
-    /// The classifier that the user has chosen, by its whole name or from the network's prefix
-    /// on.
+    /// The classifier chosen by the user, by its whole name or its name after the network's prefix.
     fn wanted(&self, wanted: &str) -> Result<String, String> {
         let wanted = wanted.trim_end_matches(".weight");
         let names = ["", &self.scope.prefix, self.prefix].map(|start| format!("{start}{wanted}"));
@@ -197,7 +150,7 @@ impl<'a> Search<'a> {
             .filter(|name| self.is_matrix(&format!("{name}.weight")));
         found.next().ok_or_else(|| match &self.linear_layers()[..] {
             [] => format!(
-                "it has no linear layer {wanted:?}, and none other of {} inputs",
+                "it has no linear layer {wanted:?}, and no other one with {} inputs",
                 self.channels
             ),
             layers => format!(
@@ -207,15 +160,16 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The linear layers of the right width that none follows, with their numbers of classes.
+    /// The linear layers with the right number of inputs that no other layer follows, with their
+    /// numbers of classes.
     fn linear_layers(&self) -> Vec<String> {
         let layers = self.layers();
         let ends = layers.iter().filter(|layer| !layer.is_followed());
         ends.map(Layer::described).take(NAMED).collect()
     }
 
-    /// All linear layers, with those that take their outputs, that may follow features of the
-    /// right width.
+    /// All linear layers that may follow features of the right width, with the layers that take
+    /// their outputs.
     fn layers(&self) -> Vec<Layer<'a>> {
         let matrices = self.tensors.iter().filter_map(|(tensor, shape)| {
             let name = tensor.strip_suffix(".weight")?;
@@ -224,7 +178,7 @@ impl<'a> Search<'a> {
             };
             (!self.scope.is_of_another(tensor)).then_some((name, rows, columns))
         });
-        // Two of each are enough: one of them may be the layer itself.
+        // Two of each are enough, because one of them may be the layer itself.
         let mut takers: BTreeMap<usize, Vec<(&'a str, usize)>> = BTreeMap::new();
         for (name, rows, columns) in matrices.clone() {
             let of_its_width = takers.entry(columns).or_default();
@@ -252,8 +206,8 @@ impl<'a> Search<'a> {
         followed.collect()
     }
 
-    /// The only linear layer of the right width, if its name says that it may be the classifier
-    /// and none follows.
+    /// The only linear layer with the right number of inputs, if its name allows that it is the
+    /// classifier and no other layer follows it.
     fn only(&self) -> Option<String> {
         let layers = self.layers();
         let [layer] = &layers[..] else {
@@ -262,7 +216,7 @@ impl<'a> Search<'a> {
         let name = layer.name();
         let words = leftovers::words(name);
         let is_called_so = words.iter().any(|word| LAST.contains(&&word[..]))
-            // The last of an nn.Sequential.
+            // The last layer of an nn.Sequential.
             || words.iter().all(|word| word.parse::<usize>().is_ok());
         let bias = self.shape(&format!("{name}.bias"));
         (is_called_so
@@ -273,10 +227,10 @@ impl<'a> Search<'a> {
         .then(|| name.to_owned())
     }
 
-    /// The classifier by its usual names.
+    /// The classifier, found by its usual names.
     fn usual(&self) -> Result<Option<String>, String> {
-        // `fc` in torchvision, `classifier` in timm's EfficientNets, `_fc` in their source; the
-        // others where people put their own.
+        // `fc` in torchvision, `classifier` in timm's EfficientNets, `_fc` in their original
+        // source; the other names are often used in fine-tuned models.
         let names = [
             "fc",
             "_fc",
@@ -308,8 +262,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// The linear layer within `nn.Sequential(Dropout, Linear)`, as people build for
-    /// fine-tuning.
+    /// The linear layer in `nn.Sequential(Dropout, Linear)`, which is common in fine-tuning.
     fn within(&self, start: &str) -> Result<Option<String>, String> {
         let normalized = ["weight_v", "weight_g", "parametrizations.weight.original0"];
         if normalized
@@ -330,7 +283,7 @@ impl<'a> Search<'a> {
             .take_while(|tensor| tensor.starts_with(start))
             .filter(|tensor| tensor.ends_with(".weight") && self.is_matrix(tensor))
             .collect();
-        // Heads side by side: each takes the features, and none gives as many.
+        // Parallel heads: each takes the features, and none outputs features.
         let takes_features = |tensor: &&str| matches!(*self.tensors[tensor], [rows, columns] if columns == self.channels && rows != columns);
         match inner[..] {
             [] => Ok(None),
@@ -344,7 +297,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// For a message: several linear layers of the right width.
+    /// For a message: lists the linear layers with the right number of inputs.
     fn choose(&self) -> String {
         let layers = self.linear_layers();
         let Some(first) = layers.first().and_then(|layer| layer.split(' ').next()) else {
@@ -356,7 +309,7 @@ impl<'a> Search<'a> {
         )
     }
 
-    /// Whether there is a linear layer of the right width.
+    /// Whether there is a linear layer with the right number of inputs.
     pub fn has_layers(&self) -> bool {
         !self.layers().is_empty()
     }
@@ -373,11 +326,11 @@ impl<'a> Search<'a> {
         let described = described.join(", ");
         match (&followed[..], &ends[..], &elsewhere[..]) {
             ([], [], []) => format!(
-                "it has no classifier, a linear layer of {} inputs (num_classes=0, or only the backbone was saved)",
+                "it has no classifier, a linear layer with {} inputs (num_classes=0, or only the backbone was saved)",
                 self.channels
             ),
             ([], [], [first, ..]) if self.scope.others.is_empty() => format!(
-                "it has no classifier among the tensors that begin with {:?}; there is {} outside, which --prefix \"\" takes in",
+                "it has no classifier among the tensors that begin with {:?}; there is {} outside, which --prefix \"\" includes",
                 self.scope.prefix,
                 first.described()
             ),
@@ -405,7 +358,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A linear layer of the right width, and those that take its outputs one after the other.
+/// A linear layer with the right number of inputs, and the layers that follow it in sequence.
 struct Layer<'a> {
     chain: Vec<&'a str>,
     classes: usize,
@@ -523,7 +476,7 @@ mod tests {
                 None,
                 "--head fc1: fc1 (2 classes), fc2 (7 classes)",
             ),
-            // Layers one after the other, and none of them is offered.
+            // Layers in sequence, of which none is offered.
             (
                 &[("embedding.weight", &[128, 512]), ("out.weight", &[3, 128])],
                 None,
@@ -549,7 +502,7 @@ mod tests {
                 None,
                 "its classifier has 2 linear layers (fc.0.weight, fc.3.weight)",
             ),
-            // An only one whose name or missing bias makes it doubtful.
+            // A single layer whose name or missing bias makes it doubtful.
             (
                 &[
                     ("projection.weight", &[128, 512]),

@@ -17,7 +17,6 @@ mod gemm_f64;
 mod packing;
 mod pool;
 mod prefetch;
-mod simd;
 mod winograd;
 
 use std::cell::Cell;
@@ -32,23 +31,22 @@ pub use crate::model::cpu::epilogue::{Activation, Epilogue};
 pub use crate::model::cpu::gemm_f64::dense_in_double;
 pub use crate::model::cpu::packing::Panels;
 pub use crate::model::cpu::pool::{dense_and_pool, max_pool_3x3};
-pub use crate::model::cpu::simd::Isa;
 pub use crate::model::cpu::winograd::{Size, Winograd};
+pub use crate::platform::simd::Isa;
 
-/// How products are added up.
+/// The precision of sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// In f32: fast, and off by some 1e-6 of an activation's usual size.
+    /// In f32: fast, with errors of about 1e-6 of an activation's usual size.
     #[default]
     Single,
-    /// In f64, rounded to f32 once for each layer, at several times the time. A gradient
-    /// changes where a ReLU's input has the wrong sign, so for gradients the few inputs
-    /// that are almost 0 matter.
+    /// In f64, rounded to f32 once per layer; several times slower. A gradient changes if the input
+    /// of a ReLU has the wrong sign, so the few inputs close to 0 matter for gradients.
     Double,
 }
 
-/// What kernels run with: the processor's vector instructions, and memory.
+/// What the kernels need to run: the vector instructions of the processor, and memory.
 #[derive(Clone, Debug)]
 pub struct Cpu {
     /// The instructions.
@@ -67,7 +65,7 @@ impl Cpu {
         }
     }
 
-    /// An image whose values are still to be written.
+    /// An image whose values have not been written yet.
     fn image(&self, (height, width): (usize, usize), channels: usize) -> (Buffer, Shape) {
         let shape = Shape {
             height,
@@ -78,9 +76,9 @@ impl Cpu {
     }
 }
 
-/// Sets rayon to as many threads as there are physical cores for us, once for the whole
+/// Makes rayon use as many threads as there are physical cores available, once for the whole
 /// program: two threads on one core share its multipliers and only wait for each other.
-/// `RAYON_NUM_THREADS` comes first.
+/// `RAYON_NUM_THREADS` takes precedence.
 pub fn use_physical_cores() {
     if std::env::var_os("RAYON_NUM_THREADS").is_some() {
         return; // rayon reads it itself
@@ -91,18 +89,18 @@ pub fn use_physical_cores() {
         .num_threads(threads)
         .thread_name(|index| format!("camlens-cpu-{index}"));
     if pool.build_global().is_err() {
-        log::debug!("rayon has its threads already");
+        log::debug!("rayon's thread pool already exists");
     }
 }
 
-/// The extent of an image.
+/// The dimensions of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Rows.
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Values in each pixel.
+    /// Values per pixel.
     pub channels: usize,
 }
 
@@ -117,7 +115,7 @@ impl Shape {
 /// An image between layers: values `[height, width, channels]`. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Its extent.
+    /// Its dimensions.
     pub shape: Shape,
     values: Arc<Buffer>,
 }
@@ -130,10 +128,10 @@ impl Image {
         }
     }
 
-    /// From its values `[height, width, channels]`.
+    /// An image from its values `[height, width, channels]`.
     ///
     /// # Panics
-    /// If there are not that many.
+    /// If the number of values does not match.
     #[must_use]
     pub fn from_values(cpu: &Cpu, values: &[f32], (height, width): (usize, usize)) -> Self {
         let channels = values.len() / (height * width);
@@ -154,9 +152,9 @@ thread_local! {
     static SCRATCH: Cell<[Vec<f32>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
 }
 
-/// Two scratch slices of this thread, whose values are whatever they are. (A guard and not
-/// a function that takes a closure: closures are compiled without a kernel's vector
-/// instructions unless they happen to be inlined.)
+/// Two scratch slices of this thread with arbitrary contents. (This is a guard and not a function
+/// that takes a closure: closures are compiled without the vector instructions of a kernel unless
+/// they happen to be inlined.)
 struct Scratch {
     memory: [Vec<f32>; 2],
     lengths: [usize; 2],

@@ -1,17 +1,17 @@
-//! What a `config.json`, or a training script within the weight file, says of the network,
-//! which must be what camlens runs.
+//! What a `config.json`, or a training script in the weight file, says about the network. It must
+//! match what camlens runs.
 
 mod names;
 
 use serde_json::{Map, Value};
 
-use crate::model::architecture::LiteNames;
+use crate::model::architecture::{Architecture, LiteNames};
 use crate::model::declared::names::Meaning;
+use crate::model::file_selection::Selection;
 use crate::model::weights::Written;
-use crate::model::{Architecture, Selection};
 use crate::text::printable;
 
-/// Arguments of timm's models that change nothing when a network is used.
+/// Arguments of timm's models that have no effect when a network is used.
 const HARMLESS: &[&str] = &[
     "num_classes", // compared with the classifier
     "bn_momentum",
@@ -38,7 +38,7 @@ const HARMLESS: &[&str] = &[
     "no_jit",
 ];
 
-/// Arguments whose value must be this one: what timm builds without them.
+/// Arguments that must have this value, which is timm's default.
 const USUAL: &[(&str, &[&str])] = &[
     ("in_chans", &["3"]),
     ("output_stride", &["32"]),
@@ -55,16 +55,16 @@ const USUAL: &[(&str, &[&str])] = &[
     ("features_only", &["false"]),
 ];
 
-/// What a `config.json` says of the network.
+/// What a `config.json` says about the network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declared {
-    /// The name of the network as it is written there, or nothing.
+    /// The name of the network as written in the file, or an empty string.
     pub architecture: String,
     object: Map<String, Value>,
 }
 
 impl Declared {
-    /// Reads it, whatever else the file holds; nothing if it is no JSON object.
+    /// Parses the relevant parts, whatever else the file holds; empty if it is not a JSON object.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let object = match serde_json::from_str(text) {
@@ -78,8 +78,8 @@ impl Declared {
         }
     }
 
-    /// Takes what a training script wrote into the weight file. What it calls by a name of its
-    /// own says nothing.
+    /// Uses what a training script saved in the weight file. A name chosen by the user has no
+    /// meaning here.
     #[must_use]
     pub fn written(written: &Written) -> Self {
         let mut known = written.names.iter().map(|name| names::short(name));
@@ -97,8 +97,8 @@ impl Declared {
         }
     }
 
-    /// Forgets the name if the user has chosen the network and it is another of camlens's: the
-    /// script named one of several.
+    /// Ignores the name if the user has chosen a network and the name means another network that
+    /// camlens supports: the script named one of several.
     pub fn leave_to(&mut self, wanted: &Selection, architecture: Architecture) {
         let is_chosen = wanted.key.is_some() || wanted.prefix.is_some();
         let named = names::one_of_ours(&self.name());
@@ -107,14 +107,13 @@ impl Declared {
         }
     }
 
-    /// The first thing in it that is not as the network that was recognized and that the
-    /// tensors can't tell.
+    /// The first difference from the recognized network that the tensors do not show.
     #[must_use]
     pub fn problem(&self, architecture: Architecture, names: LiteNames) -> Option<String> {
         let meaning = self.meaning(architecture, names);
         if meaning == Some(Meaning::Other) {
             return Some(format!(
-                "names the network {}, and the tensors are taken as a {}, which is another network",
+                "names the network {}, but its tensors are those of a {}, which is another network",
                 self.architecture,
                 architecture.name()
             ));
@@ -128,7 +127,7 @@ impl Declared {
             .or_else(|| self.input(is_timms))
     }
 
-    /// What the user should know of it where it is no problem: the tensors count.
+    /// Notices about differences that are not errors, because the tensors decide.
     #[must_use]
     pub fn notices(
         &self,
@@ -148,32 +147,32 @@ impl Declared {
         let declared = declared.filter(|count| usize::try_from(*count) != Ok(classes));
         notices.extend(declared.map(|declared| {
             format!(
-                "config.json says that there are {declared} classes, and the classifier has {classes}: those of the classifier are shown."
+                "config.json says that there are {declared} classes, and the classifier has {classes}: the classes of the classifier are shown."
             )
         }));
         notices
     }
 
-    /// The network's name in lower case with `_` between its words, without what stands before
-    /// it and the tag behind it.
+    /// The network's name in lower case with `_` between its words, without a prefix and without a
+    /// tag.
     #[must_use]
     pub fn name(&self) -> String {
         names::short(&self.architecture)
     }
 
-    /// Whether its name means the network.
+    /// Whether its name denotes this network.
     #[must_use]
     pub fn names(&self, architecture: Architecture, names: LiteNames) -> bool {
         self.meaning(architecture, names) == Some(Meaning::Same)
     }
 
-    /// What its name means, if it has one.
+    /// The meaning of its name, if it has one.
     fn meaning(&self, architecture: Architecture, names: LiteNames) -> Option<Meaning> {
         let has_name = !self.architecture.is_empty();
         has_name.then(|| names::meaning(&self.name(), architecture, names))
     }
 
-    /// Whether it describes the input as timm does, which other files do not.
+    /// Whether it describes the input as timm does; other files do not.
     fn has_timms_input(&self) -> bool {
         let has = |key: &str| self.object.get(key).is_some_and(|value| !value.is_null());
         has("pretrained_cfg") || (has("mean") && has("std"))
@@ -181,12 +180,13 @@ impl Declared {
 
     fn pooling(&self) -> Option<String> {
         let pooling = text(self.object.get("global_pool"))?;
-        (!matches!(&pooling[..], "avg" | "fast" | "fastavg"))
-            .then(|| format!("says that its last pooling is {pooling:?}, and camlens averages"))
+        (!matches!(&pooling[..], "avg" | "fast" | "fastavg")).then(|| {
+            format!("says that its last pooling is {pooling:?}, but camlens uses the average")
+        })
     }
 
-    /// Arguments that build another network. In a file that is not timm's only those that timm
-    /// has as well.
+    /// Arguments that would build another network. In files that are not from timm, only arguments
+    /// that timm has as well are checked.
     fn arguments(&self, is_timms: bool) -> Option<String> {
         let arguments = self.object.get("model_args")?.as_object()?;
         let harmless = |(name, value): &(&String, &Value)| {
@@ -203,13 +203,13 @@ impl Declared {
         ))
     }
 
-    /// What is done to photos that camlens does otherwise.
+    /// Preprocessing of photos that camlens does differently.
     fn input(&self, is_timms: bool) -> Option<String> {
         let nested = self.object.get("pretrained_cfg").and_then(Value::as_object);
         let of = nested.unwrap_or(&self.object);
         if let Some(mode) = text(of.get("crop_mode")).filter(|mode| mode != "center") {
             return Some(format!(
-                "says crop_mode {mode}, and camlens knows the center crop only"
+                "says crop_mode {mode}, but camlens supports only the center crop"
             ));
         }
         let size = of.get("input_size").and_then(Value::as_array)?;
@@ -217,18 +217,18 @@ impl Declared {
         match size[..] {
             _ if !is_timms => None,
             [channels @ (1 | 4), _, _] => Some(format!(
-                "says that its input has {channels} channels, and camlens gives 3"
+                "says that its input has {channels} channels, but camlens provides 3"
             )),
             [3, height, width] if height != width => Some(format!(
-                "says that its input is {width}×{height} pixels, and camlens knows square ones only"
+                "says that its input is {width}×{height} pixels, but camlens supports only square inputs"
             )),
             _ => None,
         }
     }
 }
 
-/// What a `config.json`, or a training script, says that is not as the network that was
-/// recognized, and what to do.
+/// The first difference between the recognized network and a `config.json` or training script, with
+/// advice.
 #[must_use]
 pub fn problem(
     [config, written]: [&Declared; 2],
@@ -237,7 +237,7 @@ pub fn problem(
 ) -> Option<String> {
     if let Some(problem) = config.problem(architecture, names) {
         return Some(format!(
-            "config.json beside it {problem}. Remove config.json if it belongs to another file"
+            "config.json next to it {problem}. Remove config.json if it belongs to another file"
         ));
     }
     let problem = written.problem(architecture, names)?;
@@ -246,7 +246,7 @@ pub fn problem(
     ))
 }
 
-/// A string, number or truth value as text.
+/// A string, number or boolean as text.
 fn text(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(text) => Some(text.clone()),
@@ -322,7 +322,7 @@ mod tests {
             ("wide_resnet50_2", "wide_resnet50_2"),
             ("resnext50_32x4d", "resnext50_32x4d"),
             ("vgg16", "vgg16"),
-            // Words of their own.
+            // Words chosen by the user.
             ("resnet", ""),
             ("resnet18_mixup", ""),
             ("resnet50 + augmentation", ""),
@@ -412,7 +412,7 @@ mod tests {
             r#"{"model_args": {"drop_path_rate": 0.1, "output_stride": 32, "act_layer": "ReLU", "aa_layer": null, "avg_down": false}}"#,
             r#"{"pretrained_cfg": "in1k"}"#,
             r#"{"architecture": "resnet18", "model_args": {"bn_momentum": 0.01}}"#,
-            // Files of one's own, which have such keys for other things.
+            // Files of other programs, which use such keys for other purposes.
             r#"{"input_size": [224, 224]}"#,
             r#"{"input_size": [224, 224, 3]}"#,
             r#"{"input_size": [1, 224, 224]}"#,

@@ -1,17 +1,18 @@
-//! Devices: what can be asked for, what is there, and why not.
+//! Devices: which can be chosen, which can be used, and why others can't.
 
 use std::fmt;
 use std::str::FromStr;
 
 use candle_core::Device;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
+use crate::model::network::NetworkError;
 use crate::platform::panics;
 
-/// A device as the user asks for it.
+/// The user's choice of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DeviceChoice {
-    /// The first usable of CUDA, Metal, CPU.
+    /// The first usable device of CUDA, Metal, CPU.
     #[default]
     Auto,
     /// The processor.
@@ -22,22 +23,79 @@ pub enum DeviceChoice {
     Metal,
 }
 
-/// A device that can't be used, and the reason.
+impl DeviceChoice {
+    /// As it is written on the command line; [`DeviceChoice::from_str`] reads it.
+    #[must_use]
+    pub fn option(self) -> String {
+        match self {
+            Self::Auto => "auto".into(),
+            Self::Cpu => "cpu".into(),
+            Self::Cuda(ordinal) => format!("cuda:{ordinal}"),
+            Self::Metal => "metal".into(),
+        }
+    }
+}
+
+/// Serializes a device as it is written on the command line.
+///
+/// # Errors
+/// The serializer's.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes fields by reference
+pub fn as_option<S: Serializer>(device: &DeviceChoice, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&device.option())
+}
+
+/// Serializes a device as it is shown: "CPU", "CUDA 0", "Metal".
+pub mod as_shown {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::DeviceChoice;
+
+    /// Writes the text.
+    ///
+    /// # Errors
+    /// The serializer's.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes fields by reference
+    pub fn serialize<S: Serializer>(
+        device: &DeviceChoice,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(device)
+    }
+
+    /// Reads the text back.
+    ///
+    /// # Errors
+    /// The deserializer's, and if the text names no device.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<DeviceChoice, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let option = text.to_lowercase().replace(' ', ":");
+        option.parse().map_err(|error| {
+            let start: String = text.chars().take(40).collect();
+            D::Error::custom(format!("device {start:?}: {error}"))
+        })
+    }
+}
+
+/// A device that can't be used, with the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{device} can't be used: {reason}")]
 pub struct DeviceError {
     /// The device.
     pub device: DeviceChoice,
-    /// Why, and what to do.
+    /// The reason, and what to do.
     pub reason: String,
 }
 
-/// A device that can be asked for, and whether it can be used.
+/// A device that can be chosen, and whether it can be used.
 #[derive(Clone, Debug)]
 pub struct DeviceStatus {
     /// The device.
     pub choice: DeviceChoice,
-    /// The reason why not, if so.
+    /// The reason if it can't be used.
     pub unusable: Option<String>,
 }
 
@@ -64,16 +122,16 @@ impl FromStr for DeviceChoice {
             Some(("cuda", number)) => match number.parse() {
                 Ok(ordinal) => Ok(Self::Cuda(ordinal)),
                 Err(_) => Err(format!(
-                    "{number:?} is not the number of a GPU: give cuda:0, cuda:1, …"
+                    "{number:?} is not the number of a GPU: use cuda:0, cuda:1, …"
                 )),
             },
-            _ => Err("give auto, cpu, cuda, cuda:N or metal".into()),
+            _ => Err("use auto, cpu, cuda, cuda:N or metal".into()),
         }
     }
 }
 
-/// Every kind of device with its state, found by trying it. The first CUDA GPUs
-/// are listed one by one.
+/// Every kind of device with its state, which is found by trying it. All usable CUDA GPUs are
+/// listed.
 #[must_use]
 pub fn list() -> Vec<DeviceStatus> {
     list_by(|choice| DeviceStatus {
@@ -95,10 +153,10 @@ fn list_by(status: impl Fn(DeviceChoice) -> DeviceStatus) -> Vec<DeviceStatus> {
     devices
 }
 
-/// Opens a device; `Auto` takes the first that works and always finds the CPU.
+/// Opens a device; `Auto` takes the first usable one, which is the CPU if there is no other.
 ///
 /// # Errors
-/// [`DeviceError`] if that very device can't be used.
+/// [`DeviceError`] if the chosen device can't be used.
 pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceChoice), DeviceError> {
     let failed = |reason: String| DeviceError {
         device: choice,
@@ -114,38 +172,38 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceChoice), DeviceError>
         DeviceChoice::Cpu => Device::Cpu,
         DeviceChoice::Cuda(_) if !cfg!(feature = "cuda") => {
             return Err(failed(
-                "this build has no CUDA in it (README.md says how to build one).".into(),
+                "this build does not include CUDA (README.md describes how to build with it)."
+                    .into(),
             ));
         }
         DeviceChoice::Metal if !cfg!(feature = "metal") => {
             return Err(failed(if cfg!(target_os = "macos") {
-                "this build has no Metal in it (build with --features metal).".into()
+                "this build does not include Metal (build with --features metal).".into()
             } else {
                 "Metal exists on Apple computers only.".into()
             }));
         }
-        DeviceChoice::Cuda(ordinal) => caught(|| Device::new_cuda(ordinal))
-            .map_err(|error| failed(format!("the driver says: {}", first_line(&error))))?,
-        DeviceChoice::Metal => caught(|| Device::new_metal(0))
-            .map_err(|error| failed(format!("the system says: {}", first_line(&error))))?,
+        DeviceChoice::Cuda(ordinal) => caught(|| Ok(Device::new_cuda(ordinal)?))
+            .map_err(|error| failed(format!("the driver says: {error}")))?,
+        DeviceChoice::Metal => caught(|| Ok(Device::new_metal(0)?))
+            .map_err(|error| failed(format!("the system says: {error}")))?,
     };
     Ok((device, choice))
 }
 
-/// Work on a GPU, whose bindings panic where a library is missing or the driver has died:
-/// an error like any other.
+/// Runs work on a GPU. candle's bindings panic if a library is missing or the driver has failed;
+/// such a panic is returned as an error.
 ///
 /// # Errors
-/// candle's, or what the panic said.
-pub fn caught<T>(work: impl FnOnce() -> candle_core::Result<T>) -> candle_core::Result<T> {
-    panics::caught(work).unwrap_or_else(|said| Err(candle_core::Error::msg(said)))
+/// The work's own, or what the panic said.
+pub fn caught<T>(work: impl FnOnce() -> Result<T, NetworkError>) -> Result<T, NetworkError> {
+    panics::caught(work).unwrap_or_else(|said| Err(NetworkError::new(said)))
 }
 
-/// The first line of an error: candle appends a backtrace.
-#[must_use]
-pub fn first_line(error: &candle_core::Error) -> String {
-    let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
+impl From<candle_core::Error> for NetworkError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::new(error.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -162,10 +220,29 @@ mod tests {
             ("metal", DeviceChoice::Metal),
         ] {
             assert_eq!(text.parse(), Ok(choice));
+            assert_eq!(choice.option().parse(), Ok(choice));
         }
         for text in ["", "gpu", "cuda:x", "cpu:0"] {
             assert!(text.parse::<DeviceChoice>().is_err(), "{text}");
         }
+    }
+
+    /// The text of manifests, which older versions wrote and read.
+    #[test]
+    fn a_manifest_holds_the_name_that_is_shown() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Entry(#[serde(with = "as_shown")] DeviceChoice);
+        for (text, choice) in [
+            ("\"CPU\"", DeviceChoice::Cpu),
+            ("\"CUDA 0\"", DeviceChoice::Cuda(0)),
+            ("\"CUDA 12\"", DeviceChoice::Cuda(12)),
+            ("\"Metal\"", DeviceChoice::Metal),
+        ] {
+            assert_eq!(serde_json::to_string(&Entry(choice)).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Entry>(text).unwrap(), Entry(choice));
+        }
+        let error = serde_json::from_str::<Entry>("\"TPU 0\"").unwrap_err();
+        assert!(error.to_string().contains("TPU 0"), "{error}");
     }
 
     #[test]
@@ -185,7 +262,7 @@ mod tests {
         assert!(cfg!(feature = "metal") || metal.is_some_and(|reason| reason.contains("Metal")));
     }
 
-    /// A machine with GPUs that work, as many as given.
+    /// A machine with the given number of usable GPUs.
     fn machine(gpus: usize) -> impl Fn(DeviceChoice) -> DeviceStatus {
         move |choice| DeviceStatus {
             choice,

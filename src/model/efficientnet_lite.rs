@@ -1,36 +1,24 @@
 //! EfficientNet-Lite0: EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946) with
 //! `ReLU6` and without squeeze-and-excitation, as TensorFlow released it.
 
+mod network;
+
 use candle_core::Result;
 
-use crate::model::architecture::LiteNames;
+use crate::model::architecture::{LITE_CHANNELS, LiteNames};
+use crate::model::batch_norm::folded_conv;
 use crate::model::cpu::Activation;
 use crate::model::cpu::Activation::{Linear, Relu6};
 use crate::model::cpu::Precision::Single;
+pub use crate::model::efficientnet_lite::network::EfficientNetLite0;
 use crate::model::layers::{Backend, Conv, ConvSpec, Image, Padding};
+use crate::model::standard::ConvNames;
 use crate::model::weights::Checkpoint;
-use crate::model::{ConvNames, folded_conv};
 
-/// TensorFlow's batch-norm constant for this family, and PyTorch's own.
+/// The epsilon of TensorFlow's batch norm for this family, and PyTorch's own.
 const BATCH_NORM_EPS: (f32, f32) = (1e-3, 1e-5);
 /// Output channels of the stem.
 const STEM: usize = 32;
-/// Output channels of the last convolution: the target layer's channels.
-pub const FEATURES: usize = 1280;
-/// What the names of its tensors begin with by both kinds of names, the linear layer's
-/// apart.
-pub const PARTS: [&str; 10] = [
-    "_conv_stem.",
-    "_bn0.",
-    "_blocks.",
-    "_conv_head.",
-    "_bn1.",
-    "conv_stem.",
-    "bn1.",
-    "blocks.",
-    "conv_head.",
-    "bn2.",
-];
 /// (repeats, kernel, stride of the first, expansion, output channels) of each stage.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 1, 16),
@@ -44,7 +32,7 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 
 /// The convolutional part of EfficientNet-Lite0.
 #[derive(Debug)]
-pub struct EfficientNetLite0 {
+pub struct Trunk {
     stem: Conv,
     blocks: Vec<InvertedResidual>,
     head: Conv,
@@ -58,7 +46,7 @@ struct InvertedResidual {
     shortcut: bool,
 }
 
-impl EfficientNetLite0 {
+impl Trunk {
     /// Reads all tensors of the convolutional part from a checkpoint.
     pub fn load(checkpoint: &mut Checkpoint, names: LiteNames, backend: &Backend) -> Result<Self> {
         let (eps, symmetric) = match names {
@@ -118,7 +106,7 @@ impl EfficientNetLite0 {
                 cin = cout;
             }
         }
-        let head_spec = spec(cin, FEATURES, 1, 1, Relu6);
+        let head_spec = spec(cin, LITE_CHANNELS, 1, 1, Relu6);
         let (head, norm) = if from_source {
             ("_conv_head", "_bn1")
         } else {
@@ -157,8 +145,8 @@ enum Step {
 }
 
 impl Step {
-    /// The names of the convolution and its batch-norm: in the source, else in timm,
-    /// which numbers what a block has.
+    /// The names of the convolution and its batch norm: in the original source, or in timm, which
+    /// numbers the layers of a block.
     fn names(self, from_source: bool, without_expansion: bool) -> (&'static str, &'static str) {
         match (self, from_source, without_expansion) {
             (Self::Expand, true, _) => ("_expand_conv", "_bn0"),

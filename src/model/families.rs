@@ -1,21 +1,21 @@
-//! Networks that camlens does not open, called by their names: what a refused file holds.
+//! Recognizes networks that camlens does not support, so that an error message can name what a
+//! rejected file holds.
 //!
-//! Names and shapes of a few tensors tell families apart. They are those of torchvision
-//! 0.29, timm 1.0, Hugging Face transformers 5 and `efficientnet_pytorch`, in state dicts
-//! that they made.
+//! The names and shapes of a few tensors identify a family. They are taken from state dicts made by
+//! torchvision 0.29, timm 1.0, Hugging Face transformers 5 and `efficientnet_pytorch`.
 
 use std::collections::BTreeMap;
 
-/// The tensors of a file: their shapes by their names.
+/// The tensors of a file: shapes by name.
 pub type Shapes<'a> = BTreeMap<&'a str, &'a [usize]>;
 
-/// A tensor that a family has: its name after the network's prefix, and its shape, where 0
-/// is any size; an empty shape is any.
+/// A tensor that identifies a family: its name after the network's prefix, and its shape. A 0
+/// matches any size, and an empty shape matches any shape.
 type Mark = (&'static str, &'static [usize]);
 
-/// Families in the order in which they are tried: the first whose marks are all there.
+/// Families in the order in which they are tried: the first one with all its marks matches.
 const FAMILIES: &[(&str, &[Mark])] = &[
-    // Networks for other tasks, which have classifiers' backbones in them.
+    // Networks for other tasks, which contain the backbones of classifiers.
     (
         "an SSD detection model",
         &[
@@ -34,7 +34,7 @@ const FAMILIES: &[(&str, &[Mark])] = &[
             ("model.1.conv.weight", &[]),
         ],
     ),
-    // ResNets under other names.
+    // ResNets with other tensor names.
     (
         "a ResNet with the tensor names of Hugging Face transformers",
         &[("embedder.embedder.convolution.weight", &[64, 3, 7, 7])],
@@ -131,8 +131,8 @@ const FAMILIES: &[(&str, &[Mark])] = &[
         "a DenseNet",
         &[("features.denseblock1.denselayer1.conv1.weight", &[])],
     ),
-    // The index of the last convolution tells VGGs apart; those with batch-norm count
-    // differently, so that the order matters.
+    // The index of the last convolution identifies a VGG. With batch norm the indices differ, so
+    // the order matters.
     (
         "a VGG-19 with batch-norm",
         &[
@@ -241,7 +241,7 @@ const FAMILIES: &[(&str, &[Mark])] = &[
             ("features.0.conv_pwl.conv.weight", &[]),
         ],
     ),
-    // Networks for phones, and what came of them. timm gives them all the same names.
+    // Networks for phones and their successors. timm uses the same names for all of them.
     (
         "a MobileNetV2",
         &[("features.1.conv.0.0.weight", &[0, 1, 3, 3])],
@@ -379,8 +379,9 @@ const EFFICIENTNETS: [(usize, usize, &str); 8] = [
     (72, 2816, "B8"),
 ];
 
-/// What tells an `EfficientNet`, as timm, `efficientnet_pytorch` and torchvision name it: its
-/// squeeze-and-excitation, stem, last convolution, and a block that B1 has and B0 has not.
+/// The identifying tensors of an `EfficientNet`, as named by timm, `efficientnet_pytorch` and
+/// torchvision: its squeeze-and-excitation, stem, last convolution, and a block that B1 has and B0
+/// does not.
 const EFFICIENTNET_NAMES: [[&str; 4]; 3] = [
     [
         "blocks.0.0.se.conv_reduce.weight",
@@ -402,7 +403,7 @@ const EFFICIENTNET_NAMES: [[&str; 4]; 3] = [
     ],
 ];
 
-/// The family that tensors belong to, with its article: "a VGG-16".
+/// The family of some tensors, with its article: "a VGG-16".
 #[must_use]
 pub fn family(tensors: &Shapes) -> Option<String> {
     efficientnet(tensors).or_else(|| {
@@ -412,7 +413,7 @@ pub fn family(tensors: &Shapes) -> Option<String> {
     })
 }
 
-/// Whether all marks are there behind one prefix.
+/// Whether all marks exist with one common prefix.
 fn has_all(tensors: &Shapes, marks: &[Mark]) -> bool {
     let Some(((first, _), _)) = marks.split_first() else {
         return false;
@@ -425,14 +426,14 @@ fn has_all(tensors: &Shapes, marks: &[Mark]) -> bool {
     })
 }
 
-/// What stands before a name, wherever it is the end of a tensor's name.
+/// The prefixes of all tensors whose names end in `name`.
 fn prefixes<'a>(tensors: &Shapes<'a>, name: &str) -> impl Iterator<Item = &'a str> {
     let names = tensors.keys();
     let prefixes = names.filter_map(move |whole| whole.strip_suffix(name));
     prefixes.filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
 }
 
-/// Whether a shape is the one given, where 0 is any size and nothing any shape.
+/// Whether a shape matches; 0 matches any size, and an empty shape matches any shape.
 #[must_use]
 pub fn fits(found: &[usize], shape: &[usize]) -> bool {
     let same = |(found, wanted): (&usize, &usize)| *wanted == 0 || found == wanted;
@@ -449,7 +450,7 @@ fn efficientnet(tensors: &Shapes) -> Option<String> {
             let (Some(stem), Some(last), None) =
                 (channels(stem), channels(last), channels("conv_head.bias"))
             else {
-                continue; // with that bias it is a MobileNetV3
+                continue; // with this bias it is a MobileNetV3
             };
             let mut known = EFFICIENTNETS.iter();
             let known = known.find(|(a, b, _)| (*a, *b) == (stem, last));
@@ -463,7 +464,7 @@ fn efficientnet(tensors: &Shapes) -> Option<String> {
     None
 }
 
-/// What an `EfficientNet`-Lite0 is that has the names of one and other shapes.
+/// The name of an `EfficientNet` variant that has Lite0's tensor names but other shapes.
 #[must_use]
 pub fn lite_variant(inside: &Shapes) -> Option<String> {
     const MARKS: [Mark; 4] = [
@@ -479,8 +480,8 @@ pub fn lite_variant(inside: &Shapes) -> Option<String> {
     })
 }
 
-/// What a ResNet is that has the names of one that camlens opens and more or other tensors:
-/// the tensors under its prefix, and those outside (with their whole names).
+/// The name of a ResNet variant that has the tensor names of a supported ResNet but additional or
+/// different tensors, from the tensors under its prefix and those outside (with their whole names).
 #[must_use]
 pub fn resnet_variant(inside: &Shapes, outside: &Shapes) -> Option<String> {
     let shape = |name: &str| inside.get(name).copied();
@@ -545,7 +546,7 @@ pub fn resnet_variant(inside: &Shapes, outside: &Shapes) -> Option<String> {
     None
 }
 
-/// Another task than classification, told by what stands beside the ResNet.
+/// A task other than classification, recognized by the tensors next to the ResNet.
 fn task(inside: &Shapes, outside: &Shapes) -> Option<&'static str> {
     let detects = |name: &str| {
         let mut parts = name.split('.');
@@ -559,7 +560,7 @@ fn task(inside: &Shapes, outside: &Shapes) -> Option<&'static str> {
     }
     let segments = |name: &str, shape: &[usize]| {
         let mut parts = name.split('.');
-        // A 1×1 convolution called `classifier` may be a linear layer after pooling.
+        // A 1×1 convolution named `classifier` may be a linear layer after pooling.
         matches!(shape, [_, _, height, _] if *height > 1)
             && parts.any(|part| {
                 matches!(
@@ -596,7 +597,7 @@ mod tests {
                 "a VGG-16",
             ),
             (
-                // torchvision's VGG-16 with batch-norm has features.34, too.
+                // torchvision's VGG-16 with batch norm also has features.34.
                 &[
                     ("features.0.weight", &[64, 3, 3, 3]),
                     ("features.34.weight", &[512, 512, 3, 3]),

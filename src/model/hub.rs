@@ -1,10 +1,10 @@
-//! Weights on demand from the Hugging Face hub, in its shared cache.
+//! Downloads weights on demand from the Hugging Face hub into its shared cache.
 //!
-//! The crate `hf-hub` knows how the cache is laid out. The requests are here, because
-//! `hf-hub` sends the token wherever it is redirected; so is the transfer, because it must be
-//! cancelled, resumed and checked: into `blobs/ETAG.part` (the name that `hf-hub` itself
-//! uses), and only when its SHA-256 is the announced one does the file get its name. Nothing is
-//! fetched unasked.
+//! The crate `hf-hub` knows the layout of the cache. The requests are our own, because `hf-hub`
+//! sends the token to every address it is redirected to. The transfer is our own too, because it
+//! must be cancelled, resumed and checked. It writes to `blobs/ETAG.part` (the name that `hf-hub`
+//! itself uses), and the file gets its final name only if its SHA-256 matches the announced one.
+//! Nothing is downloaded unless the user asks for it.
 
 mod error;
 mod known;
@@ -27,22 +27,21 @@ use crate::model::hub::transfer::Transfer;
 
 /// The file that holds the weights in timm's repositories.
 const WEIGHTS: &str = "model.safetensors";
-/// timm's description of the input, fetched along.
+/// timm's description of the input, downloaded together with the weights.
 const CONFIG: &str = "config.json";
 
-/// Whether a file in the cache is what was fetched.
+/// Whether a file in the cache is still the file that was downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {
-    /// Its SHA-256 is the one that the hub announced, by which the cache calls it.
+    /// Its SHA-256 is the one that the hub announced, which is its name in the cache.
     Intact,
-    /// It is another file by now.
+    /// The file has changed.
     Damaged,
     /// The hub announced no SHA-256.
     Unknown,
 }
 
-/// Compares the SHA-256 of a file in the cache with the names in the folder of its
-/// repository's files.
+/// Compares the SHA-256 of a file in the cache with the names of the blobs of its repository.
 #[must_use]
 pub fn integrity(path: &Path, sha256: &str) -> Integrity {
     let repository = path.ancestors().nth(3);
@@ -64,7 +63,7 @@ pub fn integrity(path: &Path, sha256: &str) -> Integrity {
     }
 }
 
-/// The hub's shared cache. A variable that is set to nothing counts as not set.
+/// The hub's shared cache. Environment variables that are empty count as not set.
 fn usual_cache() -> Cache {
     match std::env::var("HF_HOME") {
         Ok(home) if home.trim().is_empty() => Cache::default(),
@@ -72,21 +71,21 @@ fn usual_cache() -> Cache {
     }
 }
 
-/// Fetched weights.
+/// Downloaded weights.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// Where they are.
+    /// Their path.
     pub path: PathBuf,
-    /// Whether their SHA-256 was announced and checked; else their size only.
+    /// Whether the SHA-256 was announced and checked. Otherwise only the size was checked.
     pub checked: bool,
 }
 
-/// How far a download is, in bytes.
+/// The progress of a download, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Downloaded {
-    /// There.
+    /// Bytes downloaded.
     pub done: u64,
-    /// In all.
+    /// Bytes in total.
     pub total: u64,
 }
 
@@ -95,7 +94,7 @@ enum FetchEvent {
     Finished(Result<Fetched, FetchError>),
 }
 
-/// A hub, and the cache that goes with it.
+/// A hub, and its cache.
 #[derive(Clone, Debug)]
 pub struct Hub {
     endpoint: Option<String>,
@@ -103,11 +102,11 @@ pub struct Hub {
     patience: Duration,
 }
 
-/// Without an answer, or with hardly anything coming, for so long a download is given up.
+/// A download fails after this long without an answer, or with hardly any data.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Hub {
-    /// As `HF_ENDPOINT` and `HF_HOME` say.
+    /// The hub and the cache set by `HF_ENDPOINT` and `HF_HOME`.
     #[must_use]
     pub fn from_env() -> Self {
         let endpoint = std::env::var("HF_ENDPOINT").ok();
@@ -118,7 +117,7 @@ impl Hub {
         }
     }
 
-    /// A hub at an address, and a folder for what it gives.
+    /// A hub at an address, with a folder as its cache.
     #[must_use]
     pub fn new(endpoint: &str, cache: PathBuf) -> Self {
         Self {
@@ -128,14 +127,14 @@ impl Hub {
         }
     }
 
-    /// The same, but it gives up a download that stands still or nearly so for so long; a
-    /// minute without this.
+    /// The same hub with another timeout for downloads that stop or nearly stop. The default is one
+    /// minute.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Where an entry is in this cache, if it was fetched.
+    /// The path of an entry in this cache, if it was downloaded.
     #[must_use]
     pub fn cached(&self, known: &HubModel) -> Option<PathBuf> {
         known.cached_in(&self.cache)
@@ -145,10 +144,10 @@ impl Hub {
         self.endpoint.as_deref().unwrap_or("https://huggingface.co")
     }
 
-    /// Starts fetching on a thread of its own. `wake` is called after each piece of news.
+    /// Starts a download on its own thread. `wake` is called after each event.
     ///
     /// # Errors
-    /// The system's, if it has no thread to give.
+    /// If the system can't start a thread.
     pub fn fetch(
         &self,
         known: &'static HubModel,
@@ -179,24 +178,24 @@ impl Hub {
 
 /// A download in progress. Dropping it cancels it.
 pub struct Fetch {
-    /// What is fetched.
+    /// The entry that is downloaded.
     pub known: &'static HubModel,
     cancelled: Arc<AtomicBool>,
     event: Receiver<FetchEvent>,
     progress: Option<Downloaded>,
-    /// When the first bytes came, and how many were there before.
+    /// When the first bytes arrived, and how many bytes were there before.
     first: Option<(Instant, u64)>,
     heard: Instant,
 }
 
 impl Fetch {
-    /// How far it is; none before the hub has told the size.
+    /// The progress; `None` before the hub has sent the size.
     #[must_use]
     pub fn progress(&self) -> Option<Downloaded> {
         self.progress
     }
 
-    /// Bytes in a second, on average since it began.
+    /// Average speed in bytes per second.
     #[must_use]
     pub fn speed(&self) -> Option<f64> {
         let (since, before) = self.first?;
@@ -205,23 +204,23 @@ impl Fetch {
         (seconds > 0.2).then(|| bytes / seconds)
     }
 
-    /// How long nothing has come.
+    /// How long no data has arrived.
     #[must_use]
     pub fn silence(&self) -> Duration {
         self.heard.elapsed()
     }
 
-    /// Stops it at the next opportunity; what is there is kept.
+    /// Stops the download as soon as possible. The partial file is kept.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Takes in what has happened; gives the result once it is there.
+    /// Handles the events so far; returns the result once the download has ended.
     pub fn poll(&mut self) -> Option<Result<Fetched, FetchError>> {
         self.wait(Duration::ZERO)
     }
 
-    /// As [`Fetch::poll`], but waits for the next piece of news for so long.
+    /// As [`Fetch::poll`], but waits up to this long for the next event.
     pub fn wait(&mut self, longest: Duration) -> Option<Result<Fetched, FetchError>> {
         let mut longest = longest;
         loop {

@@ -1,4 +1,4 @@
-//! Known weight files, where they are looked for, and what is known of them.
+//! Known weight files, where they are searched for, and their accuracy.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -17,12 +17,12 @@ pub const BUILT_IN_NAME: &str = "efficientnet-lite0-imagenet1k.safetensors";
 /// A file that is recognized by its contents.
 struct KnownFile {
     sha256: &'static str,
-    /// Its size, by which most other files are ruled out without reading them.
+    /// Its size, which rules out most other files without reading them.
     bytes: u64,
     accuracy: &'static str,
 }
 
-/// Accuracies: top-1 on ImageNet's validation set as their publishers report them.
+/// Accuracy: top-1 on ImageNet's validation set, as reported by the publishers.
 const KNOWN: [KnownFile; 3] = [
     KnownFile {
         sha256: "8684fd21258eb32ddefe8f43301762b165f5606fb3f80155051259443fe399d4",
@@ -43,27 +43,27 @@ const KNOWN: [KnownFile; 3] = [
     },
 ];
 
-/// What to do to get ResNet-18, in words for the screen.
+/// How to get ResNet-18, as a message for the user.
 #[must_use]
 pub fn how_to_get_resnet18() -> String {
     format!(
-        "ResNet-18 is not on this computer. Fetch it from the model menu or with camlens fetch {RESNET18} (47 MB, BSD-3), \
+        "ResNet-18 is not on this computer. Download it from the model menu or with camlens fetch {RESNET18} (47 MB, BSD-3), \
          or put torchvision's resnet18-f37072fd.pth (https://download.pytorch.org/models/resnet18-f37072fd.pth) in {}.",
         user_folder().map_or_else(
-            || "a folder called weights".into(),
+            || "a folder named weights".into(),
             |folder| folder.display().to_string()
         ),
     )
 }
 
-/// Whether a weight file is one whose contents are known.
+/// Whether a weight file is one of the known files.
 #[must_use]
 pub fn is_known(sha256: &str) -> bool {
     KNOWN.iter().any(|known| known.sha256 == sha256)
 }
 
-/// The accuracy that its publisher reports of a weight file, if it is known by its SHA-256:
-/// listed here, or in the hub's cache as what was announced.
+/// The accuracy reported by the publisher of a weight file, if its SHA-256 is known: listed here,
+/// or announced by the hub for the file in its cache.
 #[must_use]
 pub fn reported_accuracy(sha256: &str, path: Option<&Path>) -> Option<String> {
     if let Some(known) = KNOWN.iter().find(|known| known.sha256 == sha256) {
@@ -82,28 +82,28 @@ pub fn accuracy(sha256: &str, path: Option<&Path>) -> String {
         .unwrap_or_else(|| "accuracy unknown: this file is not one that camlens knows".into())
 }
 
-/// The catalog's ResNet-18 that is the usual one: torchvision's weights.
+/// The standard ResNet-18 of the catalog: torchvision's weights.
 pub const RESNET18: &str = "timm/resnet18.tv_in1k";
 
-/// Where weights of a ResNet-18 seem to be.
+/// Files that may be weights of a ResNet-18.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ResNet18Files {
-    /// Files of a size that is known, and the one fetched from the hub: whether they are known
-    /// shows when they are read. The first that is becomes the model by itself.
+    /// Files with a known size, and the file downloaded from the hub. Reading them shows whether
+    /// they are the known files. The first known file is used automatically.
     pub likely: Vec<PathBuf>,
-    /// Others that are called `resnet18*.safetensors` or `.pth`. They are offered, not used by
-    /// themselves: what a file is called does not say what it was trained for.
+    /// Other files named `resnet18*.safetensors` or `.pth`. They are offered but not used
+    /// automatically: a file name does not say what the network was trained for.
     pub others: Vec<PathBuf>,
 }
 
 impl ResNet18Files {
-    /// All of them, the likely ones first. `--model resnet18` tries them in this order.
+    /// All files, the likely ones first. `--model resnet18` tries them in this order.
     pub fn iter(&self) -> impl Iterator<Item = &PathBuf> {
         self.likely.iter().chain(&self.others)
     }
 }
 
-/// Looks for weights of a ResNet-18, in this order: the user's data folder, `weights` beside
+/// Searches for weights of a ResNet-18, in this order: the user's data folder, `weights` next to
 /// the program, the hub's cache, and `weights` in the working directory.
 #[must_use]
 pub fn find_resnet18() -> ResNet18Files {
@@ -160,7 +160,7 @@ impl ResNet18Files {
                     && path.is_file()
             })
             .collect();
-        // The same choice on every start: safetensors first, then by name.
+        // A stable order: safetensors first, then by name.
         found.sort_by_key(|path| (path.extension().is_some_and(|e| e == "pth"), path.clone()));
         for path in found {
             let size = fs::metadata(&path).map(|about| about.len());
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(hex_sha256(BUILT_IN_WEIGHTS), KNOWN[0].sha256);
     }
 
-    /// A file of a size, without taking up so much of the disk.
+    /// A file with a given size that takes little space on the disk.
     fn file(folder: &Path, name: &str, bytes: u64) -> PathBuf {
         fs::create_dir_all(folder).unwrap();
         let path = folder.join(name);

@@ -1,6 +1,6 @@
-//! The building blocks of the networks, each with two implementations behind one
-//! face: [`Backend::Fused`] (our CPU kernels) and [`Backend::Candle`] (candle's own
-//! operations: CUDA, Metal, and the reference that the fused kernels are tested against).
+//! The building blocks of the networks. Each has two implementations with the same interface:
+//! [`Backend::Fused`] (our CPU kernels) and [`Backend::Candle`] (candle's own operations, for CUDA
+//! and Metal, and as the reference in tests of the fused kernels).
 
 mod backend;
 
@@ -14,17 +14,18 @@ use crate::model::cpu::{
 use crate::model::layers::backend::passed;
 pub use crate::model::layers::backend::{Backend, Image};
 
-/// Where the zeros around the input go.
+/// The zero padding around the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
-    /// So many on each side.
+    /// This many zeros on each side.
     Each(usize),
-    /// TensorFlow's "same": output = ⌈input / stride⌉, the odd zero right and below.
+    /// TensorFlow's "same" padding: output = ⌈input / stride⌉; an odd zero is added on the right
+    /// and at the bottom.
     Same,
 }
 
 impl Padding {
-    /// Zeros before and after one axis.
+    /// Number of zeros before and after the input along one axis.
     fn on_axis(self, side: usize, kernel: usize, stride: usize) -> (usize, usize) {
         match self {
             Self::Each(zeros) => (zeros, zeros),
@@ -37,7 +38,7 @@ impl Padding {
     }
 }
 
-/// What a convolution does, apart from its numbers.
+/// The parameters of a convolution, apart from its weights.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvSpec {
     /// Input channels.
@@ -48,11 +49,11 @@ pub struct ConvSpec {
     pub kernel: usize,
     /// Step of the kernel.
     pub stride: usize,
-    /// Zeros around the input.
+    /// Zero padding around the input.
     pub padding: Padding,
-    /// One kernel for each channel (`cin == cout`) instead of a full one.
+    /// Whether each channel has its own kernel (`cin == cout`).
     pub depthwise: bool,
-    /// What follows.
+    /// The activation after it.
     pub activation: Activation,
 }
 
@@ -81,12 +82,12 @@ impl ConvSpec {
     }
 }
 
-/// A convolution with its batch-norm folded in, its bias and its activation.
+/// A convolution with its folded batch norm, its bias and its activation.
 #[derive(Debug)]
 pub struct Conv {
     spec: ConvSpec,
     kernel: Kernel,
-    /// What the batch-norm multiplied the output channels by.
+    /// The factors by which the batch norm multiplied the output channels.
     scale: Vec<f32>,
 }
 
@@ -96,7 +97,7 @@ enum Kernel {
     Candle(Conv2d),
 }
 
-/// What the fused kernels need.
+/// The data for the fused kernels.
 #[derive(Debug)]
 struct Fused {
     cpu: Cpu,
@@ -106,18 +107,18 @@ struct Fused {
 
 #[derive(Debug)]
 enum Weight {
-    /// `[kernel·kernel·cin, cout]`, and the same transformed where that is faster.
+    /// `[kernel·kernel·cin, cout]`, and the transformed weights where that is faster.
     Dense(Panels, Option<Winograd>),
     /// `[kernel·kernel, channels]`.
     Depthwise(Vec<f32>),
 }
 
 impl Conv {
-    /// From a weight `[cout, cin per group, kernel, kernel]` that a batch-norm multiplies by
-    /// `scale` `[cout]`, and a bias `[cout]` in which that batch-norm is folded already.
+    /// From a weight `[cout, cin per group, kernel, kernel]`, which the batch norm multiplies by
+    /// `scale` `[cout]`, and a bias `[cout]` that already includes the batch norm.
     ///
     /// # Errors
-    /// candle's, where the device fails.
+    /// If the device fails.
     pub fn new(
         weight: &[f32],
         bias: Vec<f32>,
@@ -153,10 +154,10 @@ impl Conv {
         })
     }
 
-    /// `activation(conv(image) + bias)`. The precision is that of the fused kernels.
+    /// `activation(conv(image) + bias)`. The precision applies to the fused kernels.
     ///
     /// # Errors
-    /// candle's, where the device fails or the image is not this backend's.
+    /// If the device fails or the image does not belong to this backend.
     pub fn forward(&self, image: &Image, precision: Precision) -> Result<Image> {
         match &self.kernel {
             Kernel::Fused(kernel) => kernel.run(self.spec, image, None, precision),
@@ -170,7 +171,7 @@ impl Conv {
     /// `activation(conv(image) + bias + residual)`.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image is not this backend's.
+    /// If the device fails or an image does not belong to this backend.
     pub fn forward_add(
         &self,
         image: &Image,
@@ -188,10 +189,10 @@ impl Conv {
         }
     }
 
-    /// [`Conv::forward`] and ResNet's max pooling after it.
+    /// [`Conv::forward`] followed by the max pooling of ResNets.
     ///
     /// # Errors
-    /// candle's, where the device fails or the image is not this backend's.
+    /// If the device fails or the image does not belong to this backend.
     pub fn forward_and_pool(
         &self,
         image: &Image,
@@ -223,10 +224,10 @@ impl Conv {
         }
     }
 
-    /// The gradient at the input, from the one before the activation (fused only).
+    /// The gradient at the input, from the gradient before the activation (fused only).
     ///
     /// # Errors
-    /// If the image or the kernel is candle's.
+    /// If the image or the kernel belongs to candle.
     pub fn backward(&self, gradient: &Image, input: &Image) -> Result<Image> {
         let (cpu, panels) = self.dense()?;
         let (height, width) = input.size()?;
@@ -235,19 +236,14 @@ impl Conv {
         Ok(Image::Fused(out))
     }
 
-    /// The output before the batch-norm, and the gradient there from the one after it.
+    /// The output before the batch-norm.
     ///
-    /// A channel that the batch-norm multiplies by 0 has gradient 0 and no part in
-    /// any map; its output cannot be known from the folded weight and is given as 0.
+    /// A channel that the batch norm multiplies by 0 has gradient 0 and does not contribute to any
+    /// map. Its output can't be computed from the folded weight and is returned as 0.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image is not this backend's.
-    pub fn before_batch_norm(
-        &self,
-        image: &Image,
-        gradient: &Image,
-        backend: &Backend,
-    ) -> Result<(Image, Image)> {
+    /// candle's, where the device fails or the image is not this backend's.
+    pub fn before_batch_norm(&self, image: &Image, backend: &Backend) -> Result<Image> {
         let plain = match &self.kernel {
             Kernel::Fused(_) => {
                 let (cpu, panels) = self.dense()?;
@@ -268,10 +264,15 @@ impl Conv {
         };
         let reciprocal = |scale: &f32| if *scale == 0.0 { 0.0 } else { 1.0 / scale };
         let unscale: Vec<f32> = self.scale.iter().map(reciprocal).collect();
-        Ok((
-            backend.scale(&plain, &unscale)?,
-            backend.scale(gradient, &self.scale)?,
-        ))
+        backend.scale(&plain, &unscale)
+    }
+
+    /// The gradient before the batch-norm, from the one after it.
+    ///
+    /// # Errors
+    /// candle's, where the device fails or the image is not this backend's.
+    pub fn gradient_before_batch_norm(&self, gradient: &Image, backend: &Backend) -> Result<Image> {
+        backend.scale(gradient, &self.scale)
     }
 
     /// The fused kernel of an ordinary convolution.
@@ -303,8 +304,8 @@ impl Conv {
     fn activate(&self, image: &Tensor) -> Result<Tensor> {
         match self.spec.activation {
             Activation::Linear => Ok(image.clone()),
-            // candle's own ReLU passes gradients where its input is exactly 0, as
-            // channels with a batch-norm weight of 0 have it; PyTorch's does not.
+            // candle's own ReLU passes gradients where its input is exactly 0, which happens in
+            // channels with a batch norm weight of 0; PyTorch's does not.
             Activation::Relu if image.track_op() => image * passed(image)?,
             Activation::Relu => image.relu(),
             Activation::Relu6 => image.clamp(0f32, 6f32),
@@ -344,8 +345,8 @@ impl Fused {
 }
 
 impl Weight {
-    /// From `[cout, cin per group, kernel, kernel]`, of which each output channel is
-    /// multiplied by its scale.
+    /// From `[cout, cin per group, kernel, kernel]`; each output channel is multiplied by its
+    /// scale.
     fn new(weight: &[f32], scale: &[f32], spec: ConvSpec) -> Self {
         let ConvSpec {
             cin, cout, kernel, ..
@@ -364,9 +365,9 @@ impl Weight {
     }
 }
 
-/// How to convolve with a 3×3 kernel of stride 1, by its input × output channels. The more
-/// channels, the smaller the image: transformed weights (4 or 16/9 of the others) must pay
-/// for their way from memory (measured at 224×224, 2 cores).
+/// The tile size for a 3×3 kernel of stride 1, or `None`, by the product of input and output
+/// channels. With more channels the images are smaller, so the transformed weights (4 or 16/9 times
+/// as large) must be worth loading from memory (measured at 224×224, 2 cores).
 fn winograd_size(channels: usize) -> Option<Size> {
     match channels {
         0..=16_384 => Some(Size::F4),

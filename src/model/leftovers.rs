@@ -1,12 +1,13 @@
-//! Tensors that training leaves in a file and that no answer depends on: losses, measures,
-//! averages, heads that help training. Told by whole words of their names and by their shapes.
+//! Tensors that training leaves in a file and that do not affect the result: losses, metrics,
+//! averages, auxiliary heads. They are recognized by whole words in their names and by their
+//! shapes.
 
 use std::collections::BTreeSet;
 
-use crate::model::classifier_head::Linear;
 use crate::model::families::Shapes;
+use crate::model::linear::Linear;
 
-/// Parts of training programs, whatever their tensors are.
+/// Names of parts of training programs, whatever their tensors are.
 const PARTS: [&str; 7] = [
     "aux",
     "auxiliary",
@@ -16,9 +17,9 @@ const PARTS: [&str; 7] = [
     "optimizer",
     "optimizers",
 ];
-/// Losses: their weights, and networks that they compare features by.
+/// Names of losses: their weights, and networks that they use to compare features.
 const LOSSES: [&str; 5] = ["loss", "losses", "criterion", "criterions", "crit"];
-/// Losses by their short names, and what is measured.
+/// Short names of losses, and names of metrics.
 const MEASURES: [&str; 14] = [
     "ce",
     "bce",
@@ -35,9 +36,9 @@ const MEASURES: [&str; 14] = [
     "precision",
     "recall",
 ];
-/// A square matrix of classes by classes under these is counts.
+/// A classes × classes matrix with one of these names holds counts.
 const COUNTS: [&str; 2] = ["confmat", "confusion"];
-/// Words that follow each other, in the names of one row of numbers at most.
+/// Pairs of words in the names of tensors with at most one row of numbers.
 const ROWS: [[&str; 2]; 9] = [
     ["class", "weight"],
     ["class", "weights"],
@@ -49,24 +50,24 @@ const ROWS: [[&str; 2]; 9] = [
     ["log", "sigma"],
     ["log", "sigmas"],
 ];
-/// What an average (EMA) counts.
+/// Counters that belong to an average (EMA).
 const COUNTERS: [&str; 7] = [
     "decay", "num", "updates", "n", "averaged", "step", "initted",
 ];
-/// What may stand between `ema` and the name of the tensor that is averaged.
+/// Words that may stand between `ema` and the name of the averaged tensor.
 const WRAPPERS: [&str; 8] = [
     "model", "module", "net", "network", "backbone", "shadow", "params", "weights",
 ];
 
-/// What is known of the network beside which the tensors are.
+/// What is known about the network that the tensors are compared with.
 pub struct Leftovers<'a> {
     head: &'a Linear,
-    /// Its tensors without dots and underscores; empty if no tensor is called an average.
+    /// Its tensor names without dots and underscores; empty if no tensor is named as an average.
     own: BTreeSet<(String, &'a [usize])>,
 }
 
 impl<'a> Leftovers<'a> {
-    /// `tensors` are all of the dictionary, `prefix` is what those of the network begin with.
+    /// `tensors` are all tensors of the dictionary, `prefix` is the prefix of the network.
     pub fn new(tensors: &Shapes<'a>, prefix: &str, head: &'a Linear) -> Self {
         let has_averages = tensors.keys().any(|name| is_average(&words(name)));
         let named = tensors.iter().filter(|(name, _)| {
@@ -83,12 +84,13 @@ impl<'a> Leftovers<'a> {
         }
     }
 
-    /// Whether a tensor is there for training only.
+    /// Whether a tensor is used only in training.
     pub fn has(&self, name: &str, shape: &[usize]) -> bool {
         let words = words(name);
         let has = |list: &[&str]| words.iter().any(|word| is_one_of(word, list));
         if is_linear(shape, self.head.classes) {
-            // Nothing but counts has as many columns as there are classes, or it follows.
+            // A tensor with as many columns as there are classes either holds counts, or it follows
+            // the classifier.
             return has(&COUNTS) && shape[0] == shape[1];
         }
         let takes_features = is_linear(shape, self.head.channels);
@@ -102,7 +104,7 @@ impl<'a> Leftovers<'a> {
             || self.is_average_of(&words, shape)
     }
 
-    /// Whether it is the average of one of the network's tensors, or what it counts.
+    /// Whether it is the average of one of the network's tensors, or a counter of the average.
     fn is_average_of(&self, words: &[String], shape: &[usize]) -> bool {
         let Some(at) = words.iter().position(|word| word == "ema") else {
             return false;
@@ -119,25 +121,26 @@ impl<'a> Leftovers<'a> {
     }
 }
 
-/// Whether the name has a word of training programs in it, whatever its shape is.
+/// Whether the name contains a word of training programs, whatever its shape is.
 pub fn is_called_so(name: &str) -> bool {
     let words = words(name);
     let mut lists = [&PARTS[..], &LOSSES, &MEASURES].into_iter();
     lists.any(|list| words.iter().any(|word| is_one_of(word, list)))
 }
 
-/// Whether a tensor is a linear layer's weight (or a 1×1 convolution's) of so many inputs.
+/// Whether a tensor is the weight of a linear layer (or a 1×1 convolution) with this number of
+/// inputs.
 pub fn is_linear(shape: &[usize], inputs: usize) -> bool {
     matches!(shape, [_, columns, rest @ ..] if *columns == inputs && rest.iter().all(|side| *side == 1))
 }
 
-/// The words of a name, between its dots and underscores.
+/// The words of a name, split at dots and underscores.
 pub fn words(name: &str) -> Vec<String> {
     let words = name.split(['.', '_']).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
 }
 
-/// `aux3` is one of those called `aux`.
+/// Whether a word is in a list; `aux3` counts as `aux`.
 fn is_one_of(word: &str, list: &[&str]) -> bool {
     list.contains(&word) || list.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()))
 }
@@ -169,7 +172,7 @@ mod tests {
         let tensors: Shapes = tensors.iter().copied().collect();
         let leftovers = Leftovers::new(&tensors, "model.", &head);
         for (name, shape, expected) in [
-            // Losses and measures, as they are called.
+            // Losses and metrics by their usual names.
             ("criterion.weight", &[10][..], true),
             ("crit.weight", &[10], true),
             ("ce.weight", &[10], true),
@@ -187,12 +190,12 @@ mod tests {
             ("log_vars", &[2], true),
             ("aux_head.weight", &[7, 512], true),
             ("aux3.weight", &[10, 256], true),
-            // What has such letters in it.
+            // Names that only contain the same letters.
             ("asymmetric_gate.weight", &[512, 512], false),
             ("glossy.weight", &[7], false),
             ("schema.gamma", &[512], false),
             ("acceptor.bias", &[64], false),
-            // What takes features or the classes' logits.
+            // Layers that take the features or the logits of the classes.
             ("metric_fc.weight", &[10, 512], false),
             ("loss.proj.weight", &[64, 512, 1, 1], false),
             ("criterion.weight", &[2, 10], false),
@@ -203,7 +206,7 @@ mod tests {
             ("log_vars.weight", &[2, 64], false),
             ("weights", &[10], false),
             ("temperature", &[1], false),
-            // An average of the network's own tensors, and attention of that name.
+            // Averages of the network's own tensors, and an attention layer with the same name.
             ("model_ema.layer1_0_conv1_weight", conv, true),
             ("ema.module.layer1.0.conv1.weight", conv, true),
             ("model_ema.layer10conv1weight", conv, true),

@@ -1,21 +1,21 @@
-//! How much memory a network takes, estimated from its shape before it is loaded and before
-//! it runs: `tests/memory.rs` compares it with what is taken.
+//! Estimates how much memory a network needs, from its shape, before it is loaded and before it
+//! runs. `tests/memory.rs` compares the estimates with the actual memory.
 
-use crate::model::Architecture;
-use crate::model::architecture::BlockKind;
+use crate::model::architecture::{Architecture, BlockKind};
 use crate::model::cpu::Precision;
 
-/// Loading holds weights as they are in the file's order and as the kernels want them, two or
-/// three of the largest at a time: 1.4 to 1.9 times the weights were measured.
+/// Loading holds the weights in the file's order and as packed for the kernels, two or three of the
+/// largest at a time: 1.4 to 1.9 times the weights were measured.
 const LOADING: f64 = 2.0;
-/// What a run takes of all activations at once: 0.5 to 0.8 were measured for a run alone, 1.0
-/// to 1.25 with the gradients at every layer.
+/// Memory of a run relative to all activations together: 0.5 to 0.8 were measured for a run alone,
+/// 1.0 to 1.25 with gradients at every layer.
 const FORWARD: f64 = 1.0;
 const WITH_GRADIENTS: f64 = 1.5;
-/// Beside these: the input, threads, small buffers.
+/// Additional memory: the input, threads, small buffers.
 const BASE: u64 = 24_000_000;
 
-/// Parameters, and numbers in all outputs of convolutions for each pixel of the input.
+/// Number of parameters, and number of values in all outputs of convolutions per pixel of the
+/// input.
 struct Size {
     parameters: f64,
     activations: f64,
@@ -24,8 +24,8 @@ struct Size {
 fn size(architecture: Architecture) -> Size {
     match architecture.blocks() {
         Some((blocks, kind)) => resnet(blocks, kind),
-        // EfficientNet-Lite0 (timm counts 4.65 million parameters). Its activations are let go
-        // of as it runs: 54 for each pixel were there at once (measured).
+        // EfficientNet-Lite0 (timm counts 4.65 million parameters). Its activations are freed
+        // during the run: at most 54 per pixel exist at once (measured).
         None => Size {
             parameters: 4.65e6,
             activations: 60.0,
@@ -38,7 +38,7 @@ fn resnet(blocks: [usize; 4], kind: BlockKind) -> Size {
         parameters: 0.0,
         activations: 0.0,
     };
-    // Sides of the kernel, channels, and pixels of the input for one of the output.
+    // Side of the kernel, channels, and input pixels per output pixel.
     let mut conv = |side: usize, cin: usize, cout: usize, pixels: usize| {
         size.parameters += (side * side * cin * cout) as f64;
         size.activations += cout as f64 / pixels as f64;
@@ -85,14 +85,14 @@ fn bytes(floats: f64) -> u64 {
     (4.0 * floats) as u64
 }
 
-/// Bytes that loading a network takes at most.
+/// Maximum number of bytes needed to load a network.
 #[must_use]
 pub fn to_load(architecture: Architecture) -> u64 {
     BASE + bytes(LOADING * size(architecture).parameters)
 }
 
-/// Bytes that a run of a loaded network takes at most, for an input of some width and height in
-/// pixels. Runs in [`Precision::Double`] are those that gradients follow.
+/// Maximum number of bytes needed to run a loaded network on an input of this width and height in
+/// pixels. Runs in [`Precision::Double`] are followed by gradients.
 #[must_use]
 pub fn to_run(
     architecture: Architecture,
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_tables() {
-        // Millions of parameters (torchvision), and of activations at 224×224 (timm's
-        // benchmark tables), in per cent.
+        // Millions of parameters (torchvision), and millions of activations at 224×224 (timm's
+        // benchmark tables), in percent.
         for (architecture, parameters, activations) in [
             (Architecture::ResNet18, 11.69, 2.48),
             (Architecture::ResNet34, 21.80, 3.74),

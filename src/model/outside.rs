@@ -1,56 +1,55 @@
-//! Tensors of a file that are outside the network: which may be ignored, and which may change
-//! its answer.
+//! Tensors of a file outside the network: which can be ignored, and which may change the result.
 
-use crate::model::classifier_head::Linear;
 use crate::model::families::Shapes;
+use crate::model::file_selection::Selection;
 use crate::model::leftovers::{Leftovers, is_linear};
-use crate::model::model_choice::Selection;
+use crate::model::linear::Linear;
 use crate::model::selection::Scope;
 
-/// A tensor that `BCEWithLogitsLoss` alone has, in a loss or beside it.
+/// A tensor that only `BCEWithLogitsLoss` has, in a loss or next to it.
 const SEVERAL_LABELS: &str = "pos_weight";
-/// How many tensors a message names.
+/// Maximum number of tensors named in a message.
 const NAMED: usize = 3;
 
-/// What the user has chosen, and with it that some of the tensors do not count.
+/// What the user has chosen, which means that some tensors can be ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
     /// Nothing.
     Nothing,
-    /// The classifier: other heads beside it do not count.
+    /// The classifier: other heads next to it can be ignored.
     Head,
-    /// What the names begin with: nothing outside counts.
+    /// The prefix: everything outside can be ignored.
     Prefix,
 }
 
-/// The network whose tensors are not outside.
+/// The network that tensors are compared with.
 pub struct Outside<'a> {
     /// Its name.
     pub architecture: &'a str,
-    /// What the names of its tensors begin with.
+    /// The prefix of its tensor names.
     pub prefix: &'a str,
-    /// Where its classifier may be.
+    /// The tensors that its classifier may be among.
     pub scope: &'a Scope,
     /// The key of its dictionary.
     pub key: &'a str,
     /// Its classifier.
     pub head: &'a Linear,
-    /// What is there for training only.
+    /// The tensors used only in training.
     pub leftovers: Leftovers<'a>,
 }
 
 impl Outside<'_> {
-    /// Looks through the tensors that the network has not used. Gives a notice of those that
-    /// are ignored.
+    /// Checks the tensors that the network has not used. Returns a notice about those that are
+    /// ignored.
     ///
     /// # Errors
-    /// That the answer may depend on them, with their names and what to do.
+    /// If the result may depend on them: their names, and what to do.
     pub fn check(&self, unused: &Shapes, chosen: Chosen) -> Result<Option<String>, String> {
         let Self {
             architecture, head, ..
         } = self;
         let here = unused.iter().filter(|(name, shape)| {
-            // Tensors without elements are marks for a device.
+            // Tensors without elements only mark a device.
             !self.scope.is_of_another(name) && !shape.contains(&0)
         });
         let (ignored, others): (Vec<(&str, &[usize])>, Vec<_>) = here
@@ -90,7 +89,7 @@ impl Outside<'_> {
                 "another linear layer, {second}, takes the {classes} outputs of {name}, and camlens needs one linear layer after global average pooling{more}"
             ));
         }
-        // Their choice is the user's, by --head; unless another layer follows.
+        // The user chooses between them with --head, unless another layer follows.
         let beside = others.iter().find(|(_, shape)| {
             matches!(shape, [rows, columns] if *columns == head.channels && rows != columns)
         });
@@ -120,21 +119,21 @@ impl Outside<'_> {
         ))
     }
 
-    /// Whether a tensor takes the classifier's outputs.
+    /// Whether a tensor takes the outputs of the classifier.
     fn follows(&self, shape: &[usize]) -> bool {
         let Linear {
             classes, channels, ..
         } = *self.head;
-        // A square one of as many features may come before it as well.
+        // A square tensor with as many features may also come before the classifier.
         is_linear(shape, classes) && (classes != channels || shape[0] != classes)
     }
 
-    /// Whether a tensor gives what the classifier takes.
+    /// Whether the outputs of a tensor are the inputs of the classifier.
     fn precedes(&self, shape: &[usize]) -> bool {
         matches!(shape, [rows, columns, ..] if *rows == self.head.channels && is_linear(shape, *columns))
     }
 
-    /// The option that says that nothing outside counts, with the classifier inside.
+    /// The option that ignores everything outside but keeps the classifier.
     fn way_out(&self) -> String {
         let prefix = if self.head.name.starts_with(self.prefix) {
             self.prefix
@@ -148,11 +147,11 @@ impl Outside<'_> {
         selection.options()
     }
 
-    /// Looks through another dictionary of the file, which holds no network of its own. If the
-    /// user has chosen the dictionary (`chosen`), gives a notice of what is left out.
+    /// Checks another dictionary of the file, which holds no network of its own. If the user has
+    /// chosen the dictionary (`chosen`), returns a notice about what is left out.
     ///
     /// # Errors
-    /// That it has a linear layer which may follow the network.
+    /// If it has a linear layer that may follow the network.
     pub fn check_beside(
         &self,
         key: &str,

@@ -1,4 +1,4 @@
-//! What is done to pixels before the network sees them, and how large its input is.
+//! Normalization of pixels before the network, and the size of its input.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::model::architecture::{Architecture, LiteNames};
 use crate::model::declared::Declared;
 use crate::platform::small_file;
 
-/// Mean and standard deviation for each channel, of values in 0..=1, and the size of
-/// the input: `x = (byte / 255 − mean) / std`.
+/// Mean and standard deviation of each channel, for values in 0..=1, and the size of the input: `x
+/// = (byte / 255 − mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// Red, green, blue.
@@ -25,20 +25,20 @@ pub struct Preprocessing {
     pub size: InputSize,
 }
 
-/// Means and standard deviations with a name.
+/// Named means and standard deviations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// ImageNet's statistics, as torchvision and most of timm use them.
     Imagenet,
-    /// 0..=1 as it is, without mean and standard deviation.
+    /// Values in 0..=1 without mean and standard deviation.
     Tutorial,
     /// Mean 0.5 and standard deviation 0.5: −1..=1.
     Half,
 }
 
 impl Preset {
-    /// Every preset, in the order of menus.
+    /// All presets, in the order of menus.
     pub const ALL: [Self; 3] = [Self::Imagenet, Self::Tutorial, Self::Half];
 
     /// The name in menus.
@@ -63,21 +63,21 @@ impl Preset {
     }
 }
 
-/// The preprocessing as the user asks for it.
+/// The user's choice of preprocessing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum PreprocessChoice {
-    /// From a `config.json` beside the weights, else what the network is usually
-    /// trained with.
+    /// From a `config.json` next to the weights, otherwise what the network is usually trained
+    /// with.
     #[default]
     Model,
-    /// A preset's mean and standard deviation, the model's input size.
+    /// A preset's mean and standard deviation, with the model's input size.
     Preset(Preset),
-    /// All by hand.
+    /// All values are set by the user.
     Custom(Preprocessing),
 }
 
 impl PreprocessChoice {
-    /// What is used, given the model's own.
+    /// The preprocessing to use, given the model's own.
     #[must_use]
     pub fn over(self, own: Preprocessing) -> Preprocessing {
         match self {
@@ -92,7 +92,7 @@ impl PreprocessChoice {
 }
 
 impl Preprocessing {
-    /// What a network is usually trained with.
+    /// The preprocessing that a network is usually trained with.
     #[must_use]
     pub fn usual(architecture: Architecture, names: LiteNames) -> Self {
         let (mean, std) = match (architecture, names) {
@@ -113,10 +113,10 @@ impl Preprocessing {
         }
     }
 
-    /// Whether a network can be given such an input.
+    /// Checks that a network can be given such an input.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A message that says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         let Self { mean, std, size } = *self;
         InputSize::new(size.crop, size.short)?;
@@ -129,7 +129,7 @@ impl Preprocessing {
         Ok(())
     }
 
-    /// What becomes of every byte of a channel.
+    /// The normalized value of each of the 256 bytes of a channel.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
     pub fn table(&self, channel: usize) -> [f32; 256] {
@@ -164,21 +164,21 @@ impl FromStr for Channels {
         match numbers.as_deref() {
             Ok([r, g, b]) => Ok(Self([*r, *g, *b])),
             Ok([all]) => Ok(Self([*all; 3])),
-            _ => Err("give one number, or three with commas between them".into()),
+            _ => Err("use one number, or three numbers separated by commas".into()),
         }
     }
 }
 
-/// What a timm `config.json` says of a model.
+/// The contents of a timm `config.json`.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// What it says of the network.
+    /// What it says about the network.
     pub declared: Declared,
     /// Mean, standard deviation, input size.
     pub preprocessing: Option<Preprocessing>,
-    /// Names of the classes.
+    /// The names of the classes.
     pub labels: Option<Vec<String>>,
-    /// What it asks for that camlens does otherwise.
+    /// What it requires that camlens does differently.
     pub notices: Vec<String>,
 }
 
@@ -186,9 +186,9 @@ pub struct Config {
 struct TimmConfig {
     pretrained_cfg: Option<TimmInput>,
     label_names: Option<Vec<String>>,
-    // Hugging Face transformers'.
+    // From Hugging Face transformers.
     id2label: Option<BTreeMap<usize, String>>,
-    // Older files have these at the top.
+    // Older files have these fields at the top level.
     #[serde(flatten)]
     input: TimmInput,
 }
@@ -197,19 +197,19 @@ struct TimmConfig {
 struct TimmInput {
     mean: Option<[f32; 3]>,
     std: Option<[f32; 3]>,
-    // A list that others fill in other ways.
+    // A list that other programs use in other ways.
     input_size: Option<Value>,
     crop_pct: Option<f64>,
     interpolation: Option<String>,
 }
 
-/// The largest `config.json` that is read; timm's have 2 kB, with 20,000 names of classes 500.
+/// Maximum size of a `config.json`. timm's have 2 kB; with 20,000 class names they have 500 kB.
 const MAX_CONFIG: u64 = 1 << 20;
-/// timm's default where a configuration does not say.
+/// timm's default if the configuration does not set it.
 const USUAL_CROP: f64 = 0.875;
 
 impl Config {
-    /// Reads the `config.json` beside a weight file, if it is timm's.
+    /// Reads the `config.json` next to a weight file, if it is timm's.
     #[must_use]
     pub fn beside(weights: &Path) -> Self {
         let path = weights.with_file_name("config.json");
@@ -222,9 +222,9 @@ impl Config {
             Ok(config) => config,
             Err(problem) => Self {
                 notices: vec![format!(
-                    "config.json beside the weights was not used: {problem}."
+                    "config.json next to the weights was not used: {problem}."
                 )],
-                // What it says of the network counts all the same.
+                // What it says about the network is still used.
                 declared,
                 ..Self::default()
             },
@@ -255,7 +255,7 @@ impl Config {
         };
         if let Some(kind) = input.interpolation.filter(|kind| kind != "bilinear") {
             notices.push(format!(
-                "config.json asks for {kind} resizing; camlens resizes bilinearly, which changes scores a little."
+                "config.json asks for {kind} resizing; camlens uses bilinear resizing, which changes scores slightly."
             ));
         }
         Ok(Self {
@@ -267,7 +267,7 @@ impl Config {
     }
 }
 
-/// The side of an `input_size`: timm's has the channels first, those of others last or none.
+/// The side in an `input_size`: timm puts the channels first, others put them last or omit them.
 fn side(size: &Value) -> Option<usize> {
     let sides: Vec<usize> = size
         .as_array()?
@@ -280,7 +280,7 @@ fn side(size: &Value) -> Option<usize> {
     }
 }
 
-/// Names in the order of their indices, if those are 0, 1, 2, … and the names are more than
+/// Names in the order of their indices, if the indices are 0, 1, 2, … and the names are not just
 /// `LABEL_0`, `LABEL_1`, ….
 fn by_index(names: BTreeMap<usize, String>) -> Option<Vec<String>> {
     let numbered = names
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(config.labels.unwrap(), ["a", "b"]);
         assert_eq!(config.declared.architecture, "resnet50");
         assert!(config.notices[0].contains("bicubic"));
-        // Hugging Face transformers'.
+        // From Hugging Face transformers.
         for (names, expected) in [
             (
                 r#"{"1": "b", "0": "a"}"#,
@@ -338,7 +338,7 @@ mod tests {
             let config = Config::parse(&format!(r#"{{"id2label": {names}}}"#)).unwrap();
             assert_eq!(config.labels, expected);
         }
-        // Some other program's.
+        // From some other program.
         assert!(
             Config::parse(r#"{"model_type": "bert"}"#)
                 .unwrap()

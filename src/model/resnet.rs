@@ -1,46 +1,48 @@
-//! `ResNets` (He et al. 2015, arXiv 1512.03385) with torchvision's tensor names, and
-//! the gradients of a logit at the outputs of their stages.
+//! The convolutional part of `ResNets` (He et al. 2015, arXiv 1512.03385) with
+//! torchvision's tensor names, and gradients at the outputs of its stages.
+
+mod network;
 
 use candle_core::{Result, Var};
 
 use crate::model::architecture::BlockKind;
+use crate::model::batch_norm::folded_conv;
 use crate::model::cpu::Activation::{Linear, Relu};
 use crate::model::cpu::{Activation, Precision};
 use crate::model::layers::{Backend, Conv, ConvSpec, Image, Padding};
+pub use crate::model::resnet::network::ResNet;
+use crate::model::standard::ConvNames;
 use crate::model::weights::Checkpoint;
-use crate::model::{ConvNames, folded_conv};
 
 /// torchvision's and timm's `BatchNorm2d` default.
 const BATCH_NORM_EPS: f32 = 1e-5;
 /// Width of the blocks in the four stages.
 const WIDTHS: [usize; 4] = [64, 128, 256, 512];
-/// What the names of its tensors begin with, the linear layer's apart.
-pub const PARTS: [&str; 6] = ["conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4."];
-/// A bottleneck's output has so many times its width.
+/// The output of a bottleneck has this many times its width.
 const EXPANSION: usize = 4;
 
 /// The convolutional part of a ResNet, up to `layer4`.
 #[derive(Debug)]
-pub struct ResNet {
+pub struct Trunk {
     conv1: Conv,
     stages: Vec<Vec<Block>>,
 }
 
-/// Convolutions one after the other, and what is added before the last ReLU.
+/// The convolutions of a block in sequence, and what is added before the last ReLU.
 #[derive(Debug)]
 struct Block {
     convs: Vec<Conv>,
     downsample: Option<Conv>,
 }
 
-/// What a block computed: the outputs of its convolutions, all after their ReLU; the
-/// last one, after the residual, is the block's own.
+/// What a block computed: the outputs of its convolutions, each after its ReLU. The last one, after
+/// the residual, is the output of the block.
 type BlockTrace = Vec<Image>;
 
-/// Everything between the stages that gradients need.
+/// All intermediate outputs that gradients need.
 #[derive(Debug)]
 pub struct Trace {
-    /// For each stage, for each of its blocks. `layer1` keeps its output only.
+    /// For each stage, for each of its blocks. `layer1` keeps only its output.
     stages: Vec<Vec<BlockTrace>>,
 }
 
@@ -51,7 +53,7 @@ impl Trace {
     }
 }
 
-impl ResNet {
+impl Trunk {
     /// Reads all tensors of the convolutional part from a checkpoint.
     pub fn load(
         checkpoint: &mut Checkpoint,
@@ -77,7 +79,7 @@ impl ResNet {
                     }
                     BlockKind::Bottleneck => {
                         let cout = EXPANSION * width;
-                        // The stride is the 3×3 convolution's ("v1.5").
+                        // The stride is in the 3×3 convolution ("v1.5").
                         let inner = spec(width, width, 3, stride, Relu);
                         let ends = [spec(cin, width, 1, 1, Relu), spec(width, cout, 1, 1, Relu)];
                         (vec![ends[0], inner, ends[1]], cout)
@@ -126,8 +128,8 @@ impl ResNet {
         Ok(Trace { stages })
     }
 
-    /// Gradients at the outputs of the stages `first..3` (counted from 0), from the one
-    /// at `layer4`, in the layout of the images. The last stage's comes first.
+    /// Gradients at the outputs of the stages `first..3` (counted from 0), from the gradient at
+    /// `layer4`, in the layout of the images. The last stage comes first.
     pub fn gradients(
         &self,
         trace: &Trace,
@@ -150,8 +152,7 @@ impl ResNet {
         Ok(gradients)
     }
 
-    /// Backpropagation by hand, with our kernels: only what is needed, no gradients of
-    /// weights.
+    /// Backpropagation with our own kernels: only what is needed, without gradients of weights.
     fn stage_backward(
         &self,
         stage: usize,
@@ -171,8 +172,8 @@ impl ResNet {
         Ok(gradient)
     }
 
-    /// candle's autograd: the stage's input becomes a variable and the stage runs once
-    /// more; what is differentiated is its output times the gradient there.
+    /// Backpropagation with candle's autograd: the input of the stage becomes a variable, and the
+    /// stage runs once more. Its output times the gradient there is differentiated.
     fn stage_autograd(&self, stage: usize, input: &Image, gradient: &Image) -> Result<Image> {
         let variable = Var::from_tensor(&input.tensor()?.detach())?;
         let mut x = Image::Candle(variable.as_tensor().clone());
@@ -185,25 +186,36 @@ impl ResNet {
         Ok(Image::Candle(found))
     }
 
-    /// The last block's last convolution before its batch-norm: its activations and the
-    /// gradient there, both with the layout of images. `at_layer4` is the gradient at
-    /// the block's output.
-    pub fn before_last_batch_norm(
-        &self,
-        trace: &Trace,
-        at_layer4: &Image,
-        backend: &Backend,
-    ) -> Result<(Image, Image)> {
+    /// The last block's last convolution, its input and its output after the residual and
+    /// the ReLU.
+    fn last_conv<'a>(&'a self, trace: &'a Trace) -> Result<(&'a Conv, &'a Image, &'a Image)> {
         let block = self.stages.last().and_then(|stage| stage.last());
         let traces = trace.stages.last().and_then(|stage| stage.last());
         let (Some(block), Some(traces)) = (block, traces) else {
             return Err(no_trace());
         };
-        let ([.., conv], [.., inner, out]) = (&block.convs[..], &traces[..]) else {
-            return Err(no_trace());
-        };
+        match (&block.convs[..], &traces[..]) {
+            ([.., conv], [.., inner, out]) => Ok((conv, inner, out)),
+            _ => Err(no_trace()),
+        }
+    }
+
+    /// The output of the last convolution before its batch-norm.
+    pub fn before_last_batch_norm(&self, trace: &Trace, backend: &Backend) -> Result<Image> {
+        let (conv, inner, _) = self.last_conv(trace)?;
+        conv.before_batch_norm(inner, backend)
+    }
+
+    /// The gradient there, from the one at the output of `layer4`.
+    pub fn gradient_before_last_batch_norm(
+        &self,
+        trace: &Trace,
+        at_layer4: &Image,
+        backend: &Backend,
+    ) -> Result<Image> {
+        let (conv, _, out) = self.last_conv(trace)?;
         let masked = backend.relu_backward(at_layer4, out)?;
-        conv.before_batch_norm(inner, &masked, backend)
+        conv.gradient_before_batch_norm(&masked, backend)
     }
 }
 
@@ -229,7 +241,7 @@ impl Block {
         Ok(outputs)
     }
 
-    /// The gradient at the block's input, from the one at its output.
+    /// The gradient at the input of the block, from the gradient at its output.
     fn backward(
         &self,
         x: &Image,
@@ -258,7 +270,7 @@ fn last(trace: &BlockTrace) -> Result<&Image> {
 }
 
 fn no_trace() -> candle_core::Error {
-    candle_core::Error::Msg("the network kept no trace of its run".into())
+    candle_core::Error::Msg("the network has not recorded its run".into())
 }
 
 fn spec(cin: usize, cout: usize, kernel: usize, stride: usize, activation: Activation) -> ConvSpec {

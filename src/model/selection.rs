@@ -1,56 +1,56 @@
-//! Which network of a file is meant, where it holds several: an average of the weights
-//! beside them, a teacher beside a student.
+//! Selects one network of a file that holds several: for example, averaged weights next to the
+//! plain ones, or a teacher next to a student.
 
 use crate::model::families::Shapes;
-use crate::model::model_choice::Selection;
+use crate::model::file_selection::Selection;
 use crate::model::weights::dictionaries::{is_average, usual};
 use crate::model::weights::{Checkpoint, WeightsError};
 
-/// A file with more networks is not one that people choose from.
+/// Maximum number of networks in a file; with more, a choice makes no sense.
 const MOST_NETWORKS: usize = 64;
-/// What programs put before the names of the one network they save.
+/// Prefixes that programs put before the names when they save a single network.
 const WRAPPERS: [&str; 6] = ["module", "model", "net", "network", "_orig_mod", "backbone"];
 
-/// A network that is looked for by the names of its tensors.
+/// A type of network, recognized by the names of its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// ResNet.
     ResNet,
-    /// EfficientNet-Lite0 by its own names.
+    /// EfficientNet-Lite0 with its original names.
     LiteSource,
-    /// EfficientNet-Lite0 by timm's names.
+    /// EfficientNet-Lite0 with timm's names.
     LiteTimm,
 }
 
-/// Where a network is in a file.
+/// The position of a network in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The key of its dictionary.
     pub key: String,
-    /// What the names of its convolutional part begin with.
+    /// The prefix of its convolutional part.
     pub prefix: String,
-    /// What its names say.
+    /// The type of network.
     pub kind: Kind,
 }
 
-/// The tensors among which a network's classifier is: those whose names begin with a prefix,
-/// less those of other networks.
+/// The tensors that a network's classifier may be among: those with a prefix, except those of other
+/// networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// What the names begin with.
+    /// The prefix.
     pub prefix: String,
-    /// What those of other networks begin with.
+    /// The prefixes of other networks.
     pub others: Vec<String>,
 }
 
 impl Scope {
-    /// Whether a tensor is within it.
+    /// Whether it contains a tensor.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         name.starts_with(&self.prefix) && !self.is_of_another(name)
     }
 
-    /// Whether a tensor is another network's: the longest prefix decides.
+    /// Whether a tensor belongs to another network: the longest prefix decides.
     #[must_use]
     pub fn is_of_another(&self, name: &str) -> bool {
         let own = name.starts_with(&self.prefix).then_some(self.prefix.len());
@@ -59,27 +59,26 @@ impl Scope {
     }
 }
 
-/// The network that is meant.
+/// The selected network.
 #[derive(Clone, Debug)]
 pub struct Selected {
-    /// Where it is.
+    /// Its position.
     pub place: Place,
-    /// Where its classifier may be.
+    /// The tensors that its classifier may be among.
     pub scope: Scope,
-    /// What selects it.
+    /// The selection that chooses it.
     pub network: Selection,
-    /// What selects each network of the file, if there are several.
+    /// The selections that choose each network of the file, if there are several.
     pub networks: Vec<Selection>,
-    /// What the user should know of the choice.
+    /// A notice about the selection for the user.
     pub notice: Option<String>,
 }
 
-/// Finds the network that is meant: the only one, or the one wanted, or by rule. None if there
-/// is none that is known; the dictionary wanted is the one read from then.
+/// Selects a network: the only one, the one wanted, or one by rule. `None` if the file has no
+/// supported network; tensors are then read from the wanted dictionary.
 ///
 /// # Errors
-/// [`WeightsError`] if several are there and no rule tells which one is meant, or the one
-/// wanted is not there.
+/// [`WeightsError`] if there are several and no rule decides, or if the wanted one does not exist.
 pub fn select(
     checkpoint: &mut Checkpoint,
     wanted: &Selection,
@@ -95,7 +94,7 @@ pub fn select(
     if places.len() > MOST_NETWORKS {
         let count = places.len();
         let what = format!(
-            "it holds {count} networks, and at most {MOST_NETWORKS} are looked at: save one of them on its own"
+            "it holds {count} networks, and camlens reads at most {MOST_NETWORKS}: save one of them on its own"
         );
         return Err(checkpoint.refused(what));
     }
@@ -134,10 +133,14 @@ pub fn select(
                 .collect();
             let prefix = wanted.prefix.unwrap_or_default();
             let there = match found[..] {
-                [] => format!("the names of its network begin with {:?}", places[0].prefix),
-                _ => format!("its networks are chosen by {}", found.join(" or ")),
+                [] => format!(
+                    "the tensor names of its network begin with {:?}",
+                    places[0].prefix
+                ),
+                _ => format!("its networks are selected by {}", found.join(" or ")),
             };
-            let what = format!("no network in it has names that begin with {prefix:?}; {there}");
+            let what =
+                format!("no network in it has tensor names that begin with {prefix:?}; {there}");
             return Err(checkpoint.refused(what));
         }
         [] => return Ok(None),
@@ -182,7 +185,7 @@ pub fn select(
     }))
 }
 
-/// Reads from the dictionary of a key from now on.
+/// Reads tensors from the dictionary with this key from now on.
 fn take(checkpoint: &mut Checkpoint, key: &str) -> Result<(), WeightsError> {
     let keys: Vec<&str> = checkpoint.dictionaries().map(|(key, _)| key).collect();
     if !keys.contains(&key) {
@@ -230,7 +233,7 @@ fn with_dot(prefix: String) -> String {
     }
 }
 
-/// Every network that is known, by the names of its tensors.
+/// All supported networks, found by the names of their tensors.
 fn places(checkpoint: &Checkpoint) -> Vec<Place> {
     let mut places = Vec::new();
     for (key, shapes) in checkpoint.dictionaries() {
@@ -245,7 +248,7 @@ fn places(checkpoint: &Checkpoint) -> Vec<Place> {
     places
 }
 
-/// What stands before the names of each network, and what it is.
+/// The prefix and type of each network.
 fn networks(shapes: &Shapes) -> Vec<(String, Kind)> {
     let lite = |name: &str| {
         let source = name.strip_suffix("_conv_stem.weight");
@@ -269,14 +272,14 @@ fn networks(shapes: &Shapes) -> Vec<(String, Kind)> {
         .filter_map(|name| lite(name).or_else(|| resnet(name)))
         .filter(|(prefix, _)| prefix.is_empty() || prefix.ends_with('.'))
         .collect();
-    // The same one again and again, before they are sorted.
+    // Removes consecutive duplicates, before sorting.
     found.dedup();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found.dedup();
     found
 }
 
-/// The longest part of a network's prefix that no other network of its dictionary has.
+/// The longest part of a network's prefix that no other network of its dictionary shares.
 fn scope(place: &Place, places: &[Place]) -> String {
     let mut scope = &place.prefix[..];
     while let Some(inner) = scope.strip_suffix('.') {
@@ -290,8 +293,7 @@ fn scope(place: &Place, places: &[Place]) -> String {
     scope.to_owned()
 }
 
-/// The network that is usually meant: the only one under a usual name, or the average of its
-/// weights if there is one.
+/// The default network: the only one with a usual name, or its averaged weights if there are any.
 fn usual_of<'a>(checkpoint: &Checkpoint, places: &[&'a Place]) -> Option<&'a Place> {
     let averaged = |place: &&Place| is_average(&place.key) || is_average(&place.prefix);
     let (averages, plain): (Vec<&Place>, Vec<&Place>) = places.iter().copied().partition(averaged);
@@ -330,7 +332,7 @@ fn usual_prefix(prefix: &str) -> Option<usize> {
     first.filter(|_| known).map(|first| first + 1)
 }
 
-/// Whether the average has all of the network's tensors.
+/// Whether the averaged weights contain all tensors of the network.
 fn covers(checkpoint: &Checkpoint, average: &Place, base: &Place, places: &[&Place]) -> bool {
     let within = |place: &Place| -> Vec<String> {
         let others = places
@@ -349,7 +351,7 @@ fn covers(checkpoint: &Checkpoint, average: &Place, base: &Place, places: &[&Pla
             .collect()
     };
     let (has, needs) = (within(average), within(base));
-    // Sorted, as they come from a map.
+    // The list is sorted, because it comes from a map.
     needs.iter().all(|name| has.binary_search(name).is_ok())
 }
 

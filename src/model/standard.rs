@@ -1,17 +1,16 @@
-//! Whether a module that was saved whole is the network that camlens runs. Its tensors would
-//! fit either way: a stride, a pool or an activation changes none of them.
+//! Checks that a module saved whole is the network that camlens runs. Its tensors would fit in any
+//! case, because a stride, a pooling layer or an activation does not change them.
 //!
-//! Only what the file says is compared: classes and their attributes. What the `forward` of a
-//! training script's own class does it does not say.
+//! Only what the file records is compared: classes and their attributes. The file does not record
+//! what the `forward` method of a training script's own class does.
 
 mod convolution;
 
 use crate::model::architecture::Architecture;
-pub use crate::model::standard::convolution::{compare_convolution, lite_names};
+pub use crate::model::standard::convolution::{ConvNames, compare_convolution, lite_names};
 use crate::model::weights::{Checkpoint, Module};
-use crate::model::{efficientnet_lite, resnet};
 
-/// Names of the pools before the linear layer.
+/// Names of the pooling layers before the linear layer.
 const POOLS: [&str; 6] = [
     "avgpool",
     "global_pool",
@@ -21,7 +20,7 @@ const POOLS: [&str; 6] = [
     "pooling",
 ];
 
-/// What a class without weights does once a network is trained.
+/// The role of a class without weights in a trained network.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Nothing,
@@ -29,7 +28,7 @@ enum Kind {
     Sigmoid,
     Softmax,
     Pool,
-    /// Losses and metrics, which a training script's module often holds.
+    /// Losses and metrics, which the module of a training script often holds.
     Training,
     Unknown,
 }
@@ -99,24 +98,25 @@ fn kind(module: &Module) -> Kind {
 const SEVERAL_LABELS: &str =
     "so that several classes can be true at once, instead of a softmax over all";
 
-/// Whether a loss or metric is one of several labels at once: `BCEWithLogitsLoss`,
+/// Whether a loss or metric allows several labels at once: `BCEWithLogitsLoss`,
 /// `MultiLabelMarginLoss`, torchmetrics' `MultilabelAUROC`.
 fn several_labels(module: &Module) -> bool {
     let class = module.class.to_lowercase();
     kind(module) == Kind::Training && (class.starts_with("bce") || class.contains("multilabel"))
 }
 
-/// Compares all that has no weights: activations, pools, what stands beside the network and its
-/// linear layer. Before the convolutions: blurring is a cause, the stride that it replaces is
-/// not. Gives notices.
+/// Compares everything that has no weights: activations, pooling, and the modules next to the
+/// network and its linear layer. This comes before the convolutions, so that a blur layer is
+/// reported before the stride that it replaces. Returns notices.
 pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> Vec<String> {
     if !checkpoint.saved_whole() {
         return Vec::new();
     }
-    let (activation, parts) = match architecture {
-        Architecture::EfficientNetLite0 => ("ReLU6", &efficientnet_lite::PARTS[..]),
-        _ => ("ReLU", &resnet::PARTS[..]),
+    let activation = match architecture {
+        Architecture::EfficientNetLite0 => "ReLU6",
+        _ => "ReLU",
     };
+    let parts = architecture.parts();
     let tree = Tree {
         checkpoint,
         prefix: checkpoint.prefix(),
@@ -124,7 +124,7 @@ pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> 
     };
     let mut found = Found::default();
     for module in tree.leaves(0) {
-        // Where it lies within the network, or what is beside it.
+        // Its path within the network, or `None` if it is outside.
         let inside = module.path.strip_prefix(tree.prefix);
         match inside {
             Some(name) if parts.iter().any(|part| name.starts_with(part)) => {
@@ -137,7 +137,7 @@ pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> 
         }
     }
     tree.around(parts, &mut found);
-    // The cause comes before what follows from it.
+    // Report the cause before its consequences.
     for module in checkpoint.modules().iter().filter(|m| several_labels(m)) {
         let Module { path, class, .. } = module;
         let difference = format!("{path} is {class}, {SEVERAL_LABELS}");
@@ -184,8 +184,8 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// The modules that have none within them, of one and all within it. Each comes before
-    /// those within it, so that they lie side by side.
+    /// The modules without submodules among a module and everything within it. Each module comes
+    /// before its submodules, so they are adjacent.
     fn leaves(&self, index: usize) -> impl Iterator<Item = &'a Module> {
         let all = &self.checkpoint.modules()[index..];
         let outer = all.first().map_or("", |module| module.path.as_str());
@@ -205,16 +205,16 @@ impl<'a> Tree<'a> {
             .module(&format!("/{}", parent(&module.path)))
     }
 
-    /// Something of the network without weights.
+    /// Compares a part of the network that has no weights.
     fn within(&self, module: &Module, found: &mut Found) {
-        // The others are compared with the convolutions, or are tensors too much. Blurring keeps
-        // its kernel in a buffer.
+        // Other modules are compared with the convolutions, or their tensors are reported as
+        // unexpected. Blur layers keep their kernel in a buffer.
         if module.has_tensors && kind(module) != Kind::Pool {
             return;
         }
         let parent = self.parent_of(module);
         if parent.is_some_and(|parent| parent.class.ends_with("Act2d")) {
-            return; // compared with its batch-norm
+            return; // compared with its batch norm
         }
         match kind(module) {
             Kind::Activation if module.path.contains(".downsample.") => {
@@ -226,7 +226,7 @@ impl<'a> Tree<'a> {
             Kind::Nothing | Kind::Activation | Kind::Sigmoid | Kind::Softmax => {
                 found.differ(module, self.activation);
             }
-            // efficientnet_pytorch's padding of a convolution.
+            // The padding of a convolution in efficientnet_pytorch.
             Kind::Unknown if module.path.ends_with("static_padding") => {}
             Kind::Pool | Kind::Unknown if names_activation(&module.path) => {
                 found.differ(module, self.activation);
@@ -235,7 +235,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The pool after a ResNet's first convolution.
+    /// Compares the pooling after a ResNet's first convolution.
     fn first_pool(module: &Module, found: &mut Found) {
         if module.class != "MaxPool2d" {
             found.differ(module, "MaxPool2d");
@@ -252,8 +252,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What stands beside the network, at each level above it: its pool, its linear layer, and
-    /// what else there is.
+    /// Compares the modules next to the network, at each level above it: its pooling, its linear
+    /// layer, and others.
     fn around(&self, parts: &[&str], found: &mut Found) {
         for (index, module) in self.checkpoint.modules().iter().enumerate() {
             let level = parent(&module.path);
@@ -279,12 +279,12 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// One module beside the network, and all within it.
+    /// Compares one module next to the network, and everything within it.
     fn beside(&self, index: usize, runs_all: bool, found: &mut Found) {
         let top = &self.checkpoint.modules()[index];
         let leaves: Vec<&Module> = self.leaves(index).collect();
         let is_conv = |leaf: &&Module| leaf.has_tensors && leaf.class.starts_with("Conv");
-        // Another network, such as a teacher: it has its own activations.
+        // Another network, such as a teacher, has its own activations.
         if kind(top) == Kind::Training || !runs_all && leaves.iter().any(is_conv) {
             return;
         }
@@ -307,13 +307,13 @@ impl<'a> Tree<'a> {
                 Kind::Sigmoid => found
                     .differences
                     .push(format!("{} is {}, {SEVERAL_LABELS}", leaf.path, leaf.class)),
-                // No activation that is averaged is negative.
+                // The averaged activations are never negative.
                 Kind::Activation
                     if leaf.class == self.activation
                         && !after
                         && !(runs_all && linear.is_none()) => {}
                 Kind::Pool if is_global_average(leaf, self.parent_of(leaf)) => {}
-                // Under another name than torchvision's.
+                // It has another name than in torchvision.
                 Kind::Pool if is_first_pool(leaf) => {}
                 Kind::Pool => found.differ(leaf, "global average pooling"),
                 Kind::Activation | Kind::Softmax => found.differ(leaf, "nothing"),
@@ -359,7 +359,7 @@ fn is_global_average(pool: &Module, parent: Option<&Module>) -> bool {
     let average = ["avg", "fast", "fastavg"];
     match pool.class.as_str() {
         "AdaptiveAvgPool2d" | "AdaptiveAvgPool1d" => all("output_size", 1),
-        // torchvision's before 2019, for the 7×7 cells of 224 pixels.
+        // torchvision before 2019, for the 7×7 cells of an input of 224 pixels.
         "AvgPool2d" => all("kernel_size", 7) && !all("padding", 1),
         "SelectAdaptivePool2d" => pool
             .text("pool_type")
@@ -372,7 +372,7 @@ fn is_global_average(pool: &Module, parent: Option<&Module>) -> bool {
     }
 }
 
-/// Whether a module's last name is that of an activation: "relu", "act1".
+/// Whether the last name of a module is that of an activation: "relu", "act1".
 fn names_activation(path: &str) -> bool {
     let name = last(path).trim_end_matches(|c: char| c.is_ascii_digit());
     matches!(name, "relu" | "act" | "activation" | "nonlinearity")
@@ -386,7 +386,7 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(parent, _)| parent)
 }
 
-/// Whether a path is another's or lies within it.
+/// Whether a path is equal to another one or lies within it.
 fn is_within(path: &str, outer: &str) -> bool {
     match path.strip_prefix(outer) {
         Some(rest) => outer.is_empty() || rest.is_empty() || rest.starts_with('.'),
@@ -399,7 +399,7 @@ fn equal(found: f64, expected: usize) -> bool {
     found == expected as f64
 }
 
-/// One number where all are alike.
+/// Formats a single number if all values are equal.
 fn list(values: &[f64]) -> String {
     let mut texts: Vec<String> = values.iter().map(f64::to_string).collect();
     texts.dedup();

@@ -1,8 +1,8 @@
 //! Weight files: safetensors and PyTorch's `.pth`, checked before use.
 //!
-//! A file is not held in memory: its list of tensors is read first, and each tensor
-//! when a network asks for it. Problems are collected meanwhile, so that one message
-//! can name the first few and say how many there are.
+//! A file is not held in memory. Its list of tensors is read first, and each tensor when a network
+//! requests it. Problems are collected, so that one message can name the first few and give the
+//! total number.
 
 mod archive;
 pub mod dictionaries;
@@ -11,6 +11,7 @@ mod layout;
 mod modules;
 mod pickle;
 mod pth;
+mod refusal;
 mod safetensors_file;
 mod source;
 
@@ -24,21 +25,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::model::Selection;
 use crate::model::families::Shapes;
+use crate::model::file_selection::Selection;
 use crate::model::weights::hash::hash_aside;
 pub(crate) use crate::model::weights::hash::{hash_all, hash_file, hex_sha256, hexadecimal};
 pub use crate::model::weights::layout::Written;
 use crate::model::weights::layout::{
-    Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, row_major, to_f32,
+    Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, check_name, row_major, to_f32,
 };
 pub use crate::model::weights::modules::Module;
 use crate::model::weights::modules::Modules;
+use crate::model::weights::refusal::Refusal;
 use crate::model::weights::source::{FromStart, Source};
 use crate::text::printable;
 use crate::text::printable::quotation;
 
-/// How many problems a message names.
+/// Maximum number of problems named in a message.
 const NAMED_PROBLEMS: usize = 3;
 
 /// Why a weight file can't be used.
@@ -46,7 +48,7 @@ const NAMED_PROBLEMS: usize = 3;
 pub enum WeightsError {
     /// The file could not be read at all.
     #[error(
-        "Can't read the weights {}: {cause}. Check that the file is there and may be read.",
+        "Can't read the weights {}: {cause}. Check that the file exists and that you may read it.",
         quotation(&path.to_string_lossy())
     )]
     Io {
@@ -61,39 +63,39 @@ pub enum WeightsError {
         printable::name(.name), quotation(.cause)
     )]
     Format {
-        /// The file's name.
+        /// The name of the file.
         name: String,
         /// The reader's reason.
         cause: String,
     },
-    /// A weight file of some other network.
+    /// A weight file of an unsupported network.
     #[error(
         "{} holds {}. camlens opens ResNet-18, 34, 50, 101 and 152 (names as in torchvision or timm) and EfficientNet-Lite0.",
         printable::name(.name), quotation(.what)
     )]
     Architecture {
-        /// The file's name.
+        /// The name of the file.
         name: String,
         /// What it seems to hold.
         what: String,
     },
-    /// The right network, but for something that camlens can't do or can't tell.
+    /// A supported network with something that camlens can't handle or can't determine.
     #[error("{} can't be used: {}.", printable::name(.name), quotation(.what))]
     Structure {
-        /// The file's name.
+        /// The name of the file.
         name: String,
-        /// What it is, and what to do.
+        /// The problem, and what to do.
         what: String,
     },
-    /// Several networks, and nothing says which one is meant.
+    /// The file holds several networks, and no rule decides which one is meant.
     #[error(
         "{} holds {} networks. Choose one: {}.",
         printable::name(.name), networks.len(), quotation(&options(networks))
     )]
     Several {
-        /// The file's name.
+        /// The name of the file.
         name: String,
-        /// What selects each of them.
+        /// The selections that choose each of them.
         networks: Vec<Selection>,
     },
     /// Tensors are missing, of the wrong shape, or not finite.
@@ -102,24 +104,24 @@ pub enum WeightsError {
         printable::name(.name), list(.problems, "problems")
     )]
     Tensors {
-        /// The file's name.
+        /// The name of the file.
         name: String,
         /// The network they were to fill.
         architecture: &'static str,
-        /// Every problem found.
+        /// All problems found.
         problems: Vec<String>,
     },
-    /// A module saved whole that is another network than its tensors look like.
+    /// A module saved whole that is a different network than its tensors suggest.
     #[error(
         "The network saved whole in {} is not the {architecture} that camlens runs: {}. Give a model with the standard layers.",
         printable::name(.name), list(.differences, "differences")
     )]
     Modules {
-        /// The file's name.
+        /// The name of the file.
         name: String,
-        /// The network that it would be run as.
+        /// The network that its tensors suggest.
         architecture: &'static str,
-        /// Every difference found.
+        /// All differences found.
         differences: Vec<String>,
     },
 }
@@ -135,7 +137,7 @@ fn list(problems: &[String], what: &str) -> String {
     text
 }
 
-/// How many networks a message names.
+/// Maximum number of networks named in a message.
 const NAMED_NETWORKS: usize = 6;
 
 fn options(networks: &[Selection]) -> String {
@@ -148,57 +150,57 @@ fn options(networks: &[Selection]) -> String {
     }
 }
 
-/// Told how many of how many bytes of tensors have been read.
+/// Called with the number of bytes of tensors read, and the total number.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
-/// Whether no value is infinite or no number. Without an early end in each chunk, so that
-/// it is done by vectors.
+/// Whether all values are finite, that is, not infinite and not NaN. There is no early exit within
+/// a chunk, so that the check is vectorized.
 pub(crate) fn all_finite(values: &[f32]) -> bool {
     values
         .chunks(4096)
         .all(|chunk| chunk.iter().fold(true, |fine, v| fine & v.is_finite()))
 }
 
-/// An open weight file. Tensors are converted to `f32` as they are asked for.
+/// An open weight file. Tensors are converted to `f32` when they are requested.
 pub struct Checkpoint {
     name: String,
     source: Source,
     entries: BTreeMap<String, Entry>,
-    /// The key of the dictionary they are from, and the file's other ones.
+    /// The key of the dictionary they are from, and the other dictionaries of the file.
     key: String,
     others: Vec<Dictionary>,
-    /// Class names that were saved along.
+    /// Class names saved with the weights.
     labels: Option<Vec<String>>,
     written: Written,
-    /// What stands before every name of the network ("module.").
+    /// The prefix of all names of the network ("module.").
     prefix: String,
     used: BTreeSet<String>,
     problems: Vec<String>,
-    /// What is known of each module, if one was saved whole; and how it differs from the
-    /// network that is run.
+    /// What is known about each module, if a module was saved whole, and how it differs from the
+    /// supported network.
     modules: Modules,
     differences: Vec<String>,
     notices: Vec<String>,
-    /// Computed meanwhile: it takes as long as reading.
+    /// Computed on another thread, because it takes as long as reading.
     sha256: JoinHandle<io::Result<String>>,
     progress: Option<Progress>,
     read: u64,
     total: u64,
-    /// Memory for a tensor, and for its bytes.
+    /// Reusable memory for a tensor, and for its bytes.
     spare: Vec<f32>,
     bytes: Vec<u8>,
 }
 
-/// What is known of a file after all its tensors were read.
+/// What is known about a file after all its tensors were read.
 pub struct Finished {
     /// SHA-256 of the whole file, in hexadecimal.
     pub sha256: String,
-    /// Tensors outside the network, which nothing used.
+    /// Tensors outside the network that were not used.
     pub unused: Vec<String>,
 }
 
 impl Checkpoint {
-    /// Opens a `.safetensors` or `.pth` file; the contents decide which it is.
+    /// Opens a `.safetensors` or `.pth` file; its contents determine the format.
     ///
     /// # Errors
     /// [`WeightsError::Io`] or [`WeightsError::Format`].
@@ -223,7 +225,7 @@ impl Checkpoint {
         let listing = if start.starts_with(b"PK\x03\x04") {
             pth::list(&file)
         } else if start.starts_with(b"\x80\x02") {
-            // A pickle without a zip around it.
+            // A pickle that is not in a zip archive.
             Err(Refusal::from("it is in PyTorch's format from before 1.6"))
         } else {
             let size = file.metadata().map_err(io)?.len();
@@ -303,52 +305,52 @@ impl Checkpoint {
         &self.name
     }
 
-    /// The error of a file that holds the right network and can't be used all the same.
+    /// The error for a file that holds a supported network but still can't be used.
     #[must_use]
     pub fn refused(&self, what: String) -> WeightsError {
         let name = self.name.clone();
         WeightsError::Structure { name, what }
     }
 
-    /// Class names that the training script saved along.
+    /// Class names that the training script saved with the weights.
     #[must_use]
     pub fn labels(&self) -> Option<&[String]> {
         self.labels.as_deref()
     }
 
-    /// What a training script wrote of the network.
+    /// What a training script saved about the network.
     #[must_use]
     pub fn written(&self) -> &Written {
         &self.written
     }
 
-    /// What the user should know about the file.
+    /// Messages about the file for the user.
     #[must_use]
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
 
-    /// Whether a module was saved whole, so that strides, pools and activations could be
-    /// compared with those that camlens runs.
+    /// Whether a module was saved whole, so that strides, pooling and activations could be compared
+    /// with those of the supported network.
     #[must_use]
     pub fn saved_whole(&self) -> bool {
         !self.modules.list().is_empty()
     }
 
-    /// What is known of each module that was saved whole, each before those within it.
+    /// What is known about each module that was saved whole, each module before its submodules.
     #[must_use]
     pub fn modules(&self) -> &[Module] {
         self.modules.list()
     }
 
-    /// What is known of the network's module of a name ("layer1.0.conv1"), if it was saved
+    /// What is known about the network's module with a name ("layer1.0.conv1"), if it was saved
     /// whole.
     #[must_use]
     pub fn module(&self, name: &str) -> Option<&Module> {
         self.modules.get(&self.whole(name))
     }
 
-    /// Notes that a module differs from the one that is run: [`Checkpoint::finish`] fails.
+    /// Records that a module differs from the supported network: [`Checkpoint::finish`] will fail.
     pub fn differ(&mut self, difference: String) {
         self.differences.push(difference);
     }
@@ -359,7 +361,7 @@ impl Checkpoint {
         &self.key
     }
 
-    /// Every dictionary of tensors in the file, that which is read from first.
+    /// All dictionaries of tensors in the file; the one that is read from comes first.
     pub fn dictionaries(&self) -> impl Iterator<Item = (&str, Shapes<'_>)> {
         let others = self.others.iter().map(|dictionary| {
             let entries = dictionary.entries.iter();
@@ -372,7 +374,7 @@ impl Checkpoint {
     /// Reads from another dictionary from now on.
     ///
     /// # Errors
-    /// [`WeightsError::Format`] if there is something wrong with it.
+    /// [`WeightsError::Format`] if the dictionary is invalid.
     pub fn take(&mut self, key: &str) -> Result<(), WeightsError> {
         let mut others = self.others.iter();
         let Some(place) = others.position(|dictionary| dictionary.key == key) else {
@@ -395,7 +397,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The shapes of all tensors of the dictionary, by their names with all prefixes.
+    /// The shapes of all tensors of the dictionary, by their full names.
     #[must_use]
     pub fn shapes(&self) -> Shapes<'_> {
         let entries = self.entries.iter();
@@ -404,8 +406,8 @@ impl Checkpoint {
             .collect()
     }
 
-    /// Tensors of floating-point numbers that nothing has asked for and that are not under
-    /// one of the `parts` of the network: with their shapes.
+    /// Floating-point tensors, with their shapes, that were not requested and are not under one of
+    /// the `parts` of the network.
     #[must_use]
     pub fn unused(&self, parts: &[&str]) -> Shapes<'_> {
         let parts: Vec<String> = parts.iter().map(|part| self.whole(part)).collect();
@@ -420,12 +422,12 @@ impl Checkpoint {
         unused
     }
 
-    /// Every tensor's name, with all prefixes.
+    /// The full names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// From now on tensors are asked for without what stands before their names.
+    /// Sets the prefix: from now on, tensors are requested without it.
     pub fn enter(&mut self, prefix: &str) {
         prefix.clone_into(&mut self.prefix);
         let inside = self
@@ -435,7 +437,7 @@ impl Checkpoint {
         self.total = inside.map(|(_, entry)| entry.bytes()).sum();
     }
 
-    /// The prefix entered.
+    /// The current prefix.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -449,15 +451,15 @@ impl Checkpoint {
         }
     }
 
-    /// The shape of a tensor, if it is there.
+    /// The shape of a tensor, if it exists.
     #[must_use]
     pub fn shape(&self, tensor: &str) -> Option<&[usize]> {
         let entry = self.entries.get(&self.whole(tensor))?;
         Some(&entry.shape)
     }
 
-    /// A tensor of a given shape as `f32`, row-major. If it can't be had, the
-    /// problem is noted, zeros are returned, and [`Checkpoint::finish`] fails.
+    /// A tensor with a given shape as `f32`, row-major. If it is not available, the problem is
+    /// recorded, zeros are returned, and [`Checkpoint::finish`] will fail.
     pub fn tensor(&mut self, tensor: &str, shape: &[usize]) -> Vec<f32> {
         let name = self.whole(tensor);
         let values = self.values(&name, shape);
@@ -474,8 +476,8 @@ impl Checkpoint {
         })
     }
 
-    /// Takes the memory of a tensor that is not needed any more, for one of the next. Every
-    /// megabyte that is new costs 256 page faults.
+    /// Takes the memory of a tensor that is no longer needed, to reuse it for another one. Every
+    /// new megabyte costs 256 page faults.
     pub fn reuse(&mut self, memory: Vec<f32>) {
         if memory.capacity() > self.spare.capacity() {
             self.spare = memory;
@@ -496,7 +498,8 @@ impl Checkpoint {
         let span = entry.span().ok_or_else(|| format!("{name} is too large"))?;
         let size = entry.element.size();
         let start = entry.start + (entry.first * size) as u64;
-        // The memory of the last large tensor; not for a small one, which would keep it all.
+        // Reuse the memory of the last large tensor, but not for a small one, which would keep all
+        // of it.
         let fits = span >= self.spare.capacity() / 2;
         let mut values = if fits {
             std::mem::take(&mut self.spare)
@@ -526,18 +529,17 @@ impl Checkpoint {
         }
     }
 
-    /// Notes a problem that only the network can see.
+    /// Records a problem that only the network can detect.
     pub fn note_problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
 
-    /// Says whether everything asked for was there, and nothing else: tensors that
-    /// nothing asked for under one of the `parts` (prefixes) of the network mean that
-    /// it is another network.
+    /// Checks that all requested tensors were available. Tensors under one of the `parts`
+    /// (prefixes) of the network that were not requested mean that it is another network.
     ///
     /// # Errors
-    /// [`WeightsError::Tensors`] with every problem, [`WeightsError::Io`] if the file
-    /// could not be read to its end.
+    /// [`WeightsError::Tensors`] with all problems, [`WeightsError::Io`] if the file could not be
+    /// read completely.
     pub fn finish<'a>(
         mut self,
         architecture: &'static str,
@@ -570,8 +572,8 @@ impl Checkpoint {
             });
         }
         let sha256 = self.sha256.join();
-        let sha256 =
-            sha256.unwrap_or_else(|_| Err(io::Error::other("the thread that read it stopped")));
+        let sha256 = sha256
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that was reading it stopped")));
         let sha256 = sha256.map_err(|cause| WeightsError::Io {
             path: self.name.into(),
             cause,
@@ -580,8 +582,8 @@ impl Checkpoint {
     }
 }
 
-/// Numbers that no network computes with: how many batches a batch-norm saw, and what thop's
-/// profiler leaves behind.
+/// Values that no network computes with: the number of batches seen by a batch norm, and what
+/// thop's profiler leaves behind.
 fn is_counter(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     matches!(last, "num_batches_tracked" | "total_ops" | "total_params")
@@ -614,15 +616,15 @@ fn by_name(
     Ok(named)
 }
 
-/// What a file is that is no weight file, told by its first bytes.
+/// The format of a file that is not a weight file, recognized by its first bytes.
 fn other_format(start: &[u8]) -> Option<&'static str> {
     match start {
         [0x89, b'H', b'D', b'F', ..] => {
             Some("it is an HDF5 file, as Keras saves its models; not supported")
         }
         // A protocol buffer whose first field is ONNX's `ir_version`, and whose second is
-        // `producer_name` or one of the few after it.
-        // In a safetensors header of so few megabytes the upper bytes of its length are 0.
+        // `producer_name` or one of the next few fields. In a safetensors file the upper bytes of
+        // the header length are 0, because a header has only a few megabytes.
         [
             0x08,
             1..=30,

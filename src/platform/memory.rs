@@ -1,19 +1,19 @@
-//! How much memory the system can still give: asked before much of it is needed, so that a
-//! lack of it ends in a message and not with the process being killed. Asking the allocator
-//! proves nothing: with overcommit, Linux's default, and in containers it promises more than
-//! there is. Known on Linux only; elsewhere nothing is refused.
+//! How much memory the system can still provide. It is checked before large allocations, so that a
+//! shortage ends in a message and not with the process being killed. Asking the allocator proves
+//! nothing: with overcommit, Linux's default, and in containers it promises more than there is.
+//! Known on Linux only; elsewhere nothing is refused.
 
 use std::fs;
 use std::path::Path;
 
-/// Whether the system can give so many bytes now, as far as it tells.
+/// Whether the system can provide this many bytes now, as far as it is known.
 #[must_use]
 pub fn has(bytes: u64) -> bool {
     available().is_none_or(|available| available >= bytes)
 }
 
-/// The least of what the machine, the control group and the process's own limit leave, in
-/// bytes; none where nothing is known.
+/// The minimum of what the machine, the control group and the limits of the process leave, in
+/// bytes; `None` if nothing is known.
 #[must_use]
 pub fn available() -> Option<u64> {
     if cfg!(target_os = "linux") {
@@ -35,13 +35,13 @@ fn available_under(root: &Path) -> Option<u64> {
         .min()
 }
 
-/// `/proc/meminfo`: what can be had without swapping others out, and the free swap.
+/// `/proc/meminfo`: memory available without swapping, and the free swap.
 fn in_machine(meminfo: &str) -> Option<u64> {
     let available = kilobytes(meminfo, "MemAvailable:")?;
     Some(available + kilobytes(meminfo, "SwapFree:").unwrap_or(0))
 }
 
-/// A line of `/proc/meminfo` or `/proc/self/status`, in bytes.
+/// The value in a line of `/proc/meminfo` or `/proc/self/status`, in bytes.
 fn kilobytes(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     let number: u64 = line.split_whitespace().next()?.parse().ok()?;
@@ -56,8 +56,8 @@ fn address_space(limits: &str, status: &str) -> Option<u64> {
     Some(most.saturating_sub(kilobytes(status, "VmSize:")?))
 }
 
-/// What a line of `/proc/self/cgroup` leaves: the limits of the group and of all above it. In a
-/// container its path may not be there; then only the topmost group is.
+/// What the control group in a line of `/proc/self/cgroup` leaves: the limits of the group and of
+/// all its parents. In a container its path may not exist; then only the topmost group does.
 fn group(root: &Path, line: &str) -> Vec<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
@@ -83,8 +83,8 @@ fn group(root: &Path, line: &str) -> Vec<u64> {
     folders.filter_map(left).collect()
 }
 
-/// A group's limit less what is used, without the file cache, which the system takes back.
-/// None without a limit (`max`; in version 1 a number near 2⁶³).
+/// A group's limit minus its usage. The file cache does not count as usage, because the system can
+/// reclaim it. `None` without a limit (`max`; in version 1 a number near 2⁶³).
 fn left_in_group(most: &str, used: &str, stat: &str) -> Option<u64> {
     const NO_LIMIT: u64 = 1 << 60;
     let most: u64 = most.trim().parse().ok()?;
@@ -93,7 +93,7 @@ fn left_in_group(most: &str, used: &str, stat: &str) -> Option<u64> {
         let number = stat.lines().find_map(|line| line.strip_prefix(key));
         number.and_then(|number| number.trim().parse::<u64>().ok())
     };
-    // Version 1 tells the group's own part without `total_`.
+    // Version 1 reports the group's own part without `total_`.
     let files = ["inactive_file ", "active_file "];
     let cache: u64 = files
         .iter()
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// A file system as far as it is read.
+    /// A folder with these files, which stands in for the root of the file system.
     fn system(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {

@@ -1,4 +1,4 @@
-//! Panics that are caught: in words, and without noise where they are expected.
+//! Catching panics: as error messages, and logged quietly where they are expected.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,20 +11,20 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs other people's code on data of unknown origin: a panic in it is an error like any
-/// other. What the work has changed until then must not be used again.
+/// Runs third-party code on data of unknown origin, and returns a panic as an error. Data that the
+/// work changed before the panic must not be used again.
 ///
 /// # Errors
-/// What the panic said.
+/// The message of the panic.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = EXPECTED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     EXPECTED.set(before);
-    // Decoders quote the file in what they say.
+    // The panic messages of decoders quote the file.
     result.map_err(|panic| printable::quotation(message(panic.as_ref())))
 }
 
-/// Has the panics that [`caught`] catches logged (`RUST_LOG=warn`) instead of printed.
+/// Makes the panics that [`caught`] catches go to the log (`RUST_LOG=warn`) instead of stderr.
 pub fn log_expected_ones() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -36,15 +36,17 @@ pub fn log_expected_ones() {
     }));
 }
 
-/// A panic in words for the user. Where it was, the standard library has told stderr.
+/// A panic as a message for the user. The standard library has printed its location to stderr.
 #[must_use]
 pub fn mistake(panic: &(dyn Any + Send)) -> String {
     let cause = printable::quotation(message(panic));
     log::error!("caught: {cause}");
-    format!("camlens made a mistake ({cause}). Try again, or another photo; please report it.")
+    format!(
+        "Internal error: {cause}. Try again, or try another photo, and please report this error."
+    )
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&str>() {
         text

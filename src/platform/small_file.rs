@@ -1,5 +1,5 @@
-//! Files that lie beside others and are small: class names, configurations. What is called so
-//! may be a pipe that never ends, a device, or gigabytes.
+//! Small files next to other files: class names, configurations. The path may also be a pipe that
+//! never ends, a device, or gigabytes long.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,9 +8,9 @@ use std::path::Path;
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// What is wrong with it, to be put after its name.
+/// What is wrong with the file, as text that follows its name.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    // Before it is opened: opening a pipe waits for its other end.
+    // Check first: opening a pipe blocks until its other end is opened.
     let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !about.is_file() {
         return Err("it is not a regular file".into());
@@ -23,7 +23,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
-    // It may have grown meanwhile.
+    // The file may have grown in the meantime.
     let count = file.take(limit + 1).read_to_end(&mut bytes);
     if count.map_err(|error| error.to_string())? as u64 > limit {
         return Err(format!("at most {limit} bytes are read"));
@@ -31,10 +31,10 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The same as text.
+/// Reads a file as text.
 ///
 /// # Errors
-/// As [`read`], and where it is not UTF-8.
+/// As [`read`], and if the file is not UTF-8.
 pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
     String::from_utf8(read(path, limit)?).map_err(|_| "it is not UTF-8 text".into())
 }
@@ -47,7 +47,7 @@ mod tests {
     fn only_small_regular_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        assert!(read(&path, 10).is_err(), "it is not there");
+        assert!(read(&path, 10).is_err(), "it does not exist");
         std::fs::write(&path, b"0123456789").unwrap();
         assert_eq!(read_text(&path, 10).unwrap(), "0123456789");
         let problem = read(&path, 9).unwrap_err();
@@ -59,7 +59,7 @@ mod tests {
                 .unwrap_err()
                 .contains("regular file")
         );
-        // Larger than memory, and not read.
+        // Larger than memory, so it must not be read.
         let file = File::create(&path).unwrap();
         file.set_len(1 << 40).unwrap();
         assert!(read(&path, 10).unwrap_err().contains("bytes"));

@@ -1,12 +1,13 @@
-//! Color maps: 256 entries each.
+//! Colormaps with 256 entries each.
 
-use multiversion::multiversion;
+use pulp::{Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 
-/// How heat is colored. The tables are matplotlib's, rounded
-/// to 8 bits (`tools/colormaps.py`); turbo is Google's (Mikhailov 2019), viridis, inferno
-/// and magma are by Smith, van der Walt and Firing (CC0); those for signed maps are
-/// `ColorBrewer`'s (Apache-2.0).
+use crate::platform::simd::Isa;
+
+/// The colors of heat. The tables are matplotlib's, rounded to 8 bits (`tools/colormaps.py`); turbo
+/// is Google's (Mikhailov 2019), viridis, inferno and magma are by Smith, van der Walt and Firing
+/// (CC0); those for signed maps are `ColorBrewer`'s (Apache-2.0).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -15,13 +16,13 @@ pub enum Colormap {
     /// Blue, green, red: the most detail.
     #[default]
     Turbo,
-    /// Dark blue to yellow; even steps, also in gray print.
+    /// Dark blue to yellow; even steps, also in grayscale print.
     Viridis,
     /// Black, red, yellow.
     Inferno,
     /// Black, purple, white.
     Magma,
-    /// The classic; uneven steps make edges that are not there.
+    /// The classic; its uneven steps suggest edges that are not there.
     Jet,
     /// Black to white. Earlier versions wrote "grey".
     #[serde(alias = "grey")]
@@ -36,7 +37,7 @@ pub enum Colormap {
 }
 
 impl Colormap {
-    /// Those from least to most, in the order of menus.
+    /// The sequential colormaps, in the order of menus.
     pub const SEQUENTIAL: [Self; 6] = [
         Self::Turbo,
         Self::Viridis,
@@ -45,7 +46,7 @@ impl Colormap {
         Self::Jet,
         Self::Gray,
     ];
-    /// Those for signed maps, whose middle is zero.
+    /// The diverging colormaps for signed maps, whose middle is zero.
     pub const DIVERGING: [Self; 2] = [Self::RdBu, Self::PuOr];
 
     /// The name used on the command line and in menus.
@@ -63,22 +64,22 @@ impl Colormap {
         }
     }
 
-    /// What to know of it, in one line.
+    /// A description in one line.
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
             Self::Turbo => "The most detail; nearly even steps",
-            Self::Viridis => "Even steps, also in print and color-blind",
+            Self::Viridis => "Even steps, also in grayscale print and for color-blind readers",
             Self::Inferno => "Even steps, strong contrast",
             Self::Magma => "Even steps, from black to white",
-            Self::Jet => "Misleads: makes edges that are not there",
+            Self::Jet => "Misleading: suggests edges that are not there",
             Self::Gray => "From black to white",
             Self::RdBu => "Red for the class, blue against it",
             Self::PuOr => "Orange for the class, purple against it",
         }
     }
 
-    /// The 256 colors, from least to most.
+    /// The 256 colors, from lowest to highest heat.
     #[must_use]
     pub fn table(self) -> [[u8; 3]; 256] {
         let bytes: &[u8; 768] = match self {
@@ -96,7 +97,7 @@ impl Colormap {
     }
 }
 
-/// 256 colors as RGBA; what is left out has an alpha of 0, all else of 255.
+/// 256 colors as RGBA. Hidden entries have an alpha of 0, all others 255.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Palette(pub [[u8; 4]; 256]);
 
@@ -107,7 +108,7 @@ impl From<Colormap> for Palette {
 }
 
 impl Palette {
-    /// A color map without the entries whose heat (at their middle, 0..1) is hidden.
+    /// A colormap without the entries whose heat (at the middle of the entry, 0..1) is hidden.
     #[must_use]
     pub fn with_gaps(colormap: Colormap, hidden: impl Fn(f32) -> bool) -> Self {
         let mut palette = Self::from(colormap);
@@ -120,13 +121,13 @@ impl Palette {
     }
 }
 
-/// The entry for a heat of 0..=1: equal bins, as matplotlib picks it. The same as
-/// `(heat * 256.0) as u8`, of which the compiler makes no vectors.
+/// The entry for a heat of 0..=1: equal bins, as in matplotlib. The result is `(heat * 256.0) as
+/// u8`, but the compiler can't vectorize that expression.
 #[inline(always)]
 #[must_use]
 #[allow(clippy::cast_possible_truncation)] // the lowest byte is meant
 pub fn entry(heat: f32) -> u8 {
-    // An f32 of 2²³ to 2²⁴ has no fraction, and its lowest bits count up by one.
+    // An f32 from 2²³ to 2²⁴ has no fraction, and its lowest bits count up by one.
     const WHOLE: f32 = 8_388_608.0;
     let scaled = (heat * 256.0).clamp(0.0, 255.0);
     let nearest = (scaled + WHOLE) - WHOLE;
@@ -138,24 +139,46 @@ pub fn entry(heat: f32) -> u8 {
     (below + WHOLE).to_bits() as u8
 }
 
-/// [`entry`] of many heats.
+/// [`entry`] of many heats, with the vector instructions of `level`.
 ///
 /// # Panics
-/// If there are not as many entries as heats.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
-    "x86_64+avx2+fma",
-))]
-pub fn entries(heats: &[f32], out: &mut [u8]) {
+/// If there are not as many entries as heat values.
+pub fn entries(level: Isa, heats: &[f32], out: &mut [u8]) {
     assert_eq!(heats.len(), out.len(), "an entry for each heat");
-    for (out, heat) in out.iter_mut().zip(heats) {
-        *out = entry(*heat);
+    level.run(Entries { heats, out });
+}
+
+/// The loop of [`entries`], of which the compiler makes vectors.
+struct Entries<'a> {
+    heats: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl WithSimd for Entries<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (out, heat) in self.out.iter_mut().zip(self.heats) {
+            *out = entry(*heat);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_level_gives_the_same_entries() {
+        let heats: Vec<f32> = (0..1009u16).map(|n| f32::from(n) / 1007.0).collect();
+        let expected: Vec<u8> = heats.iter().map(|heat| entry(*heat)).collect();
+        for level in Isa::available() {
+            let mut found = vec![0; heats.len()];
+            entries(level, &heats, &mut found);
+            assert_eq!(found, expected, "{}", level.name());
+        }
+    }
 
     #[test]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
@@ -171,7 +194,7 @@ mod tests {
         }
     }
 
-    /// `255 * matplotlib.colormaps[NAME](x)`, rounded, at x = 0, 0.5, 1 (3.11).
+    /// `255 * matplotlib.colormaps[NAME](x)`, rounded, at x = 0, 0.5, 1 (matplotlib 3.11).
     #[test]
     fn colors_are_matplotlibs() {
         for (map, ends) in [

@@ -1,11 +1,11 @@
-//! Lines over the photo: of equal heat, by marching squares (Lorensen and Cline 1987, in the
-//! plane), between the cells of a layer, and round regions.
+//! Lines over the photo: contours of equal heat by marching squares (the 2D version of Lorensen and
+//! Cline 1987), cell borders, and outlines of regions.
 
 use crate::explain::region::Shape;
-use crate::input::framing::Placement;
+use crate::input::framing::{CellGrid, Placement};
 use crate::render::heatmap::Heatmap;
 
-/// A piece of a line; positions are shares of the photo's width and height, 0..1.
+/// A line segment; positions are shares of the photo's width and height, 0..1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
     /// Where it begins.
@@ -14,10 +14,10 @@ pub struct Line {
     pub to: (f32, f32),
 }
 
-/// Longest side of the grid on which lines are sought.
+/// Longest side of the grid on which contours are computed.
 pub const SIDE: usize = 192;
 
-/// The lines at some levels of heat (0..1) on a heatmap's grid.
+/// The contours at some levels of heat (0..1) on the grid of a heatmap.
 #[must_use]
 pub fn lines(heat: &Heatmap, levels: &[f32]) -> Vec<Line> {
     let (width, height) = heat.extent;
@@ -29,7 +29,7 @@ pub fn lines(heat: &Heatmap, levels: &[f32]) -> Vec<Line> {
             let corners = [at(0, 0), at(0, 1), at(1, 1), at(1, 0)];
             for &level in levels {
                 let mut found = crossings(corners, level).into_iter();
-                // Two crossings are one piece, four are two.
+                // Two crossings give one segment, four give two.
                 while let (Some(from), Some(to)) = (found.next(), found.next()) {
                     let place = |(x, y): (f32, f32)| {
                         let center = |offset: usize, index: usize| (offset + index) as f32 - 0.5;
@@ -49,8 +49,8 @@ pub fn lines(heat: &Heatmap, levels: &[f32]) -> Vec<Line> {
     lines
 }
 
-/// Where a level crosses the sides of a unit square with these values at its corners
-/// (clockwise from the top left), in pairs that belong together.
+/// Where a level crosses the sides of a unit square with these values at its corners (clockwise
+/// from the top left), as pairs that form segments.
 fn crossings(corners: [f32; 4], level: f32) -> Vec<(f32, f32)> {
     const PLACES: [(f32, f32); 4] = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)];
     let above = corners.map(|value| value >= level);
@@ -66,8 +66,8 @@ fn crossings(corners: [f32; 4], level: f32) -> Vec<(f32, f32)> {
             ));
         }
     }
-    // A saddle: the middle decides which corners belong together. Crossings come in the
-    // order top, right, bottom, left; paired so they cut off the top right corner.
+    // A saddle: the middle decides which corners are connected. The crossings are in the order top,
+    // right, bottom, left; these pairs cut off the top right corner.
     let middle = corners.iter().sum::<f32>() / 4.0 >= level;
     if found.len() == 4 && middle == above[1] {
         found.rotate_left(1);
@@ -75,19 +75,19 @@ fn crossings(corners: [f32; 4], level: f32) -> Vec<(f32, f32)> {
     found
 }
 
-/// The borders of the cells of a layer with `cells` (columns, rows); those that lie beyond the
-/// input are drawn at its edge.
-pub fn cells(placement: &Placement, cells: (usize, usize)) -> impl Iterator<Item = Line> {
+/// The borders of the cells of a layer; those that lie beyond the input are drawn at its edge.
+pub fn cells(placement: &Placement, grid: CellGrid) -> impl Iterator<Item = Line> {
     let at = share_of(placement);
-    let (columns, rows) = (cells.0 as f64, cells.1 as f64);
-    let ends = placement.cell_axes(cells);
+    let (columns, rows) = (grid.columns as f64, grid.rows as f64);
+    let ends = placement.cell_axes(grid);
     let (across, down) = (ends.0.ends(), ends.1.ends());
     let place = move |x: f64, y: f64| {
         let within = (x.clamp(across.0, across.1), y.clamp(down.0, down.1));
-        at(placement.photo_from_cells(within, cells))
+        at(placement.photo_from_cells(within, grid))
     };
-    let upright = (0..=cells.0).map(move |column| ((column as f64, 0.0), (column as f64, rows)));
-    let level = (0..=cells.1).map(move |row| ((0.0, row as f64), (columns, row as f64)));
+    let upright =
+        (0..=grid.columns).map(move |column| ((column as f64, 0.0), (column as f64, rows)));
+    let level = (0..=grid.rows).map(move |row| ((0.0, row as f64), (columns, row as f64)));
     upright.chain(level).map(move |(from, to)| Line {
         from: place(from.0, from.1),
         to: place(to.0, to.1),
@@ -107,7 +107,7 @@ pub fn outline(shape: &Shape, placement: &Placement) -> Vec<Line> {
     pieces.collect()
 }
 
-/// Positions in photo pixels as shares of the photo.
+/// Converts positions in photo pixels to shares of the photo.
 #[allow(clippy::cast_possible_truncation)] // to be drawn
 fn share_of(placement: &Placement) -> impl Fn((f64, f64)) -> (f32, f32) + Copy {
     let (width, height) = placement.photo;
@@ -117,8 +117,7 @@ fn share_of(placement: &Placement) -> impl Fn((f64, f64)) -> (f32, f32) + Copy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::analysis::Layer;
-    use crate::explain::cam::{Map, Method};
+    use crate::explain::cam::{Map, Method, fixture};
     use crate::input::framing::{Framing, InputSize};
     use crate::render::heatmap::{Interpolation, Range};
 
@@ -127,7 +126,7 @@ mod tests {
         let cells: Vec<f32> = (0..8).flat_map(|_| (0..8u8).map(f32::from)).collect();
         let map = Map {
             recipe: Method::GradCam.into(),
-            layer: Layer::Last,
+            layer: fixture::LAST,
             height: 8,
             width: 8,
             condition: 1.0,
@@ -152,10 +151,10 @@ mod tests {
 
     #[test]
     fn a_saddle_keeps_its_high_corners_together_or_apart() {
-        // High corners: top left and bottom right.
+        // The high corners are top left and bottom right.
         let joined = crossings([1.0, 0.2, 1.0, 0.2], 0.5);
         assert_eq!(joined.len(), 4);
-        // The middle is high, so the low top right corner is cut off: top with right.
+        // The middle is high, so the low top right corner is cut off: top is paired with right.
         assert!(joined[0].1.abs() < 1e-6 && (joined[1].0 - 1.0).abs() < 1e-6);
         let apart = crossings([0.8, 0.0, 0.8, 0.0], 0.5);
         assert!(

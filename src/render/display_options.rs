@@ -1,4 +1,4 @@
-//! How maps are drawn: what the user chooses of it, which no number depends on.
+//! Display options. They never change computed values.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::render::colormap::{Colormap, Palette};
 use crate::render::heatmap::{Interpolation, Scaling};
 use crate::render::overlay::Opacity;
 
-/// What of photo and heat is drawn.
+/// Which of photo and heat is drawn.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -22,7 +22,7 @@ pub enum Display {
 }
 
 impl Display {
-    /// Each of them, in the order of menus.
+    /// All display modes, in the order of menus.
     pub const ALL: [Self; 3] = [Self::Overlay, Self::Heat, Self::Photo];
 
     /// The name in menus.
@@ -36,28 +36,28 @@ impl Display {
     }
 }
 
-/// How maps are drawn.
+/// Display options for maps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DisplayOptions {
-    /// The share of the heat's color in the picture.
+    /// The opacity of the heat over the photo.
     pub opacity: Opacity,
-    /// The heat's colors where only positive evidence is drawn.
+    /// The colormap when only positive evidence is drawn.
     pub colormap: Colormap,
-    /// And for signed maps.
+    /// The colormap for signed maps.
     pub diverging: Colormap,
-    /// How cells become 0..1.
+    /// How cell values are scaled to 0..1.
     pub scaling: Scaling,
-    /// What is drawn between the cells' centers.
+    /// How values between the centers of cells are drawn.
     pub interpolation: Interpolation,
-    /// Heat below this percentage of the range is not drawn: 0 to 95. Signed maps count
-    /// from zero to both sides.
+    /// Heat below this percentage of the range is hidden: 0 to 95. In signed maps the distance from
+    /// zero counts.
     pub threshold: u8,
-    /// Whether lines of equal heat are drawn.
+    /// Whether contours of equal heat are drawn.
     pub contours: bool,
     /// Whether the borders of the cells are drawn.
     pub grid: bool,
-    /// What of photo and heat is drawn.
+    /// Which of photo and heat is drawn.
     pub display: Display,
 }
 
@@ -78,10 +78,10 @@ impl Default for DisplayOptions {
 }
 
 impl DisplayOptions {
-    /// The largest threshold: something is always left.
+    /// The largest threshold, so that something always remains visible.
     pub const MOST_HIDDEN: u8 = 95;
 
-    /// The color map for a scaling.
+    /// The colormap for a scaling.
     #[must_use]
     pub fn colormap_for(&self, scaling: Scaling) -> Colormap {
         match scaling {
@@ -90,7 +90,7 @@ impl DisplayOptions {
         }
     }
 
-    /// The colors for a scaling, with what lies below the threshold left out.
+    /// The colors for a scaling, with heat below the threshold hidden.
     #[must_use]
     pub fn palette(&self, scaling: Scaling) -> Palette {
         let share = f32::from(self.threshold) / 100.0;
@@ -101,8 +101,8 @@ impl DisplayOptions {
         Palette::with_gaps(self.colormap_for(scaling), hidden)
     }
 
-    /// The heats at which lines are drawn: a quarter, a half and three quarters of the
-    /// range, for signed maps to both sides of zero.
+    /// The heat levels of contours: a quarter, a half and three quarters of the range; in signed
+    /// maps on both sides of zero.
     #[must_use]
     pub fn levels(scaling: Scaling) -> &'static [f32] {
         match scaling {

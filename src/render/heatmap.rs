@@ -1,10 +1,10 @@
-//! From cells to heat in photo space: scaling rule and bilinear upsampling.
+//! From cells to heat in photo space: scaling and bilinear upsampling.
 //!
 //! Cell (r, c) covers a `stride×stride` square of the network's input
-//! ([`CellAxis`](crate::input::framing::CellAxis)). Heat is
-//! interpolated between the cells' centers (half-pixel centers, edges clamped:
-//! PyTorch's `align_corners=False`) and drawn where the framing says the input
-//! lies on the photo. Outside the part that the network saw there is no heat.
+//! ([`CellAxis`](crate::input::framing::CellAxis)). Heat is interpolated between the centers of the cells
+//! (half-pixel centers, clamped edges: PyTorch's `align_corners=False`) and drawn where the input
+//! lies on the photo according to the framing. There is no heat outside the part that the network
+//! saw.
 
 mod axis;
 
@@ -14,20 +14,20 @@ use crate::explain::cam::Map;
 use crate::input::framing::Placement;
 use crate::render::heatmap::axis::{Axis, Tap};
 
-/// What is drawn between the cells' centers.
+/// How values between the centers of cells are drawn.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
-    /// A mixture of the nearest four.
+    /// Interpolated from the nearest four cells.
     #[default]
     Bilinear,
-    /// Nothing: each cell as the network has it, one square of one color.
+    /// Not interpolated: each cell is one square of one color.
     Cells,
 }
 
-/// How cells become 0..1.
+/// How cell values are scaled to 0..1.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -36,16 +36,16 @@ pub enum Scaling {
     /// From zero to the largest cell.
     #[default]
     Max,
-    /// Subtract the smallest, divide by the range (as the grad-cam package does):
-    /// the least evidence is drawn as none.
+    /// Subtract the smallest cell and divide by the range (as the grad-cam package does): the
+    /// smallest evidence is drawn as none.
     MinMax,
-    /// Evidence against the class as well: zero in the middle, as far to both sides as the
-    /// largest cell of either sign.
+    /// Also shows evidence against the class: zero is in the middle, and the largest absolute value
+    /// is at the ends.
     Signed,
 }
 
 impl Scaling {
-    /// Those that draw positive evidence only, in the order of menus.
+    /// The scalings that draw only positive evidence, in the order of menus.
     pub const POSITIVE: [Self; 2] = [Self::Max, Self::MinMax];
 
     /// The name used on the command line and in menus.
@@ -58,8 +58,8 @@ impl Scaling {
         }
     }
 
-    /// The range in which a map is drawn; `None` if there is nothing to draw: no cell above
-    /// zero, or for [`Scaling::Signed`] none other than zero.
+    /// The range in which a map is drawn; `None` if there is nothing to draw: no cell is above
+    /// zero, or for [`Scaling::Signed`] all cells are zero.
     #[must_use]
     pub fn range(self, map: &Map) -> Option<Range> {
         let (low, high) = (map.min(), map.max());
@@ -81,21 +81,22 @@ impl Scaling {
 /// The values of a map that are drawn as no heat and as full heat.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
-    /// Drawn as 0; so is what lies below.
+    /// Drawn as 0, as are lower values.
     pub low: f32,
-    /// Drawn as 1; so is what lies above. Positive.
+    /// Drawn as 1, as are higher values. Positive.
     pub high: f32,
 }
 
 impl Range {
-    /// Whether it is one: two numbers, the upper one positive and not below the other.
+    /// Whether the range is valid: two finite numbers, the upper one positive and not below the
+    /// lower one.
     #[must_use]
     pub fn is_sound(self) -> bool {
         self.low.is_finite() && self.high.is_finite() && self.high > 0.0 && self.low <= self.high
     }
 
-    /// The heat of a cell, 0..=1. In a range without extent (a flat map by
-    /// [`Scaling::MinMax`]) no cell has more than another: all are 0.
+    /// The heat of a cell, 0..=1. In an empty range (a flat map with [`Scaling::MinMax`]) all cells
+    /// have heat 0.
     #[must_use]
     pub fn heat(self, cell: f32) -> f32 {
         let extent = self.high - self.low;
@@ -107,20 +108,20 @@ impl Range {
     }
 }
 
-/// Heat over a grid that covers the photo; values only where the network looked.
+/// Heat on a grid that covers the photo, with values only where the network looked.
 #[derive(Clone, Debug)]
 pub struct Heatmap {
-    /// The grid's width and height: the photo's, or fewer for a screen.
+    /// The grid's width and height: those of the photo, or less for a screen.
     pub size: (usize, usize),
     /// First column and row with heat.
     pub offset: (usize, usize),
     /// Width and height of the part with heat.
     pub extent: (usize, usize),
-    /// Each row of cells spread over the columns, `[cells, extent.0]`. Rows of heat are
-    /// mixed from two of them when they are asked for: at a photo's full size the whole
-    /// would be larger than the photo.
+    /// Each row of cells interpolated over the columns, `[cells, extent.0]`. Rows of heat are
+    /// interpolated from two of these on demand: at full size, all heat values would take more
+    /// memory than the photo.
     spread: Vec<f32>,
-    /// Between which two.
+    /// The pair of rows for each row of heat.
     rows: Vec<Tap>,
 }
 
@@ -139,8 +140,8 @@ impl Heatmap {
         Some(Self::in_range(map, range, placement, size, interpolation))
     }
 
-    /// Heat of a map, drawn in a range of values, on a grid of `size` (width, height) over
-    /// the whole photo.
+    /// The heat of a map in a range of values, on a grid of `size` (width, height) over the whole
+    /// photo.
     #[must_use]
     pub fn in_range(
         map: &Map,
@@ -150,17 +151,20 @@ impl Heatmap {
         interpolation: Interpolation,
     ) -> Self {
         let cells: Vec<f32> = map.cells.iter().map(|cell| range.heat(*cell)).collect();
+        let (across, down) = placement.cell_axes(map.grid());
         let columns = Axis::new(
             (size.0, placement.photo.0, placement.input.0, map.width),
+            across,
             interpolation,
             |x| placement.input_from_photo((x, 0.0)).0,
         );
         let rows = Axis::new(
             (size.1, placement.photo.1, placement.input.1, map.height),
+            down,
             interpolation,
             |y| placement.input_from_photo((0.0, y)).1,
         );
-        // Each row of cells spread over the columns first, then between rows.
+        // Interpolate each row of cells over the columns first; between rows later.
         let width = columns.taps.len();
         let spread: Vec<f32> = cells
             .chunks_exact(map.width)
@@ -180,7 +184,7 @@ impl Heatmap {
         }
     }
 
-    /// The heat, 0..=1, of a row of the part with heat.
+    /// Computes the heat, 0..=1, of a row in the part with heat.
     ///
     /// # Panics
     /// If there is no such row, or `out` is not as long as the part is wide.
@@ -195,8 +199,8 @@ impl Heatmap {
         }
     }
 
-    /// The heat, 0..=1, of a map at a position in photo pixels; `None` where the network
-    /// did not look.
+    /// The heat of a map, 0..=1, at a position in photo pixels; `None` where the network did not
+    /// look.
     #[must_use]
     pub fn at(
         map: &Map,
@@ -205,7 +209,7 @@ impl Heatmap {
         position: (f64, f64),
         interpolation: Interpolation,
     ) -> Option<f32> {
-        let (x, y) = placement.cells_from_photo(position, (map.width, map.height))?;
+        let (x, y) = placement.cells_from_photo(position, map.grid())?;
         let column = Tap::new(x, map.width, interpolation);
         let row = Tap::new(y, map.height, interpolation);
         let heat = |row: usize, column: usize| range.heat(map.cells[row * map.width + column]);
@@ -213,7 +217,7 @@ impl Heatmap {
         Some(row.mix(along(row.low), along(row.high)))
     }
 
-    /// All of it, row-major, `extent.0 · extent.1` values.
+    /// All heat values, row-major: `extent.0 · extent.1` values.
     #[must_use]
     pub fn values(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.extent.0 * self.extent.1];
@@ -256,14 +260,13 @@ impl Heatmap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::analysis::Layer;
-    use crate::explain::cam::Method;
+    use crate::explain::cam::{Method, fixture};
     use crate::input::framing::{Framing, InputSize};
 
     fn map(height: usize, width: usize, cells: &[f32]) -> Map {
         Map {
             recipe: Method::GradCam.into(),
-            layer: Layer::Last,
+            layer: fixture::LAST,
             height,
             width,
             condition: 1.0,
@@ -284,13 +287,9 @@ mod tests {
     /// align_corners=False)` of [[0, 1], [0.5, 0]]: weights 0, ¼, ¾, 1.
     #[test]
     fn upsampling_has_half_pixel_centers() {
-        let heat = Heatmap::new(
-            &map(2, 2, &[0.0, 2.0, 1.0, -3.0]),
-            Scaling::Max,
-            &plain(4),
-            (4, 4),
-        )
-        .unwrap();
+        let mut map = map(2, 2, &[0.0, 2.0, 1.0, -3.0]);
+        map.layer.stride = (2.0, 2.0);
+        let heat = Heatmap::new(&map, Scaling::Max, &plain(4), (4, 4)).unwrap();
         let (top, bottom) = ([0.0, 0.25, 0.75, 1.0], [0.5, 0.375, 0.125, 0.0]);
         let between = |t: f32| -> Vec<f32> {
             let pairs = top.iter().zip(bottom);
@@ -381,7 +380,7 @@ mod tests {
         }
     }
 
-    /// An input of 240 has 8 cells of 32 pixels, of which the outermost reach 8 pixels beyond it.
+    /// An input of 240 has 8 cells of 32 pixels, and the outer ones extend 8 pixels beyond it.
     #[test]
     fn cells_are_as_long_as_their_stride_at_inputs_of_any_size() {
         let cells: Vec<f32> = (0..64u8).map(|cell| f32::from(cell % 8)).collect();
@@ -397,7 +396,7 @@ mod tests {
         assert_eq!(row, expected.collect::<Vec<_>>());
     }
 
-    /// The hottest cell comes out hottest at its center, at any grid size.
+    /// The largest cell has the largest heat, at its center, on any grid.
     #[test]
     fn heat_lies_where_its_cell_lies() {
         let mut cells = vec![0.0; 8 * 12];

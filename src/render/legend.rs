@@ -1,11 +1,11 @@
-//! What the colors and numbers of a map mean, in words: for the screen and for figures.
+//! The meaning of a map's colors and numbers, in words: for the screen and for figures.
 
 use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Map, Method, Recipe};
 use crate::labels::{ClassId, Labels};
 use crate::render::heatmap::{Range, Scaling};
 
-/// A probability for people: no digits that say nothing, and no false zero.
+/// A probability for display: no meaningless digits, and never a false zero.
 #[must_use]
 pub fn percent(probability: f32) -> String {
     let percent = 100.0 * probability;
@@ -18,7 +18,7 @@ pub fn percent(probability: f32) -> String {
     }
 }
 
-/// A map's title: its method, its class and its probability; for a difference both classes.
+/// The title of a map: its method, class and probability; for a difference, both classes.
 #[must_use]
 pub fn title(
     analysis: &Analysis,
@@ -30,7 +30,7 @@ pub fn title(
     title_with(analysis, method, (class, contrast_class), name)
 }
 
-/// The same with other names for the classes: shorter ones.
+/// The same with other, shorter names for the classes.
 #[must_use]
 pub fn title_with(
     analysis: &Analysis,
@@ -47,7 +47,7 @@ pub fn title_with(
     }
 }
 
-/// What is said of a map that has nothing to draw: by [`Scaling::range`].
+/// The message for a map without anything to draw: see [`Scaling::range`].
 #[must_use]
 pub fn nothing_to_draw(
     labels: &Labels,
@@ -68,7 +68,7 @@ pub fn nothing_to_draw(
     }
 }
 
-/// What is said of a map that depends on rounding; `None` of others.
+/// The warning for a map that depends on rounding errors; `None` for others.
 #[must_use]
 pub fn instability(map: &Map) -> Option<String> {
     let method = match map.recipe {
@@ -80,19 +80,19 @@ pub fn instability(map: &Map) -> Option<String> {
     };
     map.is_unstable().then(|| {
         format!(
-            "{method} divides by sums that nearly cancel here: rounding alone can change this map. Compare it with Grad-CAM or HiResCAM at this layer."
+            "{method} divides by sums that nearly cancel here: rounding errors alone can change this map. Compare it with Grad-CAM or HiResCAM at this layer."
         )
     })
 }
 
-/// The numbers at the lower end, the middle and the upper end of a color bar. Where the
-/// map goes beyond a held range they say so.
+/// The numbers at the lower end, the middle and the upper end of a color bar. They show when the
+/// map goes beyond a locked range.
 #[must_use]
 pub fn ends(range: Range, map: &Map) -> [String; 3] {
     let signed = range.low < 0.0;
     let [low, middle, high] =
         [0.0, 0.5, 1.0].map(|share| number(range.low + (range.high - range.low) * share, signed));
-    // Below a range that begins at zero all is drawn as zero.
+    // A range that begins at zero draws everything below as zero.
     let below = if signed && map.min() < range.low {
         "≤"
     } else {
@@ -102,7 +102,7 @@ pub fn ends(range: Range, map: &Map) -> [String; 3] {
     [format!("{below}{low}"), middle, format!("{above}{high}")]
 }
 
-/// What a map's values are.
+/// The meaning of a map's values.
 #[must_use]
 pub fn meaning(
     analysis: &Analysis,
@@ -114,7 +114,7 @@ pub fn meaning(
     meaning_with(analysis, map, (class, contrast_class), name)
 }
 
-/// The same with other names for the classes: shorter ones.
+/// The same with other, shorter names for the classes.
 #[must_use]
 pub fn meaning_with(
     analysis: &Analysis,
@@ -124,9 +124,9 @@ pub fn meaning_with(
 ) -> String {
     if !map.recipe.method.is_in_logits(map.layer) {
         let method = map.recipe.method.name();
-        let layer = analysis.model.architecture.layer_name(map.layer);
+        let layer = analysis.model.layer_name(map.layer.id);
         return format!(
-            "Relative units: what {method} gives at {layer} is no share of the logit. Compare cells within this map, not the numbers of different maps."
+            "Relative units: the values of {method} at {layer} are not shares of the logit. Compare cells within this map, not the numbers of different maps."
         );
     }
     let (cells, sum) = (map.cells.len(), map.sum());
@@ -141,9 +141,10 @@ pub fn meaning_with(
         }
         Some(other) => {
             let logits = analysis.logit(class) - analysis.logit(other);
-            let biases = analysis.bias(class) - analysis.bias(other);
+            let bias = |class| analysis.bias(class).unwrap_or_default();
+            let biases = bias(class) - bias(other);
             format!(
-                "Why {} and not {}: each cell's contribution to the first logit less that to the second. All {cells} cells add up to the difference of the logits less that of the biases = {logits:.3} − ({biases:.3}) = {sum:.3}.",
+                "Why {} and not {}: each cell's contribution to the first logit minus its contribution to the second. All {cells} cells add up to the difference of the logits minus the difference of the biases = {logits:.3} − ({biases:.3}) = {sum:.3}.",
                 name(class),
                 name(other),
             )
@@ -151,7 +152,7 @@ pub fn meaning_with(
     }
 }
 
-/// A value in three digits or so.
+/// A value with about three digits.
 #[must_use]
 pub fn number(value: f32, signed: bool) -> String {
     let size = value.abs();
@@ -172,8 +173,8 @@ pub fn number(value: f32, signed: bool) -> String {
     format!("{sign}{}", digits.replace('-', "−"))
 }
 
-/// What a cell in logit units is of the logit less its bias, which all cells add up to.
-/// Of a sum that is not positive there are no shares.
+/// A cell in logit units as a share of the logit minus its bias, which is the sum of all cells.
+/// `None` if that sum is not positive.
 #[must_use]
 pub fn logit_share(cell: f32, sum: f32) -> Option<f32> {
     (sum > 0.0).then(|| 100.0 * cell / sum)

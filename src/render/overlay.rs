@@ -1,33 +1,34 @@
-//! The only place that blends: photo, heat and colors to pixels.
+//! Blends photo, heat and colors into pixels. All blending is done here.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::input::framing::Placement;
 use crate::input::photo::{Photo, Picture};
+use crate::platform::simd::Isa;
 use crate::render::colormap;
 use crate::render::colormap::Palette;
 use crate::render::contour::Line;
 use crate::render::heatmap::Heatmap;
 
-/// How much of the photo's light is left where the network did not look.
+/// The brightness of the photo where the network did not look.
 pub const DIMMED: f32 = 0.4;
 /// The gray behind a photo, and behind heat that is drawn alone.
 pub const BEHIND: u8 = 60;
-/// Most pixels of a picture that is made from a photo: 0.8 GB as RGB. Two overlays of the largest
-/// photo that is opened unless told otherwise ([`Limits`](crate::input::photo::Limits)) stay below.
+/// Maximum number of pixels of a picture made from a photo: 0.8 GB as RGB. Two overlays of the
+/// largest photo allowed by the default [`Limits`](crate::input::photo::Limits) stay below it.
 pub const MOST_PIXELS: usize = 1 << 28;
 /// Pixels of background between pictures side by side.
 const GAP: usize = 8;
 /// Neutral gray between pictures side by side.
 const GAP_GRAY: u8 = 128;
 
-/// The share of the heat's color in the picture: 0..=1.
+/// The opacity of the heat over the photo: 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Opacity(f32);
 
 impl Opacity {
-    /// Only the heat's color.
+    /// Only the heat is visible.
     pub const FULL: Self = Self(1.0);
 
     /// From a share, `None` outside 0..=1.
@@ -49,9 +50,9 @@ impl Default for Opacity {
     }
 }
 
-/// The photo at full size with heat over it: `out = (1−a)·photo + a·color`, the
-/// plain linear blend of the stored values. What the network did not see is
-/// dimmed and never painted. Without heat the photo stays as it is.
+/// The photo at full size with heat over it: `out = (1−a)·photo + a·color`, the linear blend of the
+/// stored values. What the network did not see is dimmed and never colored. Without heat the photo
+/// stays unchanged.
 ///
 /// # Panics
 /// If the heat was not made for a grid of the photo's size.
@@ -68,8 +69,8 @@ pub fn blend(
     side_by_side(photo, placement, &heats, opacity)
 }
 
-/// The photo once for each heat with its colors, as [`blend`] makes it, next to each other. Row by row, so
-/// that nothing is in memory but the result.
+/// The photo once for each heat with its colors, blended as in [`blend`], side by side. It works
+/// row by row, so that only the result is kept in memory.
 ///
 /// # Panics
 /// If a heat was not made for a grid of the photo's size.
@@ -115,7 +116,7 @@ pub fn side_by_side(
     }
 }
 
-/// Lays heat over row `y` of a photo; `values` is scratch memory.
+/// Blends heat over row `y` of a photo; `values` is scratch memory.
 fn paint(
     row: &mut [u8],
     y: usize,
@@ -133,7 +134,7 @@ fn paint(
     for (pixel, &value) in row[3 * left..].chunks_exact_mut(3).zip(&*values) {
         let [red, green, blue, alpha] = colors.0[usize::from(colormap::entry(value))];
         if alpha == 0 {
-            continue; // left out
+            continue; // hidden
         }
         for (channel, color) in pixel.iter_mut().zip([red, green, blue]) {
             *channel = mix(*channel, color, opacity.0);
@@ -141,14 +142,14 @@ fn paint(
     }
 }
 
-/// Steps of the grid in a cell, so that what the graphics card mixes between two steps
-/// lies within a few entries of the color map.
+/// Grid steps per cell: enough that what the graphics card interpolates between two steps lies
+/// within a few entries of the colormap.
 const STEPS: usize = 32;
-/// Shortest and longest side of the grid: a class change colors it anew.
+/// Minimum and maximum length of the grid's longer side: each class change colors the grid again.
 const SCREEN_SIDE: (usize, usize) = (512, 768);
 
-/// The grid (width, height) on which a map of `cells` (width, height) is drawn on screen:
-/// the photo's proportions, fine enough for the cells, whatever the photo's size.
+/// The grid (width, height) on which a map of `cells` (width, height) is drawn on screen: in the
+/// photo's proportions, fine enough for the cells, and independent of the photo's size.
 #[must_use]
 pub fn screen_grid(placement: &Placement, cells: (usize, usize)) -> (usize, usize) {
     let (shortest, most) = SCREEN_SIDE;
@@ -158,7 +159,7 @@ pub fn screen_grid(placement: &Placement, cells: (usize, usize)) -> (usize, usiz
     )
 }
 
-/// A grid (width, height) in the photo's proportions, `longest` on its longer side.
+/// A grid (width, height) in the photo's proportions, with `longest` on its longer side.
 #[must_use]
 pub fn grid_of(placement: &Placement, longest: usize) -> (usize, usize) {
     let (width, height) = placement.photo;
@@ -166,36 +167,36 @@ pub fn grid_of(placement: &Placement, longest: usize) -> (usize, usize) {
     (side(width), side(height))
 }
 
-/// The width and height of so many pictures of that size in [`side_by_side`].
+/// The width and height of the result of [`side_by_side`] for `count` pictures of this size.
 #[must_use]
 pub fn size_of(count: usize, (width, height): (usize, usize)) -> (usize, usize) {
     (count * width + GAP * count.saturating_sub(1), height)
 }
 
-/// The column at which a picture begins in [`side_by_side`], for photos of that width.
+/// The column where a picture begins in [`side_by_side`], for photos of this width.
 #[must_use]
 pub fn left_of(width: usize, index: usize) -> usize {
     index * (width + GAP)
 }
 
-/// The heat's own colors for the part that has heat, row-major: what the screen lays
-/// over the photo at the chosen opacity. `table` has the colors of a [`Palette`] as the
-/// screen wants them.
+/// The colors of the part with heat, row-major: the screen draws them over the photo with the
+/// chosen opacity. `table` holds the colors of a [`Palette`] in the format of the screen.
 #[must_use]
 pub fn colors<T: Copy>(heat: &Heatmap, table: &[T; 256]) -> Vec<T> {
     let (width, height) = heat.extent;
     let mut pixels = Vec::with_capacity(width * height);
     let (mut values, mut entries) = (vec![0.0; width], vec![0; width]);
+    let level = Isa::chosen();
     for row in 0..height {
         heat.row(row, &mut values);
-        colormap::entries(&values, &mut entries);
+        colormap::entries(level, &values, &mut entries);
         pixels.extend(entries.iter().map(|entry| table[usize::from(*entry)]));
     }
     pixels
 }
 
-/// The heat alone, as RGBA at the grid's size: transparent where the network did not look
-/// and where heat is left out.
+/// The heat alone, as RGBA at the grid's size: transparent where the network did not look and where
+/// heat is hidden.
 #[must_use]
 pub fn heat_alone(heat: &Heatmap, colors: &Palette) -> Vec<[u8; 4]> {
     let (width, height) = heat.size;
@@ -209,14 +210,14 @@ pub fn heat_alone(heat: &Heatmap, colors: &Palette) -> Vec<[u8; 4]> {
     pixels
 }
 
-/// Draws lines over a picture's part that begins at column `left` and is `size` wide and
-/// high: white with a dark rim, which can be seen on every color. Positions are shares of
-/// that part, 0..1.
+/// Draws lines over the part of a picture that begins at column `left` and has this `size` (width,
+/// height). The lines are white with a dark rim, so that they are visible on every color. Positions
+/// are shares of that part, 0..1.
 pub fn draw_lines(picture: &mut Picture, left: usize, size: (usize, usize), lines: &[Line]) {
-    // A 600th of the longer side: as on screen in a pane of common size.
+    // The line is 1/600 of the longer side: about as wide as on screen.
     let half = (size.0.max(size.1) as f32 / 1200.0).max(0.5);
     for (half, gray) in [(2.0 * half, 0), (half, 255)] {
-        // Where lines meet, each pixel is painted once.
+        // Where lines cross, each pixel is painted only once.
         let mut cover = vec![0u8; size.0 * size.1];
         for line in lines {
             cover_line(&mut cover, size, line, half);
@@ -233,7 +234,7 @@ pub fn draw_lines(picture: &mut Picture, left: usize, size: (usize, usize), line
     }
 }
 
-/// How much of each pixel a line of that half width covers, in 255ths.
+/// How much of each pixel is covered by a line with this half width, in 255ths.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to the picture
 fn cover_line(cover: &mut [u8], (width, height): (usize, usize), line: &Line, half: f32) {
     let at = |(x, y): (f32, f32)| (x * width as f32, y * height as f32);
@@ -264,7 +265,8 @@ fn mix(under: u8, over: u8, share: f32) -> u8 {
     ((1.0 - share) * f32::from(under) + share * f32::from(over) + 0.5) as u8
 }
 
-/// Dims every pixel of row `y` whose center lies outside the part seen (photo pixels).
+/// Dims every pixel of row `y` whose center lies outside the part that the network saw (in photo
+/// pixels).
 fn dim_outside(row: &mut [u8], y: usize, [left, top, right, bottom]: [f64; 4]) {
     let row_seen = (top..=bottom).contains(&(y as f64 + 0.5));
     for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
@@ -384,7 +386,7 @@ mod tests {
         draw_lines(&mut picture, 20, (20, 10), &[line]);
         let at = |x: usize, y: usize| picture.rgb[3 * (40 * y + x)];
         assert_eq!((at(30, 5), at(39, 5)), (255, 255));
-        assert!(at(30, 4) < 60, "a dark rim");
+        assert!(at(30, 4) < 60, "the rim is dark");
         assert_eq!((at(30, 1), at(19, 5)), (100, 100));
     }
 }

@@ -1,18 +1,19 @@
-//! What `explain` says: one JSON object, or a few lines to read.
+//! The report of `explain`: one JSON object, or text.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::explain::analysis::{Analysis, Layer};
+use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Map, Method};
 use crate::explain::class_correlation::{ClassCorrelation, References};
 use crate::explain::region::{Measure, Region};
 use crate::input::photo::Photo;
 use crate::labels::ClassId;
-use crate::model::Selection;
+use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Preprocessing;
+use crate::model::{Selection, device};
 use crate::render::legend;
 use crate::render::legend::percent;
 use crate::text::printable::quotation;
@@ -20,7 +21,7 @@ use crate::text::printable::quotation;
 /// How many of the most probable classes are reported.
 const TOP: usize = 5;
 
-/// The whole answer; field names are those of the JSON object.
+/// The whole report; field names are those of the JSON object.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The photo as it was read, upright.
@@ -28,8 +29,9 @@ pub struct Report {
     /// The model that ran.
     pub model: ModelReport,
     /// The device that it ran on: `cpu`, `cuda:N`, `metal`.
-    pub device: String,
-    /// What fell back, if anything did.
+    #[serde(serialize_with = "device::as_option")]
+    pub device: DeviceChoice,
+    /// Fallbacks that were used, if any.
     pub notices: Vec<String>,
     /// `whole`, `crop` or `squash`.
     pub framing: &'static str,
@@ -37,17 +39,17 @@ pub struct Report {
     pub top: Vec<ClassReport>,
     /// The class explained.
     pub class: ClassReport,
-    /// The class whose maps were taken away, with `--against`.
+    /// With `--against`: the class whose maps were subtracted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(rename = "against")]
     pub contrast_class: Option<ClassReport>,
     /// The target layer, by its name in the network.
-    pub layer: &'static str,
+    pub layer: String,
     /// What was done to the pixels before the network saw them.
     pub preprocessing: Preprocessing,
     /// One for each method.
     pub maps: Vec<MapReport>,
-    /// With `--region`: what each map says of each region.
+    /// With `--region`: the measures of each map in each region.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<RegionReport>,
     /// Milliseconds for each step.
@@ -71,19 +73,19 @@ pub struct ModelReport {
     /// The network and where its weights came from.
     pub name: String,
     /// The network.
-    pub architecture: &'static str,
+    pub architecture: String,
     /// Number of classes.
     pub classes: usize,
     /// Where their names came from.
     pub labels: String,
     /// Of the weight file.
     pub sha256: String,
-    /// What is known about it.
+    /// What is known about its accuracy.
     pub accuracy: String,
-    /// What was taken for granted of the network, which no weight file tells; none where
-    /// nothing had to be.
+    /// What was assumed about the network because no weight file records it; `None` if nothing was
+    /// assumed.
     pub assumed: Option<String>,
-    /// Which network of the file ran, if it holds several or one was chosen.
+    /// Which network of the file was used, if it holds several or one was chosen.
     #[serde(skip_serializing_if = "Selection::is_none")]
     pub network: Selection,
 }
@@ -109,7 +111,7 @@ pub struct MapReport {
     /// Which formula of Grad-CAM++: `eq19`, `pytorch-grad-cam` or `tutorial`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<&'static str>,
-    /// `logit` where the cells add up to the logit less its bias, else `relative`.
+    /// `logit` where the cells add up to the logit minus its bias, otherwise `relative`.
     pub unit: &'static str,
     /// Rows of cells.
     pub height: usize,
@@ -123,10 +125,10 @@ pub struct MapReport {
     pub sum: f32,
     /// `ok`, `nearly_flat`, or `no_positive_evidence` if no cell is above 0.
     pub state: &'static str,
-    /// Whether it depends on rounding: the method divides by sums that nearly cancel.
+    /// Whether the map depends on rounding errors: the method divides by sums that nearly cancel.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unstable: bool,
-    /// What is said of it in words, if anything.
+    /// A remark about the map in words, if there is one.
     #[serde(skip)]
     pub remark: Option<String>,
     /// How much it depends on the class (at the last layer).
@@ -138,11 +140,11 @@ pub struct MapReport {
 /// The mean correlation of a map with those of other classes.
 #[derive(Debug, Serialize)]
 pub struct ClassCorrelationReport {
-    /// Pearson's, −1..=1.
+    /// Pearson correlation, −1..=1.
     pub mean_correlation: f32,
-    /// Over how many other classes.
+    /// Number of other classes compared.
     pub classes: usize,
-    /// Whether that is so much that the map hardly depends on the class.
+    /// Whether the correlation is so high that the map hardly depends on the class.
     pub class_insensitive: bool,
 }
 
@@ -151,7 +153,7 @@ pub struct ClassCorrelationReport {
 pub struct RegionReport {
     /// Its name.
     pub name: String,
-    /// For each map, in their order.
+    /// For each map, in the order of `maps`.
     pub measures: Vec<Measure>,
 }
 
@@ -168,8 +170,8 @@ pub struct TimingsReport {
     pub explain: f64,
     /// Heat, colors and blending at full size; 0 without `--out`.
     pub render: f64,
-    /// Of how many runs after the first `frame`, `forward` and `explain` are medians, with
-    /// `--repeat`; else they are the first run's.
+    /// With `--repeat`: the number of runs after the first; `frame`, `forward` and `explain` are
+    /// their medians. Otherwise the times are those of the first run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<u32>,
 }
@@ -181,7 +183,7 @@ pub fn milliseconds(duration: Duration) -> f64 {
 }
 
 impl Report {
-    /// Gathers what is known after a run; `timings` and `notices` come from outside.
+    /// Collects the results of a run; the caller fills in `timings_ms` and `notices`.
     #[must_use]
     pub fn new(
         path: String,
@@ -206,7 +208,7 @@ impl Report {
             },
             model: ModelReport {
                 name: info.to_string(),
-                architecture: info.architecture.name(),
+                architecture: info.architecture.clone(),
                 classes: info.labels.len(),
                 labels: info.labels_from.clone(),
                 sha256: info.sha256.clone(),
@@ -214,7 +216,7 @@ impl Report {
                 assumed: info.assumed.clone(),
                 network: info.network.clone(),
             },
-            device: analysis.device.to_lowercase().replace(' ', ":"),
+            device: analysis.device,
             notices: Vec::new(),
             framing: analysis.framing.name(),
             top: analysis
@@ -227,18 +229,17 @@ impl Report {
             class: describe(class),
             contrast_class: contrast_class.map(describe),
             layer: info
-                .architecture
-                .layer_name(maps.first().map_or(Layer::Last, |map| map.layer)),
+                .layer_name(maps.first().map_or(info.default_layer, |map| map.layer.id))
+                .to_owned(),
             preprocessing: analysis.preprocessing,
             maps: maps
                 .iter()
                 .map(|map| {
-                    // The difference of two classes is not a map of one.
-                    let class_correlation = match (map.layer, contrast_class) {
-                        (Layer::Last, None) => {
-                            References::at_last_layer(analysis, map.recipe).compare(map, class)
-                        }
-                        _ => None,
+                    // The difference of two classes is not the map of one class.
+                    let class_correlation = if map.layer.is_pooled && contrast_class.is_none() {
+                        References::at_last_layer(analysis, map.recipe).compare(map, class)
+                    } else {
+                        None
                     };
                     MapReport::new(map, class_correlation)
                 })
@@ -257,8 +258,8 @@ impl Report {
         }
     }
 
-    /// A few lines to read, one for each class, whatever is in their names. Maps of one run
-    /// share their size.
+    /// The report as text. Each class takes one line, even if its name contains control characters.
+    /// All maps of a run have the same size.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -279,7 +280,7 @@ impl Report {
             text,
             "{} on {}; {}",
             quotation(&model.name),
-            self.device,
+            self.device.option(),
             model.accuracy
         );
         if let Some(assumed) = &model.assumed {
@@ -319,7 +320,7 @@ impl Report {
         if let Some(other) = &self.contrast_class {
             let _ = writeln!(
                 text,
-                "Less:      {} ({}), {}, logit {:.2}",
+                "Minus:     {} ({}), {}, logit {:.2}",
                 quotation(&other.label),
                 other.index,
                 percent(other.probability),

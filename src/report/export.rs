@@ -1,5 +1,5 @@
-//! What is shown is what is exported: overlays and heat at the photo's full size, the panes
-//! as one figure, the cells, and a manifest from which the same maps can be made again.
+//! Exports what is shown: overlays and heat at the photo's full size, the panes as one figure, the
+//! cells, and a manifest from which the same maps can be computed again.
 
 mod figure;
 mod folder;
@@ -12,14 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::explain::analysis::Analysis;
-use crate::explain::cam::Map;
 use crate::explain::region::Region;
 use crate::input::photo::{Photo, Picture};
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::render::contour::Line;
 use crate::render::display_options::{Display, DisplayOptions};
-use crate::render::heatmap::{Heatmap, Range, Scaling};
+use crate::render::rendered_map::RenderedMap;
 use crate::render::{contour, overlay};
 
 pub use crate::report::export::figure::Figure;
@@ -33,30 +32,24 @@ pub use crate::report::export::write::{ExportError, write_atomically, write_npy,
 /// One map as a pane shows it.
 #[derive(Clone, Debug)]
 pub struct MapView {
-    /// The map.
-    pub map: Map,
+    /// The map, with its heat at the photo's full size.
+    pub rendered: RenderedMap,
     /// Its class.
     pub class: ClassId,
-    /// The class whose map was taken away from it.
+    /// The class whose map was subtracted.
     pub contrast_class: Option<ClassId>,
-    /// How its cells become 0..1.
-    pub scaling: Scaling,
-    /// The values that are drawn as no and full heat; none where there is nothing to draw.
-    pub range: Option<Range>,
-    /// Whether that range is held for several maps.
-    pub locked: bool,
 }
 
-/// All that is exported.
+/// Everything that is exported.
 #[derive(Clone, Debug)]
 pub struct ExportScene {
     /// The photo.
     pub photo: Arc<Photo>,
     /// The answer.
     pub analysis: Arc<Analysis>,
-    /// The model as it was asked for, to ask for it again.
+    /// The choice of the model, so that it can be loaded again.
     pub model: ModelChoice,
-    /// A file of class names given by hand.
+    /// The file of class names given by the user.
     pub labels: Option<PathBuf>,
     /// The maps.
     pub panes: Vec<MapView>,
@@ -67,21 +60,8 @@ pub struct ExportScene {
 }
 
 impl ExportScene {
-    /// The heat of a pane at the photo's size; none where there is nothing to draw.
-    #[must_use]
-    pub fn heat(&self, pane: &MapView) -> Option<Heatmap> {
-        self.heat_on(pane, (self.photo.width, self.photo.height))
-    }
-
-    fn heat_on(&self, pane: &MapView, size: (usize, usize)) -> Option<Heatmap> {
-        let placement = &self.analysis.placement;
-        let interpolation = self.display_options.interpolation;
-        pane.range
-            .map(|range| Heatmap::in_range(&pane.map, range, placement, size, interpolation))
-    }
-
-    /// Whether the pictures of so many panes side by side, at the photo's size, can be made:
-    /// asked before anything is allocated.
+    /// Checks that the pictures of `count` panes side by side, at the photo's size, are not too
+    /// large. To be called before memory is allocated.
     ///
     /// # Errors
     /// [`ExportError::TooLarge`] above [`overlay::MOST_PIXELS`].
@@ -98,25 +78,25 @@ impl ExportScene {
         })
     }
 
-    /// The photo at full size with each pane's heat over it, side by side if there are
-    /// several. Contours, cells and regions are drawn as on screen.
+    /// The photo at full size with each pane's heat over it; several panes are side by side.
+    /// Contours, cells and regions are drawn as on screen.
     ///
     /// # Errors
     /// [`ExportError::TooLarge`], by [`ExportScene::check_size`].
     pub fn overlays(&self, panes: &[MapView]) -> Result<Picture, ExportError> {
         self.check_size(panes.len())?;
+        let palettes = panes
+            .iter()
+            .map(|pane| self.display_options.palette(pane.rendered.scaling));
+        let palettes: Vec<_> = palettes.collect();
         let heats: Vec<_> = panes
             .iter()
-            .map(|pane| {
-                let heat = self
-                    .heat(pane)
-                    .filter(|_| self.display_options.display != Display::Photo);
-                heat.map(|heat| (heat, self.display_options.palette(pane.scaling)))
+            .zip(&palettes)
+            .map(|(pane, palette)| {
+                let heat = pane.rendered.heat.as_ref();
+                let heat = heat.filter(|_| self.display_options.display != Display::Photo);
+                heat.map(|heat| (heat, palette))
             })
-            .collect();
-        let heats: Vec<_> = heats
-            .iter()
-            .map(|heat| heat.as_ref().map(|(heat, palette)| (heat, palette)))
             .collect();
         let placement = &self.analysis.placement;
         let (photo, opacity) = (&self.photo, self.display_options.opacity);
@@ -153,20 +133,16 @@ impl ExportScene {
         regions.flat_map(|region| contour::outline(&region.shape, placement))
     }
 
-    /// The lines over a pane: contours and the borders of cells.
+    /// The lines over a pane: contours and cell borders.
     #[must_use]
     pub fn lines(&self, pane: &MapView) -> Vec<Line> {
         let placement = &self.analysis.placement;
         let mut lines = Vec::new();
         if self.display_options.contours && self.display_options.display != Display::Photo {
-            let grid = overlay::grid_of(placement, contour::SIDE);
-            let heat = self.heat_on(pane, grid);
-            lines = heat.map_or(lines, |heat| {
-                contour::lines(&heat, DisplayOptions::levels(pane.scaling))
-            });
+            lines.clone_from(&pane.rendered.contours);
         }
         if self.display_options.grid {
-            lines.extend(contour::cells(placement, (pane.map.width, pane.map.height)));
+            lines.extend(contour::cells(placement, pane.rendered.map.grid()));
         }
         lines
     }

@@ -1,10 +1,10 @@
-//! Names in little room lose their middle: what tells them apart is as often at their end as at
-//! their beginning.
+//! Shortens names by cutting out their middle: what distinguishes them is as often at their end as
+//! at their beginning.
 
 /// Longer text is cut before it is measured: laying out a name of a megabyte takes minutes.
 const LONGEST: usize = 300;
 
-/// A text of at most so many letters: where it has more, its beginning and its end.
+/// Text of at most `letters` characters: longer text keeps its beginning and its end.
 pub fn shortened(text: &str, letters: usize) -> String {
     let count = text.chars().count();
     if count <= letters {
@@ -17,7 +17,7 @@ pub fn shortened(text: &str, letters: usize) -> String {
     start.chain(['…']).chain(end).collect()
 }
 
-/// The longest of some texts, each for a number of letters, that fits.
+/// The longest text that fits, where `text` gives the text for a number of letters.
 pub fn longest(fits: impl Fn(&str) -> bool, text: impl Fn(usize) -> String) -> String {
     let whole = text(LONGEST);
     if fits(&whole) {

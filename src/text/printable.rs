@@ -1,17 +1,16 @@
-//! Text that others wrote (names in files, answers of servers) made fit to be shown: without
-//! characters that command a terminal, break a line or turn the reading direction, and no
-//! longer than a reader can use.
+//! Makes text from outside (names in files, answers of servers) safe to show: without characters
+//! that control a terminal, break a line or change the reading direction, and limited in length.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Longest name of a tensor, class or file within a sentence, in characters.
+/// Maximum length of the name of a tensor, class or file in a sentence, in characters.
 pub const NAME: usize = 80;
-/// Longest quotation within a sentence: an error of a library, a list, a path.
+/// Maximum length of a quotation in a sentence: a library's error, a list, a path.
 pub const QUOTATION: usize = 500;
-/// Longest message.
+/// Maximum length of a message.
 pub const MESSAGE: usize = 2000;
-/// Most names that a list has.
+/// Maximum number of names in a list.
 pub const NAMES: usize = 5;
 
 /// A name within a sentence.
@@ -32,7 +31,7 @@ pub fn message(text: &str) -> String {
     shortened(text, MESSAGE)
 }
 
-/// Names with commas between them: the first five, and how many more there are.
+/// Names separated by commas: the first five, and how many more there are.
 #[must_use]
 pub fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let mut names = names.into_iter();
@@ -51,14 +50,15 @@ pub fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     text
 }
 
-/// Text for a terminal or a file, line feeds kept, nothing left out. JSON stays the same JSON:
-/// what is replaced stands in its strings, and is replaced by JSON's own escapes.
+/// Text for a terminal or a file: line feeds are kept and nothing is left out. JSON keeps its
+/// meaning: the replaced characters can only be inside its strings, and are replaced by JSON's own
+/// escapes.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n')
 }
 
-/// Text in one line, nothing left out.
+/// Text on one line, with nothing left out.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
@@ -79,11 +79,11 @@ fn escaped(text: &str, kept: fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// In one line and at most so many characters; what is too long loses its middle, since a
-/// sentence's end says what to do and a path's end what it is.
+/// Text on one line, of at most `most` characters. Longer text loses its middle, because the end of
+/// a sentence says what to do and the end of a path says what it is.
 fn shortened(text: &str, most: usize) -> String {
     let mut out = String::new();
-    // Of a text of megabytes only the two ends are looked at.
+    // Of very long text, only the two ends are looked at.
     if text.chars().nth(most).is_none() {
         for c in text.chars() {
             push(&mut out, c);
@@ -113,9 +113,9 @@ fn shortened(text: &str, most: usize) -> String {
     kept
 }
 
-/// Whether a character commands instead of being seen: controls (C0, DEL, C1), separators of
-/// lines and paragraphs, marks that turn the reading direction (Unicode's bidirectional
-/// controls, UAX 9), and those without width or ink.
+/// Whether a character controls instead of being seen: control characters (C0, DEL, C1), line and
+/// paragraph separators, Unicode's bidirectional controls (UAX 9), and characters without width or
+/// ink.
 fn commands(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -123,7 +123,7 @@ fn commands(c: char) -> bool {
             '\u{ad}'
                 | '\u{61c}'
                 | '\u{180e}'
-                // Not the joiners U+200C and U+200D, which some scripts need.
+                // Except the joiners U+200C and U+200D, which some scripts need.
                 | '\u{200b}'
                 | '\u{200e}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
@@ -187,7 +187,7 @@ mod tests {
             assert!(shown.starts_with("aaa") && shown.ends_with("the end") && shown.contains('…'));
         }
         assert_eq!(name(&"b".repeat(NAME)), "b".repeat(NAME));
-        // Escapes count as they are printed, and none is cut at the end of the text.
+        // Escapes count with their printed length, and none is cut in two at the end.
         let shown = name(&"\u{1b}".repeat(50));
         assert!(
             shown.chars().count() <= NAME && shown.ends_with("\\u001b"),

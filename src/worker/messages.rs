@@ -1,4 +1,4 @@
-//! What is asked of the worker and what it has to tell.
+//! Requests to the worker, and its events.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::{ModelChoice, ModelInfo};
 
-/// Where a photo comes from.
+/// The source of a photo.
 #[derive(Clone, Debug)]
 pub enum PhotoSource {
     /// A file.
     File(PathBuf),
-    /// A file within the program.
+    /// A file embedded in the program.
     Embedded {
         /// Its name.
         name: &'static str,
@@ -29,7 +29,7 @@ pub enum PhotoSource {
 }
 
 impl PhotoSource {
-    /// What to call it on screen.
+    /// The name shown on screen.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -39,7 +39,7 @@ impl PhotoSource {
         }
     }
 
-    /// The photo at most `side` pixels on its longer side.
+    /// The photo scaled down to at most `side` pixels on its longer side.
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
@@ -51,7 +51,7 @@ impl PhotoSource {
         Ok(photo.scaled_down(side))
     }
 
-    /// Reads and decodes it.
+    /// Reads and decodes the photo.
     ///
     /// # Errors
     /// [`PhotoError`] by kind of fault.
@@ -64,16 +64,16 @@ impl PhotoSource {
     }
 }
 
-/// What decides an analysis: two equal plans give the same answer.
+/// Everything that determines an analysis: equal plans give the same answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Which photo, by the number it was opened under; none only loads the model.
+    /// The ID of the photo; `None` only loads the model.
     pub photo: Option<u64>,
     /// The model.
     pub model: ModelChoice,
-    /// A file with the names of its classes, given by hand.
+    /// A file of class names that the user gave.
     pub labels: Option<PathBuf>,
-    /// What is done to the pixels.
+    /// How pixels are normalized.
     pub preprocess: PreprocessChoice,
     /// The device.
     pub device: DeviceChoice,
@@ -84,42 +84,42 @@ pub struct Plan {
 /// A request to the worker.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its number; answers carry it.
+    /// Its ID, which its answers contain.
     pub id: u64,
     /// What to do.
     pub plan: Plan,
     /// Where the plan's photo comes from.
     pub source: Option<PhotoSource>,
-    /// How large it may be.
+    /// Limits on its size.
     pub limits: Limits,
 }
 
 /// A request for the maps of some classes at all layers of an analysis.
 #[derive(Clone, Debug)]
 pub struct LayerJob {
-    /// Its number; what is dropped of it carries it.
+    /// Its ID, which messages about dropped maps contain.
     pub id: u64,
-    /// The job whose answer is explained.
+    /// The ID of the job whose answer is explained.
     pub of: u64,
     /// The classes, the most urgent first.
     pub classes: Vec<ClassId>,
 }
 
-/// A request for the predictions of many photos, in place of the one before. It is worked
-/// on when nothing else is asked for.
+/// A request for the predictions of many photos, which replaces the previous one. It is handled
+/// when the worker is idle.
 #[derive(Clone, Debug)]
 pub struct BatchJob {
-    /// Its number; answers carry it.
+    /// Its ID, which its answers contain.
     pub id: u64,
-    /// How the network runs; without a photo.
+    /// The plan, without a photo.
     pub plan: Plan,
-    /// The photos, by their numbers.
+    /// The photos by ID.
     pub photos: Vec<(u64, PhotoSource)>,
-    /// How large they may be.
+    /// Limits on their size.
     pub limits: Limits,
 }
 
-/// What the network says of a photo.
+/// The network's prediction for a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// The photo's width and height in pixels.
@@ -131,7 +131,7 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The probability of a class; 0 of one that the model does not have.
+    /// The probability of a class; 0 for a class that the model does not have.
     #[must_use]
     pub fn probability(&self, class: ClassId) -> f32 {
         let found = self.probabilities.get(class.index());
@@ -139,7 +139,7 @@ impl Prediction {
     }
 }
 
-/// What the worker is at.
+/// The current step of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Reading weights.
@@ -151,7 +151,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// In words for the screen.
+    /// A description for the screen.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -162,25 +162,25 @@ impl Step {
     }
 }
 
-/// The model that the worker holds now.
+/// The model that is loaded in the worker.
 #[derive(Clone, Debug)]
 pub struct RunningModel {
-    /// What the user should know about it.
+    /// Information about it for the user.
     pub info: Arc<ModelInfo>,
-    /// What was asked for.
+    /// The requested model.
     pub choice: ModelChoice,
-    /// The file of class names asked for.
+    /// The requested file of class names.
     pub asked_labels: Option<PathBuf>,
-    /// The device asked for.
+    /// The requested device.
     pub asked_device: DeviceChoice,
     /// The device that it runs on.
     pub device: DeviceChoice,
-    /// What fell back.
+    /// Fallbacks, as messages for the user.
     pub notices: Vec<String>,
 }
 
 impl RunningModel {
-    /// Whether it is what a plan asks for.
+    /// Whether it is the model of a plan.
     #[must_use]
     pub fn runs(&self, plan: &Plan) -> bool {
         self.choice == plan.model
@@ -192,20 +192,20 @@ impl RunningModel {
 /// A finished job.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Its number.
+    /// Its ID.
     pub job: u64,
-    /// What was asked for.
+    /// The plan of the job.
     pub plan: Plan,
     /// The photo.
     pub photo: Arc<Photo>,
-    /// A smaller copy for the screen, with the first answer for a photo that is larger than
+    /// A smaller copy for the screen, included in the first answer for a photo that is larger than
     /// [`OVERVIEW_SIDE`](crate::worker::OVERVIEW_SIDE).
     pub overview: Option<Arc<Picture>>,
     /// The answer.
     pub analysis: Arc<Analysis>,
 }
 
-/// Which part of a job failed.
+/// The part of a job that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The model can't be used.
@@ -216,43 +216,56 @@ pub enum Fault {
     Run,
 }
 
-/// Why maps at the layers that were asked for were not made.
+/// Why a request ended before its work was done, though nothing in it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// A newer request came first. Ask again if they are still needed.
+    /// A newer request came first. Ask again if the answer is still needed.
     Replaced,
-    /// The worker no longer has the run that they belong to (its device failed, say). The
+    /// The user cancelled it.
+    Cancelled,
+    /// A job came that runs the network in another way than this survey.
+    OtherPlan,
+    /// The worker no longer has the run that the maps belong to (its device failed, say). The
     /// photo has to be run again.
     RunLost,
+    /// The worker's thread ended. The next job starts it again.
+    Stopped,
 }
 
-/// Something the worker has to tell.
+/// Something the worker has to tell. Every request ends with exactly one of these: a job with
+/// `Done`, `Failed` or `JobDropped`; a request for maps with `LayersDone` or `LayersDropped`; a
+/// survey with `SurveyDone`, `BatchFailed` or `BatchDropped`.
 #[derive(Debug)]
 pub enum WorkerEvent {
-    /// A job has come to a step.
+    /// A job has reached a step.
     Step(u64, Step),
     /// Weight loading progress of a job: bytes read, bytes in total.
     Loading(u64, u64, u64),
-    /// The model has changed (or its device has).
+    /// The model or its device has changed.
     Model(RunningModel),
     /// A job is done; without a photo there is nothing to show.
     Done(u64, Option<Answer>),
-    /// A job (its number) is about to fail, since its model's file holds several networks and
-    /// nothing says which one is meant: what can be asked for instead.
+    /// A job (its ID) is about to fail, because the file of its model holds several networks and no
+    /// rule decides. Contains the choices that can be requested instead.
     Offer(u64, Vec<ModelChoice>),
-    /// A job has failed, with the message for the user. The last field is the job whose run
-    /// the worker still has: what needs another has to be run anew.
+    /// A job has failed, with the message for the user. The last field is the job whose run the
+    /// worker still has; any other run must be repeated.
     Failed(u64, Fault, String, Option<u64>),
-    /// What the network says of a photo (by its number) in a survey, or why it says nothing.
+    /// A job (its number) was dropped, and why.
+    JobDropped(u64, Dropped),
+    /// The prediction for a photo (its ID) in a survey, or the reason why there is none.
     Predicted(u64, u64, Result<Prediction, String>),
-    /// The maps of a class at all layers of a job's answer, or why there are none.
+    /// The maps of a class at all layers for the answer to a job, or the reason why there are none.
     Layers(u64, ClassId, Result<Arc<LayerMaps>, String>),
-    /// A request for maps at all layers ended before all of them were made: the request's
-    /// number, the job whose answer it was about, the classes that are missing, and why.
+    /// All classes of a request for maps at all layers (its number) are answered.
+    LayersDone(u64),
+    /// A request for maps at all layers ended early: the ID of the request, the job whose answer it
+    /// was about, the missing classes, and the reason.
     LayersDropped(u64, u64, Vec<ClassId>, Dropped),
-    /// A survey (its number) ended before all photos were classified: a job came that runs the
-    /// network in another way. Ask again if it is still needed.
-    BatchDropped(u64),
-    /// A survey can't go on (its number), with the message for the user.
+    /// All photos of a survey (its number) are answered.
+    SurveyDone(u64),
+    /// A survey (its number) ended before all photos were classified, and why.
+    BatchDropped(u64, Dropped),
+    /// A survey (its ID) can't continue, with the message for the user.
     BatchFailed(u64, String),
 }

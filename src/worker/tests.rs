@@ -1,8 +1,8 @@
 use super::*;
-use crate::explain::analysis::Layer;
 use crate::explain::cam::Method;
 use crate::input::framing::Framing;
 use crate::input::photo::Limits;
+use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
@@ -56,8 +56,18 @@ fn steps_come_in_order_and_the_photo_is_read_once() {
     assert!(Arc::ptr_eq(&first.photo, &second.photo));
 }
 
+/// The number of the job that this piece of news ends, if it ends one.
+fn job_ended(event: &WorkerEvent) -> Option<u64> {
+    match event {
+        WorkerEvent::Done(id, _) | WorkerEvent::Failed(id, ..) | WorkerEvent::JobDropped(id, _) => {
+            Some(*id)
+        }
+        _ => None,
+    }
+}
+
 #[test]
-fn the_newest_job_wins() {
+fn the_newest_job_wins_and_each_job_is_answered_once() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
     for id in 0..50 {
         let mut job = job(id, Some(7), "assets/samples/cat.png");
@@ -68,13 +78,146 @@ fn the_newest_job_wins() {
         };
         worker.submit(job).unwrap();
     }
-    let mut done = Vec::new();
+    let (mut done, mut ended) = (Vec::new(), Vec::new());
     while done.last() != Some(&49) {
-        if let WorkerEvent::Done(id, _) = wait(&worker) {
-            done.push(id);
+        let event = wait(&worker);
+        ended.extend(job_ended(&event));
+        match event {
+            WorkerEvent::Done(id, _) => done.push(id),
+            WorkerEvent::JobDropped(_, why) => assert_eq!(why, Dropped::Replaced),
+            WorkerEvent::Failed(id, _, message, _) => panic!("{id}: {message}"),
+            _ => {}
         }
     }
     assert!(done.len() < 25, "{done:?} were all run");
+    ended.sort_unstable();
+    assert_eq!(ended, (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_job_without_a_photo_and_one_without_a_model_are_answered() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    worker.submit(job(1, None, "")).unwrap();
+    while !matches!(wait(&worker), WorkerEvent::Done(1, None)) {}
+    let mut bad = job(2, None, "");
+    bad.plan.model = "/nowhere/gone.safetensors".parse().unwrap();
+    worker.submit(bad).unwrap();
+    while !matches!(wait(&worker), WorkerEvent::Failed(2, Fault::Model, _, None)) {}
+}
+
+fn batch(id: u64, photos: u64) -> BatchJob {
+    let cat = || PhotoSource::File("assets/samples/cat.png".into());
+    BatchJob {
+        id,
+        plan: job(0, None, "").plan,
+        photos: (0..photos).map(|photo| (photo, cat())).collect(),
+        limits: Limits::default(),
+    }
+}
+
+#[test]
+fn each_survey_and_each_request_for_maps_is_answered_once() {
+    let mut worker = Worker::start(Arc::new(|| ())).unwrap();
+    // Without photos a survey is done at once; replaced and cancelled ones say so.
+    assert!(worker.batch(Some(batch(1, 0))));
+    assert!(matches!(wait(&worker), WorkerEvent::SurveyDone(1)));
+    assert!(worker.batch(Some(batch(2, 1000))));
+    assert!(worker.batch(Some(batch(3, 1000))));
+    assert!(worker.batch(None));
+    let mut ended = Vec::new();
+    while ended.len() < 2 {
+        if let WorkerEvent::BatchDropped(id, why) = wait(&worker) {
+            ended.push((id, why));
+        }
+    }
+    assert_eq!(ended, [(2, Dropped::Replaced), (3, Dropped::Cancelled)]);
+    assert!(worker.batch(Some(batch(4, 2))));
+    let mut predicted = 0;
+    loop {
+        match wait(&worker) {
+            WorkerEvent::Predicted(4, _, Ok(_)) => predicted += 1,
+            WorkerEvent::SurveyDone(4) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(predicted, 2);
+
+    worker
+        .submit(job(7, Some(7), "assets/samples/cat.png"))
+        .unwrap();
+    let shown = loop {
+        if let WorkerEvent::Done(7, shown) = wait(&worker) {
+            break shown.unwrap();
+        }
+    };
+    let classes = shown.analysis.ranking[..2].to_vec();
+    let of = |id, of| LayerJob {
+        id,
+        of,
+        classes: classes.clone(),
+    };
+    // Of an answer that the worker never had, none; of its own, all.
+    assert!(worker.explain(of(1, 6)));
+    let WorkerEvent::LayersDropped(1, 6, missing, Dropped::RunLost) = wait(&worker) else {
+        panic!("the run is not there");
+    };
+    assert_eq!(missing, classes);
+    assert!(worker.explain(of(2, 7)));
+    for &class in &classes {
+        let WorkerEvent::Layers(7, made, Ok(_)) = wait(&worker) else {
+            panic!("the maps of a class");
+        };
+        assert_eq!(made, class);
+    }
+    assert!(matches!(wait(&worker), WorkerEvent::LayersDone(2)));
+}
+
+/// Whatever becomes of the thread, what was asked of it is answered.
+#[test]
+fn a_thread_that_ends_answers_what_it_leaves() {
+    let (sender, event) = mpsc::channel();
+    let outbox = Outbox::new(sender, Arc::new(|| ()));
+    let (requests, inbox) = mpsc::channel();
+    let worker = Worker {
+        requests,
+        sent: Arc::default(),
+        event,
+        outbox,
+        thread: thread::spawn(|| ()),
+        wake: Arc::new(|| ()),
+    };
+    let classes: Vec<ClassId> = ClassId::all(2).collect();
+    let maps = LayerJob {
+        id: 2,
+        of: 1,
+        classes: classes.clone(),
+    };
+    // Requests that wait in the inbox of a thread that ends.
+    assert!(worker.send(job(1, None, "")));
+    assert!(worker.explain(maps.clone()));
+    assert!(worker.batch(Some(batch(3, 1))));
+    drop(inbox);
+    let told = |expected| {
+        assert!(matches!(
+            wait(&worker),
+            WorkerEvent::JobDropped(1, Dropped::Stopped)
+        ));
+        let WorkerEvent::LayersDropped(2, 1, missing, Dropped::Stopped) = wait(&worker) else {
+            panic!("the maps are dropped");
+        };
+        assert_eq!(missing, expected);
+        let dropped = wait(&worker);
+        assert!(matches!(
+            dropped,
+            WorkerEvent::BatchDropped(3, Dropped::Stopped)
+        ));
+    };
+    told(classes.clone());
+    // Requests to a thread that has ended.
+    assert!(!worker.send(job(1, None, "")));
+    assert!(!worker.explain(maps));
+    assert!(!worker.batch(Some(batch(3, 1))));
+    told(classes);
 }
 
 #[test]
@@ -93,7 +236,7 @@ fn a_photo_that_fails_leaves_the_worker_well() {
     while !matches!(wait(&worker), WorkerEvent::Done(2, Some(_))) {}
 }
 
-/// Maps at all layers are work for idle moments: a job comes first.
+/// Maps at all layers are computed when the worker is idle; a job comes first.
 #[test]
 fn a_new_job_comes_before_the_maps_of_the_last() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
@@ -111,10 +254,13 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
         panic!("the maps of the first class");
     };
     assert_eq!(class, shown.analysis.top());
-    assert!(maps.get(Layer::Last, Method::LayerCam.into()).is_some());
+    assert!(
+        maps.get(shown.analysis.model.default_layer, Method::LayerCam.into())
+            .is_some()
+    );
 
-    // Of an answer that is gone nothing is made, and whoever asked is told: of the rest of the
-    // first request, and of the second.
+    // No maps are computed for a replaced answer, and each request is reported as dropped: the rest
+    // of the first one, and the second one.
     worker
         .submit(job(2, Some(8), "assets/samples/coffee.png"))
         .unwrap();
@@ -139,8 +285,8 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
     assert_eq!(made + dropped, 3, "each class has an answer");
 }
 
-/// After a panic the engine is gone: a survey loads its model anew, and one whose model can't be
-/// loaded says so.
+/// After a panic the engine is lost: a survey loads its model again, and reports an error if that
+/// fails.
 #[test]
 fn a_survey_after_a_panic_goes_on_or_says_why_not() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
@@ -150,20 +296,13 @@ fn a_survey_after_a_panic_goes_on_or_says_why_not() {
     };
     worker.submit(bad).unwrap();
     while !matches!(wait(&worker), WorkerEvent::Failed(1, Fault::Run, _, None)) {}
-    let batch = |id, model| BatchJob {
-        id,
-        plan: Plan {
-            model,
-            ..job(0, None, "").plan
-        },
-        photos: vec![(2, PhotoSource::File("assets/samples/cat.png".into()))],
-        limits: Limits::default(),
-    };
-    assert!(worker.batch(Some(batch(5, ModelChoice::BuiltIn))));
+    assert!(worker.batch(Some(batch(5, 1))));
     assert!(matches!(wait(&worker), WorkerEvent::Model(_)));
-    assert!(matches!(wait(&worker), WorkerEvent::Predicted(5, 2, Ok(_))));
-    let gone: ModelChoice = "/nowhere/gone.safetensors".parse().unwrap();
-    assert!(worker.batch(Some(batch(6, gone))));
+    assert!(matches!(wait(&worker), WorkerEvent::Predicted(5, 0, Ok(_))));
+    assert!(matches!(wait(&worker), WorkerEvent::SurveyDone(5)));
+    let mut gone = batch(6, 1);
+    gone.plan.model = "/nowhere/gone.safetensors".parse().unwrap();
+    assert!(worker.batch(Some(gone)));
     let WorkerEvent::BatchFailed(6, message) = wait(&worker) else {
         panic!("an answer to the survey");
     };
@@ -214,8 +353,8 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         }
     }
 
-    // The answer of the last job can still be explained, and a new job does not wait for
-    // the end of a survey.
+    // The answer of the last job can still be explained, and a new job does not wait for the end of
+    // a survey.
     let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into())));
     assert!(worker.batch(Some(batch(6, many.collect()))));
     worker.submit(job(9, Some(9), &path("cat"))).unwrap();
@@ -224,19 +363,19 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         match wait(&worker) {
             WorkerEvent::Predicted(6, ..) => before += 1,
             WorkerEvent::Done(9, _) => break,
-            WorkerEvent::BatchDropped(_) => panic!("the job runs the network in the same way"),
+            WorkerEvent::BatchDropped(..) => panic!("the job runs the network in the same way"),
             _ => {}
         }
     }
     assert!(before < 100, "{before} photos were classified first");
-    // A job that runs it in another way ends the survey, which is told.
+    // A job with another plan ends the survey, which is reported.
     let mut other = job(10, Some(9), &path("cat"));
     other.plan.framing = Framing::Squash;
     worker.submit(other).unwrap();
     let mut dropped = false;
     loop {
         match wait(&worker) {
-            WorkerEvent::BatchDropped(6) => dropped = true,
+            WorkerEvent::BatchDropped(6, Dropped::OtherPlan) => dropped = true,
             WorkerEvent::Predicted(..) => assert!(!dropped, "it goes on"),
             WorkerEvent::Done(10, _) => break,
             _ => {}
@@ -246,7 +385,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
     assert!(worker.batch(None));
 }
 
-/// A photo that has none of the pixels that it says it has: everything that reads it panics.
+/// A photo without the pixels that its size promises: everything that reads it panics.
 fn hollow() -> PhotoSource {
     PhotoSource::Pixels(Arc::new(crate::input::photo::Photo {
         name: "hollow".into(),
@@ -271,11 +410,11 @@ fn a_panic_is_told_and_the_worker_goes_on() {
             break message;
         }
     };
-    assert!(message.contains("camlens made a mistake"), "{message}");
+    assert!(message.contains("Internal error"), "{message}");
     let cat = "assets/samples/cat.png";
     assert!(!worker.submit(job(2, Some(2), cat)).unwrap(), "still alive");
     while !matches!(wait(&worker), WorkerEvent::Done(2, Some(_))) {}
-    // In a survey, too, and the next photo comes all the same.
+    // The same in a survey, and the next photo is still classified.
     assert!(worker.batch(Some(BatchJob {
         id: 5,
         plan: job(0, None, "").plan,
@@ -285,6 +424,6 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     let WorkerEvent::Predicted(5, 1, Err(message)) = wait(&worker) else {
         panic!("an answer to the first");
     };
-    assert!(message.contains("camlens made a mistake"), "{message}");
+    assert!(message.contains("Internal error"), "{message}");
     assert!(matches!(wait(&worker), WorkerEvent::Predicted(5, 2, Ok(_))));
 }

@@ -1,11 +1,12 @@
-//! The thread's side: what it owns, what it does next, and how.
+//! The worker's thread: its data, and how it chooses and runs its tasks.
 
+use std::ops::ControlFlow;
 use std::panic;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use crate::explain::analysis::rank;
@@ -14,49 +15,47 @@ use crate::explain::engine::{Engine, EngineError};
 use crate::input::photo::{Photo, Picture};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
+use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError};
 use crate::model::{ModelChoice, ModelError, Selection};
 use crate::platform::panics::mistake;
+use crate::worker::ticket::{JobStop, Outbox, SurveyStop, Ticket};
 use crate::worker::{
     Answer, BatchJob, Dropped, Fault, Job, LayerJob, OVERVIEW_SIDE, PhotoSource, Plan, Prediction,
-    Request, RunningModel, Step, Wake, WorkerEvent,
+    Request, RunningModel, Step, WorkerEvent, ticket,
 };
 
-/// What the thread does next.
+/// The next task of the thread.
 enum Task {
-    Analyze(Job),
-    Explain(LayerJob),
+    Analyze(Ticket<Job>),
+    Explain(Ticket<LayerJob>),
     /// The next photo of the survey.
-    Predict,
+    Predict(Ticket<BatchJob>),
 }
 
-/// A job that is not finished: a newer one came, or something failed.
-enum Stop {
-    Superseded,
-    Failed(Fault, String),
-}
+type JobOutcome = <Job as ticket::Request>::TaskResult;
+type SurveyOutcome = <BatchJob as ticket::Request>::TaskResult;
 
-/// What the thread owns.
+/// The data of the thread.
 pub struct WorkerThread {
     inbox: Receiver<Request>,
-    outbox: Sender<WorkerEvent>,
-    wake: Wake,
+    outbox: Outbox,
     sent: Arc<AtomicU64>,
-    /// How many jobs came out of the inbox.
+    /// Number of jobs received.
     received: u64,
-    /// A newer job, taken out of the inbox while another one ran.
-    waiting: Option<Job>,
-    /// Maps to be made when no job waits.
-    explain: Option<LayerJob>,
-    /// Photos to be classified when nothing else is to be done, the next one last.
-    batch: Option<BatchJob>,
+    /// A newer job, received while another one was running.
+    waiting: Option<Ticket<Job>>,
+    /// A request for maps, handled when no job is waiting.
+    explain: Option<Ticket<LayerJob>>,
+    /// A request for predictions, handled when nothing else is waiting; the next photo is last.
+    batch: Option<Ticket<BatchJob>>,
     engine: Option<Loaded>,
     /// The job whose run the engine still has.
     analyzed: Option<u64>,
     photo: Option<Decoded>,
 }
 
-/// The engine, and what it was asked to be.
+/// The engine, and how it was requested.
 struct Loaded {
     model: ModelChoice,
     labels: Option<PathBuf>,
@@ -65,32 +64,26 @@ struct Loaded {
 }
 
 impl Loaded {
-    /// Whether it is what a plan asks for.
+    /// Whether it is the model of a plan.
     fn runs(&self, plan: &Plan) -> bool {
         self.model == plan.model && self.device == plan.device
     }
 }
 
-/// The photo of the last job, kept for the next one.
+/// The photo of the last job, cached for the next one.
 struct Decoded {
     id: u64,
     photo: Arc<Photo>,
-    /// Until it is handed out: whoever shows the photo keeps it on the graphics card.
+    /// The overview until it is sent; the receiver keeps it on the graphics card.
     overview: Option<Arc<Picture>>,
 }
 
 impl WorkerThread {
-    /// Of a thread that hears of requests by `inbox` and of how many there were by `sent`.
-    pub fn new(
-        inbox: Receiver<Request>,
-        outbox: Sender<WorkerEvent>,
-        wake: Wake,
-        sent: Arc<AtomicU64>,
-    ) -> Self {
+    /// For a thread that receives requests from `inbox` and the number of jobs sent from `sent`.
+    pub fn new(inbox: Receiver<Request>, outbox: Outbox, sent: Arc<AtomicU64>) -> Self {
         Self {
             inbox,
             outbox,
-            wake,
             sent,
             received: 0,
             waiting: None,
@@ -102,19 +95,27 @@ impl WorkerThread {
         }
     }
 
-    /// Works until nobody can ask any more.
+    /// Works until all senders are gone.
     pub fn work_off(mut self) {
         while let Some(task) = self.next() {
             match task {
-                Task::Analyze(job) => self.serve(&job),
-                Task::Explain(job) => self.explain(&job),
-                Task::Predict => self.predict(),
+                Task::Analyze(mut ticket) => {
+                    let outcome = self.serve(ticket.request());
+                    ticket.close(outcome);
+                }
+                Task::Explain(mut ticket) => {
+                    let outcome = self.explain(ticket.request());
+                    ticket.close(outcome);
+                }
+                Task::Predict(mut ticket) => match self.predict(ticket.request()) {
+                    ControlFlow::Continue(()) => self.batch = Some(ticket),
+                    ControlFlow::Break(outcome) => ticket.close(outcome),
+                },
             }
         }
     }
 
-    /// Waits for a request and takes the newest, jobs first; `None` when nobody can ask
-    /// any more.
+    /// Waits for a request and chooses the next task, jobs first; `None` when all senders are gone.
     fn next(&mut self) -> Option<Task> {
         loop {
             self.empty_inbox();
@@ -124,8 +125,8 @@ impl WorkerThread {
             if let Some(job) = self.explain.take() {
                 return Some(Task::Explain(job));
             }
-            if self.batch.is_some() {
-                return Some(Task::Predict);
+            if let Some(job) = self.batch.take() {
+                return Some(Task::Predict(job));
             }
             let request = self.inbox.recv().ok()?;
             self.sort(request);
@@ -142,37 +143,37 @@ impl WorkerThread {
         match request {
             Request::Analyze(job) => {
                 self.received += 1;
-                self.waiting = Some(job);
+                if let Some(old) = self.waiting.replace(job) {
+                    old.drop_because(Dropped::Replaced);
+                }
             }
             Request::Explain(job) => {
                 if let Some(old) = self.explain.replace(job) {
-                    let why = Dropped::Replaced;
-                    self.tell(WorkerEvent::LayersDropped(old.id, old.of, old.classes, why));
+                    old.drop_because(Dropped::Replaced);
                 }
             }
-            Request::Batch(job) => {
-                self.batch = job.map(|mut job| {
-                    job.photos.reverse();
-                    job
-                });
+            Request::Batch(mut job) => {
+                job.request().photos.reverse();
+                if let Some(old) = self.batch.replace(job) {
+                    old.drop_because(Dropped::Replaced);
+                }
+            }
+            Request::CancelSurvey => {
+                if let Some(old) = self.batch.take() {
+                    old.drop_because(Dropped::Cancelled);
+                }
             }
         }
     }
 
-    /// Classifies the next photo of the survey, with the model that it was asked for with.
-    fn predict(&mut self) {
-        let Some(batch) = &mut self.batch else {
-            return;
-        };
-        let (id, plan, limits) = (batch.id, batch.plan.clone(), batch.limits);
+    /// Classifies the next photo of a survey, with the model that it was asked for with.
+    fn predict(&mut self, batch: &mut BatchJob) -> ControlFlow<SurveyOutcome> {
         let Some((photo, source)) = batch.photos.pop() else {
-            self.batch = None; // all of them are answered
-            return;
+            return ControlFlow::Break(Ok(()));
         };
-        if let Err(message) = self.ready_batch(&plan) {
-            self.batch = None;
-            self.tell(WorkerEvent::BatchFailed(id, message));
-            return;
+        let plan = &batch.plan;
+        if let Err(message) = self.ready_batch(plan) {
+            return ControlFlow::Break(Err(SurveyStop::Failed(message)));
         }
         let Some(Loaded { engine, .. }) = &mut self.engine else {
             unreachable!("it was loaded just now");
@@ -181,7 +182,9 @@ impl WorkerThread {
         engine.preprocess(plan.preprocess);
         let mut changed = false;
         let answer = panic::catch_unwind(AssertUnwindSafe(|| {
-            let photo = source.load(limits).map_err(|error| error.to_string())?;
+            let photo = source
+                .load(batch.limits)
+                .map_err(|error| error.to_string())?;
             let probabilities = engine.classify(&photo, plan.framing).map_err(|error| {
                 changed = matches!(error, EngineError::Changed { .. });
                 error.to_string()
@@ -197,18 +200,21 @@ impl WorkerThread {
             self.tell_model();
         }
         if changed && let Ok(Err(message)) = answer {
-            // It can run nowhere any more: the next job loads the file as it is now.
+            // It can no longer run anywhere: the next job loads the file in its current state.
             self.forget_engine();
-            self.batch = None;
-            self.tell(WorkerEvent::BatchFailed(id, message));
-            return;
+            return ControlFlow::Break(Err(SurveyStop::Failed(message)));
         }
-        // The engine stays: a run that was given up leaves nothing behind in it.
+        // The engine is kept: a cancelled run leaves no partial state in it.
         let answer = answer.unwrap_or_else(|panic| Err(mistake(panic.as_ref())));
-        self.tell(WorkerEvent::Predicted(id, photo, answer));
+        self.outbox
+            .tell(WorkerEvent::Predicted(batch.id, photo, answer));
+        if batch.photos.is_empty() {
+            return ControlFlow::Break(Ok(()));
+        }
+        ControlFlow::Continue(())
     }
 
-    /// Loads the model of a survey, should another one or none be there (after a panic).
+    /// Loads the model of a survey, if another model or none is loaded (after a panic).
     fn ready_batch(&mut self, plan: &Plan) -> Result<(), String> {
         if self.engine.as_ref().is_some_and(|loaded| loaded.runs(plan)) {
             return Ok(());
@@ -218,23 +224,19 @@ impl WorkerThread {
             .map_err(|error| error.to_string())
     }
 
-    /// Makes the maps of each class, unless something newer is wanted meanwhile. What is not
-    /// made is told to be dropped.
-    fn explain(&mut self, job: &LayerJob) {
-        for (done, &class) in job.classes.iter().enumerate() {
-            match self.maps(job.of, class) {
-                Ok(maps) => self.tell(WorkerEvent::Layers(job.of, class, maps)),
-                Err(why) => {
-                    let rest = job.classes[done..].to_vec();
-                    self.tell(WorkerEvent::LayersDropped(job.id, job.of, rest, why));
-                    return;
-                }
-            }
+    /// Makes the maps of each class, unless something newer is wanted meanwhile. The classes
+    /// that are done are taken out of the request.
+    fn explain(&mut self, job: &mut LayerJob) -> Result<(), Dropped> {
+        while let Some(&class) = job.classes.first() {
+            let maps = self.maps(job.of, class)?;
+            self.outbox.tell(WorkerEvent::Layers(job.of, class, maps));
+            job.classes.remove(0);
         }
+        Ok(())
     }
 
-    /// The maps of a class at all layers of the answer to job `of`, or the message if they
-    /// can't be made.
+    /// The maps of a class at all layers for the answer to job `of`, or the message if they can't
+    /// be computed.
     fn maps(&mut self, of: u64, class: ClassId) -> Result<Result<Arc<LayerMaps>, String>, Dropped> {
         self.empty_inbox();
         if self.waiting.is_some() || self.explain.is_some() {
@@ -245,15 +247,15 @@ impl WorkerThread {
             return Err(Dropped::RunLost);
         };
         let device = engine.device();
-        let layers = engine.model().architecture.layers();
+        let layers: Vec<LayerId> = engine.model().layer_ids().collect();
         let wanted = || self.sent.load(Ordering::Relaxed) == self.received;
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let layer_gradients = engine.layer_gradients_while(class, layers, &wanted);
+            let layer_gradients = engine.layer_gradients_while(class, &layers, &wanted);
             layer_gradients.map(|layer_gradients| Arc::new(LayerMaps::new(&layer_gradients)))
         }));
         let changed = engine.device() != device;
         let maps = match result {
-            Ok(Err(EngineError::Unwanted)) => Err(Dropped::Replaced), // a job waits
+            Ok(Err(EngineError::Unwanted)) => Err(Dropped::Replaced), // a job is waiting
             Ok(Err(error @ EngineError::Changed { .. })) => {
                 self.forget_engine();
                 return Ok(Err(error.to_string()));
@@ -270,56 +272,46 @@ impl WorkerThread {
         maps
     }
 
-    /// Lets go of the engine and its run: the next job loads its model anew.
+    /// Drops the engine and its run: the next job loads its model again.
     fn forget_engine(&mut self) {
         self.engine = None;
         self.analyzed = None;
     }
 
-    fn tell(&self, event: WorkerEvent) {
-        // Nobody listens once the window is closed.
-        let _ = self.outbox.send(event);
-        (self.wake)();
-    }
-
-    fn serve(&mut self, job: &Job) {
-        // A survey that runs the network in another way is out of date.
+    fn serve(&mut self, job: &Job) -> JobOutcome {
+        // A survey with another plan is outdated.
         let of_all = Plan {
             photo: None,
             ..job.plan.clone()
         };
-        let old = self.batch.take_if(|batch| batch.plan != of_all);
+        let old = self.batch.take_if(|batch| batch.request().plan != of_all);
         if let Some(old) = old {
-            self.tell(WorkerEvent::BatchDropped(old.id));
+            old.drop_because(Dropped::OtherPlan);
         }
-        let result = panic::catch_unwind(AssertUnwindSafe(|| self.work(job)));
-        match result {
-            Ok(Ok(shown)) => self.tell(WorkerEvent::Done(job.id, shown)),
-            Ok(Err(Stop::Superseded)) => {}
-            Ok(Err(Stop::Failed(fault, message))) => {
-                self.tell(WorkerEvent::Failed(job.id, fault, message, self.analyzed));
-            }
-            Err(panic) => {
-                // Whatever was half done is not used again.
-                self.forget_engine();
-                self.photo = None;
-                let message = mistake(panic.as_ref());
-                self.tell(WorkerEvent::Failed(job.id, Fault::Run, message, None));
-            }
-        }
+        panic::catch_unwind(AssertUnwindSafe(|| self.work(job))).unwrap_or_else(|panic| {
+            // Partial state must not be used again.
+            self.forget_engine();
+            self.photo = None;
+            Err(JobStop::Failed(Fault::Run, mistake(panic.as_ref()), None))
+        })
     }
 
-    /// Goes on with a job unless a newer one has come.
-    fn step(&mut self, job: &Job, step: Step) -> Result<(), Stop> {
+    /// That a part of a job failed, with the run that is still there.
+    fn failed(&self, fault: Fault, message: &impl ToString) -> JobStop {
+        JobStop::Failed(fault, message.to_string(), self.analyzed)
+    }
+
+    /// Starts the next step of a job, unless a newer job has arrived.
+    fn step(&mut self, job: &Job, step: Step) -> Result<(), JobStop> {
         self.empty_inbox();
         if self.waiting.is_some() {
-            return Err(Stop::Superseded);
+            return Err(JobStop::Dropped(Dropped::Replaced));
         }
-        self.tell(WorkerEvent::Step(job.id, step));
+        self.outbox.tell(WorkerEvent::Step(job.id, step));
         Ok(())
     }
 
-    fn work(&mut self, job: &Job) -> Result<Option<Answer>, Stop> {
+    fn work(&mut self, job: &Job) -> JobOutcome {
         self.ready_engine(job)?;
         let (Some(id), Some(source)) = (job.plan.photo, &job.source) else {
             return Ok(None);
@@ -327,10 +319,8 @@ impl WorkerThread {
         let photo = self.ready_photo(job, id, source)?;
         self.step(job, Step::Running)?;
         let Some(Loaded { engine, .. }) = &mut self.engine else {
-            return Err(Stop::Failed(
-                Fault::Model,
-                "No model is loaded. Choose one from the model menu.".into(),
-            ));
+            let message = "No model is loaded. Choose one from the model menu.";
+            return Err(self.failed(Fault::Model, &message));
         };
         let device = engine.device();
         engine.preprocess(job.plan.preprocess);
@@ -339,11 +329,11 @@ impl WorkerThread {
             Ok(analysis) => analysis,
             Err(error) => {
                 if matches!(error, EngineError::Changed { .. }) {
-                    // What was loaded can run nowhere any more: the next job loads the file as
-                    // it is.
+                    // The loaded model can no longer run anywhere: the next job loads the file in
+                    // its current state.
                     self.forget_engine();
                 }
-                return Err(Stop::Failed(Fault::Run, error.to_string()));
+                return Err(self.failed(Fault::Run, &error));
             }
         };
         self.analyzed = Some(job.id);
@@ -360,18 +350,16 @@ impl WorkerThread {
         }))
     }
 
-    /// Loads the job's model unless it is there.
-    fn ready_engine(&mut self, job: &Job) -> Result<(), Stop> {
+    /// Loads the model of a job, unless it is already loaded.
+    fn ready_engine(&mut self, job: &Job) -> Result<(), JobStop> {
         let labels = &job.plan.labels;
-        let failed = |error: EngineError| Stop::Failed(Fault::Model, error.to_string());
         if let Some(loaded) = &mut self.engine
             && loaded.runs(&job.plan)
         {
             if loaded.labels != *labels {
-                loaded
-                    .engine
-                    .name_classes(labels.as_deref())
-                    .map_err(failed)?;
+                if let Err(error) = loaded.engine.name_classes(labels.as_deref()) {
+                    return Err(self.failed(Fault::Model, &error));
+                }
                 loaded.labels.clone_from(labels);
                 self.tell_model();
             }
@@ -381,13 +369,13 @@ impl WorkerThread {
         let progress = self.loading(job.id);
         self.load(&job.plan, Some(progress)).map_err(|error| {
             if let Some(choices) = offers(&job.plan.model, &error) {
-                self.tell(WorkerEvent::Offer(job.id, choices));
+                self.outbox.tell(WorkerEvent::Offer(job.id, choices));
             }
-            failed(error)
+            self.failed(Fault::Model, &error)
         })
     }
 
-    /// Loads a plan's model. The old one stays until the new one is complete.
+    /// Loads the model of a plan. The old model is kept until the new one is complete.
     fn load(&mut self, plan: &Plan, progress: Option<Progress>) -> Result<(), EngineError> {
         let Plan {
             model,
@@ -407,22 +395,21 @@ impl WorkerThread {
         Ok(())
     }
 
-    /// Tells of each percent of the weights.
+    /// Reports progress for each percent of the weights.
     fn loading(&self, job: u64) -> Progress {
-        let (outbox, wake) = (self.outbox.clone(), self.wake.clone());
+        let outbox = self.outbox.clone();
         let told = AtomicU64::new(0);
         Arc::new(move |done, total| {
             let percent = 100 * done / total.max(1);
             if told.swap(percent, Ordering::Relaxed) != percent {
-                let _ = outbox.send(WorkerEvent::Loading(job, done, total));
-                wake();
+                outbox.tell(WorkerEvent::Loading(job, done, total));
             }
         })
     }
 
     fn tell_model(&self) {
         if let Some(loaded) = &self.engine {
-            self.tell(WorkerEvent::Model(RunningModel {
+            self.outbox.tell(WorkerEvent::Model(RunningModel {
                 info: loaded.engine.model().clone(),
                 choice: loaded.model.clone(),
                 asked_labels: loaded.labels.clone(),
@@ -438,17 +425,17 @@ impl WorkerThread {
         job: &Job,
         id: u64,
         source: &PhotoSource,
-    ) -> Result<Arc<Photo>, Stop> {
+    ) -> Result<Arc<Photo>, JobStop> {
         if let Some(loaded) = self.photo.as_ref().filter(|loaded| loaded.id == id) {
             return Ok(loaded.photo.clone());
         }
         self.step(job, Step::ReadingPhoto)?;
-        // Let go of the last one first: two large photos need not fit at once.
+        // Drop the last photo first: there may not be enough memory for two large photos.
         self.photo = None;
         let started = Instant::now();
         let photo = source
             .load(job.limits)
-            .map_err(|error| Stop::Failed(Fault::Photo, error.to_string()))?;
+            .map_err(|error| self.failed(Fault::Photo, &error))?;
         log::debug!("{} decoded in {:?}", photo.name, started.elapsed());
         let step = photo.step_to(OVERVIEW_SIDE);
         let overview = (step > 1).then(|| Arc::new(photo.part(photo.area(), step)));
@@ -461,7 +448,7 @@ impl WorkerThread {
     }
 }
 
-/// The networks of a file that can't be opened because it holds several.
+/// The networks in a file that can't be opened because it holds several.
 fn offers(choice: &ModelChoice, error: &EngineError) -> Option<Vec<ModelChoice>> {
     let EngineError::Model(ModelError::Weights(WeightsError::Several { networks, .. })) = error
     else {

@@ -1,4 +1,4 @@
-//! What lies beside a checkpoint: names and preprocessing; and when layers can be had.
+//! Files next to a checkpoint: class names and preprocessing; and when layers are available.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn class_names_come_from_beside_the_file_or_by_hand() {
     assert_eq!(names(&engine), ["cat", "dog", "bird"]);
 }
 
-/// Numbers of classes that training scripts save along.
+/// Class indices that training scripts save with the weights.
 #[test]
 fn class_names_in_the_file_need_every_number_once() {
     use super::torch_save::{Py, pickle, torch_save};
@@ -102,15 +102,11 @@ fn layers_can_be_asked_for_after_a_run_only() {
     write(&path, &state(&resnet18(2)));
     let mut engine = open(&path).unwrap();
     let class = engine.model().labels.class(1).unwrap();
-    assert!(engine.layer_gradients(class, &[Layer::Layer1]).is_err());
+    let ids = ["layer3", "last", "layer3"].map(|name| layer(engine.model(), name));
+    assert!(engine.layer_gradients(class, &ids[..1]).is_err());
     engine.run(&input(), Framing::Whole).unwrap();
-    let all = engine
-        .layer_gradients(class, &[Layer::Layer3, Layer::Last, Layer::Layer3])
-        .unwrap();
-    assert_eq!(
-        all.iter().map(|e| e.layer).collect::<Vec<_>>(),
-        [Layer::Layer3, Layer::Last, Layer::Layer3]
-    );
+    let all = engine.layer_gradients(class, &ids).unwrap();
+    assert_eq!(all.iter().map(|e| e.layer.id).collect::<Vec<_>>(), ids);
     let maps: Vec<_> = all
         .iter()
         .map(|e| cam::explain(Recipe::from(Method::GradCam), e))
@@ -120,7 +116,7 @@ fn layers_can_be_asked_for_after_a_run_only() {
     let mut lite = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     let analysis = lite.run(&input(), Framing::Whole).unwrap();
     let message = lite
-        .layer_gradients(analysis.top(), &[Layer::Layer2])
+        .layer_gradients(analysis.top(), &[LayerId::new(1)])
         .unwrap_err()
         .to_string();
     assert!(

@@ -1,4 +1,4 @@
-//! Small files that stand for much: all are refused, or read, in no time and little memory.
+//! Small files that expand to very much: all are rejected, or read quickly with little memory.
 
 use std::process::Command;
 use std::sync::mpsc;
@@ -8,12 +8,12 @@ use super::torch_save::{Py, archive, pickle, text, torch_save};
 use super::*;
 use camlens::model::weights::Checkpoint;
 
-/// For one file; all take a tenth of a second at most. What grows exponentially never ends.
+/// Timeout for one file. Each takes a tenth of a second at most; exponential growth never ends.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The most memory of a whole process that opens one.
+/// Maximum memory of a whole process that opens one file.
 const MEMORY: u64 = 200_000_000;
-/// Names the file that a child process opens.
+/// The environment variable that names the file for a child process.
 const FILE: &str = "CAMLENS_TEST_FILE";
 
 #[test]
@@ -32,8 +32,8 @@ fn opened_in_a_process_of_its_own() {
     println!("peak: {}", peak.unwrap_or_default() * 1024);
 }
 
-/// Opens a model in a process of its own: why it is refused, and the most memory that was
-/// resident (0 where the system does not tell).
+/// Opens a model in a separate process. Returns the error and the peak resident memory (0 if the
+/// system does not report it).
 fn open_in_a_process(path: &Path, what: &str) -> Result<(String, u64), String> {
     let mut child = Command::new(env::current_exe().unwrap());
     child
@@ -55,7 +55,7 @@ fn open_in_a_process(path: &Path, what: &str) -> Result<(String, u64), String> {
     Ok((line("result: ")?, line("peak: ")?.parse().unwrap()))
 }
 
-/// Opens a model on a thread of its own.
+/// Opens a model on its own thread.
 fn open_in_time(path: &Path, what: &str) -> Result<Vec<String>, String> {
     let (send, receive) = mpsc::channel();
     let path = path.to_owned();
@@ -67,8 +67,8 @@ fn open_in_time(path: &Path, what: &str) -> Result<Vec<String>, String> {
     result.unwrap_or_else(|_| panic!("{what} takes too long"))
 }
 
-/// A dictionary that was memorized under a number, and one more around it `levels` times, each
-/// with the one before under all of these keys.
+/// A dictionary stored in the memo, wrapped `levels` times: each new dictionary contains the
+/// previous one under all of these keys.
 fn nested(keys: &[&str], levels: usize, start: &[u8], end: &[u8]) -> Vec<u8> {
     let put = |key: usize, out: &mut Vec<u8>| {
         out.push(b'r');
@@ -119,7 +119,8 @@ fn repeated(before: &[u8], item: &[u8], count: usize, after: &[u8]) -> Vec<u8> {
     out
 }
 
-/// So many dictionaries of `count` times one tensor, under these names in turn.
+/// This many dictionaries with `count` entries that all refer to one tensor, under these names in
+/// turn.
 fn names_again(names: &[String], tensor: &[u8], dictionaries: usize, count: usize) -> Vec<u8> {
     let get = |index: usize, out: &mut Vec<u8>| {
         if let Ok(index) = u8::try_from(index) {
@@ -149,8 +150,8 @@ fn names_again(names: &[String], tensor: &[u8], dictionaries: usize, count: usiz
     out
 }
 
-/// A module that has another one many times under a long name; that one has attributes, each
-/// a long text, and a parameter.
+/// A module that contains another module many times under a long name. The inner module has
+/// attributes, each a long text, and a parameter.
 fn shared_modules(count: usize, attributes: &[String], parameter: &[u8]) -> Vec<u8> {
     let class = format!("c{0}\n{0}\n)", "\u{1f600}".repeat(110)).into_bytes();
     let mut out = b"\x80\x02".to_vec();
@@ -191,7 +192,7 @@ fn small_pickles_that_stand_for_much_are_refused_in_little_memory() {
     let names: Vec<String> = (0..20).map(|i| i.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let module = b"c__main__\nNet\n)\x81}X\x08\x00\x00\x00_modules";
-    // A parameter whose tensor is itself.
+    // A parameter whose tensor is the parameter itself.
     let itself = b"}X\x01\x00\x00\x00actorch._utils\n_rebuild_parameter\n]q\x00Rq\x01h\x00h\x01a0s";
     let itself_in_list = b"}q\x02X\x01\x00\x00\x00a]q\x00h\x00h\x00a0ctorch._utils\n_rebuild_parameter\nh\x00Rq\x01h\x00h\x01a00h\x02X\x01\x00\x00\x00bh\x01s";
     // A name of 40,000 characters, 20,000 times: 800 MB of names.
@@ -278,9 +279,9 @@ fn small_pickles_that_stand_for_much_are_refused_in_little_memory() {
             "more than 524288 values. Save the network's state_dict on its own",
         ),
         (
-            "many that are remembered",
+            "many values in the memo",
             repeated(b"]", b"\x94", 4_000_000, b""),
-            "remembers more than",
+            "values in its memo",
         ),
         (
             "a long pickle",
@@ -365,7 +366,7 @@ fn small_pickles_that_stand_for_much_are_refused_in_little_memory() {
         (
             "many modules that share much",
             shared_modules(9_000, &much, b"N"),
-            "refer to each other too often. Save the network's state_dict on its own",
+            "too many references to each other. Save the network's state_dict on its own",
         ),
     ];
     let mut faults = Vec::new();
@@ -413,9 +414,9 @@ fn two_entries_for_the_same_numbers_are_refused() {
     let pickle = pickle(&Py::Dict(vec![("a".into(), Py::Tensor(vec![2]))]));
     let zeros = [0; 8];
     for (second, words) in [
-        ("zzz/data/0", "zzz/data/0 is there twice"),
-        ("base/data/0", "two entries of one name"),
-        ("zzz/data.pkl", "zzz/data.pkl is there twice"),
+        ("zzz/data/0", "zzz/data/0 exists twice"),
+        ("base/data/0", "two entries with the same name"),
+        ("zzz/data.pkl", "zzz/data.pkl exists twice"),
     ] {
         let entries = [
             ("base/data.pkl".to_owned(), &pickle[..]),
@@ -473,7 +474,7 @@ fn safetensors_with_odd_names_are_refused() {
     }
 }
 
-/// What is called `config.json` need not be a file, nor small.
+/// A path called `config.json` may not be a file, and may not be small.
 #[test]
 fn a_config_json_that_is_no_small_file_is_ignored_and_said() {
     let folder = tempfile::tempdir().unwrap();
@@ -484,7 +485,7 @@ fn a_config_json_that_is_no_small_file_is_ignored_and_said() {
         let notices = open_in_time(&path, what).unwrap();
         assert_eq!(notices.len(), 1, "{what}: {notices:?}");
         assert!(
-            notices[0].starts_with("config.json beside the weights was not used: "),
+            notices[0].starts_with("config.json next to the weights was not used: "),
             "{notices:?}"
         );
         notices[0].clone()

@@ -91,7 +91,8 @@ pub fn resnet18_module() -> Module {
         .module("fc", linear(512, 3))
 }
 
-/// timm's EfficientNet-Lite0, TensorFlow's (`tf_efficientnet_lite0`) or its own, two classes.
+/// EfficientNet-Lite0 as built by timm, in TensorFlow's version (`tf_efficientnet_lite0`) or timm's
+/// own, for two classes.
 pub fn lite0(tensorflow: bool) -> Module {
     let conv = |cin: usize, cout: usize, kernel: usize, stride: i32| {
         let conv = conv(cin, cout, kernel, stride);

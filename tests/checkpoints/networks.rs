@@ -1,11 +1,11 @@
-//! Which network a file holds: several of them, tensors beside it, and what is said of it
-//! in a `config.json`.
+//! Which network a file holds: several networks, tensors outside the network, and what
+//! `config.json` says about it.
 
 use super::torch_save::{Module, Py, pickle, text};
 use super::*;
 
-/// A `.pth` file as `torch.save` writes it: dictionaries of tensors by their keys; the
-/// outermost one without a key, and numbers as numbers. All numbers are in one storage.
+/// A `.pth` file as `torch.save` writes it: dictionaries of tensors by their keys. The outermost
+/// dictionary has an empty key. All values are in one storage.
 fn write_pth(path: &Path, dictionaries: &[(&str, &State)], more: &[u8]) {
     fn text(pickle: &mut Vec<u8>, text: &str) {
         pickle.push(b'X');
@@ -74,7 +74,7 @@ fn prefixed(state: &State, prefix: &str) -> State {
     named.collect()
 }
 
-/// The same network with other numbers: its head's bias is larger by one for each class.
+/// The same network with different values: the bias of its head is larger by 1 for each class.
 fn shifted(state: &State) -> State {
     let mut other = state.clone();
     let bias = &mut other.get_mut("fc.bias").unwrap().1;
@@ -147,7 +147,7 @@ fn averaged_weights_are_taken_and_said_and_others_can_be_chosen() {
         }
     }
 
-    // The same within one dictionary, and beside the network's own names.
+    // The same in one dictionary, with the averages next to the network's own names.
     for (first, second) in [("model.", "ema_model."), ("", "ema.")] {
         let mut both = prefixed(&plain, first);
         both.extend(prefixed(&average, second));
@@ -161,13 +161,13 @@ fn averaged_weights_are_taken_and_said_and_others_can_be_chosen() {
         );
     }
 
-    // An average without running statistics is no network.
+    // An average without running statistics is not a complete network.
     let mut parameters = average.clone();
     parameters.retain(|name, _| !name.contains("running"));
     write_pth(&path, &[("model", &plain), ("ema", &parameters)], b"");
     is(&file, &of_plain, "an average of parameters only");
 
-    // A teacher is not taken unasked.
+    // A teacher is not used unless the user asks for it.
     write_pth(&path, &[("teacher", &average), ("model", &plain)], b"");
     is(&file, &of_plain, "model beside teacher");
     assert!(open(&path).unwrap().model().notices[0].contains("--key teacher"));
@@ -212,7 +212,7 @@ fn the_only_dictionary_of_tensors_is_taken_whatever_its_key() {
         assert_eq!(logits(&file), expected, "{key}");
         assert!(open(&path).unwrap().model().notices.is_empty());
     }
-    // The folds of a cross-validation.
+    // The folds of a cross-validation, as separate dictionaries.
     write_pth(&path, &[("0", &plain), ("1", &plain)], b"");
     let message = refusal(&file);
     assert!(message.contains("--key 0 or --key 1"), "{message}");
@@ -224,7 +224,7 @@ fn an_optimizers_state_is_no_network() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.pth");
     let plain = state(&resnet18(3));
-    // As many as of a large network, each in a dictionary of its own.
+    // As many tensors as in a large network, each in its own dictionary.
     let moments = (0..1_200).map(|index| {
         let moment = Py::Tensor(vec![64, 3, 7, 7]);
         let dictionary = Py::Dict(vec![("layer1.0.conv1.weight".into(), moment)]);
@@ -293,7 +293,7 @@ fn dictionaries_beside_the_network_are_named() {
     assert!(notice.contains(words), "{notice}");
 }
 
-/// An edit of a ResNet-18 with 3 classes, and what the message must have.
+/// A name, an edit of a ResNet-18 with 3 classes, and what the message must contain.
 type Case<'a> = (&'a str, &'a dyn Fn(&mut State), &'a str);
 
 fn backbone(state: &mut State) {
@@ -456,7 +456,7 @@ fn the_user_can_say_what_counts() {
             engine.notices()
         );
     }
-    // The backbone's classifier can't be chosen alone while another follows it.
+    // The backbone's classifier can't be chosen alone while another one follows it.
     let head = |name: &str, prefix: Option<&str>| {
         let selection = Selection {
             head: Some(name.into()),
@@ -469,7 +469,7 @@ fn the_user_can_say_what_counts() {
     let words = "classifier, takes the 3 outputs of backbone.fc, and camlens needs one linear layer after global average pooling. If it does not follow, give --prefix backbone too";
     assert!(message.contains(words), "{message}");
     assert_eq!(logits(&head("backbone.fc", Some("backbone"))), expected);
-    // What the messages advise works: the classifier is outside the backbone.
+    // The advice in the messages works: the classifier is outside the backbone.
     let mut more = plain.clone();
     headless(&mut more);
     linear(&mut more, "attention", 512, 512);
@@ -523,7 +523,7 @@ fn what_is_there_for_training_only_is_ignored() {
             found.model.notices
         );
     }
-    // The classifier under another name, where it is the only one.
+    // The classifier has another name, but is the only one.
     let mut renamed = plain.clone();
     for part in ["weight", "bias"] {
         let tensor = renamed.remove(&format!("fc.{part}")).unwrap();
@@ -537,7 +537,7 @@ fn what_is_there_for_training_only_is_ignored() {
         notice.contains("the only linear layer of 512 inputs: last"),
         "{notice}"
     );
-    // A linear layer without a bias has none: not a fault.
+    // A linear layer without a bias is not an error.
     let mut less = plain.clone();
     let bias = less.remove("fc.bias").unwrap().1;
     write(&path, &less);
@@ -547,7 +547,7 @@ fn what_is_there_for_training_only_is_ignored() {
     assert!(found.model.notices[0].contains("fc has no bias"));
 }
 
-/// What training scripts write beside the weights, as `more` of a file.
+/// What training scripts save besides the weights, as the `more` of a file.
 fn written(entries: Vec<(Py, Py)>) -> Vec<u8> {
     let mut more = Vec::new();
     for (key, value) in entries {
@@ -627,7 +627,7 @@ fn a_training_script_that_names_another_network_is_believed() {
             "a standard ResNet-18, as the file names it (resnet18): ReLU",
         ),
         (vec![arguments("drop_rate", Py::Float(0.1))], "as the file"),
-        // Words of their own.
+        // Names chosen by the user.
         (vec![text("arch", "lesions v2")], "The weights alone can't"),
         (
             vec![args(vec![text("model", "mine"), text("gp", "max")])],
@@ -638,7 +638,7 @@ fn a_training_script_that_names_another_network_is_believed() {
         let assumed = open(&path).unwrap().model().assumed.clone().unwrap();
         assert!(assumed.contains(words), "{assumed}");
     }
-    // Of two networks the user chooses the one that is not named.
+    // Of two networks, the user chooses the one that is not named.
     let teacher = state(&shapes([3, 4, 6, 3], false, 3));
     let networks = [("student", &plain), ("teacher", &teacher)];
     write_pth(&path, &networks, &written(vec![text("arch", "resnet18")]));
@@ -680,7 +680,7 @@ fn a_config_that_names_another_network_is_refused() {
             r#"{"architecture": "resnet50"}"#,
             "names the network resnet50",
         ),
-        // Of a file that can't be read as a whole, too.
+        // Also in a file that can't be read completely.
         (
             r#"{"architecture": "vit_base_patch16_224", "mean": 1}"#,
             "vit_base",

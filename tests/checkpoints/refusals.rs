@@ -1,8 +1,8 @@
-//! Files that must be refused, at once and in words.
+//! Files that must be rejected quickly and with a clear message.
 
 use super::*;
 
-/// An edit that must be refused, and words that the message must have.
+/// A name, an edit that must be rejected, and words that the message must contain.
 type Case<'a> = (&'a str, &'a dyn Fn(&mut State), &'a [&'a str]);
 
 #[test]
@@ -111,7 +111,7 @@ fn broken_checkpoints_are_refused_at_once_and_name_the_tensors() {
         let started = Instant::now();
         let message = open(&path).err().expect(what);
         assert!(
-            started.elapsed() < Duration::from_secs(10), // some 0.1 s where nothing else runs
+            started.elapsed() < Duration::from_secs(10), // about 0.1 s on an idle machine
             "{what} took {:?}",
             started.elapsed()
         );
@@ -158,7 +158,7 @@ fn files_that_are_no_checkpoints_are_refused() {
     }
 }
 
-/// A zip archive as PyTorch writes it, with any pickle in it.
+/// A zip archive as PyTorch writes it, with an arbitrary pickle.
 fn archive(path: &Path, pickle: &[u8], method: zip::CompressionMethod) {
     let mut writer = zip::ZipWriter::new(fs::File::create(path).unwrap());
     let options = zip::write::SimpleFileOptions::default().compression_method(method);
@@ -190,7 +190,7 @@ fn hostile_pickles_without_weights_are_named_and_run_nothing() {
             "opcode 0xf1",
         ),
         (b"\x80\x02\x8b\xff\xff\xff\x7f.", "cut short"),
-        (b"\x80\x02}q\x00h\x00h\x00h\x00s.", "no weights"), // a dictionary within itself
+        (b"\x80\x02}q\x00h\x00h\x00h\x00s.", "no weights"), // a dictionary that contains itself
         (b"\xfe\xed", "opcode 0xfe"),
     ] {
         archive(&path, pickle, zip::CompressionMethod::Stored);
@@ -200,8 +200,8 @@ fn hostile_pickles_without_weights_are_named_and_run_nothing() {
     assert!(!trace.exists(), "the pickle was run");
 }
 
-/// Nothing of a pickle is run, so that one with weights can be opened whatever it names; and
-/// `code` and `http` are names that training scripts have.
+/// A pickle is never run, so a file with weights can be opened whatever functions the pickle names.
+/// `code` and `http` are names that training scripts use.
 #[test]
 fn weights_beside_calls_are_opened_and_calls_said() {
     use super::torch_save::{Py, pickle, torch_save};
@@ -216,7 +216,7 @@ fn weights_beside_calls_are_opened_and_calls_said() {
     let storage: Vec<u8> = [0, 0, 0, 0x3c].repeat(512 * 512 * 9);
     let command = format!("cposix\nsystem\n(S'touch {}'\ntR", trace.display());
     for (call, words) in [
-        (command.as_str(), "The pickle in it names posix.system."),
+        (command.as_str(), "Its pickle refers to posix.system."),
         ("ccode.config\nOptions\n)R", ""),
         ("chttp\nHTTPStatus\n)R", ""),
     ] {
@@ -235,14 +235,14 @@ fn weights_beside_calls_are_opened_and_calls_said() {
     assert!(!trace.exists(), "the pickle was run");
 }
 
-/// Compressed entries are never unpacked, so that a small file can't become a large one.
+/// Compressed entries are never unpacked, so a small file can't expand to a large one.
 #[test]
 fn compressed_archives_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bomb.pth");
     archive(&path, b"}.", zip::CompressionMethod::Stored);
     let mut bytes = fs::read(&path).unwrap();
-    // The method stands 8 bytes into a local header, 10 into one of the directory.
+    // The compression method is at byte 8 of a local header and at byte 10 of a directory entry.
     for (mark, at) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
         let places: Vec<usize> = (0..bytes.len() - 4)
             .filter(|&i| &bytes[i..i + 4] == mark)

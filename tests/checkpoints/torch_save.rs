@@ -1,5 +1,5 @@
-//! Files as `torch.save` writes them, with any pickle in them: protocol 2, and a zip archive
-//! with the records that PyTorch's writer adds.
+//! Writes files like `torch.save`, with an arbitrary pickle: protocol 2, in a zip archive with the
+//! records that PyTorch's writer adds.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub enum Py {
     Text(String),
     Tuple(Vec<Py>),
     Dict(Vec<(Py, Py)>),
-    /// Of this shape, from the start of storage 0.
+    /// A tensor with this shape, from the start of storage 0.
     Tensor(Vec<usize>),
     Module(Module),
     /// A call of `package.name` with arguments.
@@ -41,7 +41,7 @@ pub fn pair(number: i32) -> Py {
 /// An `nn.Module`.
 #[derive(Clone, Default)]
 pub struct Module {
-    /// With its package: "torch.nn.modules.conv.Conv2d".
+    /// Its full class name: "torch.nn.modules.conv.Conv2d".
     pub class: String,
     pub attributes: Vec<(String, Py)>,
     pub tensors: Vec<(String, Vec<usize>)>,
@@ -56,7 +56,7 @@ impl Module {
         }
     }
 
-    /// With an attribute, in place of the one there was.
+    /// Adds an attribute, or replaces an existing one.
     pub fn with(mut self, name: &str, value: impl Into<Py>) -> Self {
         self.set(name, value);
         self
@@ -72,7 +72,7 @@ impl Module {
         self
     }
 
-    /// With a module in it, in place of the one there was.
+    /// Adds a submodule, or replaces an existing one.
     pub fn module(mut self, name: &str, module: Module) -> Self {
         self.put(name, module);
         self
@@ -85,7 +85,7 @@ impl Module {
         }
     }
 
-    /// The module of a path.
+    /// The module with this path.
     pub fn at(&mut self, path: &str) -> &mut Module {
         path.split('.').fold(self, |module, name| {
             let mut found = module.modules.iter_mut().filter(|(key, _)| key == name);
@@ -93,7 +93,7 @@ impl Module {
         })
     }
 
-    /// Every module, itself too.
+    /// Edits every module, including itself.
     pub fn for_all(&mut self, edit: &dyn Fn(&mut Module)) {
         edit(self);
         for (_, module) in &mut self.modules {
@@ -102,7 +102,7 @@ impl Module {
     }
 }
 
-/// Several modules, one after the other.
+/// A sequence of modules.
 pub fn sequential(modules: impl IntoIterator<Item = Module>) -> Module {
     let mut all = Module::new("torch.nn.modules.container.Sequential");
     for (index, module) in modules.into_iter().enumerate() {
@@ -111,7 +111,7 @@ pub fn sequential(modules: impl IntoIterator<Item = Module>) -> Module {
     all
 }
 
-/// A whole pickle.
+/// A complete pickle.
 pub fn pickle(value: &Py) -> Vec<u8> {
     let mut out = b"\x80\x02".to_vec();
     write(value, &mut out);
@@ -192,7 +192,7 @@ fn write(value: &Py, out: &mut Vec<u8>) {
                     .filter(|(name, _)| is_buffer(name) == buffers);
                 let entries =
                     tensors.map(|(name, shape)| (name.as_str().into(), Py::Tensor(shape.clone())));
-                // As a convolution without bias has it.
+                // A convolution without bias has the entry None.
                 dictionary(entries.chain([("bias_".into(), Py::None)]).collect())
             };
             let modules = module.modules.iter();
@@ -213,9 +213,9 @@ fn write(value: &Py, out: &mut Vec<u8>) {
     }
 }
 
-/// A file of `torch.save` under a name whose stem is `stem`: PyTorch puts it before every
-/// entry's name, sizes after the data, and a zip64 record and its locator (76 bytes) between
-/// the directory and its end.
+/// Writes a file like `torch.save` under a name with the stem `stem`. PyTorch puts the stem before
+/// the name of every entry, sizes after the data, and a zip64 record with its locator (76 bytes)
+/// between the directory and its end.
 pub fn torch_save(path: &Path, stem: &str, pickle: &[u8], storages: &[(&str, &[u8])]) {
     let mut entries = vec![
         (format!("{stem}/data.pkl"), pickle),
@@ -238,10 +238,10 @@ pub fn archive(entries: &[(String, &[u8])]) -> Vec<u8> {
     let long = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
     for (name, bytes) in entries {
         let start = out.len();
-        // So that the data begins at a multiple of 64.
+        // Aligns the data to a multiple of 64.
         let extra = (64 - (start + 30 + name.len() + 4) % 64) % 64;
         out.extend(b"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0");
-        out.extend([0; 12]); // checksum and sizes: after the data
+        out.extend([0; 12]); // checksum and sizes follow the data
         out.extend(short(name.len()));
         out.extend(short(extra + 4));
         out.extend(name.as_bytes());

@@ -1,12 +1,12 @@
-//! Modules saved whole (`torch.save(model)`): the file says which network it is, and one that
-//! is not the standard one is refused.
+//! Modules saved whole (`torch.save(model)`): the file describes its network, and a network that
+//! differs from the standard one is rejected.
 
 use super::modules::*;
 use super::torch_save::{Module, Py, pair, pickle, sequential, torch_save};
 use super::*;
 use camlens::model::weights::Checkpoint;
 
-/// A file of the module. All its tensors are views of one storage.
+/// Saves a module. All its tensors are views of one storage.
 fn save(path: &Path, module: Module) {
     save_value(path, &Py::Module(module));
 }
@@ -242,7 +242,7 @@ fn other_networks_are_refused_with_the_cause() {
         (
             "other padding",
             &|net| net.at("layer2.1.conv1").set("padding_mode", "reflect"),
-            "layer2.1.conv1 pads by reflect instead of zeros",
+            "layer2.1.conv1 pads with reflect instead of zeros",
         ),
         (
             "no padding",
@@ -451,7 +451,8 @@ fn other_networks_are_refused_with_the_cause() {
     }
 }
 
-/// In a dictionary, as training scripts put it, and by `torch.compile`, which pickles a call.
+/// Inside a dictionary, as training scripts save them, and inside the wrapper of `torch.compile`,
+/// which is pickled as a call.
 #[test]
 fn modules_within_something_are_compared_too() {
     let folder = tempfile::tempdir().unwrap();
@@ -472,7 +473,7 @@ fn modules_within_something_are_compared_too() {
     }
 }
 
-/// A module's tensors by their names.
+/// The tensors of a module by name.
 fn state_dict(module: &Module, prefix: &str, out: &mut Vec<(Py, Py)>) {
     for (name, shape) in &module.tensors {
         let name = format!("{prefix}{name}");
@@ -483,7 +484,7 @@ fn state_dict(module: &Module, prefix: &str, out: &mut Vec<(Py, Py)>) {
     }
 }
 
-/// What a state dict leaves open, the classes say.
+/// The classes determine what a state dict leaves open.
 #[test]
 fn an_efficientnet_lite0_saved_whole_tells_its_padding() {
     let folder = tempfile::tempdir().unwrap();
@@ -491,11 +492,11 @@ fn an_efficientnet_lite0_saved_whole_tells_its_padding() {
     for (tensorflow, mean) in [(true, 0.5), (false, 0.485)] {
         save(&path, lite0(tensorflow));
         let engine = open(&path).unwrap();
-        assert_eq!(engine.model().architecture.name(), "EfficientNet-Lite0");
+        assert_eq!(engine.model().architecture, "EfficientNet-Lite0");
         assert!((engine.preprocessing().mean[0] - mean).abs() < 1e-6);
         assert!(engine.notices().is_empty(), "{:?}", engine.notices());
     }
-    // A state dict does not tell; the training script that wrote its name does.
+    // A state dict does not determine it, but the name written by the training script does.
     let mut tensors = Vec::new();
     state_dict(&lite0(false), "", &mut tensors);
     for (name, mean, notices) in [
@@ -525,7 +526,7 @@ fn an_efficientnet_lite0_saved_whole_tells_its_padding() {
             &|net| {
                 net.at("blocks.5.0.conv_dw").class = "timm.layers.conv2d_same.Conv2dSame".into();
             },
-            "blocks.5.0.conv_dw pads as TensorFlow does",
+            "blocks.5.0.conv_dw pads like TensorFlow",
         ),
         (
             &|net| net.put("global_pool", timms_pool("max")),

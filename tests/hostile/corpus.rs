@@ -1,4 +1,4 @@
-//! `tests/corpus`: what must come of each file.
+//! `tests/corpus`: the expected result of each file.
 
 use std::fmt::Write;
 use std::fs;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use camlens::input::photo::{Limits, Photo, PhotoError};
 use sha2::{Digest, Sha256};
 
-/// No file may hold the program up longer.
+/// Timeout for each file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-/// The lines of `expected.txt`, in fields.
+/// The lines of `expected.txt`, split into fields.
 fn expected() -> Vec<Vec<String>> {
     let text = fs::read_to_string(folder().join("expected.txt")).unwrap();
     let fields = |line: &str| line.split('\t').map(str::to_owned).collect();
@@ -76,7 +76,7 @@ fn each_file_gives_its_picture_or_says_why_not() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// A photo of which a part is missing would be explained as if it were whole.
+/// A photo with a missing part would be explained as if it were complete.
 #[test]
 fn a_file_that_is_cut_short_is_refused_or_complete() {
     let mut faults = Vec::new();
@@ -109,7 +109,7 @@ fn a_file_that_is_cut_short_is_refused_or_complete() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The message names the option that lets a photo in.
+/// The message names the option that raises the limit.
 #[test]
 fn limits_can_be_raised() {
     let path = folder().join("upright.png");

@@ -1,5 +1,5 @@
-//! Every photo that opens is explained and exported, with every option and every value of it at
-//! least once, and what is exported can be passed on: it names no folder.
+//! Explains and exports every photo that opens, with every option and every value at least once.
+//! The exports can be passed on: they contain no folder names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,11 +18,14 @@ use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
 use camlens::render::display_options::DisplayOptions;
 use camlens::render::heatmap::Scaling;
+use camlens::render::rendered_map::{RenderedMap, Rendering};
 use camlens::report::export;
 use camlens::report::export::{Existing, ExportError, ExportScene, Manifest, MapView};
 use clap::CommandFactory;
 
-/// Options whose values clap does not list, with values for them.
+use super::common::resnet;
+
+/// Options whose values clap does not list, with test values.
 const VALUES: [(&str, &[&str]); 12] = [
     ("layer", &["last"]),
     ("mean", &["0.5", "0.4,0.5,0.6"]),
@@ -45,14 +48,14 @@ const VALUES: [(&str, &[&str]); 12] = [
     ("max-file-mb", &["512"]),
 ];
 
-/// Calls of `explain`, and which options and values they had.
+/// The calls of `explain`, and which options and values they used.
 #[derive(Default)]
 struct Calls {
     used: BTreeSet<(String, String)>,
 }
 
 impl Calls {
-    /// Runs `explain` as the program does, in this process.
+    /// Runs `explain` in this process, in the same way as the program does.
     fn explain(&mut self, arguments: &[String]) -> anyhow::Result<String> {
         for (index, argument) in arguments.iter().enumerate() {
             if let Some(option) = argument.strip_prefix("--") {
@@ -66,14 +69,14 @@ impl Calls {
         cli::answer(&cli.command.unwrap())
     }
 
-    /// Options of `explain` that no call had, and values of those that have a list.
+    /// Options of `explain` that no call used, and unused values of those with a list.
     fn missing(&self) -> Vec<String> {
         let command = Cli::command();
         let explain = command.find_subcommand("explain").unwrap();
         let mut missing = Vec::new();
         for argument in explain.get_arguments() {
             let Some(name) = argument.get_long().filter(|name| *name != "help") else {
-                continue; // the photo
+                continue; // the photo argument
             };
             let had = |value: Option<&str>| {
                 let mut used = self.used.iter().filter(|(option, _)| option == name);
@@ -102,7 +105,7 @@ fn listed(argument: &clap::Arg) -> Vec<String> {
         .collect()
 }
 
-/// Options with lists of values, the list that only ResNets take left out.
+/// Options with lists of values, except the list that only ResNets support.
 fn lists() -> Vec<(String, Vec<String>)> {
     let command = Cli::command();
     let explain = command.find_subcommand("explain").unwrap();
@@ -118,7 +121,7 @@ fn strings(words: &[&str]) -> Vec<String> {
     words.iter().copied().map(str::to_owned).collect()
 }
 
-/// The photos of the corpus that open, and of sizes at the limits; copied into a folder.
+/// The photos of the corpus that open, and photos with sizes at the limits, copied into a folder.
 fn photos(folder: &Path) -> Vec<PathBuf> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let expected = fs::read_to_string(corpus.join("expected.txt")).unwrap();
@@ -146,7 +149,8 @@ fn photos(folder: &Path) -> Vec<PathBuf> {
     photos
 }
 
-/// What must be true of every export: all of it is there, bounded, and names no folder.
+/// What must be true of every export: it is complete, limited in size, and contains no folder
+/// names.
 fn check_export(folder: &Path, photo: &Path, root: &Path) {
     let entries = fs::read_dir(folder).unwrap();
     let files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -156,7 +160,7 @@ fn check_export(folder: &Path, photo: &Path, root: &Path) {
         root.file_name().unwrap().to_str().unwrap(),
     ];
     for file in &files {
-        // Bytes that are no text are replaced, ASCII stays.
+        // Invalid UTF-8 is replaced; ASCII text stays.
         let bytes = fs::read(file).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         for trace in traces {
@@ -215,7 +219,7 @@ fn every_photo_is_exported_and_every_option_is_used() {
             methods[index % 5],
         ]));
         for (option, values) in &lists {
-            // Each at another pace, so that values meet others.
+            // Each option cycles at a different rate, so that values are combined.
             let value = &values[(index / (1 + option.len() % 3)) % values.len()];
             arguments.extend([format!("--{option}"), value.clone()]);
         }
@@ -247,9 +251,10 @@ fn every_photo_is_exported_and_every_option_is_used() {
             assert!(again.contains("the same, to the bit"), "{again}");
         }
     }
-    // What only ResNets have.
+    // Options that only ResNets support.
     let weights = at("made-up.safetensors");
-    super::resnet::write(Path::new(&weights), 5);
+    let shapes = resnet::shapes(resnet::RESNET18, false, 5);
+    fs::write(&weights, resnet::file_of(&shapes, resnet::made_up)).unwrap();
     let photo = at("upright.png");
     for (index, options) in [
         ["--layer", "layer1"],
@@ -284,8 +289,7 @@ fn every_photo_is_exported_and_every_option_is_used() {
     assert!(missing.is_empty(), "never used: {}", missing.join(", "));
 }
 
-/// As the user starts it: an allocation that fails ends the process, which no test in its own
-/// process survives.
+/// In a separate process, because a failed allocation ends the process, and with it a test.
 #[test]
 fn the_program_exports_the_longest_photos() {
     let folder = tempfile::tempdir().unwrap();
@@ -319,16 +323,20 @@ fn scene(photo: Photo) -> ExportScene {
     let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     let analysis = engine.analyze(&photo, Framing::Whole).unwrap();
     let class = analysis.top();
-    let map = cam::explain(Method::GradCam, &analysis.layer_gradients(class));
+    let map = cam::explain(Method::GradCam, &analysis.layer_gradients(class).unwrap());
+    let how = Rendering {
+        scaling: Scaling::Max,
+        range: None,
+        display_options: &DisplayOptions::default(),
+        placement: &analysis.placement,
+        grid: analysis.placement.photo,
+    };
     ExportScene {
         photo: Arc::new(photo),
         panes: vec![MapView {
-            range: Scaling::Max.range(&map),
-            map,
+            rendered: RenderedMap::new(map, &how),
             class,
             contrast_class: None,
-            scaling: Scaling::Max,
-            locked: false,
         }],
         analysis: Arc::new(analysis),
         model: ModelChoice::BuiltIn,
@@ -338,7 +346,7 @@ fn scene(photo: Photo) -> ExportScene {
     }
 }
 
-/// Whoever raises the limits can open photos that are too large to be drawn on.
+/// A user who raises the limits can open photos that are too large for a picture.
 #[test]
 fn what_is_too_large_is_refused_before_it_is_allocated() {
     let folder = tempfile::tempdir().unwrap();
@@ -358,7 +366,7 @@ fn what_is_too_large_is_refused_before_it_is_allocated() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A photo without a file, as from the clipboard, and files that are not where they were.
+/// A photo without a file, as from the clipboard, and files that have moved.
 #[test]
 fn a_manifest_finds_its_files_or_says_which_are_missing() {
     let root = tempfile::tempdir().unwrap();

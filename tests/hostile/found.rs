@@ -1,4 +1,4 @@
-//! What fuzzing has found, and what it began with: `tests/corpus/fuzz`, replayed.
+//! Replays `tests/corpus/fuzz`: inputs found by fuzzing, and those it started from.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::inputs;
 
-/// For one input.
+/// Timeout for one input.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn replay(kind: &str, target: fn(&[u8])) {

@@ -1,6 +1,6 @@
-//! What is done with bytes of unknown origin: by the fuzz targets (`fuzz/`), and by
-//! `found.rs`, which replays what they have found. Nothing here may panic, hang or take
-//! memory that the bytes only claim to need.
+//! Processes untrusted bytes, for the fuzz targets (`fuzz/`) and for `found.rs`, which replays
+//! their findings. Nothing here may panic, hang, or allocate memory that the bytes only claim to
+//! need.
 
 #![allow(dead_code)] // each fuzz target uses one of these
 
@@ -15,14 +15,14 @@ use camlens::model::device::DeviceChoice;
 use camlens::model::weights::Checkpoint;
 use camlens::report::export::Manifest;
 
-/// The first byte says how the file is called and whether it is opened for a thumbnail.
+/// The first byte selects the file's name and whether it is opened as a thumbnail.
 pub fn photo(bytes: &[u8]) {
     let Some((&how, bytes)) = bytes.split_first() else {
         return;
     };
     let name = if how & 1 == 0 { "x.png" } else { "x.tga" };
     let side = if how & 2 == 0 { usize::MAX } else { 32 };
-    // Small ones, so that many are tried in a second.
+    // Low limits, so that many inputs can be tried per second.
     let limits = Limits {
         megapixels: 1,
         decoded_mb: 8,
@@ -38,8 +38,8 @@ pub fn photo(bytes: &[u8]) {
     }
 }
 
-/// A weight file: its list, each tensor that is not too large to be real, and the network
-/// that it is taken for.
+/// A weight file: its list, each tensor of a plausible size, and the network that it is recognized
+/// as.
 pub fn checkpoint(bytes: &[u8]) {
     let file = File::of(bytes, "x.pth");
     let Ok(mut checkpoint) = Checkpoint::open(&file.0, None) else {
@@ -80,7 +80,7 @@ pub fn manifest(bytes: &[u8]) {
     }
 }
 
-/// A file in memory, of this process and thread.
+/// A file in memory, unique to this process and thread.
 struct File(PathBuf);
 
 impl File {

@@ -1,11 +1,12 @@
-//! Files that are odd, damaged or lie about themselves: `tests/corpus`, and what can't be
+//! Files that are unusual, damaged or have wrong headers: `tests/corpus`, and files that can't be
 //! committed.
 
-#![allow(clippy::unwrap_used)] // a test that can't go on has failed
+#![allow(clippy::unwrap_used)] // panics are fine in tests
 
+#[path = "../common/mod.rs"]
+mod common;
 mod corpus;
 mod exports;
 mod found;
 mod inputs;
 mod names;
-mod resnet;

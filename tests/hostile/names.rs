@@ -1,4 +1,4 @@
-//! Files that are not files, that can't be read, or that are called oddly.
+//! Paths that are not files, files that can't be read, and files with unusual names.
 
 use std::fs;
 use std::path::Path;
@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use camlens::input::photo::Photo;
 use camlens::report::export::Manifest;
+
+use super::common::needs::Need;
 
 const CAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/upright.png");
 
@@ -26,7 +28,7 @@ fn command(photo: &Path) -> Command {
     command
 }
 
-/// Status 1 and one line that has the words.
+/// Checks for status 1 and a single line that contains these words.
 fn refuses(photo: &Path, words: &str) {
     let output = explain(photo);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -61,14 +63,15 @@ fn what_is_no_file_is_refused_at_once() {
 
 #[cfg(unix)]
 #[test]
+#[ignore = "needs a user who may not read every file"]
 fn a_file_that_may_not_be_read_says_so() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret.png");
     fs::copy(CAT, &path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::read(&path).is_ok() {
-        eprintln!("skipped: this user may read everything");
+    let refused = fs::read(&path).is_err();
+    if !Need::PlainUser.is_met(refused, "a user who may not read every file") {
         return;
     }
     refuses(&path, "Can't read secret.png");
@@ -99,7 +102,7 @@ fn odd_names_are_names() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{}: {message}", path.display());
         let manifest = Manifest::read(&out.join("manifest.json")).unwrap();
-        // JSON has no name that is not UTF-8; such a photo must be given by hand.
+        // JSON can't hold a name that is not UTF-8; such a photo must be given on the command line.
         let found = manifest.locate_photo(&out, &[]).ok();
         let said = path.file_name().unwrap().to_str();
         assert_eq!(found.is_some(), said.is_some(), "{}", path.display());

@@ -1,12 +1,12 @@
-//! Fetching weights, from a small hub on loopback: whole, interrupted, damaged, refused,
+//! Downloads of weights from a small hub on localhost: complete, interrupted, damaged, refused,
 //! slow, cancelled.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod models;
-#[path = "../common/resnet.rs"]
-mod resnet;
 mod safety;
 mod server;
 
@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 
 use camlens::model::hub;
 use camlens::model::hub::{Fetch, FetchError, Fetched, Hub, HubModel};
+use common::resnet;
 use server::{Manner, Server};
 
-/// The catalog's first entry, but as small as the file that the hub here has.
+/// The first entry of the catalog, but as small as the file of the test's hub.
 static SMALL: HubModel = HubModel {
     name: "timm/resnet18.tv_in1k",
     network: "ResNet-18",
@@ -75,7 +76,7 @@ fn a_whole_download_is_checked_and_found_again() {
             .contains("resnet18")
     );
     assert!(parts(cache.path()).is_empty());
-    // Fetched again, it is only looked up.
+    // On a second download, the file is only looked up in the cache.
     let before = server.requests.load(Ordering::SeqCst);
     let again = finish(start(&hub)).unwrap();
     assert_eq!(again.path, fetched.path);
@@ -103,7 +104,7 @@ fn a_download_that_goes_no_further_is_kept_and_resumed_later() {
     assert_eq!((done, total), (400_000, 1_000_000));
     assert!(hub.cached(weights()).is_none(), "half a file is no model");
     assert_eq!(parts(cache.path()), [done]);
-    assert!(error.to_string().contains("fetch it again to go on"));
+    assert!(error.to_string().contains("download it again to resume"));
     server.set(Manner::Whole);
     let mut fetch = start(&hub);
     while fetch.progress().is_none() {
@@ -139,7 +140,7 @@ fn a_wrong_checksum_leaves_nothing() {
     let error = finish(start(&hub)).unwrap_err();
     assert!(matches!(error, FetchError::Checksum { .. }), "{error}");
     assert!(hub.cached(weights()).is_none() && parts(cache.path()).is_empty());
-    // A damaged beginning does not spoil the next try for ever.
+    // A damaged partial file does not prevent the next attempt.
     server.set(Manner::Whole);
     finish(start(&hub)).unwrap();
 }
@@ -156,7 +157,7 @@ fn refusals_are_said_in_words() {
     for (status, words) in [
         (404, "there is no such file"),
         (403, "no permission"),
-        (503, "its fault"),
+        (503, "server error"),
     ] {
         let server = Server::start(Manner::Refuses(status));
         let cache = tempfile::tempdir().unwrap();
@@ -173,7 +174,7 @@ fn refusals_are_said_in_words() {
 #[test]
 fn offline_is_a_plain_message() {
     let cache = tempfile::tempdir().unwrap();
-    // Nothing listens there.
+    // Nothing listens on this port.
     let hub = Hub::new("http://127.0.0.1:9", cache.path().into());
     let message = finish(start(&hub)).unwrap_err().to_string();
     assert!(
@@ -209,7 +210,7 @@ fn a_slow_download_can_be_watched_and_cancelled() {
 
 #[test]
 fn the_command_line_fetches_and_lists() {
-    let server = Server::with(resnet::file([2, 2, 2, 2], false), Manner::Whole);
+    let server = Server::with(resnet::file(resnet::RESNET18, false), Manner::Whole);
     let home = tempfile::tempdir().unwrap();
     let camlens = |arguments: &[&str], endpoint: &str| {
         Command::new(env!("CARGO_BIN_EXE_camlens"))
@@ -225,7 +226,7 @@ fn the_command_line_fetches_and_lists() {
     let offline = camlens(&["fetch", "resnet18.tv_in1k"], "http://127.0.0.1:9");
     assert_eq!(offline.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&offline.stderr).contains("can't be reached"));
-    // In any case.
+    // Names are accepted in upper and lower case.
     let output = camlens(&["fetch", "RESNET18.TV_IN1K"], &server.address);
     assert!(
         output.status.success(),
@@ -237,7 +238,7 @@ fn the_command_line_fetches_and_lists() {
     assert!(list(()).lines().next().unwrap().ends_with("here"));
     let unknown = camlens(&["fetch", "resnet9000"], &server.address);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no resnet9000 in the catalog"));
-    // Not fetched: what to do is said.
+    // If the weights were not downloaded, a message says what to do.
     let photo = "assets/samples/cat.png";
     let missing = camlens(
         &["explain", photo, "--model", "timm/resnet34.tv_in1k"],
@@ -259,7 +260,7 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
     use eframe::egui::accesskit::Role;
     use egui_kittest::kittest::Queryable;
 
-    // What it serves is no network at all, only as large as one.
+    // The served file is not a network, it only has the size of one.
     let server = Server::with(server::bytes(47_000_000), Manner::Slow);
     let cache = tempfile::tempdir().unwrap();
     let launch = Launch {
@@ -281,7 +282,7 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
     let until = |harness: &mut egui_kittest::Harness<App>, so: &dyn Fn(&App) -> bool| {
         let started = Instant::now();
         while !so(harness.state()) {
-            assert!(started.elapsed() < Duration::from_mins(1), "waited in vain");
+            assert!(started.elapsed() < Duration::from_mins(1), "timed out");
             thread::sleep(Duration::from_millis(5));
             harness.run_steps(1);
         }
@@ -299,17 +300,18 @@ fn the_window_fetches_after_a_click_and_checks_before_it_runs() {
         .get_by_role_and_label(Role::ComboBox, "Model")
         .click();
     harness.run_steps(2);
-    harness.get_by_label("Get weights…").click();
+    harness.get_by_label("Download weights…").click();
     harness.run_steps(3);
     let fetch = format!("Fetch {}", weights().name);
     harness.get_by_label(&fetch).click();
     harness.run_steps(3);
-    thread::sleep(Duration::from_millis(400));
-    harness.run_steps(2);
+    until(&mut harness, &|_| {
+        parts(cache.path()).first().is_some_and(|bytes| *bytes > 0)
+    });
     harness.get_by_label("Stop").click();
     harness.run_steps(2);
     until(&mut harness, &|app| app.state().info.is_some());
-    harness.get_by_label_contains("was stopped. What is there is kept");
+    harness.get_by_label_contains("was stopped. The partial download is kept");
     let kept = parts(cache.path())[0];
     assert!(kept > 0 && kept < 47_000_000);
 

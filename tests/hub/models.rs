@@ -1,16 +1,16 @@
-//! Which files become the model by themselves, and what is said of the others.
+//! Which files become the model automatically, and what is reported about the others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use super::resnet;
+use super::common::resnet;
 use super::server::{COMMIT, sha256};
 
-static RESNET18: LazyLock<Vec<u8>> = LazyLock::new(|| resnet::file([2, 2, 2, 2], false));
+static RESNET18: LazyLock<Vec<u8>> = LazyLock::new(|| resnet::file(resnet::RESNET18, false));
 
-/// A computer on which nothing was fetched: home, data folder, cache and working directory.
+/// A computer on which nothing was downloaded: home, data folder, cache and working directory.
 struct Computer(tempfile::TempDir);
 
 impl Computer {
@@ -25,19 +25,19 @@ impl Computer {
         path
     }
 
-    /// Weights in the hub's cache under a SHA-256.
+    /// Weights in the hub's cache, stored under a SHA-256.
     fn fetched(&self, bytes: &[u8], announced: &str) -> PathBuf {
         let folder = "hf/hub/models--timm--resnet18.tv_in1k";
         self.file(&format!("{folder}/refs/main"), COMMIT.as_bytes());
         self.file(&format!("{folder}/blobs/{announced}"), bytes);
-        // Where there are no links, a copy stands there.
+        // On systems without links, a copy is there instead.
         self.file(
             &format!("{folder}/snapshots/{COMMIT}/model.safetensors"),
             bytes,
         )
     }
 
-    /// Status, report and messages of `camlens explain`.
+    /// Success, stdout and stderr of `camlens explain`.
     fn explain(&self, arguments: &[&str]) -> (bool, String, String) {
         let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/cat.png");
         let output = Command::new(env!("CARGO_BIN_EXE_camlens"))
@@ -75,11 +75,11 @@ fn a_name_alone_makes_no_file_the_model() {
         "{report}{said}"
     );
     assert!(
-        said.contains("Found, but not used by itself")
+        said.contains("Found, but not used automatically")
             && said.contains("resnet18-epoch3.safetensors"),
         "{said}"
     );
-    // Asked for, it runs, and it is said which it is.
+    // On request it runs, and a notice says what it is.
     let (done, report, said) = computer.explain(&["--model", "resnet18"]);
     assert!(
         done && report.contains("ResNet-18") && report.contains("accuracy unknown"),
@@ -96,7 +96,7 @@ fn a_name_alone_makes_no_file_the_model() {
 #[test]
 fn a_file_of_the_right_size_must_be_the_right_file() {
     let computer = Computer::new();
-    // As torchvision's, but for what is in it.
+    // It has the size of torchvision's file, but other contents.
     let path = computer.file("weights/resnet18-f37072fd.pth", b"PK\x03\x04");
     fs::File::options()
         .write(true)
@@ -140,7 +140,7 @@ fn what_was_fetched_is_the_model_unless_it_is_damaged() {
     for bytes in [damaged, garbage] {
         computer.fetched(&bytes, &announced);
         fs::write(&path, &bytes).unwrap();
-        // By itself: the built-in model, and why.
+        // By default the built-in model runs, with a notice that says why.
         let (done, report, said) = computer.explain(&[]);
         assert!(
             done && report.contains("EfficientNet-Lite0 (built in)"),
@@ -150,7 +150,7 @@ fn what_was_fetched_is_the_model_unless_it_is_damaged() {
             said.contains("are damaged") && said.contains("camlens fetch timm/resnet18.tv_in1k"),
             "{said}"
         );
-        // Asked for: a refusal with the way out. Never its accuracy.
+        // On request it is an error that says what to do. The accuracy is never reported.
         for model in ["timm/resnet18.tv_in1k", "resnet18", path.to_str().unwrap()] {
             let (done, report, said) = computer.explain(&["--model", model]);
             assert!(!done && report.is_empty(), "{report}");

@@ -1,4 +1,4 @@
-//! What a hub, or what stands between, can do to us: the token, redirects, pages instead of
+//! Attacks and errors by a hub or a server in between: the token, redirects, pages instead of
 //! files, sizes, and files that change in the cache.
 
 use std::fs;
@@ -12,7 +12,7 @@ use super::{finish, parts, start, weights};
 
 const TOKEN: &str = "hf_SECRETTOKEN";
 
-/// A cache with a token beside it, as `huggingface-cli login` leaves it.
+/// A cache with a token next to it, as `huggingface-cli login` stores it.
 fn with_token() -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("token"), TOKEN).unwrap();
@@ -35,7 +35,7 @@ fn the_token_is_sent_to_the_hub_and_nowhere_else() {
         "{at_hub:?}"
     );
     let at_other = elsewhere.asked.lock().unwrap();
-    // Asked for the size, and for the bytes.
+    // One request for the size, and one for the bytes.
     assert!(at_other.len() >= 2, "{at_other:?}");
     assert!(
         at_other.iter().all(|(_, token)| token.is_none()),
@@ -53,7 +53,8 @@ fn a_file_that_has_moved_on_the_hub_is_followed_with_the_token() {
     assert!(asked.iter().all(|(_, token)| token.is_some()), "{asked:?}");
 }
 
-/// What a hub of a manner says, and whether it ends soon and leaves nothing behind.
+/// The error with a hub that misbehaves in this way, and the number of requests. Checks that it
+/// ends soon and leaves no files.
 fn refused(manner: Manner) -> (String, usize) {
     let server = Server::start(manner);
     let cache = tempfile::tempdir().unwrap();
@@ -73,17 +74,17 @@ fn what_is_no_file_is_refused_and_not_kept() {
         (Manner::Circles, "it redirects more than 10 times"),
         (
             Manner::RedirectsToDisk,
-            "redirects to file:///etc/hostname, which is no address",
+            "redirects to file:///etc/hostname, which is not an HTTP address",
         ),
         (Manner::LogIn, "a web page instead of the file"),
         (Manner::LogInForBytes, "a web page instead of the file"),
         (
             Manner::LogInCalledBytes,
-            "it sends something else than the file",
+            "it sends something other than the file",
         ),
         (
             Manner::WrongRange,
-            "it sends bytes from 7 on when asked for those from 0 on",
+            "it sends bytes from 7 on, but bytes from 0 on were requested",
         ),
         (
             Manner::Announces(1_000_000_000_000_000),
@@ -97,11 +98,14 @@ fn what_is_no_file_is_refused_and_not_kept() {
             Manner::AnnouncesConfig(3_000_000_000),
             "it announces 3000000000 bytes for config.json",
         ),
-        (Manner::BadCommit, "its commit is no file name: ../../../x"),
+        (
+            Manner::BadCommit,
+            "its commit is not a file name: ../../../x",
+        ),
     ] {
         let (message, requests) = refused(manner);
         assert!(message.contains(words), "{manner:?}: {message}");
-        assert!(message.contains("could not be fetched"), "{message}");
+        assert!(message.contains("could not be downloaded"), "{message}");
         assert!(requests <= 15, "{manner:?}: {requests} requests");
     }
 }
@@ -114,7 +118,7 @@ fn a_page_that_was_kept_before_is_no_beginning() {
     fs::create_dir_all(&blobs).unwrap();
     let part = blobs.join(super::server::sha256(&server.weights) + ".part");
     fs::write(part, "<!doctype html><html>Log in</html>").unwrap();
-    // Not only after a first try whose checksum is wrong.
+    // The page is discarded at once, not only after a first attempt with a wrong checksum.
     let fetched = finish(start(&server.hub(cache.path()))).unwrap();
     assert_eq!(fs::read(&fetched.path).unwrap(), *server.weights);
 }
@@ -132,7 +136,7 @@ fn a_download_that_drips_ends_and_is_kept() {
         assert!(
             error
                 .to_string()
-                .contains("less than 1 kB a second came for 1 seconds"),
+                .contains("less than 1 kB per second arrived for 1 seconds"),
             "{error}"
         );
         assert!(parts(cache.path())[0] >= 20);
@@ -144,7 +148,7 @@ fn a_download_that_drips_ends_and_is_kept() {
 
 #[test]
 fn a_hub_that_never_answers_is_given_up() {
-    // It takes connections and says nothing.
+    // It accepts connections but never answers.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let cache = tempfile::tempdir().unwrap();
@@ -181,7 +185,7 @@ fn a_copy_that_was_damaged_in_the_cache_is_replaced() {
     let hub = server.hub(cache.path());
     let path = finish(start(&hub)).unwrap().path;
     let config = path.with_file_name("config.json");
-    // As cp -L copies a cache, or where there are no links: copies beside the finished files.
+    // Copies next to the finished files, as `cp -L` makes them or on systems without links.
     for file in [&path, &config] {
         let whole = fs::read(file).unwrap();
         fs::remove_file(file).unwrap();

@@ -1,4 +1,4 @@
-//! A small hub on loopback, and what it can do wrong.
+//! A small hub on localhost that can misbehave in many ways.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,52 +15,52 @@ use sha2::{Digest, Sha256};
 
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// How the hub treats the weights.
+/// How the hub serves the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Manner {
     Whole,
-    /// Closes the connection after so many bytes, each time.
+    /// Closes the connection after this many bytes, each time.
     Breaks(usize),
-    /// Sends nothing beyond this byte.
+    /// Sends nothing after this byte.
     StopsAt(usize),
-    /// Sends other bytes than announced.
+    /// Sends different bytes than announced.
     Damages,
     Refuses(u16),
-    /// Some bytes, then a pause, and so on.
+    /// Repeatedly sends some bytes, then pauses.
     Slow,
-    /// Never answers a request for the rest but sends everything again.
+    /// Ignores ranges: it always sends the whole file again.
     WithoutRanges,
-    /// Sends an `ETag` that is no SHA-256.
+    /// Sends an `ETag` that is not a SHA-256.
     WithoutChecksum,
-    /// One byte, then a pause, and so on.
+    /// Repeatedly sends one byte, then pauses.
     Drips,
-    /// One byte for each connection.
+    /// Sends one byte per connection.
     DripsAndBreaks,
-    /// Has the bytes on another port, as the hub has them in a delivery network.
+    /// Redirects to another port for the bytes, as the real hub redirects to a delivery network.
     Redirects(u16),
-    /// Is somewhere else on the same port.
+    /// Redirects to another path on the same port.
     Moved,
     /// Redirects to itself.
     Circles,
-    /// Redirects to a file on the disk.
+    /// Redirects to a file on the local disk.
     RedirectsToDisk,
-    /// Answers every question with a page to log in.
+    /// Answers every request with a login page.
     LogIn,
-    /// The page comes only in place of the bytes.
+    /// Sends the login page only in place of the bytes.
     LogInForBytes,
-    /// As that, but it is called a file.
+    /// The same, but with the content type of a file.
     LogInCalledBytes,
-    /// Sends other bytes than those asked for.
+    /// Sends different bytes than requested.
     WrongRange,
-    /// Says that the file has so many bytes.
+    /// Announces this size for the file.
     Announces(u64),
-    /// Says so of its description.
+    /// Announces this size for the description.
     AnnouncesConfig(u64),
-    /// The commit is a path.
+    /// Sends a path as the commit.
     BadCommit,
 }
 
-/// A request: its path, and the token sent along.
+/// A request: its path, and the token that was sent with it.
 pub type Asked = (String, Option<String>);
 
 pub struct Server {
@@ -72,7 +72,7 @@ pub struct Server {
     pub weights: Arc<Vec<u8>>,
 }
 
-/// What begins as a safetensors file does, and is none.
+/// Bytes that begin like a safetensors file but are not one.
 pub fn bytes(count: u32) -> Vec<u8> {
     let noise = (0..count).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
     let mut bytes: Vec<u8> = noise.collect();
@@ -113,7 +113,7 @@ impl Server {
                 thread::spawn(move || {
                     let manner = *manner.lock().unwrap();
                     requests.fetch_add(1, Ordering::SeqCst);
-                    // A client that hangs up is no fault.
+                    // It is not an error if the client disconnects.
                     let _ = serve(stream, manner, &asked, &weights);
                 });
             }
@@ -138,7 +138,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     text
 }
 
-/// An answer without a body; `headers` end in line breaks.
+/// An answer without a body; `headers` must end with a line break.
 fn answer(stream: &mut TcpStream, status: &str, headers: &str) -> std::io::Result<()> {
     write!(
         stream,
@@ -155,7 +155,7 @@ fn page(stream: &mut TcpStream, kind: &str) -> std::io::Result<()> {
     )
 }
 
-#[allow(clippy::too_many_lines)] // a table of manners
+#[allow(clippy::too_many_lines)] // a table of behaviors
 fn serve(
     mut stream: TcpStream,
     manner: Manner,
@@ -198,7 +198,7 @@ fn serve(
         _ => COMMIT,
     };
     let named = format!("X-Repo-Commit: {commit}\r\nX-Linked-ETag: \"{etag}\"\r\n");
-    // The question for the size is one byte long.
+    // The request for the size asks for one byte.
     let question = range == Some((0, Some(0)));
     match manner {
         Manner::Refuses(status) if is_weights => {

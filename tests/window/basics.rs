@@ -1,4 +1,4 @@
-//! Photos, classes, looks, keys, sizes.
+//! Photos, classes, display options, keys, window sizes.
 
 use super::*;
 use camlens::model::preprocessing::PreprocessChoice;
@@ -10,7 +10,7 @@ fn the_start_screen_says_what_to_do_and_a_sample_opens() {
     harness.get_by_label("Open a photo…");
     harness.get_by_label("or paste an image or a path with Ctrl+V");
     wait(&mut harness, "the thumbnails", |app| {
-        app.state().samples.iter().all(Option::is_some)
+        app.state().samples.iter().all(|made| *made)
     });
     harness.check_accessibility();
     harness.get_by_label("sample coffee.png").click();
@@ -22,13 +22,13 @@ fn the_start_screen_says_what_to_do_and_a_sample_opens() {
     harness.check_accessibility();
 }
 
-/// Where the photo of the command line can't be read, the samples are offered with their
-/// pictures as on any start.
+/// If the photo on the command line can't be read, the samples are offered with thumbnails as
+/// usual.
 #[test]
 fn samples_are_offered_after_a_photo_that_is_not_there() {
     let mut harness = window(&["assets/samples/no-such-photo.png"]);
     wait(&mut harness, "the thumbnails", |app| {
-        app.state().samples.iter().all(Option::is_some)
+        app.state().samples.iter().all(|made| *made)
     });
     harness.get_by_label_contains("Can't read no-such-photo.png");
 }
@@ -55,7 +55,7 @@ fn a_dropped_photo_opens_and_further_ones_wait_in_the_strip() {
         app.state()
             .photos
             .iter()
-            .all(|item| matches!(item.thumbnail, Thumbnail::Made(Ok(_))))
+            .all(|item| matches!(item.thumbnail, Thumbnail::Made(Ok(()))))
     });
     harness.check_accessibility();
     harness.get_by_label_contains("photo rocket.png").click();
@@ -219,7 +219,7 @@ fn the_framing_runs_the_network_once_more() {
     let mut harness = cat();
     crop(&mut harness);
     harness.get_by_label_contains("seen cropped to 224×224");
-    // The status line and both panes.
+    // In the status line and in both panes.
     assert_eq!(harness.query_all_by_label_contains("7×7 cells").count(), 3);
 }
 
@@ -238,7 +238,7 @@ fn quick_changes_of_mind_end_with_the_last_one() {
 
 #[test]
 fn windows_of_every_size_can_be_drawn() {
-    // With the browser and a region: all panels there are.
+    // With the browser and a region, so that all panels are shown.
     let mut harness = window(&[CAT, COFFEE]);
     wait(&mut harness, "the cat", ready);
     harness.get_by_label("Regions").click();
@@ -278,7 +278,7 @@ fn windows_of_every_size_can_be_drawn() {
 #[test]
 fn an_idle_window_asks_for_no_frames() {
     let mut harness = cat();
-    // `run` panics if the window goes on asking for frames.
+    // `run` panics if the window keeps requesting frames.
     harness.run();
     harness.run();
 }
@@ -322,18 +322,18 @@ fn settings_are_stored_and_taken_over() {
         stored.display_options,
         harness.state().state().settings.display_options
     );
-    // The window was started with `--model` and `--device`: that is for this time.
+    // The window was started with `--model` and `--device`, which apply only to this session.
     assert_eq!(
         (stored.model, stored.device),
         (ModelChoice::Auto, DeviceChoice::Auto)
     );
-    // And preprocessing that was chosen for that model is not the stored one's.
+    // Preprocessing chosen for that model is not stored for another one.
     assert_eq!(stored.preprocess, PreprocessChoice::Model);
     assert_eq!(stored.view, View::Single(Side::Right));
 }
 
-/// A signed map has its own colors and a bar from below to above zero, in logit units that
-/// add up to the logit less its bias.
+/// A signed map has its own colors, and a bar from below zero to above zero, in logit units that
+/// add up to the logit minus its bias.
 #[test]
 fn a_signed_map_says_what_its_colors_stand_for() {
     let mut harness = cat();
@@ -347,7 +347,8 @@ fn a_signed_map_says_what_its_colors_stand_for() {
         Scaling::Signed
     );
     let answer = analysis(&harness);
-    let map = camlens::explain::cam::explain(Method::GradCam, &answer.layer_gradients(top));
+    let map =
+        camlens::explain::cam::explain(Method::GradCam, &answer.layer_gradients(top).unwrap());
     let (logit, sum) = (answer.logit(top), map.sum());
     let meaning = format!(
         "logit − bias = {logit:.3} − ({:.3}) = {sum:.3}.",
@@ -358,7 +359,7 @@ fn a_signed_map_says_what_its_colors_stand_for() {
     harness.get_by_label_contains(&format!(
         "Colors from −{reaches:.3} to +{reaches:.3} logit."
     ));
-    // Grad-CAM++ is no share of the logit, and says so.
+    // Grad-CAM++ is not a share of the logit, and the pane says so.
     harness.get_by_label_contains(" relative. Relative units");
     harness
         .get_by_role_and_label(Role::ComboBox, "Colors")
@@ -387,21 +388,22 @@ fn a_signed_map_says_what_its_colors_stand_for() {
     harness.check_accessibility();
 }
 
-/// A held range stays while classes and photos change, and in every pane whose unit is the
-/// same; a map that goes beyond it says so.
+/// A locked range stays while classes and photos change, in every pane with the same unit; a map
+/// that goes beyond the range is marked.
 #[test]
 fn a_held_range_stays_for_all_maps_of_its_unit() {
     let mut harness = cat();
     let analysis = analysis(&harness);
     let highest = |class| {
-        camlens::explain::cam::explain(Method::GradCam, &analysis.layer_gradients(class)).max()
+        camlens::explain::cam::explain(Method::GradCam, &analysis.layer_gradients(class).unwrap())
+            .max()
     };
     let own = |class| format!("Colors from 0 to {:.3} logit", highest(class));
-    let lock = "Hold the range of the left map";
+    let lock = "Lock the range of the left map";
     harness.get_by_label_contains(&own(analysis.top()));
     harness.get_by_label(lock).click();
     harness.run_steps(3);
-    harness.get_by_label_contains("range held");
+    harness.get_by_label_contains("range locked");
 
     let second = analysis.ranking[1];
     harness
@@ -411,12 +413,18 @@ fn a_held_range_stays_for_all_maps_of_its_unit() {
     let beyond = highest(second) > highest(analysis.top());
     let (held, sign) = (highest(analysis.top()), if beyond { "≥" } else { "" });
     harness.get_by_label_contains(&format!("Colors from 0 to {sign}{held:.3} logit"));
-    // Grad-CAM++ has another unit, whose range is its own.
-    assert_eq!(harness.query_all_by_label_contains("range held").count(), 1);
+    // Grad-CAM++ has another unit, so it has its own range.
+    assert_eq!(
+        harness.query_all_by_label_contains("range locked").count(),
+        1
+    );
 
     harness.get_by_label(lock).click();
     harness.run_steps(3);
     harness.get_by_label_contains(&own(second));
-    assert_eq!(harness.query_all_by_label_contains("range held").count(), 0);
+    assert_eq!(
+        harness.query_all_by_label_contains("range locked").count(),
+        0
+    );
     harness.check_accessibility();
 }

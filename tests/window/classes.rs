@@ -1,4 +1,4 @@
-//! Which class is explained, and for how long.
+//! Which class is explained, and for how long it is kept.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn a_class_is_chosen_by_click_key_and_search() {
         harness.state().state().class,
         ClassChoice::Chosen(_)
     ));
-    // The network did not run again for any of this.
+    // The network was not run again for any of this.
     let now = &harness.state().state().latest.shown().unwrap().analysis;
     assert!(Arc::ptr_eq(now, &analysis));
 
@@ -54,7 +54,10 @@ fn a_class_without_evidence_is_said_in_words() {
     let shown = harness.state().state().latest.shown().unwrap().clone();
     let analysis = &shown.analysis;
     let without = analysis.ranking.iter().rev().find(|&&class| {
-        let map = camlens::explain::cam::explain(Method::GradCam, &analysis.layer_gradients(class));
+        let map = camlens::explain::cam::explain(
+            Method::GradCam,
+            &analysis.layer_gradients(class).unwrap(),
+        );
         !map.has_positive_evidence()
     });
     let name = analysis
@@ -76,14 +79,15 @@ fn the_table_is_sorted_by_its_header() {
     let mut harness = cat();
     harness.get_by_label("Sort by class").click();
     harness.run_steps(2);
-    // Sorted by name the choice has moved, and the table has not followed it yet.
+    // The table is now sorted by name: the selected class has moved, and the table has not scrolled
+    // to it yet.
     harness.get_by_label("class abacus");
     harness.get_by_label("Sort by score").click();
     harness.run_steps(2);
     harness.get_by_label("class Egyptian cat");
 }
 
-/// A class that was chosen belongs to the photo that it was chosen on.
+/// A class is chosen only for the current photo.
 #[test]
 fn a_new_photo_is_explained_by_its_own_top_class() {
     let mut harness = cat();
@@ -95,7 +99,7 @@ fn a_new_photo_is_explained_by_its_own_top_class() {
     drop_files(&mut harness, &[COFFEE]);
     wait(&mut harness, "the coffee", |app| shows(app, "coffee.png"));
     harness.get_by_role_and_label(Role::Image, "Grad-CAM map of espresso, 37 %");
-    // Back at the first photo it is that one's top class as well.
+    // Back at the first photo, its own top class is explained again.
     harness.key_press(Key::PageUp);
     harness.run_steps(2);
     wait(&mut harness, "the cat", |app| shows(app, "cat.png"));
@@ -104,8 +108,8 @@ fn a_new_photo_is_explained_by_its_own_top_class() {
     harness.get_by_role_and_label(Role::RadioButton, tiger_cat);
 }
 
-/// A kept class that the next photo hardly shows is said to be so, and one click leads to what the
-/// network sees there.
+/// If a kept class is improbable for the next photo, the pane says so, and one click switches to
+/// the photo's top class.
 #[test]
 fn a_kept_class_that_is_improbable_is_said_with_a_way_back() {
     let mut harness = cat();
@@ -134,7 +138,7 @@ fn a_kept_class_that_is_improbable_is_said_with_a_way_back() {
         "no longer kept"
     );
 
-    // A pinned class is marked, and found out in the same way.
+    // A pinned class is marked, and is handled in the same way.
     harness.key_press(Key::PageUp);
     harness.run_steps(2);
     wait(&mut harness, "the cat", |app| shows(app, "cat.png"));

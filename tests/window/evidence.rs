@@ -1,22 +1,22 @@
-//! Differences, the probe, regions, what the maps are worth, and exports.
+//! Differences, the probe, regions, quality of maps, and exports.
 
 use super::*;
 use egui_kittest::kittest::NodeT;
 use std::process::Command;
 
-/// What a node says.
+/// The accessible text of a node.
 fn words(node: &egui_kittest::Node) -> String {
     let node = node.accesskit_node();
     node.label().or(node.value()).unwrap_or_default()
 }
 
-/// Draws frames until so many nodes say something.
+/// Draws frames until `count` nodes contain some words.
 fn wait_for(harness: &mut Harness<App>, words: &str, count: usize) {
     let started = Instant::now();
     while harness.query_all_by_label_contains(words).count() < count {
         assert!(
             started.elapsed() < Duration::from_mins(1),
-            "waited in vain: {words}"
+            "timed out: {words}"
         );
         std::thread::sleep(Duration::from_millis(10));
         harness.run_steps(1);
@@ -35,7 +35,7 @@ fn why_not_another_class() {
         .get_by_role_and_label(Role::ComboBox, "Why not this class")
         .click();
     harness.run_steps(2);
-    // The other one of that name is the bar that explains it.
+    // The other node with this name is the bar of the class.
     let offered = harness.query_all_by_label("tiger cat 18 %");
     let mut offered = offered.filter(|node| node.accesskit_node().role() != Role::RadioButton);
     offered.next().unwrap().click();
@@ -47,7 +47,7 @@ fn why_not_another_class() {
     assert_eq!(map_spec.contrast_class, Some(analysis.ranking[1]));
     map_image(
         &harness,
-        "Grad-CAM map of Egyptian cat less that of tiger cat",
+        "Grad-CAM map of Egyptian cat minus that of tiger cat",
     );
     let sum = state.map(&analysis, map_spec).unwrap().sum();
     let bar = format!("= {sum:.3}");
@@ -76,7 +76,7 @@ fn the_probe_tells_value_share_heat_and_classes() {
     harness.remove_cursor();
     harness.run_steps(3);
 
-    // And by keyboard: a pane has the focus, arrows move from cell to cell.
+    // The same by keyboard: a pane has the focus, and arrow keys move from cell to cell.
     harness.get_by_label_contains("Grad-CAM map of").focus();
     harness.run_steps(2);
     harness.key_press(Key::ArrowDown);
@@ -112,7 +112,7 @@ fn a_region_is_drawn_measured_and_named() {
     let share = format!("{:.1} %", 100.0 * measure.share.unwrap());
     assert!(harness.query_all_by_label(&share).count() > 0, "{share}");
 
-    // Another photo has its own; typed edges are as good as drawn ones.
+    // Another photo has its own regions; edges can be typed as well as drawn.
     harness.get_by_label("Regions: rectangle").click();
     harness.run_steps(2);
     harness.get_by_label("Add a rectangle").click();
@@ -152,11 +152,11 @@ fn earlier_layers_have_a_meter_too() {
     let (_folder, mut harness) = pets();
     harness.get_by_label("layer layer3").click();
     harness.run_steps(2);
-    wait(&mut harness, "the map", map_at(Side::Left, Layer::Layer3));
+    wait(&mut harness, "the map", map_at(Side::Left, "layer3"));
     wait_for(&mut harness, "with the maps of 2 other classes", 2);
 }
 
-/// `camlens explain --manifest` says that both maps are the same.
+/// Checks that `camlens explain --manifest` reports both maps as identical.
 fn made_again(manifest: &Path, arguments: &[&str]) {
     let again = Command::new(env!("CARGO_BIN_EXE_camlens"))
         .args(["explain", "--manifest"])
@@ -170,7 +170,7 @@ fn made_again(manifest: &Path, arguments: &[&str]) {
     assert_eq!(text.matches("the same, to the bit").count(), 2, "{text}");
 }
 
-/// The window ran in f32, and then in f64 for the gradients.
+/// The window ran the network in f32, and then in f64 for the gradients.
 #[test]
 fn an_export_of_an_earlier_layer_can_be_made_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,8 +184,8 @@ fn an_export_of_an_earlier_layer_can_be_made_again() {
     wait(&mut harness, "the cat", ready);
     harness.get_by_label("layer layer2").click();
     harness.run_steps(2);
-    wait(&mut harness, "a map", map_at(Side::Left, Layer::Layer2));
-    wait(&mut harness, "a map", map_at(Side::Right, Layer::Layer2));
+    wait(&mut harness, "a map", map_at(Side::Left, "layer2"));
+    wait(&mut harness, "a map", map_at(Side::Right, "layer2"));
     harness.get_by_label("Export…").click();
     harness.run_steps(2);
     wait(&mut harness, "the files", |app| app.state().info.is_some());
@@ -193,7 +193,7 @@ fn an_export_of_an_earlier_layer_can_be_made_again() {
     made_again(&manifest, &[CAT, "--model", path.to_str().unwrap()]);
 }
 
-/// What the window exports can be made again without it.
+/// An export from the window can be reproduced without the window.
 #[test]
 fn what_is_shown_is_exported_and_can_be_made_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -206,7 +206,7 @@ fn what_is_shown_is_exported_and_can_be_made_again() {
     harness.key_press(Key::ArrowDown); // the second class
     harness.run_steps(2);
     harness
-        .get_by_label("Hold the range of the left map")
+        .get_by_label("Lock the range of the left map")
         .click();
     harness.run_steps(2);
     for name in ["cat-camlens", "cat-camlens-2"] {
@@ -222,7 +222,7 @@ fn what_is_shown_is_exported_and_can_be_made_again() {
         assert!(text.contains("\"scaling\": \"signed\"") && text.contains("\"range_held\": true"));
     }
 
-    // And the window opens it again.
+    // The window can open the export again.
     let mut harness = window(&[COFFEE]);
     wait(&mut harness, "the coffee", ready);
     let manifest = folder.path().join("cat-camlens/manifest.json");
@@ -234,7 +234,7 @@ fn what_is_shown_is_exported_and_can_be_made_again() {
     let state = harness.state().state();
     assert_eq!(state.class_in(&analysis), analysis.ranking[1]);
     assert_eq!(state.settings.display_options.scaling, Scaling::Signed);
-    let held = harness.query_all_by_label_contains("range held");
+    let held = harness.query_all_by_label_contains("range locked");
     assert_eq!(held.count(), 1, "the left map's");
 }
 
@@ -272,7 +272,7 @@ fn panes_are_drawn_in_other_ways() {
     assert!(display_options.grid && !display_options.contours);
     harness.get_by_label_contains("384×256 pixels (framing whole)");
     harness
-        .get_by_role_and_label(Role::Slider, "Only above")
+        .get_by_role_and_label(Role::Slider, "Threshold")
         .set_value_accesskit(40.0);
     harness.run_steps(2);
     assert_eq!(
@@ -330,7 +330,7 @@ fn a_folder_is_opened_classified_sorted_and_filtered() {
     };
     assert!(names[..4].is_sorted_by(|a, b| confidence(a) >= confidence(b)));
 
-    // The right arrow shows the next photo in that order.
+    // The right arrow key shows the next photo in that order.
     harness
         .get_by_label_contains(&format!("photo {},", names[0]))
         .click();

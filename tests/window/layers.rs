@@ -7,10 +7,10 @@ fn small_multiples_choose_the_layer_and_the_network_is_not_run_again() {
     let (_folder, mut harness) = pets();
     let before = analysis(&harness);
     harness.get_by_label_contains("layer4: coarse, but closest to the class");
-    for (name, layer) in [("layer2", Layer::Layer2), ("layer1", Layer::Layer1)] {
+    for name in ["layer2", "layer1"] {
         harness.get_by_label(&format!("layer {name}")).click();
         harness.run_steps(2);
-        wait(&mut harness, name, map_at(Side::Left, layer));
+        wait(&mut harness, name, map_at(Side::Left, name));
         harness.get_by_label_contains("little meaning for this class");
         let top = before.model.labels.name(before.top());
         let percent = format!("{:.0} %", 100.0 * before.probability(before.top()));
@@ -25,7 +25,7 @@ fn small_multiples_choose_the_layer_and_the_network_is_not_run_again() {
     wait(
         &mut harness,
         "the next layer",
-        map_at(Side::Right, Layer::Layer2),
+        map_at(Side::Right, "layer2"),
     );
     harness.run();
 }
@@ -38,7 +38,7 @@ fn a_class_change_at_an_earlier_layer_makes_its_maps() {
     for _ in 0..2 {
         harness.key_press(Key::ArrowDown);
         harness.run_steps(2);
-        wait(&mut harness, "the maps", map_at(Side::Left, Layer::Layer3));
+        wait(&mut harness, "the maps", map_at(Side::Left, "layer3"));
     }
     let state = harness.state().state();
     let analysis = analysis(&harness);
@@ -46,7 +46,7 @@ fn a_class_change_at_an_earlier_layer_makes_its_maps() {
         state.map_spec(Side::Left, &analysis).class,
         analysis.ranking[2]
     );
-    // At an earlier layer, too, it is said how alike the maps are.
+    // The similarity of the maps is also shown at an earlier layer.
     wait(&mut harness, "the map of the top class", |app| {
         let shown = app.state().latest.shown().unwrap();
         app.state().layers.get(shown.analysis.top()).is_some()
@@ -78,24 +78,27 @@ fn each_pane_may_hold_its_own_method_layer_and_class() {
     wait(
         &mut harness,
         "layer3 on the right",
-        map_at(Side::Right, Layer::Layer3),
+        map_at(Side::Right, "layer3"),
     );
     let analysis = analysis(&harness);
     let state = harness.state().state();
     let [left, right] = Side::BOTH.map(|side| state.map_spec(side, &analysis));
     assert_eq!(
         (left.recipe.method, left.layer),
-        (Method::GradCam, Layer::Last)
+        (Method::GradCam, analysis.model.default_layer)
     );
     assert_eq!(
         (right.recipe.method, right.layer),
-        (Method::LayerCam, Layer::Layer3)
+        (
+            Method::LayerCam,
+            analysis.model.need_layer(&"layer3".into()).unwrap()
+        )
     );
     assert_eq!(
         (left.class, right.class),
         (analysis.ranking[1], analysis.top())
     );
-    // The toolbar names what the panes hold.
+    // The toolbar names the methods of the panes.
     harness.get_by_label("LayerCAM");
     harness.check_accessibility();
 }
@@ -108,7 +111,7 @@ fn the_tutorials_settings_are_one_click() {
     harness.get_by_label("Set all as in the tutorial").click();
     harness.run_steps(2);
     wait(&mut harness, "the tutorial's map", |app| {
-        ready(app) && map_at(Side::Right, Layer::LastConv)(app)
+        ready(app) && map_at(Side::Right, "last-conv")(app)
     });
     let shown = harness.state().state().latest.shown().unwrap().clone();
     assert_eq!(shown.analysis.framing, Framing::Squash);
@@ -116,7 +119,7 @@ fn the_tutorials_settings_are_one_click() {
     harness.get_by_label_contains("formula: tutorial");
 }
 
-/// The status line names what the panes show.
+/// The status line names the layers that the panes show.
 #[test]
 fn the_status_line_names_the_layers_of_the_maps() {
     let (_folder, mut harness) = pets();
@@ -124,7 +127,7 @@ fn the_status_line_names_the_layers_of_the_maps() {
     harness.key_press(Key::OpenBracket);
     harness.run_steps(2);
     for side in Side::BOTH {
-        wait(&mut harness, "layer3", map_at(side, Layer::Layer3));
+        wait(&mut harness, "layer3", map_at(side, "layer3"));
     }
     harness.get_by_label_contains("ms · layer3, 16×24 cells · CPU");
     assert_eq!(
@@ -141,7 +144,7 @@ fn the_status_line_names_the_layers_of_the_maps() {
     harness.run();
 }
 
-/// All of a map's title is the button, the triangle at its end too.
+/// The whole title of a map is a button, including the triangle at its end.
 #[test]
 fn the_triangle_at_a_title_opens_its_menu() {
     let mut harness = cat();

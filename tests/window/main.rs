@@ -1,10 +1,12 @@
-//! The window, clicked through without a display: every control by its name.
+//! Tests of the window without a display: every control is used by its name.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
 mod basics;
 mod classes;
+#[path = "../common/mod.rs"]
+mod common;
 mod evidence;
 mod faults;
 mod layers;
@@ -20,14 +22,16 @@ use std::time::{Duration, Instant};
 
 use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Server, Side, Thumbnail, View};
 use camlens::cli::WindowArgs;
-use camlens::explain::analysis::{Analysis, Layer};
+use camlens::explain::analysis::Analysis;
 use camlens::explain::cam::Method;
 use camlens::input::framing::Framing;
 use camlens::model::ModelChoice;
 use camlens::model::device::DeviceChoice;
 use camlens::model::hub::Hub;
+use camlens::model::target_layer::LayerChoice;
 use camlens::render::colormap::Colormap;
 use camlens::render::heatmap::Scaling;
+use common::resnet;
 use eframe::egui;
 use eframe::egui::accesskit::Role;
 use eframe::egui::{Event, Key};
@@ -37,7 +41,7 @@ use egui_kittest::{Harness, HarnessBuilder};
 const CAT: &str = "assets/samples/cat.png";
 const COFFEE: &str = "assets/samples/coffee.png";
 
-/// A picker that answers with these paths, as often as it is asked.
+/// A file picker that always answers with these paths.
 fn picker(paths: Option<Vec<PathBuf>>) -> Picker {
     Arc::new(move |_| {
         let paths = paths.clone();
@@ -86,13 +90,13 @@ fn window(photos: &[&str]) -> Harness<'static, App> {
     window_with(photos, picker(None))
 }
 
-/// Draws frames until something is so.
+/// Draws frames until a condition is met.
 fn wait(harness: &mut Harness<App>, what: &str, so: impl Fn(&App) -> bool) {
     let started = Instant::now();
     while !so(harness.state()) {
         assert!(
             started.elapsed() < Duration::from_mins(1),
-            "waited in vain: {what}"
+            "timed out: {what}"
         );
         std::thread::sleep(Duration::from_millis(5));
         harness.run_steps(1);
@@ -120,7 +124,7 @@ fn shows(app: &App, name: &str) -> bool {
             .is_some_and(|shown| shown.photo.name == name)
 }
 
-/// The answer on screen.
+/// The answer that is on screen.
 fn analysis(harness: &Harness<App>) -> Arc<Analysis> {
     let shown = harness.state().state().latest.shown();
     shown.unwrap().analysis.clone()
@@ -164,79 +168,36 @@ fn made_up_resnet() -> (tempfile::TempDir, PathBuf) {
     made_up_resnet_times(1.0)
 }
 
-/// As [`made_up_resnet`], its first convolutions' weights times a factor.
+/// Like [`made_up_resnet`], but the weights of the first convolutions are multiplied by a factor.
 fn made_up_resnet_times(factor: f32) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pets.safetensors");
-    let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
-    let mut conv = |conv: String, norm: String, shape: [usize; 4]| {
-        for part in ["weight", "bias", "running_mean", "running_var"] {
-            shapes.push((format!("{norm}.{part}"), vec![shape[0]]));
-        }
-        shapes.push((format!("{conv}.weight"), shape.to_vec()));
-    };
-    conv("conv1".into(), "bn1".into(), [64, 3, 7, 7]);
-    for stage in 0..4 {
-        let (width, before) = (64 << stage, 64 << usize::saturating_sub(stage, 1));
-        for block in 0..2 {
-            let at = format!("layer{}.{block}", stage + 1);
-            let cin = if block == 0 { before } else { width };
-            conv(
-                format!("{at}.conv1"),
-                format!("{at}.bn1"),
-                [width, cin, 3, 3],
-            );
-            conv(
-                format!("{at}.conv2"),
-                format!("{at}.bn2"),
-                [width, width, 3, 3],
-            );
-            if cin != width {
-                conv(
-                    format!("{at}.downsample.0"),
-                    format!("{at}.downsample.1"),
-                    [width, cin, 1, 1],
-                );
-            }
-        }
-    }
-    shapes.push(("fc.weight".into(), vec![3, 512]));
-    shapes.push(("fc.bias".into(), vec![3]));
+    let shapes = resnet::shapes(resnet::RESNET18, false, 3);
     let mut seed = 1u32;
     let mut noise = || {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (seed >> 8) as f32 / (1 << 24) as f32
     };
-    let bytes: Vec<Vec<u8>> = shapes
-        .iter()
-        .map(|(name, shape)| {
-            let fan_in: usize = shape.iter().skip(1).product();
-            let first = ["conv1.weight", "layer1.0.conv1.weight"].contains(&name.as_str());
-            let factor = if first { factor } else { 1.0 };
-            let scale = factor * 2.0 * (3.0 / fan_in as f32).sqrt();
-            let count: usize = shape.iter().product();
-            let value = |u: f32| {
-                if shape.len() == 1 && !name.ends_with("bias") {
-                    0.5 + u
-                } else {
-                    scale * (u - 0.5)
-                }
-            };
-            (0..count)
-                .flat_map(|_| value(noise()).to_le_bytes())
-                .collect()
-        })
-        .collect();
-    let views = shapes.iter().zip(&bytes).map(|((name, shape), bytes)| {
-        let view =
-            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
-        (name, view.unwrap())
-    });
-    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    let values = |name: &str, shape: &[usize]| -> Vec<f32> {
+        let fan_in: usize = shape.iter().skip(1).product();
+        let first = ["conv1.weight", "layer1.0.conv1.weight"].contains(&name);
+        let factor = if first { factor } else { 1.0 };
+        let scale = factor * 2.0 * (3.0 / fan_in as f32).sqrt();
+        let value = |u: f32| {
+            if shape.len() == 1 && !name.ends_with("bias") {
+                0.5 + u
+            } else {
+                scale * (u - 0.5)
+            }
+        };
+        let count: usize = shape.iter().product();
+        (0..count).map(|_| value(noise())).collect()
+    };
+    std::fs::write(&path, resnet::file_of(&shapes, values)).unwrap();
     (folder, path)
 }
 
-/// A weight file as a model.
+/// A weight file as the choice of a model.
 fn file_model(path: &Path) -> ModelChoice {
     path.to_str().unwrap().parse().unwrap()
 }
@@ -253,12 +214,15 @@ fn pets() -> (tempfile::TempDir, Harness<'static, App>) {
     (folder, harness)
 }
 
-fn map_at(side: Side, layer: Layer) -> impl Fn(&App) -> bool {
+/// Whether a pane has its map at the layer of that name.
+fn map_at(side: Side, layer: &str) -> impl Fn(&App) -> bool {
+    let choice = LayerChoice::from(layer);
     move |app| {
         let state = app.state();
         state.latest.shown().is_some_and(|shown| {
             let map_spec = state.map_spec(side, &shown.analysis);
-            map_spec.layer == layer && state.map(&shown.analysis, map_spec).is_some()
+            let layer = shown.analysis.model.find_layer(&choice);
+            Some(map_spec.layer) == layer && state.map(&shown.analysis, map_spec).is_some()
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Models, class names, preprocessing, weights on demand.
+//! Models, class names, preprocessing, downloads of weights.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn models_and_names_are_dropped_remembered_and_refused() {
     drop_files(&mut harness, &[path.to_str().unwrap()]);
     harness.run_steps(1);
     wait(&mut harness, "the dropped model", |app| {
-        ready(app) && app.state().model.as_ref().unwrap().info.architecture.name() == "ResNet-18"
+        ready(app) && app.state().model.as_ref().unwrap().info.architecture == "ResNet-18"
     });
     assert_eq!(harness.state().state().settings.recent, [file_model(&path)]);
     let analysis_of = |harness: &Harness<App>| {
@@ -48,7 +48,7 @@ fn models_and_names_are_dropped_remembered_and_refused() {
     });
     assert!(["cat", "dog", "bird"].contains(&analysis_of(&harness).as_str()));
 
-    // Back to the built-in model by the menu, and to the recent one.
+    // Back to the built-in model with the menu, and to the recent one.
     for (item, classes) in [
         ("EfficientNet-Lite0 (built in)", 1000),
         ("pets.safetensors", 3),
@@ -105,7 +105,7 @@ fn offline_nothing_is_fetched_and_nothing_else_changes() {
         .get_by_role_and_label(Role::ComboBox, "Model")
         .click();
     harness.run_steps(2);
-    harness.get_by_label("Get weights…").click();
+    harness.get_by_label("Download weights…").click();
     harness.run_steps(3);
     harness.get_by_label_contains("becomes the model");
     harness.get_by_label("Fetch timm/resnet50.a1_in1k").click();
@@ -118,8 +118,8 @@ fn offline_nothing_is_fetched_and_nothing_else_changes() {
     assert!(shows(harness.state(), "cat.png"));
 }
 
-/// What differs from the model's own preprocessing is seen without opening anything, and a model
-/// that is refused does not change it.
+/// Preprocessing that differs from the model's own is visible without opening a section, and a
+/// rejected model does not change it.
 #[test]
 fn edited_preprocessing_is_seen_kept_and_reset() {
     let (folder, mut harness) = pets();
@@ -174,7 +174,7 @@ fn edited_preprocessing_is_seen_kept_and_reset() {
     );
 }
 
-/// A file with the made-up network twice, under two prefixes, and its folder.
+/// A file that contains the made-up network twice, under two prefixes, and its folder.
 fn two_networks(prefixes: [&'static str; 2]) -> (tempfile::TempDir, PathBuf) {
     let (folder, single) = made_up_resnet();
     let bytes = std::fs::read(single).unwrap();
@@ -213,7 +213,7 @@ fn a_network_is_chosen_among_those_of_a_file() {
     assert_eq!(recent[0].label(), "both.safetensors (model.)");
 }
 
-/// Nothing says which of a teacher and a student is meant: the window asks.
+/// It is unclear whether the teacher or the student is meant, so the window asks.
 #[test]
 fn networks_of_which_none_is_the_usual_one_are_offered() {
     let (_folder, path) = two_networks(["student.", "teacher."]);

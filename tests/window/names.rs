@@ -1,5 +1,5 @@
-//! Long names of classes that differ at their end only: wherever there is little room they can
-//! still be told apart, and a title keeps its probability.
+//! Long class names that differ only at their end: they must be distinguishable even in little
+//! space, and a title must keep its probability.
 
 use egui::Shape;
 
@@ -9,7 +9,7 @@ fn name(class: usize) -> String {
     format!("Melanocytic lesion of the upper back, dermoscopic class, subtype {class}")
 }
 
-/// Each text as it is drawn: without what was cut off.
+/// Each text as drawn, without the parts that were cut off.
 fn painted(harness: &Harness<App>) -> Vec<String> {
     fn im2col(shape: &Shape, lines: &mut Vec<String>) {
         match shape {
@@ -28,7 +28,7 @@ fn painted(harness: &Harness<App>) -> Vec<String> {
     lines
 }
 
-/// The lines that name a class: each of them tells which.
+/// The lines that name a class; each must identify it.
 #[track_caller]
 fn naming(harness: &Harness<App>) -> Vec<String> {
     let lines = painted(harness);
@@ -69,11 +69,11 @@ fn long_names_can_be_told_apart_wherever_they_are() {
         let title = lines.iter().find(|line| line.starts_with(method)).unwrap();
         assert!(title.ends_with(&percent), "{title}");
     }
-    // By name the whole one, for those who can't see it.
+    // The accessible name is complete, for users who can't see the screen.
     let whole = name(analysis.top().index());
     harness.get_by_role_and_label(Role::RadioButton, &format!("{whole} {percent}"));
 
-    // The menu of the class to compare with, and both classes in the titles.
+    // The menu of the contrast class, and both classes in the titles.
     let other = analysis.ranking[1];
     harness.get_by_label("Why not this class").click();
     harness.run_steps(2);
@@ -86,7 +86,7 @@ fn long_names_can_be_told_apart_wherever_they_are() {
     let titles = lines.iter().filter(|line| line.contains(&both));
     assert_eq!(titles.count(), 2, "{lines:?}");
 
-    // The browser: captions, and the box of its filter.
+    // The browser: captions, and the combo box of its filter.
     drop_files(&mut harness, &[COFFEE]);
     wait(&mut harness, "the predictions", |app| {
         shows(app, "coffee.png") && app.state().batch.len() == 2
@@ -105,7 +105,7 @@ fn long_names_can_be_told_apart_wherever_they_are() {
     assert_eq!(harness.state().state().filter, Some(top.0));
     naming(&harness);
 
-    // In a window that is high enough, each has its bar and its row.
+    // In a window that is tall enough, each class has its bar and its row.
     harness.set_size(egui::vec2(1400.0, 1400.0));
     harness.run_steps(4);
     let lines = naming(&harness);

@@ -56,7 +56,7 @@ fn the_start_screen() {
     for (theme, name) in THEMES {
         let mut harness = window_in(theme, &[]);
         wait(&mut harness, "the samples", |app| {
-            app.state().samples.iter().all(Option::is_some)
+            app.state().samples.iter().all(|made| *made)
         });
         compare(&mut harness, &format!("start_{name}"));
     }

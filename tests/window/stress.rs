@@ -1,8 +1,8 @@
-//! Some thousand actions at random. After each frame: does what is on screen belong to the photo,
-//! model, layer and class that the controls name? When all is quiet: is it what was asked for last,
-//! and is every number the one that an engine of the test's own computes?
+//! Thousands of random actions. After each frame, the screen must belong to the photo, model, layer
+//! and class of the controls. When the window is quiet, it must show the last request, and every
+//! number must equal the result of a separate engine.
 //!
-//! `CAMLENS_STRESS=ACTIONS` and `CAMLENS_SEED=NUMBER` make it longer, and different.
+//! `CAMLENS_STRESS=ACTIONS` sets the number of actions, and `CAMLENS_SEED=NUMBER` the random seed.
 
 mod actions;
 mod oracle;
@@ -19,10 +19,10 @@ use actions::ACTIONS;
 use oracle::Oracle;
 use world::World;
 
-/// For the window to come to rest.
+/// Timeout until the window is quiet.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Numbers that look random and are the same each time.
+/// Reproducible pseudo-random numbers.
 pub struct Dice(u64);
 
 impl Dice {
@@ -44,20 +44,21 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     text.map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// What the last frame showed: what may stay to the next, and what may not.
+/// State from the last frame: what may remain in the next one, and what may not.
 #[derive(Default)]
 pub struct Watch {
     photo: Option<u64>,
-    /// A key that chooses another class was pressed, whichever photo it will find.
+    /// A key that selects another class was pressed, for whichever photo is shown when it takes
+    /// effect.
     pub class_key: bool,
-    /// The photo of the last manifest, whose classes are those of the export.
+    /// The photo of the last manifest, whose classes come from the export.
     pub restored: Option<u64>,
-    /// Classes that were pinned to panes by their menus.
+    /// Classes that were pinned to panes in their menus.
     pub pinned: [Option<ClassId>; 2],
 }
 
 impl Watch {
-    /// What must be so in every frame.
+    /// Checks the invariants of every frame.
     pub fn check(&mut self, app: &App) {
         let state = app.state();
         if !matches!(state.latest, Latest::Working { .. }) {
@@ -74,7 +75,7 @@ impl Watch {
             .find(|item| Some(item.id) == shown.plan.photo);
         assert_eq!(item.unwrap().source.name(), shown.photo.name);
         assert_eq!(analysis.logits.len(), analysis.model.labels.len());
-        // A photo that is new on screen is explained by its top class, unless one is kept.
+        // A new photo on screen is explained by its top class, unless a class is kept.
         let class = state.class_in(analysis);
         let is_new = self.photo != shown.plan.photo && self.restored != shown.plan.photo;
         if is_new {
@@ -90,7 +91,7 @@ impl Watch {
         if !ready(app) {
             return;
         }
-        // Whatever differs from what is wanted has become a job in the same frame.
+        // Every difference from the wanted plan has become a job in the same frame.
         assert_eq!(shown.plan, state.wanted());
         let running = state.model.as_ref().unwrap();
         assert_eq!(running.choice, shown.plan.model);
@@ -101,7 +102,7 @@ impl Watch {
     }
 }
 
-/// What the plan of a quiet window must be, as far as the actions determine it.
+/// The plan that a quiet window must have, as far as the actions determine it.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     /// The photo's name.
@@ -128,7 +129,7 @@ impl Expected {
     }
 }
 
-/// Whether nothing is on its way: the last answer and both its maps are on screen.
+/// Whether nothing is in progress: the last answer and both its maps are on screen.
 fn quiet(app: &App) -> bool {
     let state = app.state();
     match &state.latest {
@@ -142,7 +143,7 @@ fn quiet(app: &App) -> bool {
     }
 }
 
-/// Draws frames until all is quiet.
+/// Draws frames until the window is quiet.
 pub fn rest(harness: &mut Harness<App>, watch: &mut Watch, what: &str) {
     harness.run_steps(2);
     let started = Instant::now();
@@ -160,7 +161,7 @@ pub fn rest(harness: &mut Harness<App>, watch: &mut Watch, what: &str) {
     watch.check(harness.state());
 }
 
-/// When all is quiet, every number must be the one that was asked for.
+/// When the window is quiet, every number must match the last request.
 fn check_when_quiet(
     harness: &mut Harness<App>,
     (watch, oracle): (&mut Watch, &mut Oracle),
@@ -184,18 +185,18 @@ fn check_when_quiet(
         let map_spec = state.map_spec(side, &shown.analysis);
         let map = state.map(&shown.analysis, map_spec).unwrap();
         assert_eq!(map.cells, expected.cells, "{what}: {map_spec:?}");
-        // And it is called so.
+        // The title must contain its name.
         let name = shown.analysis.model.labels.name(map_spec.class);
         let title = match map_spec.contrast_class {
             None => format!("{} map of {name},", map_spec.recipe.method.name()),
-            Some(_) => format!("{} map of {name} less", map_spec.recipe.method.name()),
+            Some(_) => format!("{} map of {name} minus", map_spec.recipe.method.name()),
         };
         let titles = harness.query_all_by_label_contains(&title).count();
         assert!(titles > 0, "{what}: no pane is called {title:?}");
     }
 }
 
-/// What the window is at, for whoever has to find the fault.
+/// A description of the window's state, for debugging.
 fn describe(app: &App) -> String {
     let state = app.state();
     let mut text = match &state.latest {
@@ -247,7 +248,7 @@ fn what_is_on_screen_belongs_to_what_the_controls_name() {
             "seed {seed}, action {number}, after {lately:?}: {}",
             action.name
         );
-        // What was done last, for whoever has to find the fault.
+        // The last actions, for debugging.
         let trace = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let done = (action.act)(&mut harness, &mut dice, &mut world, &mut watch);
             if done.is_some() {
@@ -264,7 +265,7 @@ fn what_is_on_screen_belongs_to_what_the_controls_name() {
                 lately.push(what);
                 *hits.get_mut(action.name).unwrap() += 1;
             }
-            Ok(None) => {} // there is nothing to do it with now
+            Ok(None) => {} // not possible now
             Err(panic) => {
                 eprintln!("{context}. {}", describe(harness.state()));
                 std::panic::resume_unwind(panic);
@@ -277,7 +278,7 @@ fn what_is_on_screen_belongs_to_what_the_controls_name() {
             lately.clear();
         }
         if number % 301 == 300 {
-            // Closed in the middle of whatever it is at, and opened again.
+            // Close the window in the middle of its work, and open it again.
             watch = Watch::default();
             let photos = dice.of(&[&[CAT][..], &[]]);
             harness = world.open(photos);

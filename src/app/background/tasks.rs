@@ -1,5 +1,5 @@
-//! Errands that take their time, each on a thread of its own: file dialogs and
-//! writing overlays. Their results come back through a channel.
+//! Background tasks that take time, each on its own thread: file dialogs, exports and others. Their
+//! results arrive through a channel.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -24,13 +24,13 @@ use crate::report::export;
 use crate::report::export::{Existing, ExportError, ExportScene, Located, MANIFEST, Manifest};
 use crate::worker::Wake;
 
-/// A dialog that says "cancelled" sooner than this was never seen: rfd answers so
-/// within some 20 ms where there is neither a portal nor zenity.
+/// A dialog that reports "cancelled" sooner than this was never shown: without a portal and zenity,
+/// rfd does so within about 20 ms.
 const TOO_FAST_FOR_A_PERSON: Duration = Duration::from_millis(150);
 
-/// What a file dialog asks for.
+/// The purpose of a file dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Dialog {
+pub enum FileDialog {
     /// Photos to open.
     Photos,
     /// A weight file.
@@ -39,57 +39,57 @@ pub enum Dialog {
     Labels,
     /// A folder of photos.
     Folder,
-    /// The folder in which an export gets one of its own.
+    /// The folder in which the folder of an export is created.
     Export,
-    /// Where to write the table of predictions.
+    /// The file for the table of predictions.
     Table,
 }
 
-/// The paths chosen, or none. The future is made on the UI's thread (as macOS
-/// wants it) and waited for on another.
+/// The chosen paths, or `None`. The future is created on the UI thread (required by macOS) and
+/// awaited on another thread.
 pub type Picking = Pin<Box<dyn Future<Output = Option<Vec<PathBuf>>> + Send>>;
-/// Shows a file dialog; a test puts its own in.
-pub type Picker = Arc<dyn Fn(&Dialog) -> Picking + Send + Sync>;
+/// Shows a file dialog; tests use their own.
+pub type Picker = Arc<dyn Fn(&FileDialog) -> Picking + Send + Sync>;
 
-/// What came of an errand.
+/// The result of a task.
 #[derive(Debug)]
 pub enum TaskResult {
     /// Paths were chosen.
-    Picked(Dialog, Vec<PathBuf>),
-    /// The user thought better of it.
+    Picked(FileDialog, Vec<PathBuf>),
+    /// Cancelled by the user.
     Cancelled,
     /// There is no file dialog on this system.
     NoDialog,
     /// The devices of this computer.
     Devices(Vec<DeviceStatus>),
-    /// Files were written (what is said then), or why not.
+    /// Export finished: the success message, or the error.
     Exported(Result<String, String>),
     /// A picture for the clipboard.
     Copied(Picture),
-    /// The maps of other classes, to compare with.
+    /// The maps of other classes, for comparison.
     References(Arc<Analysis>, Recipe, References),
-    /// What is behind some paths.
+    /// What some paths contain.
     Found(Box<Found>),
-    /// Nothing to tell.
+    /// No result.
     Nothing,
-    /// A mistake of camlens', in words for the user; and whether it was in a dialog.
+    /// An internal error, as a message for the user, and whether it occurred in a dialog.
     Broken(String, bool),
 }
 
-/// What is behind paths that were opened.
+/// What opened paths contain.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Photos, those of folders among them.
+    /// Photos, including those in folders.
     pub photos: Vec<PathBuf>,
-    /// The last manifest of an export, and where its files are.
+    /// The last manifest of an export, and the paths of its files.
     pub manifest: Option<(Manifest, Located)>,
-    /// What can't be read, in words for the user.
+    /// Paths that can't be read, as messages for the user.
     pub faults: Vec<String>,
 }
 
 impl Found {
-    /// Reads folders and manifests; what is neither is taken for a photo. Files of a manifest may
-    /// be among those that are `known`, or come with it.
+    /// Reads folders and manifests; every other path is treated as a photo. The files of a manifest
+    /// may be among `known` files, or among the other paths.
     fn behind(paths: Vec<PathBuf>, mut known: Vec<PathBuf>) -> Self {
         let mut found = Self::default();
         known.extend(paths.iter().cloned());
@@ -110,7 +110,7 @@ impl Found {
             match photo::in_folder(&path) {
                 Ok(photos) if photos.is_empty() => {
                     let path = path.display();
-                    let fault = format!("There is no photo in {path}. Give another folder.");
+                    let fault = format!("There are no photos in {path}. Choose another folder.");
                     found.faults.push(fault);
                 }
                 Ok(photos) => found.photos.extend(photos),
@@ -121,28 +121,28 @@ impl Found {
     }
 }
 
-/// How long a frame waits for the disk: less than anybody notices, longer than any disk of
-/// this computer takes.
+/// How long a frame waits for the disk: too short to be noticed, but longer than a local disk
+/// needs.
 const DISK: Duration = Duration::from_millis(30);
-/// How long a closing window waits for what it is writing to be cleared away.
+/// How long a closing window waits until incomplete files are removed.
 const FAREWELL: Duration = Duration::from_millis(800);
 const DIALOG: &str = "camlens-dialog";
 const EXPORT: &str = "camlens-export";
 
-/// The errands of one window.
+/// The background tasks of a window.
 pub struct BackgroundTasks {
     picker: Picker,
     wake: Wake,
     sender: Sender<TaskResult>,
     outcomes: Receiver<TaskResult>,
     dialog_is_open: bool,
-    /// The window is closed: exports are given up.
+    /// Set when the window is closed, which cancels exports.
     closed: Arc<AtomicBool>,
     writing: Vec<JoinHandle<()>>,
 }
 
 impl Drop for BackgroundTasks {
-    /// Waits until half-written files are removed, though not for long.
+    /// Waits a short time until incomplete files are removed.
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Relaxed);
         let until = Instant::now() + FAREWELL;
@@ -153,7 +153,7 @@ impl Drop for BackgroundTasks {
 }
 
 impl BackgroundTasks {
-    /// `wake` is called after each outcome.
+    /// `wake` is called after each result.
     pub fn new(picker: Picker, wake: Wake) -> Self {
         let (sender, outcomes) = mpsc::channel();
         Self {
@@ -168,7 +168,7 @@ impl BackgroundTasks {
     }
 
     /// Shows a file dialog, unless one is open already.
-    pub fn ask(&mut self, ask: Dialog) {
+    pub fn ask(&mut self, ask: FileDialog) {
         if self.dialog_is_open {
             return;
         }
@@ -204,7 +204,7 @@ impl BackgroundTasks {
         });
     }
 
-    /// Copies a photo's pixels for the clipboard.
+    /// Copies the pixels of a photo for the clipboard.
     pub fn copy_photo(&mut self, photo: Arc<Photo>) {
         self.spawn(EXPORT, move || {
             TaskResult::Copied(Picture {
@@ -215,25 +215,25 @@ impl BackgroundTasks {
         });
     }
 
-    /// Writes a table. Only a file that the dialog asked about is replaced.
+    /// Writes a table. An existing file is replaced only if the dialog has asked about it.
     pub fn write_table(&mut self, path: PathBuf, existing: Existing, table: Vec<u8>) {
         self.spawn(EXPORT, move || {
             let written = export::write_atomically(&path, existing, |out| out.write_all(&table));
             TaskResult::Exported(match written {
                 Ok(()) => Ok(format!("Saved {}.", path.display())),
                 Err(ExportError::Exists(name)) => Err(format!(
-                    "{name} exists already and was left as it is. Give that name with its ending to replace it, or another one."
+                    "{name} already exists and was not changed. Type the name with its extension to replace it, or choose another name."
                 )),
                 Err(error) => Err(error.to_string()),
             })
         });
     }
 
-    /// Finds out what is behind paths; the files of a manifest may also be among those that are
-    /// `known`. A disk that does not answer at once (a network drive
-    /// that is gone) does not hold up the window: then it comes as an [`TaskResult`].
+    /// Finds out what paths contain; the files of a manifest may also be among `known` files. If
+    /// the disk does not answer at once (such as a disconnected network drive), the window does not
+    /// wait, and the result arrives as an [`TaskResult`].
     pub fn look_into(&mut self, paths: Vec<PathBuf>, known: Vec<PathBuf>) -> Option<Found> {
-        // Handed over only if somebody still waits.
+        // Rendezvous channel: the result is handed over only if the caller is still waiting.
         let (at_once, waiting) = mpsc::sync_channel(0);
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         self.spawn("camlens-folders", move || {
@@ -247,7 +247,7 @@ impl BackgroundTasks {
         waiting.recv_timeout(DISK).ok()
     }
 
-    /// Makes the maps of other classes at the last layer.
+    /// Computes the maps of other classes at the last layer.
     pub fn make_references(&mut self, analysis: Arc<Analysis>, recipe: Recipe) {
         self.spawn("camlens-meter", move || {
             let references = References::at_last_layer(&analysis, recipe);
@@ -255,12 +255,12 @@ impl BackgroundTasks {
         });
     }
 
-    /// Looks for devices: a GPU's driver takes its time.
+    /// Searches for devices in the background, because a GPU driver takes time.
     pub fn find_devices(&mut self) {
         self.spawn("camlens-devices", || TaskResult::Devices(device::list()));
     }
 
-    /// The next outcome, if there is one.
+    /// The next result, if there is one.
     pub fn outcome(&mut self) -> Option<TaskResult> {
         let outcome = self.outcomes.try_recv().ok()?;
         if let TaskResult::Picked(..)
@@ -280,7 +280,7 @@ impl BackgroundTasks {
             let outcome = outcome.unwrap_or_else(|panic| {
                 TaskResult::Broken(mistake(panic.as_ref()), name == DIALOG)
             });
-            // Nobody listens once the window is closed.
+            // There is no receiver once the window is closed.
             let _ = sender.send(outcome);
             wake();
         };
@@ -292,7 +292,7 @@ impl BackgroundTasks {
             Ok(_) => {}
             Err(error) => {
                 let message =
-                    format!("The system has no thread to give ({error}). Close other programs.");
+                    format!("Can't start a thread ({error}). Close other programs and try again.");
                 let _ = self
                     .sender
                     .send(TaskResult::Broken(message, name == DIALOG));
@@ -307,7 +307,7 @@ pub fn system_picker() -> Picker {
         let dialog = rfd::AsyncFileDialog::new();
         let path = |handle: rfd::FileHandle| handle.path().to_owned();
         match ask {
-            Dialog::Photos => {
+            FileDialog::Photos => {
                 let files = dialog
                     .set_title("Open photos")
                     .add_filter("Photos", &both_cases(&photo::EXTENSIONS))
@@ -315,31 +315,31 @@ pub fn system_picker() -> Picker {
                     .pick_files();
                 Box::pin(async move { Some(files.await?.into_iter().map(path).collect()) })
             }
-            Dialog::Model => {
+            FileDialog::Model => {
                 let file = dialog
                     .set_title("Open model weights")
                     .add_filter("Weights", &both_cases(&["safetensors", "pth", "pt"]))
                     .pick_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }
-            Dialog::Labels => {
+            FileDialog::Labels => {
                 let file = dialog
                     .set_title("Open class names")
                     .add_filter("Class names", &both_cases(&["txt", "json"]))
                     .pick_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }
-            Dialog::Folder => {
+            FileDialog::Folder => {
                 let folder = dialog.set_title("Open a folder of photos").pick_folder();
                 Box::pin(async move { Some(vec![path(folder.await?)]) })
             }
-            Dialog::Export => {
+            FileDialog::Export => {
                 let folder = dialog
                     .set_title("Export into a new folder in …")
                     .pick_folder();
                 Box::pin(async move { Some(vec![path(folder.await?)]) })
             }
-            Dialog::Table => {
+            FileDialog::Table => {
                 let file = dialog
                     .set_title("Save predictions")
                     .set_file_name("predictions.csv")
@@ -351,7 +351,7 @@ pub fn system_picker() -> Picker {
     })
 }
 
-/// Filters are case-sensitive on Linux.
+/// File filters are case-sensitive on Linux.
 fn both_cases(endings: &[&str]) -> Vec<String> {
     endings
         .iter()

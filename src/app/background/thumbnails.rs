@@ -1,4 +1,4 @@
-//! Thumbnails, made one after the other on a thread of their own: of what is in view.
+//! Thumbnails of the photos in view, made one after the other on a separate thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -9,28 +9,28 @@ use std::{io, panic, thread};
 use crate::input::photo::{Limits, Picture};
 use crate::worker::{PhotoSource, Wake};
 
-/// Longer side of a thumbnail in pixels: sharp at twice the size it is shown in.
+/// Longer side of a thumbnail in pixels: sharp at twice its size on screen.
 const SIDE: usize = 192;
 
-/// The photos whose thumbnails are wanted, by their numbers.
+/// The photos whose thumbnails are requested, by ID.
 type Wanted = Vec<(u64, PhotoSource)>;
 
-/// One thumbnail that is wanted.
+/// A request for one thumbnail.
 struct Request {
-    /// Counts requests: the same number is the same question.
+    /// The ID of the request: equal IDs mean the same request.
     number: u64,
     id: u64,
     source: PhotoSource,
     limits: Limits,
 }
 
-/// The answer to a request: its number, the photo's, and the thumbnail or why there is none.
+/// The answer to a request: the IDs of the request and of the photo, and the thumbnail or an error.
 type Made = (u64, u64, Result<Picture, String>);
 
 /// The thumbnail thread; it ends when this is dropped.
 pub struct Thumbnails {
     wanted: Sender<Vec<Request>>,
-    /// Photos that wait for an answer, and the number of their request.
+    /// Photos with a pending request, and the ID of the request.
     pending: HashMap<u64, u64>,
     /// The limits of the last requests.
     limits: Limits,
@@ -55,11 +55,11 @@ impl Thumbnails {
         })
     }
 
-    /// Asks for the thumbnails of these photos, as far as they are within limits, in place
-    /// of those asked for before.
+    /// Requests the thumbnails of these photos within the limits. This replaces the previous
+    /// request.
     pub fn want(&mut self, photos: Wanted, limits: Limits) {
         if limits != self.limits {
-            // Another question: what is on its way is the answer to the old one.
+            // The limits have changed: pending answers belong to the old request.
             self.pending.clear();
             self.limits = limits;
         }
@@ -84,7 +84,7 @@ impl Thumbnails {
         let _ = self.wanted.send(requests.collect());
     }
 
-    /// The next thumbnail that is ready, with the number of its photo.
+    /// The next finished thumbnail, with the ID of its photo.
     pub fn next(&mut self) -> Option<(u64, Result<Picture, String>)> {
         loop {
             let (number, id, thumbnail) = self.made.try_recv().ok()?;
@@ -99,10 +99,10 @@ impl Thumbnails {
 /// The thread: answers the newest list of requests until the window is closed.
 fn work_off(inbox: &Receiver<Vec<Request>>, outbox: &Sender<Made>, wake: &Wake) {
     let mut queue: VecDeque<Request> = VecDeque::new();
-    // Of the newest list, those that were answered before it came.
+    // Requests of the newest list that were answered before it arrived.
     let mut answered: Vec<u64> = Vec::new();
     loop {
-        // The newest list counts; without work, wait for one.
+        // Only the newest list counts; if it is finished, wait for another one.
         let mut newest = inbox.try_iter().last();
         if newest.is_none() && queue.is_empty() {
             newest = inbox.recv().ok();
@@ -157,8 +157,8 @@ mod tests {
         }
     }
 
-    /// The same photo, again and again: after its texture was let go of, after it was refused, and
-    /// while the refusal is still on its way.
+    /// The same photo is requested repeatedly: after its texture was dropped, after it was
+    /// rejected, and while the rejection is still pending.
     #[test]
     fn a_photo_is_asked_for_anew() {
         let folder = tempfile::tempdir().unwrap();

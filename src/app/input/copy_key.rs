@@ -1,6 +1,6 @@
-//! Ctrl+C: egui copies the text that is selected in labels, and camlens a picture where none is.
-//! Whether there is a selected text shows only when egui is done with the frame: a label that was
-//! clicked has a selection of no letters.
+//! Ctrl+C: egui copies selected text in labels; if no text is selected, camlens copies a picture.
+//! Whether text is selected is known only at the end of egui's frame, because a label that was
+//! clicked has an empty selection.
 
 use eframe::egui::{Context, FullOutput, OutputCommand, Plugin};
 
@@ -12,12 +12,12 @@ pub struct CopyKey {
 }
 
 impl CopyKey {
-    /// Notes that the key was pressed in this frame.
+    /// Records that the key was pressed in this frame.
     pub fn press(ctx: &Context) {
         ctx.plugin_or_default::<Self>().lock().pressed = true;
     }
 
-    /// Whether a picture is to be copied: it was pressed in the last frame, and no text was copied.
+    /// Whether to copy a picture: the key was pressed in the last frame, and no text was copied.
     pub fn take(ctx: &Context) -> bool {
         let plugin = ctx.plugin_or_default::<Self>();
         let mut plugin = plugin.lock();

@@ -1,4 +1,4 @@
-//! Photos that come in through the window: dropped on it, or pasted into it.
+//! Photos that are dropped on the window or pasted into it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,65 +6,68 @@ use std::sync::Arc;
 use eframe::egui;
 use eframe::egui::Context;
 
-use crate::app::App;
-use crate::app::command::Command;
+use crate::app::state::action::Actions;
+use crate::app::state::command::Command;
 use crate::input::photo::Photo;
 use crate::worker::PhotoSource;
 
-impl App {
-    /// Photos that were dropped on the window or pasted into it.
-    pub(in crate::app) fn take_photos_in(&mut self, ctx: &Context) {
-        let dropped = ctx.input(|input| input.raw.dropped_files.clone());
-        let files: Vec<PhotoSource> = dropped
-            .iter()
-            .map(|file| PhotoSource::File(file.path().to_owned()))
-            .collect();
-        if !files.is_empty() {
-            self.commands.push(Command::Open(files));
-        }
-        if ctx.text_edit_focused() {
-            return; // the paste is for the text field
-        }
-        let events = ctx.input(|input| input.events.clone());
-        for event in &events {
-            match event {
-                egui::Event::Paste(text) => self.paste_text(text),
-                egui::Event::PasteImage(image) => {
-                    let rgba = image
-                        .pixels
-                        .iter()
-                        .flat_map(egui::Color32::to_srgba_unmultiplied)
-                        .collect();
-                    let photo =
-                        Photo::from_rgba("pasted image", image.size[0], image.size[1], rgba);
-                    let sources = photo.map(|photo| vec![PhotoSource::Pixels(Arc::new(photo))]);
-                    self.commands.extend(sources.map(Command::Open));
-                }
-                _ => {}
+/// Opens photos that were dropped on the window or pasted into it. Gives a message for the user if
+/// what was pasted can't be opened.
+pub fn take_photos_in(ctx: &Context, actions: &mut Actions) -> Option<String> {
+    let dropped = ctx.input(|input| input.raw.dropped_files.clone());
+    let files: Vec<PhotoSource> = dropped
+        .iter()
+        .map(|file| PhotoSource::File(file.path().to_owned()))
+        .collect();
+    if !files.is_empty() {
+        actions.push(Command::Open(files));
+    }
+    if ctx.text_edit_focused() {
+        return None; // the paste is for the text field
+    }
+    let events = ctx.input(|input| input.events.clone());
+    let mut message = None;
+    for event in &events {
+        match event {
+            egui::Event::Paste(text) => match paste_text(text) {
+                Ok(command) => actions.push(command),
+                Err(why) => message = Some(why),
+            },
+            egui::Event::PasteImage(image) => {
+                let rgba = image
+                    .pixels
+                    .iter()
+                    .flat_map(egui::Color32::to_srgba_unmultiplied)
+                    .collect();
+                let photo = Photo::from_rgba("pasted image", image.size[0], image.size[1], rgba);
+                let sources = photo.map(|photo| vec![PhotoSource::Pixels(Arc::new(photo))]);
+                actions.extend(sources.map(Command::Open));
             }
+            _ => {}
         }
     }
+    message
+}
 
-    /// A path or a file URI on each line, as file managers copy them.
-    fn paste_text(&mut self, text: &str) {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let paths: Vec<PathBuf> = lines.take(MOST_LINES).map(path_from_text).collect();
-        if paths.iter().any(|path| path.exists()) {
-            let files = paths.into_iter().map(PhotoSource::File);
-            self.commands.push(Command::Open(files.collect()));
-        } else {
-            let start: String = text.trim().chars().take(60).collect();
-            self.state.error = Some(format!(
-                "The clipboard holds neither an image nor the path of a file ({start:?}). Copy an image or a file, then paste again."
-            ));
-        }
+/// Opens paths or file URIs, one per line, as file managers copy them.
+fn paste_text(text: &str) -> Result<Command, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let paths: Vec<PathBuf> = lines.take(MOST_LINES).map(path_from_text).collect();
+    if paths.iter().any(|path| path.exists()) {
+        let files = paths.into_iter().map(PhotoSource::File);
+        Ok(Command::Open(files.collect()))
+    } else {
+        let start: String = text.trim().chars().take(60).collect();
+        Err(format!(
+            "The clipboard holds neither an image nor the path of a file ({start:?}). Copy an image or a file, then paste again."
+        ))
     }
 }
 
-/// A clipboard with more lines than that was not filled by a file manager.
+/// Maximum number of lines: longer text does not come from a file manager.
 const MOST_LINES: usize = 10_000;
 
-/// A path as it is typed or copied: plain, quoted, or a `file://` URI.
+/// Parses a path as typed or copied: plain, quoted, or a `file://` URI.
 fn path_from_text(text: &str) -> PathBuf {
     let text = text.trim_matches(['"', '\'']);
     match text.strip_prefix("file://") {
@@ -73,7 +76,7 @@ fn path_from_text(text: &str) -> PathBuf {
             #[cfg(unix)]
             {
                 use std::os::unix::ffi::OsStringExt;
-                // A name need not be UTF-8.
+                // A file name need not be UTF-8.
                 std::ffi::OsString::from_vec(decoded.collect()).into()
             }
             #[cfg(not(unix))]

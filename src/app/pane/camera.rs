@@ -1,12 +1,12 @@
-//! The camera of each pane: what part of the photo is seen, how large. Linked, all panes
-//! share one.
+//! The camera of each pane: the visible part of the photo and its zoom. Linked panes share one
+//! camera.
 
 use eframe::egui::{Pos2, Rect, Vec2, pos2, vec2};
 
-/// Largest zoom over the fitting size.
+/// Maximum zoom relative to the size at which the photo fits.
 const MAX_ZOOM: f32 = 64.0;
 
-/// Zoom and position, in proportions of the photo, so that it fits any pane.
+/// Zoom and position relative to the photo, so that they apply to panes of any size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Camera {
     /// 1 shows the whole photo.
@@ -25,7 +25,8 @@ impl Default for Camera {
 }
 
 impl Camera {
-    /// Where the photo (width, height in any unit) lies for a pane, in points.
+    /// The rectangle of the whole photo (with this width and height in any unit) for a pane, in
+    /// points.
     pub fn photo_rect(&self, pane: Rect, photo: Vec2) -> Rect {
         let fit = (pane.width() / photo.x).min(pane.height() / photo.y);
         let size = photo * fit * self.zoom;
@@ -44,7 +45,7 @@ impl Camera {
         Rect::from_min_size(pane.center() - center * size, size)
     }
 
-    /// Zooms by a factor; the photo position under `anchor` stays there.
+    /// Zooms by a factor; the photo position under `anchor` stays in place.
     pub fn zoom_about(&mut self, anchor: Pos2, factor: f32, pane: Rect, photo: Vec2) {
         let before = self.photo_rect(pane, photo);
         let held = (anchor - before.min) / before.size();
@@ -66,14 +67,14 @@ impl Camera {
         self.settle(pane, photo);
     }
 
-    /// Takes the position that is shown for the one that was asked for.
+    /// Replaces the requested position by the one that is shown.
     fn settle(&mut self, pane: Rect, photo: Vec2) {
         let rect = self.photo_rect(pane, photo);
         self.center = (pane.center() - rect.min) / rect.size();
     }
 }
 
-/// Panes that can be on screen at once: the photo and both maps.
+/// Maximum number of panes on screen: the photo and both maps.
 pub const PANES: usize = 3;
 
 /// The cameras of all panes.
@@ -93,7 +94,7 @@ impl Default for Cameras {
 }
 
 impl Cameras {
-    /// Which camera a pane looks through.
+    /// The index of a pane's camera.
     pub fn slot(&self, pane: usize) -> usize {
         if self.linked { 0 } else { pane }
     }
@@ -103,23 +104,23 @@ impl Cameras {
         &mut self.each[self.slot(pane)]
     }
 
-    /// Whether all panes share one.
+    /// Whether all panes share one camera.
     pub fn are_linked(&self) -> bool {
         self.linked
     }
 
-    /// Links the panes, or lets each go its own way from where it is.
+    /// Links the panes, or gives each its own camera with the current view.
     pub fn link(&mut self, linked: bool) {
         self.each = [self.each[0]; PANES];
         self.linked = linked;
     }
 
-    /// All panes show the whole photo.
+    /// Shows the whole photo in all panes.
     pub fn fit(&mut self) {
         self.each = [Camera::default(); PANES];
     }
 
-    /// All panes are zoomed about their centers.
+    /// Zooms all panes about their centers.
     pub fn zoom_by(&mut self, factor: f32) {
         for camera in &mut self.each {
             camera.zoom_by(factor);
@@ -127,7 +128,7 @@ impl Cameras {
     }
 }
 
-/// The photo position (0..1) under a point, if it is on the photo.
+/// The photo position (0..1) under a point, if the point is on the photo.
 pub fn on_photo(point: Pos2, photo_rect: Rect) -> Option<Pos2> {
     let at = (point - photo_rect.min) / photo_rect.size();
     let inside = (0.0..1.0).contains(&at.x) && (0.0..1.0).contains(&at.y);

@@ -1,4 +1,4 @@
-//! The color bar of a map pane: which values its colors stand for, and what they mean.
+//! The color bar of a map pane: the values of its colors, and their meaning.
 
 use eframe::egui;
 use eframe::egui::{
@@ -14,37 +14,37 @@ use crate::render::colormap::Colormap;
 use crate::render::heatmap::Range;
 use crate::render::legend;
 
-/// The bar itself.
+/// Size of the bar itself.
 const BAR: Vec2 = vec2(10.0, 90.0);
-/// Its least height: three numbers still stand apart.
+/// Minimum height of the bar, at which its three numbers do not overlap.
 const LOWEST: f32 = 36.0;
-/// Room for the numbers beside it, and for the unit above it.
+/// Space for the numbers next to the bar, and for the unit above it.
 const NUMBERS: Vec2 = vec2(48.0, 16.0);
 const MARGIN: f32 = 6.0;
-/// The lock beside the unit.
+/// Size of the lock next to the unit.
 const LOCK: Vec2 = vec2(18.0, 16.0);
-/// Width from which there is room beside the bar.
+/// Minimum pane width with space next to the bar.
 pub const WIDE: f32 = 190.0;
-/// Smallest pane that has room for it.
+/// Minimum size of a pane with a color bar.
 const ROOM: Vec2 = vec2(100.0, 84.0);
 
-/// What a bar shows.
+/// The contents of a color bar.
 pub struct Bar<'a> {
     /// Its pane.
     pub side: Side,
     /// The colors.
     pub colormap: Colormap,
-    /// The values that they stand for.
+    /// The values of the ends of the bar.
     pub range: Range,
-    /// Whether the user holds that range.
+    /// Whether the user has locked the range.
     pub locked: bool,
     /// The map that is drawn.
     pub map: &'a Map,
     /// Its class.
     pub class: ClassId,
-    /// The class whose map was taken away from it.
+    /// The class whose map was subtracted.
     pub contrast_class: Option<ClassId>,
-    /// What it explains.
+    /// The analysis that the map belongs to.
     pub analysis: &'a Analysis,
 }
 
@@ -54,8 +54,8 @@ impl Bar<'_> {
     }
 }
 
-/// Draws the bar of a map into the corner of its pane; hovering over it tells what the
-/// numbers mean. Whether its lock was clicked.
+/// Draws the color bar of a map in the corner of its pane. Hovering over it shows the meaning of
+/// the numbers. Returns whether its lock was clicked.
 pub fn color_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> bool {
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
         return false;
@@ -65,7 +65,7 @@ pub fn color_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> bo
     } = bar;
     let unit = map.unit();
     let rest = NUMBERS.y + 3.0 * MARGIN;
-    // A narrow pane would have no room beside a high one.
+    // In a narrow pane, a high bar would leave no space for text.
     let most = if pane.width() < WIDE {
         0.3 * pane.height()
     } else {
@@ -103,30 +103,30 @@ pub fn color_bar_ui(ui: &mut Ui, painter: &Painter, pane: Rect, bar: &Bar) -> bo
     lock_ui(ui, painter, area, bar)
 }
 
-/// The lock that holds the range.
+/// The lock for the range.
 fn lock_ui(ui: &mut Ui, painter: &Painter, area: Rect, bar: &Bar) -> bool {
     let place = Rect::from_min_size(area.min + Vec2::splat(3.0), LOCK);
     let response = ui.put(place, egui::Button::selectable(bar.locked, ""));
     padlock(painter, place.center(), bar.locked);
     let pane = bar.side.name();
     response.widget_info(|| {
-        let label = format!("Hold the range of the {pane} map");
+        let label = format!("Lock the range of the {pane} map");
         WidgetInfo::selected(Role::Button, true, bar.locked, label)
     });
     let hint = if bar.locked {
-        "The range is held. Click to give each map its own again"
+        "The range is locked. Click to unlock it"
     } else {
-        "Hold this range: maps in the same unit, of other classes and photos and in both panes, are drawn in it and can be compared"
+        "Lock this range: maps in the same unit, of other classes and photos and in both panes, are drawn with it and can be compared"
     };
     response.on_hover_text(hint).clicked()
 }
 
-/// A padlock, shut or open: egui's fonts have none.
+/// A padlock, closed or open, which egui's fonts do not have.
 fn padlock(painter: &Painter, center: Pos2, shut: bool) {
     let stroke = Stroke::new(1.5, Color32::WHITE);
     let body = Rect::from_center_size(center + vec2(0.0, 2.5), vec2(9.0, 6.0));
     painter.rect_filled(body, 1.0, Color32::WHITE);
-    // The shackle: two legs and half a circle; an open one stands beside the body.
+    // The shackle: two legs and half a circle; an open one is drawn next to the body.
     let middle = center + vec2(if shut { 0.0 } else { 5.0 }, -2.0);
     let bow = (0..=8u8).map(|step| {
         let angle = std::f32::consts::PI * (1.0 + f32::from(step) / 8.0);

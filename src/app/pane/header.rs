@@ -1,24 +1,23 @@
-//! The header of a map pane: what it shows, what one should know of it, and a menu to
-//! choose its method, layer and class.
+//! The header of a map pane: its contents, important remarks, and a menu for its method, layer and
+//! class.
 
 use eframe::egui;
 use eframe::egui::containers::menu::MenuButton;
-use eframe::egui::{
-    Color32, FontId, Painter, Rect, RichText, Stroke, TextStyle, Ui, UiBuilder, Vec2, WidgetInfo,
-    vec2,
-};
+use eframe::egui::{FontId, Painter, Rect, RichText, TextStyle, Ui, UiBuilder, Vec2, vec2};
 
+use crate::app::elide;
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::map_spec::MapSpec;
 use crate::app::state::settings::Side;
-use crate::app::state::{MapSpec, State};
 use crate::app::textures::Heat;
-use crate::app::{App, elide};
+use crate::app::widgets::{name_button, triangle};
 use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Method, Variant};
 use crate::render::display_options::Display;
 use crate::render::legend;
 
-/// What one should know of a map: where it was taken, how it was made if not as usual,
-/// and whether it says anything about the class.
+/// Remarks about a map: its layer, unusual settings, and whether it depends on the class.
 pub fn detail(
     (state, side): (&State, Side),
     analysis: &Analysis,
@@ -26,7 +25,7 @@ pub fn detail(
     heat: Option<&Heat>,
     wanted: MapSpec,
 ) -> String {
-    let layer = analysis.model.architecture.layer_name(now.layer);
+    let layer = analysis.model.layer_name(now.layer);
     let mut parts = vec![match heat {
         Some(heat) => format!("{layer}, {}×{} cells", heat.map.height, heat.map.width),
         None => layer.to_owned(),
@@ -35,7 +34,7 @@ pub fn detail(
         parts.push("class pinned".into());
     }
     if now != wanted && state.is_pending(wanted) {
-        parts.push("the next one is being made…".into());
+        parts.push("computing the next map…".into());
     }
     if now.recipe.variant != Variant::Eq19 {
         parts.push(format!("formula: {}", now.recipe.variant.id()));
@@ -45,10 +44,10 @@ pub fn detail(
         parts.push("overlay hidden".into());
     }
     if display_options.threshold > 0 {
-        parts.push(format!("only above {} %", display_options.threshold));
+        parts.push(format!("threshold {} %", display_options.threshold));
     }
-    if heat.is_some_and(Heat::is_locked) {
-        parts.push("range held".into());
+    if heat.is_some_and(|heat| heat.range_locked) {
+        parts.push("range locked".into());
     }
     if let Some(heat) = heat.filter(|_| now.contrast_class.is_some()) {
         let sum = legend::number(heat.map.sum(), true);
@@ -61,8 +60,7 @@ pub fn detail(
         return parts.join(" · ");
     }
     match heat.and_then(|heat| heat.likeness) {
-        // Grad-CAM++ hardly depends on the class: whoever asks about another
-        // class must see that.
+        // Grad-CAM++ hardly depends on the class; users who choose another class must see that.
         Some(likeness) => parts.push(format!(
             "correlation {likeness:.2} with the map of the top class, {}",
             analysis.model.labels.name(analysis.top())
@@ -73,17 +71,12 @@ pub fn detail(
     parts.join(" · ")
 }
 
-/// The title, with shorter names of its classes where it is too long: method and probability are
-/// always there.
+/// The title, with shortened class names if necessary; method and probability are always included.
 fn short_title(
-    app: &App,
     (painter, font, room): (&Painter, &FontId, f32),
-    side: Side,
+    now: MapSpec,
     (analysis, whole): (&Analysis, &str),
 ) -> String {
-    let drawn = app.drawn(side);
-    let drawn = drawn.filter(|(of, _)| std::ptr::eq(&raw const **of, analysis));
-    let now = drawn.map_or_else(|| app.state.map_spec(side, analysis), |(_, now)| now);
     let classes = (now.class, now.contrast_class);
     let labels = &analysis.model.labels;
     let title = |letters: usize| {
@@ -96,7 +89,7 @@ fn short_title(
     elide::longest(painter, font, room, title)
 }
 
-/// The detail, with a shorter name of the top class at its end where it is too long.
+/// The detail, with a shortened name of the top class at its end if necessary.
 fn short_detail(
     (painter, font, room): (&Painter, &FontId, f32),
     analysis: &Analysis,
@@ -113,28 +106,26 @@ fn short_detail(
 
 /// The header of a map pane: its title opens a menu of methods, layers and classes.
 pub fn menu_ui(
-    app: &mut App,
     ui: &mut Ui,
     rect: Rect,
-    side: Side,
-    analysis: &Analysis,
+    (state, analysis): (&State, &Analysis),
+    (side, now): (Side, MapSpec),
     (title, detail): (&str, &str),
+    actions: &mut Actions,
 ) {
-    let architecture = analysis.model.architecture;
+    let model = &analysis.model;
     let labels = &analysis.model.labels;
     let font = TextStyle::Button.resolve(ui.style());
     let padding = vec2(2.0, 0.0);
     let taken = TRIANGLE.x + ui.spacing().icon_spacing + 2.0 * padding.x + 2.0;
     let room = rect.width() - taken;
-    let title = short_title(app, (ui.painter(), &font, room), side, (analysis, title));
-    let chosen_for_all = app.state.layer_in(analysis);
-    let class = app.state.class_in(analysis);
-    let settings = &mut app.state.settings;
-    let pinned = &mut app.state.pinned[side.index()];
+    let title = short_title((ui.painter(), &font, room), now, (analysis, title));
+    let chosen_for_all = state.layer_in(analysis);
+    let class = state.class_in(analysis);
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().button_padding = padding;
-        ui.spacing_mut().interact_size.y = 0.0; // as high as the other titles
+        ui.spacing_mut().interact_size.y = 0.0; // same height as the other titles
         // The triangle is part of the button.
         let room = egui::Atom::custom(egui::IdSalt::new("triangle"), TRIANGLE);
         let title = RichText::new(title).strong();
@@ -142,43 +133,58 @@ pub fn menu_ui(
             .frame_when_inactive(false)
             .truncate();
         let (response, _) = MenuButton::from_button(button).ui(ui, |ui| {
-            let pane = &mut settings.panes[side.index()];
+            let pane = &state.settings.panes[side.index()];
+            let (mut chosen, mut layer_here) = (pane.method, pane.layer.clone());
             ui.label(RichText::new("Method").small().strong());
             for method in Method::ALL {
-                ui.radio_value(&mut pane.method, method, method.name())
+                ui.radio_value(&mut chosen, method, method.name())
                     .on_hover_text(method.summary());
             }
-            if architecture.layers().len() > 1 {
+            actions.set(&pane.method, chosen, |method| {
+                Action::SetPaneMethod(side, method)
+            });
+            if model.layers.len() > 1 {
                 ui.separator();
                 ui.label(RichText::new("Target layer").small().strong());
-                let all = format!("As for all ({})", architecture.layer_name(chosen_for_all));
-                ui.radio_value(&mut pane.layer, None, all);
-                for &layer in architecture.layers() {
-                    ui.radio_value(&mut pane.layer, Some(layer), architecture.layer_name(layer));
+                let all = format!("As for all ({})", model.layer_name(chosen_for_all));
+                ui.radio_value(&mut layer_here, None, all);
+                let chosen = pane.layer.as_ref();
+                let chosen = chosen.map(|choice| model.layer_or_default(choice));
+                for layer in model.layer_ids() {
+                    let is_chosen = chosen == Some(layer);
+                    if ui.radio(is_chosen, model.layer_name(layer)).clicked() {
+                        layer_here = Some(model.choice_of(layer));
+                    }
                 }
+                actions.set(&pane.layer, layer_here, |layer| {
+                    Action::SetPaneLayer(side, layer)
+                });
             }
             ui.separator();
             ui.label(RichText::new("Class").small().strong());
-            ui.radio_value(pinned, None, format!("As for all ({})", labels.name(class)));
+            let pinned = state.pinned[side.index()];
+            let mut pinned = pinned;
+            ui.radio_value(
+                &mut pinned,
+                None,
+                format!("As for all ({})", labels.name(class)),
+            );
             let pin = pinned.unwrap_or(class);
             ui.radio_value(
-                pinned,
+                &mut pinned,
                 Some(pin),
                 format!("Pin {} to this map", labels.name(pin)),
             )
             .on_hover_text(
                 "It stays, also for the next photos. Choose another class on the left, and compare",
             );
+            actions.set(&pinned, pinned, |class| Action::PinClass(side, class));
         });
         let place = side.name();
-        response.widget_info(|| {
-            WidgetInfo::labeled(
-                egui::Role::Button,
-                true,
-                format!("What the {place} map shows"),
-            )
-        });
-        triangle(ui.painter(), response.rect, ui.visuals().weak_text_color());
+        name_button(&response, &format!("What the {place} map shows"));
+        let center = response.rect.right_center() + vec2(-TRIANGLE.x / 2.0 - 2.0, 1.0);
+        let color = ui.visuals().weak_text_color();
+        triangle(ui.painter(), center, vec2(4.0, 2.5), color);
         response.on_hover_text("Choose the method, layer and class of this map");
         let font = TextStyle::Small.resolve(ui.style());
         let measure = (ui.painter(), &font, ui.available_width());
@@ -187,13 +193,5 @@ pub fn menu_ui(
     });
 }
 
-/// The room that the triangle takes at the end of a title, in points.
+/// The space for the triangle at the end of a title, in points.
 const TRIANGLE: Vec2 = vec2(12.0, 8.0);
-
-/// What says that a title opens a menu.
-fn triangle(painter: &Painter, title: Rect, color: Color32) {
-    let center = title.right_center() + vec2(-TRIANGLE.x / 2.0 - 2.0, 1.0);
-    let corners = [vec2(-4.0, -2.5), vec2(4.0, -2.5), vec2(0.0, 2.5)];
-    let corners = corners.map(|corner| center + corner).to_vec();
-    painter.add(egui::Shape::convex_polygon(corners, color, Stroke::NONE));
-}

@@ -1,5 +1,5 @@
-//! What one must know to read a map rightly, in the corner of its pane: how much it depends
-//! on the class, and warnings. Each explains itself in a sentence.
+//! Notes in the corner of a pane that are needed to interpret a map: how much it depends on the
+//! class, and warnings. Each has an explanation of one sentence.
 
 use eframe::egui::text::{LayoutJob, TextWrapping};
 use eframe::egui::{
@@ -17,35 +17,35 @@ use crate::labels::ClassId;
 use crate::render::legend;
 use crate::render::legend::percent;
 
-/// Below this probability of the top class the answer is called unsure. Of ten classes
-/// that share the rest evenly none is far behind.
+/// If the top class has a lower probability than this, the answer is called uncertain. If ten
+/// classes share the rest evenly, none is far behind.
 pub const UNSURE: f32 = 0.3;
-/// Smallest pane that has room for the meter.
+/// Minimum size of a pane with this number.
 const ROOM: Vec2 = vec2(80.0, 50.0);
 const FONT: FontId = FontId::proportional(10.0);
 const LINE: f32 = 17.0;
 const GAUGE: Vec2 = vec2(44.0, 5.0);
 const WARN: Color32 = Color32::from_rgb(255, 190, 60);
 
-/// A class with less than this share of the top class's probability is called improbable where
-/// it is explained.
+/// If the explained class has less than this share of the top class's probability, it is called
+/// improbable.
 pub const IMPROBABLE: f32 = 0.05;
 
-/// A remark: a few words, and a sentence for whoever asks.
+/// A note: a few words, and a sentence that is shown on request.
 pub struct Note {
     /// The words.
     pub words: String,
-    /// The words with names of so many letters, where names are in them.
+    /// The words for a number of letters per name, if they contain names.
     pub shorter: Option<Box<dyn Fn(usize) -> String>>,
-    /// The words where there is little room.
+    /// The words for a small pane.
     pub short: &'static str,
-    /// The sentence.
+    /// The explanation.
     pub sentence: String,
     /// Whether a click explains the most probable class instead.
     pub leads_to_top: bool,
 }
 
-/// What should be said of a map.
+/// The notes for a map.
 #[must_use]
 pub fn notes(
     analysis: &Analysis,
@@ -64,7 +64,7 @@ pub fn notes(
             short: "low confidence",
             leads_to_top: false,
             sentence: format!(
-                "The network is not sure: its most probable class, {}, has {} only. A map explains that class all the same.",
+                "The network is uncertain: its most probable class, {}, has only {}. The map still explains that class.",
                 analysis.model.labels.name(top),
                 percent(probability)
             ),
@@ -86,7 +86,7 @@ pub fn notes(
             short: "nearly flat",
             leads_to_top: false,
             sentence: format!(
-                "The least cell has {:.0} % of the largest (from {:.0} % on a map is called nearly flat): the colors show differences that hardly are any.",
+                "The smallest cell has {:.0} % of the largest (a map is called nearly flat from {:.0} %): the colors exaggerate small differences.",
                 100.0 * map.min() / map.max(),
                 100.0 * FLAT
             ),
@@ -95,8 +95,7 @@ pub fn notes(
     notes
 }
 
-/// What is said of a map whose class the network hardly considers, with the way to the class
-/// that it does.
+/// A note for a map of an improbable class, with a link to the most probable class.
 #[must_use]
 pub fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
     let top = analysis.top();
@@ -119,13 +118,13 @@ pub fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
         shorter: Some(Box::new(words)),
         short: "improbable class",
         sentence: format!(
-            "The network gives {name} {here} on this photo; its most probable class is {top}, {best}. The map explains {name} all the same. Click to explain {top} instead."
+            "The network gives {name} {here} on this photo; its most probable class is {top}, {best}. The map still explains {name}. Click to explain {top} instead."
         ),
         leads_to_top: true,
     })
 }
 
-/// The sentence for the meter.
+/// The explanation of the number.
 #[must_use]
 pub fn explain(found: ClassCorrelation) -> String {
     let ClassCorrelation {
@@ -133,9 +132,9 @@ pub fn explain(found: ClassCorrelation) -> String {
         classes,
     } = found;
     let verdict = if found.is_insensitive() {
-        "Class-insensitive: it would look nearly the same for almost any class. It shows where the network looks, not why it answers this class."
+        "Class-insensitive: the map would look nearly the same for almost any class. It shows where the network looks, not why it chose this class."
     } else {
-        "1 would be the same map for every class, 0 a map of this class's own."
+        "1 means the same map for every class, 0 a map specific to this class."
     };
     let compared = if classes == 1 {
         "Correlation with the map of the other class".to_owned()
@@ -145,8 +144,8 @@ pub fn explain(found: ClassCorrelation) -> String {
     format!("{compared}: {correlation:.2}. {verdict}")
 }
 
-/// Draws meter and notes into the lower left corner of a pane. True if the user wants the most
-/// probable class explained instead.
+/// Draws the number and the notes in the lower left corner of a pane. Returns true if the user
+/// wants the most probable class explained instead.
 pub fn pane_notes_ui(
     ui: &mut Ui,
     painter: &Painter,
@@ -157,7 +156,7 @@ pub fn pane_notes_ui(
     if pane.width() < ROOM.x || pane.height() < ROOM.y {
         return false;
     }
-    // In a narrow pane from the top, for below is the color bar.
+    // In a narrow pane they start at the top, because the color bar is at the bottom.
     let wide = pane.width() >= WIDE;
     let (mut line, align, step) = if wide {
         (pane.bottom() - 8.0, Align2::LEFT_BOTTOM, -1.0)
@@ -249,6 +248,6 @@ mod tests {
             })
         };
         assert!(at(0.89).contains("50 other classes: 0.89. Class-insensitive"));
-        assert!(at(0.15).contains("0.15. 1 would be"));
+        assert!(at(0.15).contains("0.15. 1 means"));
     }
 }

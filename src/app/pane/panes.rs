@@ -1,36 +1,35 @@
-//! The panes: the photo and both overlays, under one camera.
+//! The panes: the photo and both maps.
 
 use std::sync::Arc;
 
 use eframe::egui;
 use eframe::egui::{
-    Color32, EventFilter, Key, Painter, Pos2, Rect, Response, RichText, Sense, Stroke, StrokeKind,
-    TextureHandle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+    EventFilter, Key, Rect, Response, RichText, Sense, StrokeKind, Ui, UiBuilder, Vec2, WidgetInfo,
+    vec2,
 };
 
-use crate::app::App;
-use crate::app::exporting::Copied;
+use crate::app::background::class_correlations::ClassCorrelations;
 use crate::app::pane::camera::{Camera, on_photo};
 use crate::app::pane::map_pane::{PanePlace, overlay_ui};
-use crate::app::pane::region_tool::Tool;
+use crate::app::pane::painting::{BEHIND, cross, outline_seen};
+use crate::app::pane::pane_view::{Copied, PaneView};
 use crate::app::pane::{probe, region_tool};
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::dialogs::Dialog;
+use crate::app::state::region_list::Tool;
 use crate::app::state::settings::{Side, View};
-use crate::explain::analysis::Layer;
-use crate::input::framing::Placement;
+use crate::app::textures::Textures;
 use crate::render::display_options::Display;
 use crate::render::legend::percent;
-use crate::render::overlay;
-use crate::render::overlay::Opacity;
 use crate::text::printable;
 use crate::worker::Answer;
 
 const GAP: f32 = 6.0;
 const HEADER_HEIGHT: f32 = 38.0;
-/// Neutral gray behind the photo, whatever the theme: colors stay true beside it.
-pub const BEHIND: Color32 = Color32::from_gray(overlay::BEHIND);
-/// Points of scrolling that double the size.
+/// Number of points of scrolling that double the size.
 const SCROLL_FOR_DOUBLE: f32 = 250.0;
-/// What a pane shows.
+/// The contents of a pane.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pane {
     Photo,
@@ -60,40 +59,48 @@ impl View {
     }
 }
 
-pub fn panes_ui(app: &mut App, ui: &mut Ui) {
-    let Some(shown) = app.state.latest.shown().cloned() else {
+/// Draws the panes.
+pub fn panes_ui(
+    ui: &mut Ui,
+    state: &State,
+    view: &mut PaneView,
+    (textures, correlations): (&mut Textures, &mut ClassCorrelations),
+    actions: &mut Actions,
+) {
+    let Some(shown) = state.latest.shown() else {
         return;
     };
     let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
-    let panes = app.state.settings.view.panes();
+    let panes = state.settings.view.panes();
     let area = ui.available_rect_before_wrap();
     ui.allocate_rect(area, Sense::hover());
     let places = arrange(area, panes.len(), photo_size);
 
-    let probe_before = app.probe.take();
-    let first = app.state.settings.view.sides().first();
-    app.copied = Copied::Map(first.copied().unwrap_or(Side::Left));
+    let probe_before = view.probe.at.take();
+    let first = state.settings.view.sides().first();
+    view.copied = Copied::Map(first.copied().unwrap_or(Side::Left));
     for (pane, place) in panes.iter().zip(&places) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
-        pointer_ui(app, ui, &shown, *pane, picture);
+        let name = describe(state, textures, shown, *pane);
+        pointer_ui(ui, (state, shown), view, (*pane, picture, &name), actions);
     }
-    // A pointer that rests does not outdo the keys.
-    app.probe = app.probe_by_key.or(app.probe);
-    if app.probe != probe_before {
-        // The status line was drawn before the panes.
+    // A resting pointer does not override the keys.
+    view.probe.at = view.probe.by_key.or(view.probe.at);
+    if view.probe.at != probe_before {
+        // The status line was drawn before the panes, so it must be drawn again.
         ui.ctx().request_repaint();
     }
-    let display = display(app, ui);
+    let display = display(state, ui);
     for (pane, place) in panes.iter().zip(&places) {
         let picture = place.with_min_y(place.top() + HEADER_HEIGHT);
         let header = place.with_max_y(picture.top());
-        let slot = app.cameras.slot(pane.index());
-        let photo_rect = app.cameras.of(slot).photo_rect(picture, photo_size);
+        let slot = view.cameras.slot(pane.index());
+        let photo_rect = view.cameras.of(slot).photo_rect(picture, photo_size);
         let painter = ui
             .painter()
             .with_clip_rect(picture.intersect(ui.clip_rect()));
         painter.rect_filled(picture, 0.0, BEHIND);
-        let Some(photo) = app.textures.photo() else {
+        let Some(photo) = textures.photo_mut() else {
             return;
         };
         photo.look_closer(ui.ctx(), slot, picture, photo_rect);
@@ -104,7 +111,7 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
             Pane::Photo => {
                 outline_seen(&painter, &shown.analysis.placement, photo_rect);
                 if header_ui(ui, header, &printable::name(&shown.photo.name)) {
-                    app.show_input = true;
+                    actions.push(Action::ShowDialog(Dialog::Input, true));
                 }
                 None
             }
@@ -114,43 +121,52 @@ pub fn panes_ui(app: &mut App, ui: &mut Ui) {
                     picture,
                     photo: photo_rect,
                 };
-                overlay_ui(app, ui, &shown, side, (at, display));
+                let pane = (side, at, display);
+                overlay_ui(ui, (state, shown), (textures, correlations), pane, actions);
                 Some(side)
             }
         };
-        region_tool::paint(app, &painter, photo_rect, &shown.photo);
-        if let Some(probe) = app.probe {
+        let drawing = view.drawing.as_ref();
+        region_tool::paint((&painter, photo_rect), (state, shown), drawing);
+        if let Some(probe) = view.probe.at {
             cross(
                 &painter,
                 photo_rect.min + probe.to_vec2() * photo_rect.size(),
             );
         }
-        probe::pane_label(app, &shown, side, (&painter, picture));
+        let probe = &mut view.probe;
+        probe::pane_label((&painter, picture), (state, textures), probe, shown, side);
     }
 }
 
-/// What is drawn now: while H is held the overlay is hidden.
-fn display(app: &App, ui: &Ui) -> Display {
+/// What is drawn now: the overlay is hidden while H is held down.
+fn display(state: &State, ui: &Ui) -> Display {
     let typing = ui.ctx().text_edit_focused();
     if !typing && ui.input(|input| input.key_down(Key::H) && input.modifiers.is_none()) {
         Display::Photo
     } else {
-        app.state.settings.display_options.display
+        state.settings.display_options.display
     }
 }
 
-/// Camera, tools and probe of a pane.
-fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Answer, pane: Pane, picture: Rect) {
+/// Handles the camera, the tools and the probe of a pane.
+fn pointer_ui(
+    ui: &mut Ui,
+    (state, shown): (&State, &Answer),
+    view: &mut PaneView,
+    (pane, picture, name): (Pane, Rect, &str),
+    actions: &mut Actions,
+) {
     let photo_size = vec2(shown.photo.width as f32, shown.photo.height as f32);
-    let name = describe(app, shown, pane);
     let id = ui.scope_id().with(("pane", pane.index()));
     let response = ui.interact(picture, id, Sense::click_and_drag());
-    response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, &name));
-    let moves = app.tool == Tool::Move;
-    let camera = app.cameras.of(pane.index());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, name));
+    let moves = state.tool == Tool::Move;
+    let camera = view.cameras.of(pane.index());
     camera_ui(ui, camera, &response, (picture, photo_size), moves);
     let photo_rect = camera.photo_rect(picture, photo_size);
-    region_tool::draw(app, ui, &response, photo_rect, &shown.photo);
+    let drawing = &mut view.drawing;
+    region_tool::draw(ui, (&response, photo_rect), state, drawing, actions);
     if response.has_focus() {
         let arrows = EventFilter {
             horizontal_arrows: true,
@@ -162,16 +178,16 @@ fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Answer, pane: Pane, picture: R
         let edge = picture.expand(1.0);
         ui.painter()
             .rect_stroke(edge, 0.0, stroke, StrokeKind::Outside);
-        probe::arrows(app, ui, shown);
+        probe::arrows(ui, &mut view.probe, shown);
     }
     let pointer = ui.ctx().pointer_hover_pos();
     if let Some(pointer) = pointer.filter(|at| picture.contains(*at)) {
-        // Whoever moves the pointer means it, not the keys.
+        // Moving the pointer overrides the keys.
         if ui.input(|input| input.pointer.is_moving()) {
-            app.probe_by_key = None;
+            view.probe.by_key = None;
         }
-        app.probe = on_photo(pointer, photo_rect);
-        app.copied = match pane {
+        view.probe.at = on_photo(pointer, photo_rect);
+        view.copied = match pane {
             Pane::Photo => Copied::Photo,
             Pane::Overlay(side) => Copied::Map(side),
         };
@@ -181,13 +197,7 @@ fn pointer_ui(app: &mut App, ui: &mut Ui, shown: &Answer, pane: Pane, picture: R
     }
 }
 
-/// A whole texture.
-pub const WHOLE: Rect = Rect {
-    min: pos2(0.0, 0.0),
-    max: pos2(1.0, 1.0),
-};
-
-/// Panes beside or above each other, whichever shows the photo larger.
+/// Arranges panes side by side or stacked, whichever shows the photo larger.
 fn arrange(area: Rect, count: usize, photo: Vec2) -> Vec<Rect> {
     let gaps = GAP * (count as f32 - 1.0);
     let beside = vec2((area.width() - gaps) / count as f32, area.height());
@@ -203,8 +213,8 @@ fn arrange(area: Rect, count: usize, photo: Vec2) -> Vec<Rect> {
         .collect()
 }
 
-/// Wheel, drag and double-click. The middle button always drags, the first one unless it
-/// draws.
+/// Wheel, drag and double-click. The middle button always drags; the primary button drags unless a
+/// tool draws.
 fn camera_ui(
     ui: &Ui,
     camera: &mut Camera,
@@ -228,25 +238,25 @@ fn camera_ui(
     }
 }
 
-fn describe(app: &App, shown: &Answer, pane: Pane) -> String {
+fn describe(state: &State, textures: &Textures, shown: &Answer, pane: Pane) -> String {
     match pane {
         Pane::Photo => format!("Photo {}", printable::name(&shown.photo.name)),
         Pane::Overlay(side) => {
             let analysis = &shown.analysis;
-            // What is drawn, while the map that is wanted is being made.
-            let map_spec = match app.drawn(side) {
-                Some((of, map_spec)) if Arc::ptr_eq(&of, analysis) => map_spec,
-                _ => app.state.map_spec(side, analysis),
+            // While the requested map is being computed, describe what is drawn.
+            let map_spec = match textures.kept(side) {
+                Some(heat) if Arc::ptr_eq(heat.analysis(), analysis) => heat.map_spec(),
+                _ => state.map_spec(side, analysis),
             };
             let name = |class| analysis.model.labels.name(class);
             let layer = match map_spec.layer {
-                Layer::Last => String::new(),
-                layer => format!(" at {}", analysis.model.architecture.layer_name(layer)),
+                layer if layer == analysis.model.default_layer => String::new(),
+                layer => format!(" at {}", analysis.model.layer_name(layer)),
             };
             let method = map_spec.recipe.method.name();
             match map_spec.contrast_class {
                 Some(other) => format!(
-                    "{method} map of {} less that of {}{layer}",
+                    "{method} map of {} minus that of {}{layer}",
                     name(map_spec.class),
                     name(other)
                 ),
@@ -260,7 +270,7 @@ fn describe(app: &App, shown: &Answer, pane: Pane) -> String {
     }
 }
 
-/// The header of the photo; whether its network's input was asked for.
+/// The header of the photo; returns whether the network's input was requested.
 fn header_ui(ui: &mut Ui, rect: Rect, name: &str) -> bool {
     let mut asked = false;
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
@@ -280,79 +290,10 @@ fn header_ui(ui: &mut Ui, rect: Rect, name: &str) -> bool {
     asked
 }
 
-/// `out = (1−a)·photo + a·color`: egui blends the stored values linearly.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=255
-pub fn paint_heat(painter: &Painter, texture: &TextureHandle, at: Rect, opacity: Opacity) {
-    let tint = Color32::from_white_alpha((255.0 * opacity.share()).round() as u8);
-    painter.image(texture.id(), at, WHOLE, tint);
-}
-
-/// A part of the photo (0..1) on screen.
-pub fn within(photo: Rect, part: Rect) -> Rect {
-    let at = |corner: Pos2| photo.min + corner.to_vec2() * photo.size();
-    Rect::from_min_max(at(part.min), at(part.max))
-}
-
-/// The part of the photo that the network saw, 0..1.
-#[allow(clippy::cast_possible_truncation)] // screen precision
-fn seen(placement: &Placement) -> Rect {
-    let [left, top, right, bottom] = placement.seen_in_photo();
-    let (width, height) = (placement.photo.0 as f64, placement.photo.1 as f64);
-    let at = |x: f64, y: f64| pos2((x / width) as f32, (y / height) as f32);
-    Rect::from_min_max(at(left, top), at(right, bottom))
-}
-
-pub fn dim_unseen(painter: &Painter, placement: &Placement, photo: Rect) {
-    if !placement.hides_something() {
-        return;
-    }
-    let seen = within(photo, seen(placement));
-    let shade = Color32::BLACK.gamma_multiply(1.0 - overlay::DIMMED);
-    for part in [
-        photo.with_max_y(seen.top()),
-        photo.with_min_y(seen.bottom()),
-        Rect::from_min_max(
-            pos2(photo.left(), seen.top()),
-            pos2(seen.left(), seen.bottom()),
-        ),
-        Rect::from_min_max(
-            pos2(seen.right(), seen.top()),
-            pos2(photo.right(), seen.bottom()),
-        ),
-    ] {
-        painter.rect_filled(part, 0.0, shade);
-    }
-}
-
-fn outline_seen(painter: &Painter, placement: &Placement, photo: Rect) {
-    if placement.hides_something() {
-        let seen = within(photo, seen(placement));
-        painter.rect_stroke(
-            seen,
-            0.0,
-            Stroke::new(3.0, Color32::from_black_alpha(120)),
-            StrokeKind::Middle,
-        );
-        painter.rect_stroke(
-            seen,
-            0.0,
-            Stroke::new(1.0, Color32::WHITE),
-            StrokeKind::Middle,
-        );
-    }
-}
-
-/// Where the pointer is, in every pane.
-fn cross(painter: &Painter, at: Pos2) {
-    for (width, color) in [(3.0, Color32::from_black_alpha(140)), (1.0, Color32::WHITE)] {
-        let stroke = Stroke::new(width, color);
-        painter.line_segment([at - vec2(6.0, 0.0), at + vec2(6.0, 0.0)], stroke);
-        painter.line_segment([at - vec2(0.0, 6.0), at + vec2(0.0, 6.0)], stroke);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use eframe::egui::pos2;
+
     use super::*;
 
     #[test]

@@ -1,33 +1,45 @@
-//! What is under the pointer: the cell's value in every pane, its share of the logit, the
-//! heat there, and the classes that the cell speaks for most.
+//! What is under the pointer: the cell's value in every pane, its share of the logit, its heat, and
+//! the classes that the cell is the strongest evidence for.
 
 use eframe::egui::{
     Align2, Color32, FontId, Key, Modifiers, Painter, Pos2, Rect, Ui, Vec2, pos2, vec2,
 };
 
-use crate::app::App;
+use crate::app::state::State;
 use crate::app::state::settings::Side;
-use crate::app::textures::Heat;
+use crate::app::textures::{Heat, Textures};
 use crate::explain::analysis::Analysis;
+use crate::input::framing::CellGrid;
 use crate::labels::ClassId;
 use crate::render::heatmap::{Heatmap, Interpolation};
 use crate::render::legend::logit_share;
 use crate::worker::Answer;
 
-/// Classes that are named.
+/// Number of classes named.
 const NAMED: usize = 3;
-/// Letters of their names: three of them, and the cell's values, are in one line.
+/// Maximum length of their names: three names and the cell's values must fit on one line.
 const LETTERS: usize = 32;
 
-/// What a cell of the last layer adds to the logits, kept while the pointer is on it.
-pub struct CellClasses {
+/// What is under the pointer.
+#[derive(Default)]
+pub struct PointerProbe {
+    /// The photo position, 0..1 on both axes. The status line shows it in the next frame: it is
+    /// drawn before the panes.
+    pub at: Option<Pos2>,
+    /// A probe position that was moved with the arrow keys.
+    pub by_key: Option<Pos2>,
+    cell_classes: Option<CellClasses>,
+}
+
+/// The contributions of a cell of the last layer to the logits, cached while the pointer is on it.
+struct CellClasses {
     job: u64,
     cell: (usize, usize),
-    /// The classes to which it adds most, and how much.
+    /// The classes with the largest contributions, and the contributions.
     most: Vec<(ClassId, f32)>,
 }
 
-/// A position (0..1) in photo pixels.
+/// Converts a position (0..1) to photo pixels.
 fn in_photo(shown: &Answer, probe: Pos2) -> (f64, f64) {
     (
         f64::from(probe.x) * shown.photo.width as f64,
@@ -35,39 +47,45 @@ fn in_photo(shown: &Answer, probe: Pos2) -> (f64, f64) {
     )
 }
 
-/// The row and the column of the cell under the probe, if the network saw it.
+/// The row and column of the cell under the probe, if the network saw it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the cells
-fn cell_under(shown: &Answer, probe: Pos2, cells: (usize, usize)) -> Option<(usize, usize)> {
+fn cell_under(shown: &Answer, probe: Pos2, grid: CellGrid) -> Option<(usize, usize)> {
     let placement = &shown.analysis.placement;
-    let (x, y) = placement.cells_from_photo(in_photo(shown, probe), cells)?;
-    Some(((y as usize).min(cells.1 - 1), (x as usize).min(cells.0 - 1)))
+    let (x, y) = placement.cells_from_photo(in_photo(shown, probe), grid)?;
+    let row = (y as usize).min(grid.rows - 1);
+    Some((row, (x as usize).min(grid.columns - 1)))
 }
 
-/// Where the pointer is, and the classes for which the last layer's cell there speaks most.
+/// Where the pointer is, and the classes for which the default layer's cell there speaks most.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // on the photo
-pub fn summary(app: &mut App, shown: &Answer, probe: Pos2) -> String {
-    let (x, y) = in_photo(shown, probe);
+pub fn summary(
+    (state, textures): (&State, &Textures),
+    probe: &mut PointerProbe,
+    shown: &Answer,
+    at: Pos2,
+) -> String {
+    let (x, y) = in_photo(shown, at);
     let position = format!("x {} y {}", x as usize, y as usize);
-    match classes_text(app, shown, probe) {
-        None => format!("{position} · not seen by the network"),
-        Some(classes) => {
-            let values = app.state.settings.view.sides().iter().filter_map(|&side| {
-                let heat = app.textures.kept(side)?;
-                let text = value_text(
-                    shown,
-                    probe,
-                    heat,
-                    app.state.settings.display_options.interpolation,
-                )?;
-                Some(format!(" · {}: {text}", heat.map.recipe.method.name()))
-            });
-            let values: String = values.collect();
-            format!("{position}{values} · {classes}")
-        }
+    if cell_under(shown, at, shown.analysis.grid()).is_none() {
+        return format!("{position} · not seen by the network");
     }
+    let classes = probe.classes_text(shown, at);
+    let classes = classes.map_or(String::new(), |classes| format!(" · {classes}"));
+    let values = state.settings.view.sides().iter().filter_map(|&side| {
+        let heat = textures.kept(side)?;
+        let text = value_text(
+            shown,
+            at,
+            heat,
+            state.settings.display_options.interpolation,
+        )?;
+        Some(format!(" · {}: {text}", heat.map.recipe.method.name()))
+    });
+    let values: String = values.collect();
+    format!("{position}{values}{classes}")
 }
 
-/// The cell's value under the probe, its share, and the heat there.
+/// The value of the cell under the probe, its share, and its heat.
 fn value_text(
     shown: &Answer,
     probe: Pos2,
@@ -75,8 +93,7 @@ fn value_text(
     interpolation: Interpolation,
 ) -> Option<String> {
     let map = &heat.map;
-    let size = (map.width, map.height);
-    let (row, column) = cell_under(shown, probe, size)?;
+    let (row, column) = cell_under(shown, probe, map.grid())?;
     let cell = map.cells.get(row * map.width + column)?;
     let share = if map.recipe.method.is_in_logits(map.layer) {
         match logit_share(*cell, map.sum()) {
@@ -92,61 +109,67 @@ fn value_text(
         .range
         .and_then(|range| Heatmap::at(map, range, placement, at, interpolation))
         .map_or(String::new(), |heat| format!(", heat {heat:.2}"));
-    let layer = shown.analysis.model.architecture.layer_name(map.layer);
+    let layer = shown.analysis.model.layer_name(map.layer.id);
     Some(format!(
         "{cell:+.4}{share}{here} ({layer} cell {row}, {column})"
     ))
 }
 
-/// The classes for which the cell of the last layer speaks most, and with how much.
-fn classes_text(app: &mut App, shown: &Answer, probe: Pos2) -> Option<String> {
-    let analysis = &shown.analysis;
-    let size = (analysis.features.width, analysis.features.height);
-    let cell = cell_under(shown, probe, size)?;
-    let kept = app.cell_classes.take();
-    let kept = kept.filter(|kept| kept.job == shown.job && kept.cell == cell);
-    let kept = kept.unwrap_or_else(|| CellClasses {
-        job: shown.job,
-        cell,
-        most: most(analysis, cell),
-    });
-    let name = |class| analysis.model.labels.shortened(class, LETTERS);
-    let named = kept.most.iter();
-    let named = named.map(|(class, logit)| format!("{} {logit:+.3}", name(*class)));
-    let text = format!("speaks most for {}", named.collect::<Vec<_>>().join(", "));
-    app.cell_classes = Some(kept);
-    Some(text)
+impl PointerProbe {
+    /// The classes for which the cell of the default layer speaks most, and with how much; none
+    /// where that is not known in closed form.
+    fn classes_text(&mut self, shown: &Answer, at: Pos2) -> Option<String> {
+        let analysis = &shown.analysis;
+        let cell = cell_under(shown, at, analysis.grid())?;
+        let kept = self.cell_classes.take();
+        let kept = kept.filter(|kept| kept.job == shown.job && kept.cell == cell);
+        let kept = match kept {
+            Some(kept) => kept,
+            None => CellClasses {
+                job: shown.job,
+                cell,
+                most: most(analysis, cell)?,
+            },
+        };
+        let name = |class| analysis.model.labels.shortened(class, LETTERS);
+        let named = kept.most.iter();
+        let named = named.map(|(class, logit)| format!("{} {logit:+.3}", name(*class)));
+        let text = format!("speaks most for {}", named.collect::<Vec<_>>().join(", "));
+        self.cell_classes = Some(kept);
+        Some(text)
+    }
 }
 
-fn most(analysis: &Analysis, (row, column): (usize, usize)) -> Vec<(ClassId, f32)> {
-    let logits = analysis.cell_logits(row, column);
+fn most(analysis: &Analysis, (row, column): (usize, usize)) -> Option<Vec<(ClassId, f32)>> {
+    let logits = analysis.cell_logits(row, column)?;
     let mut classes: Vec<(ClassId, f32)> = ClassId::all(logits.len()).zip(logits).collect();
     let count = NAMED.min(classes.len());
     classes.select_nth_unstable_by(count - 1, |a, b| b.1.total_cmp(&a.1));
     classes.truncate(count);
     classes.sort_by(|a, b| b.1.total_cmp(&a.1));
-    classes
+    Some(classes)
 }
 
-/// What a pane says of the place under the probe: an overlay its values; the photo, or a
-/// single overlay, the classes as well.
+/// The text of a pane for the position under the probe: values for an overlay; also the classes for
+/// the photo or a single overlay.
 pub fn pane_label(
-    app: &mut App,
+    (painter, picture): (&Painter, Rect),
+    (state, textures): (&State, &Textures),
+    probe: &mut PointerProbe,
     shown: &Answer,
     side: Option<Side>,
-    (painter, picture): (&Painter, Rect),
 ) {
-    let Some(probe) = app.probe else {
+    let Some(at) = probe.at else {
         return;
     };
-    let alone = app.state.settings.view.sides().len() == 1;
-    let interpolation = app.state.settings.display_options.interpolation;
+    let alone = state.settings.view.sides().len() == 1;
+    let interpolation = state.settings.display_options.interpolation;
     let mut lines = Vec::new();
-    if let Some(heat) = side.and_then(|side| app.textures.kept(side)) {
-        lines.extend(value_text(shown, probe, heat, interpolation));
+    if let Some(heat) = side.and_then(|side| textures.kept(side)) {
+        lines.extend(value_text(shown, at, heat, interpolation));
     }
     if (side.is_none() || alone)
-        && let Some(classes) = classes_text(app, shown, probe)
+        && let Some(classes) = probe.classes_text(shown, at)
     {
         lines.push(classes);
     }
@@ -163,11 +186,9 @@ pub fn pane_label(
     painter.galley(area.min + vec2(4.0, 2.0), galley, Color32::WHITE);
 }
 
-/// Moves the probe by a cell of the last layer with the arrow keys, in a pane that has the
-/// focus.
-pub fn arrows(app: &mut App, ui: &Ui, shown: &Answer) {
-    let features = &shown.analysis.features;
-    let size = (features.width, features.height);
+/// Moves the probe with the arrow keys by one cell of the last layer, in the focused pane.
+pub fn arrows(ui: &Ui, probe: &mut PointerProbe, shown: &Answer) {
+    let grid = shown.analysis.grid();
     let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
     let step = |less: Key, more: Key| i32::from(pressed(more)) - i32::from(pressed(less));
     let across = step(Key::ArrowLeft, Key::ArrowRight);
@@ -175,22 +196,25 @@ pub fn arrows(app: &mut App, ui: &Ui, shown: &Answer) {
     if across == 0 && down == 0 {
         return;
     }
-    let middle = (size.1 / 2, size.0 / 2);
-    let cell = match app.probe_by_key {
+    let middle = (grid.rows / 2, grid.columns / 2);
+    let cell = match probe.by_key {
         None => middle,
-        Some(probe) => {
-            let (row, column) = cell_under(shown, probe, size).unwrap_or(middle);
+        Some(at) => {
+            let (row, column) = cell_under(shown, at, grid).unwrap_or(middle);
             let moved = |at: usize, by: i32, count: usize| {
                 at.saturating_add_signed(by as isize).min(count - 1)
             };
-            (moved(row, down, size.1), moved(column, across, size.0))
+            (
+                moved(row, down, grid.rows),
+                moved(column, across, grid.columns),
+            )
         }
     };
     let center = (cell.1 as f64 + 0.5, cell.0 as f64 + 0.5);
-    let (x, y) = shown.analysis.placement.photo_from_cells(center, size);
+    let (x, y) = shown.analysis.placement.photo_from_cells(center, grid);
     #[allow(clippy::cast_possible_truncation)] // screen precision
     let share = |at: f64, side: usize| (at / side as f64) as f32;
-    app.probe_by_key = Some(pos2(
+    probe.by_key = Some(pos2(
         share(x, shown.photo.width),
         share(y, shown.photo.height),
     ));

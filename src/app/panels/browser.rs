@@ -1,5 +1,5 @@
-//! The browser of opened photos, once there is more than one: thumbnails with the top class
-//! of each, sorted and filtered. Only what is in view is drawn, and has a thumbnail.
+//! The browser of opened photos, shown if there are several: thumbnails with the top class of each,
+//! which can be sorted and filtered. Only photos in view are drawn and have a thumbnail.
 
 use eframe::egui;
 use eframe::egui::{
@@ -7,110 +7,131 @@ use eframe::egui::{
     Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
-use crate::app::command::Command;
-use crate::app::pane::panes::WHOLE;
+use crate::app::elide;
+use crate::app::pane::painting::WHOLE;
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
 use crate::app::state::batch::in_words;
-use crate::app::state::{PhotoOrder, Thumbnail};
-use crate::app::{App, elide};
+use crate::app::state::command::Command;
+use crate::app::state::photo_item::{PhotoOrder, Thumbnail};
+use crate::app::textures::Textures;
+use crate::app::widgets::name_menu;
 use crate::labels::{ClassId, Labels};
 use crate::render::legend::percent;
 use crate::text::printable;
 
-/// A photo and what is said of it.
+/// The size of a thumbnail with its caption.
 const CELL: Vec2 = vec2(96.0, 72.0);
 const CAPTION: f32 = 14.0;
 const CAPTION_FONT: f32 = 10.0;
 const GAP: f32 = 4.0;
-/// Height that shows one row of them.
+/// Minimum height, enough for one row.
 const LOWEST: f32 = CELL.y + 36.0;
-/// Points that the row above the photos needs without wrapping.
+/// Width in points that the row above the photos needs without wrapping.
 const ONE_ROW: f32 = 420.0;
-/// Thumbnails that are kept although they are out of view: about 100 kB each, on the
-/// graphics card.
-const KEPT: usize = 64;
 
-pub fn show(app: &mut App, ui: &mut Ui) {
-    if app.state.photos.len() < 2 {
+/// How the browser is looked at.
+#[derive(Default)]
+pub struct BrowserView {
+    /// The photo it last scrolled to.
+    scrolled_to: Option<u64>,
+    /// How far it is scrolled, in points.
+    top: f32,
+    /// The photos that were drawn last, by their indices. Their thumbnails are asked for at the
+    /// end of the frame.
+    pub in_view: Vec<usize>,
+}
+
+/// Draws the browser, once there is more than one photo.
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    textures: &Textures,
+    view: &mut BrowserView,
+    actions: &mut Actions,
+) {
+    view.in_view.clear();
+    if state.photos.len() < 2 {
         return;
     }
-    app.state.arrange();
     Panel::bottom("browser")
         .resizable(true)
         .default_size(CELL.y + 42.0)
         .size_range(LOWEST..=(0.6 * ui.available_height()).max(LOWEST))
         .show(ui, |ui| {
             ui.add_space(2.0);
-            bar_ui(app, ui);
-            grid_ui(app, ui);
+            bar_ui(ui, state, actions);
+            grid_ui(ui, state, textures, view, actions);
         });
 }
 
 /// Count, order, filter, progress, table.
-fn bar_ui(app: &mut App, ui: &mut Ui) {
+fn bar_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let narrow = ui.available_width() < ONE_ROW;
     let menu = if narrow { 70.0 } else { 110.0 };
     ui.horizontal_wrapped(|ui| {
-        let (all, here) = (app.state.photos.len(), app.state.arrangement.order.len());
+        let (all, here) = (state.photos.len(), state.arrangement.order.len());
         ui.label(RichText::new(format!("{here} of {all} photos")).small());
-        let whole = order_name(app, usize::MAX);
+        let whole = order_name(state, usize::MAX);
         let order = ComboBox::from_id_salt("photo order")
-            .selected_text(in_box(ui, menu, |letters| order_name(app, letters)))
+            .selected_text(in_box(ui, menu, |letters| order_name(state, letters)))
             .width(menu)
             .truncate()
             .show_ui(ui, |ui| {
                 for order in PhotoOrder::ALL {
-                    let now = app.state.order == order;
+                    let now = state.order == order;
                     if ui.selectable_label(now, order.name()).clicked() {
-                        app.state.sort_photos(order);
+                        actions.push(Action::SortPhotos(order));
                     }
                 }
             });
-        name_box(&order.response, "Order of the photos", &whole);
-        filter_ui(app, ui, menu);
+        name_menu(ui, &order.response, "Order of the photos", &whole);
+        filter_ui(ui, state, menu, actions);
         let table = egui::Button::new("CSV…").small();
-        let table = ui.add_enabled(!app.state.batch.is_empty(), table);
+        let table = ui.add_enabled(!state.batch.is_empty(), table);
         if table
             .on_hover_text("Save the predictions of these photos as a table")
             .clicked()
         {
-            app.commands.push(Command::AskForTable);
+            actions.push(Command::AskForTable);
         }
-        progress_ui(app, ui);
+        progress_ui(ui, state, actions);
     });
 }
 
-/// The order, with the class that it is by.
-fn order_name(app: &App, letters: usize) -> String {
-    match (app.state.order, app.state.sorted_by) {
-        (PhotoOrder::Class, Some(class)) => format!("by {}", short_name(app, class, letters)),
+/// The name of the order, with the class that it refers to.
+fn order_name(state: &State, letters: usize) -> String {
+    match (state.order, state.sorted_by) {
+        (PhotoOrder::Class, Some(class)) => format!("by {}", short_name(state, class, letters)),
         (order, _) => order.name().into(),
     }
 }
 
-/// A predicted class in at most so many letters; the model may be another one by now.
-fn short_name(app: &App, class: ClassId, letters: usize) -> String {
-    match labels_with(app, class) {
+/// The name of a predicted class in at most `letters` characters; the model may have changed since.
+fn short_name(state: &State, class: ClassId, letters: usize) -> String {
+    match labels_with(state, class) {
         Some(labels) => labels.shortened(class, letters),
-        None => app.state.class_name(class),
+        None => state.class_name(class),
     }
 }
 
-/// The names of the classes, if that one is among them.
-fn labels_with(app: &App, class: ClassId) -> Option<&Labels> {
-    let labels = app.state.model.as_ref().map(|model| &model.info.labels);
+/// The names of the classes, if they include this one.
+fn labels_with(state: &State, class: ClassId) -> Option<&Labels> {
+    let labels = state.model.as_ref().map(|model| &model.info.labels);
     labels.filter(|labels| class.index() < labels.len())
 }
 
-/// A text, for a number of letters of its names, that fits into a menu's box.
+/// The longest text that fits into the box of a menu, where `text` gives the text for a number of
+/// letters.
 fn in_box(ui: &Ui, width: f32, text: impl Fn(usize) -> String) -> String {
     let font = TextStyle::Button.resolve(ui.style());
     elide::longest(ui.painter(), &font, elide::room_in_box(ui, width), text)
 }
 
-/// Photos of one predicted class only.
-fn filter_ui(app: &mut App, ui: &mut Ui, width: f32) {
-    let text = |letters| match app.state.filter {
-        Some(class) => short_name(app, class, letters),
+/// Shows only photos with one predicted class.
+fn filter_ui(ui: &mut Ui, state: &State, width: f32, actions: &mut Actions) {
+    let text = |letters| match state.filter {
+        Some(class) => short_name(state, class, letters),
         None => "all classes".into(),
     };
     let whole = text(usize::MAX);
@@ -120,36 +141,33 @@ fn filter_ui(app: &mut App, ui: &mut Ui, width: f32) {
         .width(width)
         .truncate()
         .show_ui(ui, |ui| {
-            let mut filter = app.state.filter;
+            let mut filter = state.filter;
             ui.selectable_value(&mut filter, None, "all classes");
-            for &(class, count) in &app.state.arrangement.tops {
-                let text = format!("{} ({count})", app.state.class_name(class));
+            for &(class, count) in &state.arrangement.tops {
+                let text = format!("{} ({count})", state.class_name(class));
                 ui.selectable_value(&mut filter, Some(class), text);
             }
-            app.state.filter = filter;
+            actions.set(&state.filter, filter, Action::FilterPhotos);
         });
-    name_box(&filter.response, "Predicted class of the photos", &whole);
+    name_menu(
+        ui,
+        &filter.response,
+        "Predicted class of the photos",
+        &whole,
+    );
 }
 
-fn name_box(response: &egui::Response, name: &str, chosen: &str) {
-    response.widget_info(|| {
-        let mut info = WidgetInfo::labeled(egui::Role::ComboBox, true, name);
-        info.current_text_value = Some(chosen.to_owned());
-        info
-    });
-}
-
-/// How far the predictions are.
-fn progress_ui(app: &mut App, ui: &mut Ui) {
-    let batch = &app.state.batch;
-    if batch.is_stopped() && batch.len() < app.state.photos.len() {
+/// The progress of the predictions.
+fn progress_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let batch = &state.batch;
+    if batch.is_stopped() && batch.len() < state.photos.len() {
         let classify = ui.small_button("Classify the rest");
         if classify.clicked() {
-            app.state.batch.resume();
+            actions.push(Action::ResumePredictions);
         }
         return;
     }
-    let Some(progress) = batch.progress(app.state.photos.len()) else {
+    let Some(progress) = batch.progress(state.photos.len()) else {
         return;
     };
     let left = progress.left.map(in_words).unwrap_or_default();
@@ -163,36 +181,41 @@ fn progress_ui(app: &mut App, ui: &mut Ui) {
     );
     let stop = ui.small_button("Stop");
     if stop
-        .on_hover_text("Classify no more photos. What is there is kept")
+        .on_hover_text("Stop classifying photos. Existing predictions are kept")
         .clicked()
     {
-        app.commands.push(Command::StopBatch);
+        actions.push(Action::StopPredictions);
     }
 }
 
-fn grid_ui(app: &mut App, ui: &mut Ui) {
+fn grid_ui(
+    ui: &mut Ui,
+    state: &State,
+    textures: &Textures,
+    view: &mut BrowserView,
+    actions: &mut Actions,
+) {
     let columns = ((ui.available_width() - 12.0) / (CELL.x + GAP)).max(1.0);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some dozen
     let columns = columns as usize;
-    let rows = app.state.arrangement.order.len().div_ceil(columns);
+    let rows = state.arrangement.order.len().div_ceil(columns);
     let mut area = ScrollArea::vertical().id_salt("browser").auto_shrink(false);
-    let is_current = |&index: &usize| Some(app.state.photos[index].id) == app.state.current;
-    let here = app.state.arrangement.order.iter().position(is_current);
-    if let Some(here) = here.filter(|_| app.browsed != app.state.current) {
-        app.browsed = app.state.current;
-        // Up to the row of the photo that was chosen by key or by dropping it.
+    let is_current = |&index: &usize| Some(state.photos[index].id) == state.current;
+    let here = state.arrangement.order.iter().position(is_current);
+    if let Some(here) = here.filter(|_| view.scrolled_to != state.current) {
+        view.scrolled_to = state.current;
+        // Scroll to the row of the photo that was chosen with a key or dropped.
         let row = (here / columns) as f32 * (CELL.y + GAP);
-        let top = app.browser_top;
+        let top = view.top;
         let height = ui.available_height();
         if row < top || row + CELL.y > top + height {
             area = area.vertical_scroll_offset((row - (height - CELL.y) / 2.0).max(0.0));
         }
     }
     ui.spacing_mut().item_spacing.y = GAP;
-    let mut in_view = Vec::new();
     let output = area.show_rows(ui, CELL.y, rows, |ui, rows| {
         for row in rows {
-            let order = &app.state.arrangement.order;
+            let order = &state.arrangement.order;
             let last = order.len().min((row + 1) * columns);
             let photos: Vec<usize> = order[row * columns..last].to_vec();
             let (line, _) = ui.allocate_exact_size(
@@ -202,25 +225,28 @@ fn grid_ui(app: &mut App, ui: &mut Ui) {
             for (column, index) in photos.into_iter().enumerate() {
                 let left = line.left() + column as f32 * (CELL.x + GAP);
                 let rect = Rect::from_min_size(pos2(left, line.top()), CELL);
-                cell_ui(app, ui, rect, index);
-                in_view.push(index);
+                if cell_ui(ui, state, textures, rect, index) {
+                    let id = state.photos[index].id;
+                    view.scrolled_to = Some(id); // it is in view
+                    actions.push(Action::ShowPhoto(id));
+                }
+                view.in_view.push(index);
             }
         }
     });
-    app.browser_top = output.state.unclamped_offset().y;
-    thumbnails(app, &in_view);
+    view.top = output.state.unclamped_offset().y;
 }
 
-/// One photo.
-fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
-    let item = &app.state.photos[index];
-    let current = Some(item.id) == app.state.current;
+/// One photo. Whether it was clicked.
+fn cell_ui(ui: &mut Ui, state: &State, textures: &Textures, rect: Rect, index: usize) -> bool {
+    let item = &state.photos[index];
+    let current = Some(item.id) == state.current;
     let name = printable::name(&item.source.name());
     let id = ui.scope_id().with(("photo", item.id));
     let response = ui.interact(rect, id, Sense::click());
-    let answer = app.state.batch.get(item.id);
+    let answer = state.batch.get(item.id);
     let caption = |letters: usize| match answer {
-        Some(Ok(found)) => labels_with(app, found.top).map_or(String::new(), |labels| {
+        Some(Ok(found)) => labels_with(state, found.top).map_or(String::new(), |labels| {
             let probability = percent(found.probability(found.top));
             format!("{probability} {}", labels.shortened(found.top, letters))
         }),
@@ -244,12 +270,13 @@ fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
     let visuals = ui.visuals();
     painter.rect_filled(picture, 2.0, visuals.extreme_bg_color);
     match &item.thumbnail {
-        Thumbnail::Made(Ok(made)) => {
-            let texture = app.textures.thumbnail(ui.ctx(), item.id, made);
-            let shape = vec2(made.width as f32, made.height as f32);
-            let fit = (picture.width() / shape.x).min(picture.height() / shape.y);
-            let place = Rect::from_center_size(picture.center(), shape * fit);
-            painter.image(texture.id(), place, WHOLE, Color32::WHITE);
+        Thumbnail::Made(Ok(())) => {
+            if let Some(texture) = textures.thumbnail(item.id) {
+                let shape = texture.size_vec2();
+                let fit = (picture.width() / shape.x).min(picture.height() / shape.y);
+                let place = Rect::from_center_size(picture.center(), shape * fit);
+                painter.image(texture.id(), place, WHOLE, Color32::WHITE);
+            }
         }
         Thumbnail::Made(Err(_)) => {
             let font = FontId::proportional(20.0);
@@ -278,7 +305,6 @@ fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
         Stroke::NONE
     };
     painter.rect_stroke(picture, 2.0, stroke, StrokeKind::Inside);
-    let number = item.id;
     let clicked = response.clicked();
     response.on_hover_ui(|ui| {
         ui.label(&name);
@@ -291,36 +317,5 @@ fn cell_ui(app: &mut App, ui: &mut Ui, rect: Rect, index: usize) {
             _ => {}
         }
     });
-    if let Thumbnail::Made(Ok(made)) = &mut app.state.photos[index].thumbnail {
-        made.rgb = Vec::new(); // the texture has it
-    }
-    if clicked {
-        app.browsed = Some(number); // it is in view
-        app.commands.push(Command::Show(number));
-    }
-}
-
-/// Asks for the thumbnails in view, and lets go of others beyond a fixed number, so that
-/// memory does not grow with the number of photos.
-fn thumbnails(app: &mut App, in_view: &[usize]) {
-    let photos = &mut app.state.photos;
-    let missing = |index: &&usize| matches!(photos[**index].thumbnail, Thumbnail::NotWanted);
-    let wanted = in_view.iter().filter(missing);
-    let wanted = wanted.map(|&index| (photos[index].id, photos[index].source.clone()));
-    app.thumbnails
-        .want(wanted.collect(), app.state.settings.limits);
-    let made = |thumbnail: &Thumbnail| matches!(thumbnail, Thumbnail::Made(Ok(_)));
-    let count = photos.iter().filter(|item| made(&item.thumbnail)).count();
-    let mut spare = count.saturating_sub(KEPT.max(2 * in_view.len()));
-    if spare == 0 {
-        return;
-    }
-    let seen: std::collections::HashSet<usize> = in_view.iter().copied().collect();
-    for (index, item) in photos.iter_mut().enumerate() {
-        if spare > 0 && made(&item.thumbnail) && !seen.contains(&index) {
-            item.thumbnail = Thumbnail::NotWanted;
-            app.textures.forget_thumbnail(item.id);
-            spare -= 1;
-        }
-    }
+    clicked
 }

@@ -1,66 +1,71 @@
-//! The class picker: the top five with bars, and all classes in a table.
+//! The class picker: the top five classes with bars, and all classes in a table.
 
 use eframe::egui;
 use eframe::egui::{Align2, RichText, Sense, TextStyle, Ui, WidgetInfo, vec2};
 use egui_extras::{Column, TableBuilder};
 
+use crate::app::elide;
+use crate::app::state::action::{Action, Actions};
 use crate::app::state::settings::ClassOrder;
 use crate::app::state::{ClassChoice, State};
-use crate::app::{App, elide};
+use crate::app::widgets::{heading, name_button, name_menu, triangle};
 use crate::explain::analysis::Analysis;
 use crate::labels::ClassId;
 use crate::render::legend::percent;
 use crate::text::printable;
 
-/// Classes shown with bars.
+/// Number of classes shown with bars.
 const TOP: usize = 5;
 const BAR_HEIGHT: f32 = 22.0;
-/// Rows of the table that are visible even in a small window.
+/// Minimum number of visible rows of the table, even in a small window.
 const FEWEST_ROWS: f32 = 5.0;
 
-pub fn class_picker_ui(app: &mut App, ui: &mut Ui) {
-    ui.label(
-        RichText::new("EXPLAIN")
-            .small()
-            .strong()
-            .color(ui.visuals().weak_text_color()),
-    );
-    let Some(shown) = app.state.latest.shown() else {
+/// Draws the picker. `listed` is the class that the table last scrolled to.
+pub fn class_picker_ui(
+    ui: &mut Ui,
+    state: &State,
+    listed: &mut Option<ClassId>,
+    actions: &mut Actions,
+) {
+    heading(ui, "EXPLAIN");
+    let Some(shown) = state.latest.shown() else {
         ui.weak("The classes appear here once a photo is open.");
         return;
     };
-    let analysis = shown.analysis.clone();
-    let chosen = app.state.class_in(&analysis);
-    keep_class_ui(ui, &mut app.state, &analysis);
-    why_not_ui(ui, &mut app.state, &analysis, chosen);
+    let analysis = &*shown.analysis;
+    let chosen = state.class_in(analysis);
+    keep_class_ui(ui, state, analysis, actions);
+    why_not_ui(ui, state, analysis, actions);
     for &class in analysis.ranking.iter().take(TOP) {
-        let bar = bar_ui(ui, &analysis, class, class == chosen);
+        let bar = bar_ui(ui, analysis, class, class == chosen);
         if bar.clicked() {
-            app.state.choose_class(class);
+            actions.push(Action::ChooseClass(class));
         }
-        why_not_menu(&bar, &mut app.state.contrast_class, class);
+        why_not_menu(&bar, class, actions);
     }
     ui.add_space(6.0);
     let hint = format!("search {} classes", analysis.logits.len());
-    let field = egui::TextEdit::singleline(&mut app.state.search)
+    let mut search = state.search.clone();
+    let field = egui::TextEdit::singleline(&mut search)
         .hint_text(hint)
         .desired_width(f32::INFINITY);
     let field = ui.add(field);
     field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Search classes"));
-    let scroll = app.listed != Some(chosen);
-    app.listed = Some(chosen);
-    table_ui(ui, &mut app.state, &analysis, chosen, scroll);
+    actions.set(&state.search, search, Action::SetSearch);
+    let scroll = *listed != Some(chosen);
+    *listed = Some(chosen);
+    table_ui(ui, state, (analysis, chosen), scroll, actions);
 }
 
-/// Whether the explained class stays for the next photos, and the way back to the most
-/// probable one.
-fn keep_class_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis) {
+/// Whether the explained class is kept for the next photos, and a button back to the most probable
+/// class.
+fn keep_class_ui(ui: &mut Ui, state: &State, analysis: &Analysis, actions: &mut Actions) {
     ui.horizontal_wrapped(|ui| {
         let mut keep = matches!(state.class, ClassChoice::Kept(_));
         let switch = ui.checkbox(&mut keep, "Keep class for next photos");
         let switch = switch.on_hover_text("On: this class is explained on the next photos as well. Off: each photo starts with its most probable class.");
         if switch.changed() {
-            state.keep_class(keep);
+            actions.push(Action::KeepClass(keep));
         }
         let top = analysis.top();
         if state.class_in(analysis) != top {
@@ -68,14 +73,15 @@ fn keep_class_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis) {
             let hint = format!("Explain {name}, {}", percent(analysis.probability(top)));
             let back = ui.small_button("Top class").on_hover_text(hint);
             if back.clicked() {
-                state.explain_top();
+                actions.push(Action::ExplainTop);
             }
         }
     });
 }
 
-/// Which other class the maps are compared with.
-fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId) {
+/// The class that the maps are compared with.
+fn why_not_ui(ui: &mut Ui, state: &State, analysis: &Analysis, actions: &mut Actions) {
+    let chosen = state.class_in(analysis);
     let labels = &analysis.model.labels;
     let now = state.contrast_class(analysis, chosen);
     ui.horizontal(|ui| {
@@ -93,29 +99,24 @@ fn why_not_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: Class
             .truncate()
             .show_ui(ui, |ui| {
                 let none = format!("– (the map of {})", labels.name(chosen));
-                let offered = offered(state, analysis, chosen);
-                ui.selectable_value(&mut state.contrast_class, None, none);
-                for class in offered {
+                let mut wanted = state.contrast_class;
+                ui.selectable_value(&mut wanted, None, none);
+                for class in offered(state, analysis, chosen) {
                     let probability = percent(analysis.probability(class));
                     let text = format!("{} {probability}", labels.name(class));
-                    ui.selectable_value(&mut state.contrast_class, Some(class), text);
+                    ui.selectable_value(&mut wanted, Some(class), text);
                 }
+                actions.set(&state.contrast_class, wanted, Action::SetContrastClass);
             });
-        let enabled = ui.is_enabled();
-        menu.response.widget_info(|| {
-            let mut info =
-                WidgetInfo::labeled(egui::Role::ComboBox, enabled, "Why not this class");
-            info.current_text_value = Some(name.to_owned());
-            info
-        });
+        name_menu(ui, &menu.response, "Why not this class", name);
         menu.response.on_hover_text(
-            "The maps of the chosen class less those of this one: why the one and not the other. Search below to find more classes, or click a class with the other mouse button",
+            "The maps of the chosen class minus those of this one: why the one and not the other. Search below to find more classes, or click a class with the other mouse button",
         );
     });
 }
 
-/// The classes that are offered to compare with: the most probable ones, what the search
-/// found, and the one that is chosen.
+/// The classes offered for comparison: the most probable ones, the search results, and the current
+/// choice.
 fn offered(state: &State, analysis: &Analysis, chosen: ClassId) -> Vec<ClassId> {
     let mut offered: Vec<ClassId> = analysis.ranking.iter().copied().take(TOP + 1).collect();
     if !state.search.trim().is_empty() {
@@ -131,11 +132,11 @@ fn offered(state: &State, analysis: &Analysis, chosen: ClassId) -> Vec<ClassId> 
     offered
 }
 
-/// With the other mouse button a class becomes the one to compare with.
-fn why_not_menu(response: &egui::Response, contrast_class: &mut Option<ClassId>, class: ClassId) {
+/// A secondary click on a class makes it the contrast class.
+fn why_not_menu(response: &egui::Response, class: ClassId, actions: &mut Actions) {
     response.context_menu(|ui| {
         if ui.button("Why not this one?").clicked() {
-            *contrast_class = Some(class);
+            actions.push(Action::SetContrastClass(Some(class)));
             ui.close();
         }
     });
@@ -206,8 +207,14 @@ fn hover_ui(response: egui::Response, analysis: &Analysis, class: ClassId) -> eg
     })
 }
 
-/// All classes that match the search. The header sorts; a click chooses.
-fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId, scroll: bool) {
+/// All classes that match the search. A click on the header sorts; a click on a row selects.
+fn table_ui(
+    ui: &mut Ui,
+    state: &State,
+    (analysis, chosen): (&Analysis, ClassId),
+    scroll: bool,
+    actions: &mut Actions,
+) {
     let classes = state.listed_classes(analysis);
     if classes.is_empty() {
         ui.weak(format!("No class is called {:?}.", state.search.trim()));
@@ -230,27 +237,25 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
     if let Some(row) = row_of_choice.filter(|_| scroll) {
         table = table.scroll_to_row(row, None);
     }
-    let order = &mut state.settings.order;
-    let contrast_class = &mut state.contrast_class;
-    let mut clicked = None;
+    let order = state.settings.order;
     table
         .header(row_height, |mut header| {
             header.col(|ui| {
                 let now = match order {
-                    ClassOrder::Name(forward) => Some(*forward),
+                    ClassOrder::Name(forward) => Some(forward),
                     ClassOrder::Score(_) => None,
                 };
                 if sort_button(ui, "Class", now) {
-                    *order = ClassOrder::Name(now != Some(true));
+                    actions.push(Action::SetOrder(ClassOrder::Name(now != Some(true))));
                 }
             });
             header.col(|ui| {
                 let now = match order {
-                    ClassOrder::Score(forward) => Some(*forward),
+                    ClassOrder::Score(forward) => Some(forward),
                     ClassOrder::Name(_) => None,
                 };
                 if sort_button(ui, "Score", now) {
-                    *order = ClassOrder::Score(now != Some(true));
+                    actions.push(Action::SetOrder(ClassOrder::Score(now != Some(true))));
                 }
             });
         })
@@ -274,40 +279,29 @@ fn table_ui(ui: &mut Ui, state: &mut State, analysis: &Analysis, chosen: ClassId
                     let label = format!("class {}", analysis.model.labels.name(class));
                     WidgetInfo::selected(egui::Role::Button, true, class == chosen, label)
                 });
-                why_not_menu(&response, contrast_class, class);
+                why_not_menu(&response, class, actions);
                 if hover_ui(response, analysis, class).clicked() {
-                    clicked = Some(class);
+                    actions.push(Action::ChooseClass(class));
                 }
             });
         });
-    if let Some(class) = clicked {
-        state.choose_class(class);
-    }
 }
 
-/// A column's header; `sorted` says whether the table is sorted by it, and whether
-/// in its usual direction.
+/// The header of a column; `sorted` says whether the table is sorted by it, and whether in its
+/// default direction.
 fn sort_button(ui: &mut Ui, name: &str, sorted: Option<bool>) -> bool {
     let button = egui::Button::new(RichText::new(name).strong()).frame(false);
     let response = ui.add(button);
     if let Some(forward) = sorted {
         let tip = if forward { 3.0 } else { -3.0 };
         let center = response.rect.right_center() + vec2(8.0, 0.0);
-        let corners = [vec2(-4.0, -tip), vec2(4.0, -tip), vec2(0.0, tip)];
-        let triangle = corners.map(|corner| center + corner).to_vec();
-        let color = ui.visuals().text_color();
-        ui.painter().add(egui::Shape::convex_polygon(
-            triangle,
-            color,
-            egui::Stroke::NONE,
-        ));
+        triangle(
+            ui.painter(),
+            center,
+            vec2(4.0, tip),
+            ui.visuals().text_color(),
+        );
     }
-    response.widget_info(|| {
-        WidgetInfo::labeled(
-            egui::Role::Button,
-            true,
-            format!("Sort by {}", name.to_lowercase()),
-        )
-    });
+    name_button(&response, &format!("Sort by {}", name.to_lowercase()));
     response.clicked()
 }

@@ -1,16 +1,20 @@
-//! The panel on the left: model, device, framing, the class picker, the look.
+//! The left panel: model, device, framing, class picker, display options.
 
 use eframe::egui;
 use eframe::egui::{ComboBox, Panel, RichText, ScrollArea, Slider, Ui};
 
-use crate::app::App;
-use crate::app::command::Command;
+use crate::app::background::downloads::Downloads;
 use crate::app::panels::weights_window::progress_ui;
 use crate::app::panels::{class_picker, layer_panel, network_menu, preprocessing_panel};
 use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::command::Command;
+use crate::app::state::dialogs::Dialog;
+use crate::app::textures::Textures;
 use crate::app::widgets::{heading, name_widget};
 use crate::input::framing::Framing;
-use crate::model::device::DeviceChoice;
+use crate::labels::ClassId;
+use crate::model::device::{DeviceChoice, DeviceStatus};
 use crate::model::{Architecture, ModelChoice, known_weights};
 use crate::render::colormap::Colormap;
 use crate::render::display_options::DisplayOptions;
@@ -19,16 +23,31 @@ use crate::render::overlay::Opacity;
 use crate::text::printable;
 
 const WIDTH: f32 = 264.0;
-/// Height from which the look has a place of its own.
+/// Minimum window height with a fixed area for the display options.
 const ROOM_FOR_LOOK: f32 = 480.0;
 
-pub fn show(app: &mut App, ui: &mut Ui) {
+/// What can be chosen on this computer.
+pub struct Offers<'a> {
+    /// The devices.
+    pub devices: &'a [DeviceStatus],
+    /// The weights.
+    pub downloads: &'a Downloads,
+}
+
+/// Draws the panel. `listed` is the class that the class table last scrolled to.
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    offers: &Offers,
+    (textures, listed): (&mut Textures, &mut Option<ClassId>),
+    actions: &mut Actions,
+) {
     Panel::left("controls")
         .resizable(true)
         .default_size(WIDTH)
         .size_range(220.0..=420.0)
         .show(ui, |ui| {
-            // In a low window it is at the end of what is scrolled.
+            // In a low window they scroll with the rest.
             let stays = ui.available_height() >= ROOM_FOR_LOOK;
             if stays {
                 Panel::bottom("look")
@@ -36,7 +55,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     .show_separator_line(true)
                     .show(ui, |ui| {
                         ui.add_space(4.0);
-                        look_ui(app, ui);
+                        look_ui(ui, state, actions);
                         ui.add_space(4.0);
                     });
             }
@@ -45,24 +64,25 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 .auto_shrink(false)
                 .show(ui, |ui| {
                     ui.add_space(4.0);
-                    model_ui(app, ui);
-                    preprocessing_panel::input_ui(app, ui);
+                    model_ui(ui, state, offers, actions);
+                    preprocessing_panel::input_ui(ui, state, actions);
                     ui.add_space(8.0);
-                    layer_panel::layer_panel_ui(app, ui);
+                    layer_panel::layer_panel_ui(ui, state, textures, actions);
                     ui.add_space(8.0);
-                    class_picker::class_picker_ui(app, ui);
+                    class_picker::class_picker_ui(ui, state, listed, actions);
                     if !stays {
                         ui.add_space(8.0);
-                        look_ui(app, ui);
+                        look_ui(ui, state, actions);
                     }
                 });
         });
 }
 
-fn model_ui(app: &mut App, ui: &mut Ui) {
+fn model_ui(ui: &mut Ui, state: &State, offers: &Offers, actions: &mut Actions) {
+    let downloads = offers.downloads;
     heading(ui, "MODEL");
-    model_menu_ui(app, ui);
-    if let Some(model) = &app.state.model {
+    model_menu_ui(ui, state, downloads, actions);
+    if let Some(model) = &state.model {
         let info = &model.info;
         let origin = ui.small(format!(
             "{}; {} classes; {}",
@@ -79,41 +99,55 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
             ui.add(egui::Label::new(RichText::new(assumed).small().weak()).wrap());
         }
     }
-    network_menu::network_menu_ui(app, ui);
-    if app.resnet18.iter().next().is_none() && !runs_resnet18(&app.state) {
-        let button = ui.small_button("Get ResNet-18…");
+    network_menu::network_menu_ui(ui, state, actions);
+    if downloads.resnet18.iter().next().is_none() && !runs_resnet18(state) {
+        let button = ui.small_button("Download ResNet-18…");
         let button = button.on_hover_ui(|ui| _ = ui.label(known_weights::how_to_get_resnet18()));
         if button.clicked() {
-            app.commands.push(Command::ShowWeights);
+            actions.push(Action::ShowDialog(Dialog::Weights, true));
         }
     }
-    if let Some(fetch) = app.fetch.as_ref().filter(|_| !app.show_weights)
+    if let Some(fetch) = downloads.fetch.as_ref().filter(|_| !state.dialogs.weights)
         && progress_ui(ui, fetch)
     {
-        app.commands.push(Command::CancelFetch);
+        actions.push(Command::CancelFetch);
     }
+    device_ui(ui, state, offers, actions);
+    let notices = state.model.iter().flat_map(|model| &model.notices);
+    for notice in notices {
+        ui.label(
+            RichText::new(notice)
+                .small()
+                .color(ui.visuals().warn_fg_color),
+        );
+    }
+    let mut wanted = state.settings.framing;
+    ui.horizontal(|ui| {
+        ui.label("Framing");
+        for framing in Framing::ALL {
+            ui.selectable_value(&mut wanted, framing, framing.name())
+                .on_hover_text(framing.summary());
+        }
+    });
+    actions.set(&state.settings.framing, wanted, Action::SetFraming);
+}
 
-    let settings = &mut app.state.settings;
+fn device_ui(ui: &mut Ui, state: &State, offers: &Offers, actions: &mut Actions) {
+    let chosen = state.settings.device;
+    let mut wanted = chosen;
     ui.horizontal(|ui| {
         ui.label("Device");
-        let used = app
-            .state
-            .model
-            .as_ref()
-            .map_or(settings.device, |model| model.device);
+        let model = state.model.as_ref();
+        let used = model.map_or(chosen, |model| model.device);
         let menu = ComboBox::from_id_salt("device")
             .selected_text(used.to_string())
             .show_ui(ui, |ui| {
-                ui.selectable_value(&mut settings.device, DeviceChoice::Auto, "Automatic");
-                for status in &app.devices {
+                ui.selectable_value(&mut wanted, DeviceChoice::Auto, "Automatic");
+                for status in offers.devices {
                     ui.add_enabled_ui(status.unusable.is_none(), |ui| {
                         let reason = status.unusable.as_deref().unwrap_or_default();
-                        ui.selectable_value(
-                            &mut settings.device,
-                            status.choice,
-                            status.choice.to_string(),
-                        )
-                        .on_disabled_hover_text(reason);
+                        ui.selectable_value(&mut wanted, status.choice, status.choice.to_string())
+                            .on_disabled_hover_text(reason);
                     });
                     if let Some(reason) = &status.unusable {
                         ui.small(reason);
@@ -122,54 +156,37 @@ fn model_ui(app: &mut App, ui: &mut Ui) {
             });
         name_widget(ui, &menu.response, "Device");
     });
-    let notices = app.state.model.iter().flat_map(|model| &model.notices);
-    for notice in notices {
-        ui.label(
-            RichText::new(notice)
-                .small()
-                .color(ui.visuals().warn_fg_color),
-        );
-    }
-
-    let settings = &mut app.state.settings;
-    ui.horizontal(|ui| {
-        ui.label("Framing");
-        for framing in Framing::ALL {
-            ui.selectable_value(&mut settings.framing, framing, framing.name())
-                .on_hover_text(framing.summary());
-        }
-    });
+    actions.set(&chosen, wanted, Action::SetDevice);
 }
 
-/// The model that runs, and those that can be chosen.
-fn model_menu_ui(app: &mut App, ui: &mut Ui) {
+/// The current model, and the models to choose from.
+fn model_menu_ui(ui: &mut Ui, state: &State, downloads: &Downloads, actions: &mut Actions) {
     let path = |path: &std::path::PathBuf| printable::quotation(&path.to_string_lossy());
-    let found = app.resnet18.iter().next().map(path);
-    let recent = app.state.settings.recent.clone();
-    let offered: Vec<ModelChoice> = app
+    let found = downloads.resnet18.iter().next().map(path);
+    let recent = &state.settings.recent;
+    let offered: Vec<ModelChoice> = downloads
         .resnet18
         .others
         .iter()
         .map(|path| ModelChoice::File(path.clone()))
         .filter(|choice| !recent.contains(choice))
         .collect();
-    let now = app.state.settings.model.clone();
-    let shown_name = match &app.state.model {
-        Some(model) => model.info.architecture.name().to_owned(),
+    let now = &state.settings.model;
+    let shown_name = match &state.model {
+        Some(model) => model.info.architecture.clone(),
         None => "loading…".into(),
     };
     let wide = ui.available_width();
-    let commands = &mut app.commands;
     let menu = ComboBox::from_id_salt("model")
         .selected_text(shown_name)
         .width(wide)
         .height(400.0)
         .show_ui(ui, |ui| {
             let mut offer = |ui: &mut Ui, choice: &ModelChoice, hint: &str| {
-                let item = ui.selectable_label(now == *choice, printable::name(&choice.label()));
+                let item = ui.selectable_label(*now == *choice, printable::name(&choice.label()));
                 let item = item.on_hover_text(hint).on_disabled_hover_text(hint);
-                if item.clicked() && now != *choice {
-                    commands.push(Command::UseModel(choice.clone()));
+                if item.clicked() && *now != *choice {
+                    actions.push(Action::UseModel(choice.clone()));
                 }
             };
             offer(
@@ -197,7 +214,7 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
                 ui.separator();
                 ui.small("Recent");
             }
-            for choice in &recent {
+            for choice in recent {
                 match choice {
                     ModelChoice::File(path) | ModelChoice::Within(path, _) => {
                         offer(ui, choice, &printable::quotation(&path.to_string_lossy()));
@@ -207,11 +224,11 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
             }
             ui.separator();
             if ui.button("Open weights…").clicked() {
-                commands.push(Command::AskForModel);
+                actions.push(Command::AskForModel);
                 ui.close();
             }
-            if ui.button("Get weights…").clicked() {
-                commands.push(Command::ShowWeights);
+            if ui.button("Download weights…").clicked() {
+                actions.push(Action::ShowDialog(Dialog::Weights, true));
                 ui.close();
             }
         });
@@ -220,13 +237,13 @@ fn model_menu_ui(app: &mut App, ui: &mut Ui) {
 
 fn runs_resnet18(state: &State) -> bool {
     let model = state.model.as_ref();
-    model.is_some_and(|model| model.info.architecture == Architecture::ResNet18)
+    model.is_some_and(|model| model.info.architecture == Architecture::ResNet18.name())
 }
 
-fn look_ui(app: &mut App, ui: &mut Ui) {
+fn look_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     // Differences of two classes are always signed.
-    let difference = app.state.shows_difference();
-    let display_options = &mut app.state.settings.display_options;
+    let difference = state.shows_difference();
+    let display_options = &state.settings.display_options;
     heading(ui, "LOOK");
     let mut percent = 100.0 * display_options.opacity.share();
     ui.spacing_mut().slider_width = (ui.available_width() - 120.0).max(60.0);
@@ -235,7 +252,8 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
         .suffix(" %")
         .text("Opacity");
     if ui.add(slider).changed() {
-        display_options.opacity = Opacity::new(percent / 100.0).unwrap_or(display_options.opacity);
+        let opacity = Opacity::new(percent / 100.0);
+        actions.extend(opacity.map(Action::SetOpacity));
     }
     let scaling = if difference {
         Scaling::Signed
@@ -247,14 +265,24 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
         let menu = ComboBox::from_id_salt("colors")
             .selected_text(display_options.colormap_for(scaling).name())
             .show_ui(ui, |ui| {
-                let (chosen, all) = match scaling {
-                    Scaling::Signed => (&mut display_options.diverging, &Colormap::DIVERGING[..]),
-                    _ => (&mut display_options.colormap, &Colormap::SEQUENTIAL[..]),
+                let signed = scaling == Scaling::Signed;
+                let (chosen, all) = if signed {
+                    (display_options.diverging, &Colormap::DIVERGING[..])
+                } else {
+                    (display_options.colormap, &Colormap::SEQUENTIAL[..])
                 };
+                let mut wanted = chosen;
                 for &colormap in all {
-                    ui.selectable_value(chosen, colormap, colormap.name())
+                    ui.selectable_value(&mut wanted, colormap, colormap.name())
                         .on_hover_text(colormap.summary());
                 }
+                actions.set(&chosen, wanted, |colormap| {
+                    if signed {
+                        Action::SetDivergingColormap(colormap)
+                    } else {
+                        Action::SetColormap(colormap)
+                    }
+                });
             });
         name_widget(ui, &menu.response, "Colors");
     });
@@ -271,56 +299,55 @@ fn look_ui(app: &mut App, ui: &mut Ui) {
     let slider = Slider::new(&mut threshold, 0.0..=f32::from(DisplayOptions::MOST_HIDDEN))
         .integer()
         .suffix(" %")
-        .text("Only above");
+        .text("Threshold");
     let slider = ui.add(slider);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 95
     if slider
-        .on_hover_text("Heat below this part of the range is not drawn; signed maps count from zero to both sides")
+        .on_hover_text("Heat below this part of the range is hidden; in signed maps the distance from zero counts")
         .changed()
     {
-        display_options.threshold = threshold as u8;
+        actions.push(Action::SetThreshold(threshold as u8));
     }
-    evidence_ui(ui, display_options, difference);
+    evidence_ui(ui, display_options.scaling, difference, actions);
 }
 
-/// Positive or signed, and how positive evidence is scaled.
-fn evidence_ui(ui: &mut Ui, display_options: &mut DisplayOptions, difference: bool) {
+/// Positive or signed evidence, and how positive evidence is scaled.
+fn evidence_ui(ui: &mut Ui, now: Scaling, difference: bool, actions: &mut Actions) {
     ui.horizontal(|ui| {
         ui.label("Evidence");
         if difference {
             ui.weak("signed")
-                .on_hover_text("The difference of two classes' maps has no other meaning");
+                .on_hover_text("The difference of two classes is always signed");
             return;
         }
-        let signed = display_options.scaling == Scaling::Signed;
+        let signed = now == Scaling::Signed;
         let positive = ui.selectable_label(!signed, "positive");
-        if positive
-            .on_hover_text("What speaks for the class")
-            .clicked()
-            && signed
-        {
-            display_options.scaling = Scaling::Max;
+        if positive.on_hover_text("Evidence for the class").clicked() && signed {
+            actions.push(Action::SetScaling(Scaling::Max));
         }
         let both = ui.selectable_label(signed, "signed");
         if both
-            .on_hover_text("What speaks for the class and what against it; zero in the middle")
+            .on_hover_text("Evidence for and against the class; zero is in the middle")
             .clicked()
+            && !signed
         {
-            display_options.scaling = Scaling::Signed;
+            actions.push(Action::SetScaling(Scaling::Signed));
         }
     });
-    ui.add_enabled_ui(display_options.scaling != Scaling::Signed && !difference, |ui| {
+    ui.add_enabled_ui(now != Scaling::Signed && !difference, |ui| {
+        let mut wanted = now;
         ui.horizontal(|ui| {
             ui.label("Scaling");
             for scaling in Scaling::POSITIVE {
                 let meaning = match scaling {
-                    Scaling::MinMax => "From the smallest to the largest cell, as the grad-cam package draws it: the least evidence is drawn as none",
+                    Scaling::MinMax => "From the smallest to the largest cell, as the grad-cam package draws it: the smallest evidence is drawn as none",
                     _ => "Divided by the largest cell: zero stays zero",
                 };
-                ui.selectable_value(&mut display_options.scaling, scaling, scaling.name())
+                ui.selectable_value(&mut wanted, scaling, scaling.name())
                     .on_hover_text(meaning)
-                    .on_disabled_hover_text("A signed map reaches as far to both sides as its largest cell");
+                    .on_disabled_hover_text("The range of a signed map is symmetric: it is set by the largest absolute value");
             }
         });
+        actions.set(&now, wanted, Action::SetScaling);
     });
 }

@@ -1,89 +1,128 @@
-//! The target layer: small multiples of all stages, one of which is chosen, and the
-//! formula of Grad-CAM++.
+//! The target layer: small multiples of all stages to choose from, and the formula of Grad-CAM++.
 
 use eframe::egui;
 use eframe::egui::{
     Align2, Color32, FontId, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2,
 };
 
-use crate::app::App;
-use crate::app::pane::panes::{paint_heat, within};
+use crate::app::pane::painting::{BEHIND, paint_heat, within};
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::map_spec::MapSpec;
 use crate::app::state::settings::{Side, View};
-use crate::app::state::{MapSpec, State};
-use crate::app::textures::Place;
-use crate::explain::analysis::{Analysis, Layer};
+use crate::app::textures::{Place, Textures};
+use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Recipe, Variant};
+use crate::model::ModelInfo;
+use crate::model::target_layer::{LayerChoice, LayerId, LayerKind};
+use crate::text::printable;
 use crate::worker::Answer;
 
-/// Stages that have a small multiple.
-const STAGES: [Layer; 4] = [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::Last];
+/// Most small multiples.
+const MOST_STAGES: usize = 4;
+/// Below this stride (in input pixels) a layer shows edges and textures.
+const COARSE: f64 = 16.0;
 const CAPTION: f32 = 14.0;
 /// Heights of a small multiple, for wide and for tall photos.
 const HEIGHTS: std::ops::RangeInclusive<f32> = 24.0..=72.0;
 
-pub fn layer_panel_ui(app: &mut App, ui: &mut Ui) {
-    let Some(shown) = app.state.latest.shown().cloned() else {
+/// Draws the section.
+pub fn layer_panel_ui(ui: &mut Ui, state: &State, textures: &mut Textures, actions: &mut Actions) {
+    let Some(shown) = state.latest.shown() else {
         return;
     };
-    let analysis = shown.analysis.clone();
-    let architecture = analysis.model.architecture;
+    let analysis = &*shown.analysis;
+    let model = &analysis.model;
     crate::app::widgets::heading(ui, "TARGET LAYER");
-    if architecture.layers().len() < 2 {
-        let name = architecture.layer_name(Layer::Last);
+    if model.layers.len() < 2 {
+        let name = model.layer_name(model.default_layer);
         ui.small(format!(
             "{name}: {} offers its last layer only. A ResNet offers all of its stages.",
-            architecture.name()
+            model.architecture
         ));
-        advanced_ui(&mut app.state, &analysis, ui);
+        advanced_ui(ui, state, analysis, actions);
         return;
     }
-    small_multiples_ui(app, ui, &shown);
-    ui.small(meaning(&app.state, &analysis));
-    advanced_ui(&mut app.state, &analysis, ui);
+    small_multiples_ui(ui, state, (textures, shown), actions);
+    let choice = &state.settings.layer;
+    if model.find_layer(choice).is_none() {
+        ui.small(format!(
+            "{} has no layer {}. Its default layer is shown.",
+            model.architecture,
+            printable::quotation(choice.as_str())
+        ));
+    }
+    ui.small(meaning(state, analysis));
+    advanced_ui(ui, state, analysis, actions);
 }
 
-/// What the chosen layer can tell, and what not.
+/// What maps at the chosen layer can show, and what they can't.
 fn meaning(state: &State, analysis: &Analysis) -> String {
-    let architecture = analysis.model.architecture;
-    let layer = state.layer_in(analysis);
-    let name = architecture.layer_name(layer);
-    let last = architecture.layer_name(Layer::Last);
-    match layer {
-        Layer::Last => format!("{name}: coarse, but closest to the class."),
-        Layer::LastConv => format!(
-            "{name}, before its batch-norm: as a tutorial has it, for comparison with figures made so. Its values can be negative and are no shares of the logit."
-        ),
-        Layer::Layer3 => format!("{name}: more detail, less meaning for the class than {last}."),
-        _ => format!(
+    let model = &analysis.model;
+    let id = state.layer_in(analysis);
+    let layer = model.layer(id);
+    let name = &layer.name;
+    let last = model.layer_name(model.default_layer);
+    if id == model.default_layer {
+        format!("{name}: coarse, but closest to the class.")
+    } else if layer.kind == LayerKind::BeforeBatchNorm {
+        format!(
+            "{name}, before its batch norm: the layer of a common tutorial, for comparison with its figures. Its values can be negative and are not shares of the logit."
+        )
+    } else if layer.stride.0 >= COARSE {
+        format!("{name}: more detail, less meaning for the class than {last}.")
+    } else {
+        format!(
             "{name}: edges and textures that many classes share. Fine detail, little meaning for this class; compare {last}."
-        ),
+        )
     }
 }
 
-/// All stages for the class chosen for all, by the method of the first map on screen.
-fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Answer) {
+/// The layers that have a small multiple: of each stride the last, the coarsest of them.
+fn stages(model: &ModelInfo) -> Vec<LayerId> {
+    let outputs = model.layer_ids();
+    let outputs = outputs.filter(|id| model.layer(*id).kind == LayerKind::Output);
+    let mut stages: Vec<LayerId> = Vec::new();
+    for layer in outputs {
+        let stride = model.layer(layer).stride;
+        let before = stages.pop_if(|last| model.layer(*last).stride == stride);
+        // The default layer comes first among equals.
+        let kept = before.filter(|before| *before == model.default_layer);
+        stages.push(kept.unwrap_or(layer));
+    }
+    stages.split_off(stages.len().saturating_sub(MOST_STAGES))
+}
+
+/// All stages for the class of all panes, with the method of the first map on screen.
+fn small_multiples_ui(
+    ui: &mut Ui,
+    state: &State,
+    (textures, shown): (&mut Textures, &Answer),
+    actions: &mut Actions,
+) {
     let analysis = &shown.analysis;
-    let architecture = analysis.model.architecture;
-    let side = match app.state.settings.view {
+    let model = &analysis.model;
+    let stages = stages(model);
+    let side = match state.settings.view {
         View::Single(side) => side,
         View::SideBySide => Side::Left,
     };
-    let method = app.state.settings.panes[side.index()].method;
-    let recipe = Recipe::new(method, app.state.settings.variant);
-    let class = app.state.class_in(analysis);
-    let chosen = app.state.layer_in(analysis);
-    let Some(photo) = app.textures.photo().cloned() else {
+    let method = state.settings.panes[side.index()].method;
+    let recipe = Recipe::new(method, state.settings.variant);
+    let class = state.class_in(analysis);
+    let chosen = state.layer_in(analysis);
+    let Some(photo) = textures.photo().cloned() else {
         return;
     };
     let gap = 4.0;
-    let width = (ui.available_width() - 3.0 * gap) / 4.0;
+    let gaps = stages.len().saturating_sub(1) as f32;
+    let width = (ui.available_width() - gaps * gap) / stages.len().max(1) as f32;
     let shape = shown.photo.height as f32 / shown.photo.width as f32;
     let height = (width * shape).clamp(*HEIGHTS.start(), *HEIGHTS.end());
-    let mut clicked = None;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = gap;
-        for layer in STAGES {
-            let name = architecture.layer_name(layer);
+        for layer in stages {
+            let name = model.layer_name(layer);
             let (rect, response) =
                 ui.allocate_exact_size(vec2(width, height + CAPTION), Sense::click());
             response.widget_info(|| {
@@ -101,18 +140,16 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Answer) {
                 recipe,
                 layer,
                 class,
-                contrast_class: app.state.contrast_class(analysis, class),
+                contrast_class: state.contrast_class(analysis, class),
             };
             let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
-            painter.rect_filled(picture, 2.0, crate::app::pane::panes::BEHIND);
+            painter.rect_filled(picture, 2.0, BEHIND);
             photo.paint_overview(&painter, place);
-            let heat =
-                app.textures
-                    .heat(ui.ctx(), &app.state, shown, Place::Small(layer), map_spec);
+            let heat = textures.heat(ui.ctx(), state, shown, Place::Small(layer), map_spec);
             match heat {
                 Some(heat) => {
                     if let Some((texture, covered)) = &heat.picture {
-                        let display_options = app.state.settings.display_options;
+                        let display_options = state.settings.display_options;
                         paint_heat(
                             &painter,
                             texture,
@@ -145,32 +182,33 @@ fn small_multiples_ui(app: &mut App, ui: &mut Ui, shown: &Answer) {
                 (0.0, Color32::TRANSPARENT)
             };
             painter.rect_stroke(picture, 2.0, Stroke::new(thick, color), StrokeKind::Inside);
-            let state = match (heat, app.state.layers.fault()) {
+            let progress = match (heat, state.layers.fault()) {
                 (Some(_), _) => "",
-                (None, None) => "; being made",
-                (None, Some(_)) => "; there is none",
+                (None, None) => "; being computed",
+                (None, Some(_)) => "; not available",
             };
             let hover = format!(
-                "{name}: {} of {}{state}",
+                "{name}: {} of {}{progress}",
                 method.name(),
                 analysis.model.labels.name(class)
             );
             if response.on_hover_text(hover).clicked() {
-                clicked = Some(layer);
+                actions.set(
+                    &state.settings.layer,
+                    model.choice_of(layer),
+                    Action::SetLayer,
+                );
             }
         }
     });
-    if let Some(layer) = clicked {
-        app.state.settings.layer = layer;
-    }
 }
 
-/// What published figures may have been made with.
-fn advanced_ui(state: &mut State, analysis: &Analysis, ui: &mut Ui) {
-    let architecture = analysis.model.architecture;
+/// Settings that published figures may have been made with.
+fn advanced_ui(ui: &mut Ui, state: &State, analysis: &Analysis, actions: &mut Actions) {
     let title = egui::RichText::new("Advanced").small();
     egui::CollapsingHeader::new(title).id_salt("advanced layer").show(ui, |ui| {
         ui.label("Formula of Grad-CAM++");
+        let mut wanted = state.settings.variant;
         for variant in Variant::ALL {
             let (name, hint) = match variant {
                 Variant::Eq19 => ("Eq. 19 of the paper", "The published formula, in its stable form"),
@@ -180,24 +218,26 @@ fn advanced_ui(state: &mut State, analysis: &Analysis, ui: &mut Ui) {
                 ),
                 Variant::TutorialSum => (
                     "As a common tutorial",
-                    "The gradient within the sum of the denominator; at earlier layers another map",
+                    "The gradient is inside the sum in the denominator; the map differs at earlier layers",
                 ),
             };
-            ui.radio_value(&mut state.settings.variant, variant, name).on_hover_text(hint);
+            ui.radio_value(&mut wanted, variant, name).on_hover_text(hint);
         }
-        if architecture.layers().contains(&Layer::LastConv) {
-            let name = architecture.layer_name(Layer::LastConv);
-            let mut chosen = state.layer_in(analysis) == Layer::LastConv;
-            let switch = ui.checkbox(&mut chosen, format!("Target {name} before its batch-norm"));
+        actions.set(&state.settings.variant, wanted, Action::SetVariant);
+        if let Some(last_conv) = analysis.model.last_conv() {
+            let name = analysis.model.layer_name(last_conv);
+            let mut chosen = state.layer_in(analysis) == last_conv;
+            let switch = ui.checkbox(&mut chosen, format!("Target {name} before its batch norm"));
             if switch.on_hover_text("The tutorial's target layer").changed() {
-                state.settings.layer = if chosen { Layer::LastConv } else { Layer::Last };
+                let layer = if chosen { LayerChoice::LastConv } else { LayerChoice::Last };
+                actions.push(Action::SetLayer(layer));
             }
             if ui
                 .button("Set all as in the tutorial")
-                .on_hover_text("Framing squash, no normalization, this layer and formula: to compare with figures made so")
+                .on_hover_text("Framing squash, no normalization, this layer and formula: for comparison with the tutorial's figures")
                 .clicked()
             {
-                state.as_in_the_tutorial();
+                actions.push(Action::UseTutorialSettings);
             }
         }
     });

@@ -1,4 +1,4 @@
-//! What the network saw: its input, pixel for pixel.
+//! A window with the network's input, pixel for pixel.
 
 use std::sync::Arc;
 
@@ -7,26 +7,28 @@ use eframe::egui::{
     ColorImage, Context, Image, Role, TextureHandle, TextureOptions, WidgetInfo, vec2,
 };
 
-use crate::app::App;
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::dialogs::Dialog;
 use crate::explain::analysis::Analysis;
 
-/// The input of an analysis on the graphics card.
+/// The texture of an analysis's input.
 pub struct InputTexture {
     of: Arc<Analysis>,
     texture: TextureHandle,
 }
 
-/// Shows the window while it is wanted.
-pub fn show(app: &mut App, ctx: &Context) {
-    let Some(shown) = app.state.latest.shown().filter(|_| app.show_input) else {
-        app.input_texture = None;
+/// Shows the window if it is open.
+pub fn show(ctx: &Context, state: &State, kept: &mut Option<InputTexture>, actions: &mut Actions) {
+    let Some(shown) = state.latest.shown().filter(|_| state.dialogs.input) else {
+        *kept = None;
         return;
     };
     let analysis = &shown.analysis;
-    let kept = app.input_texture.take();
-    let kept = kept.filter(|kept| Arc::ptr_eq(&kept.of, analysis));
-    let kept = kept.unwrap_or_else(|| {
-        // The same pixels as before: framing is exact.
+    let there = kept.take();
+    let there = there.filter(|there| Arc::ptr_eq(&there.of, analysis));
+    let there = there.unwrap_or_else(|| {
+        // Framing again gives exactly the same pixels.
         let input = analysis
             .framing
             .frame(&shown.photo, analysis.preprocessing.size);
@@ -46,15 +48,15 @@ pub fn show(app: &mut App, ctx: &Context) {
         .default_pos(ctx.content_rect().center() - vec2(width as f32, height as f32) / 2.0)
         .show(ctx, |ui| {
             ui.label(format!(
-                "{width}×{height} pixels (framing {}), here pixel for pixel; then {}.",
+                "{width}×{height} pixels (framing {}), shown pixel for pixel; then {}.",
                 analysis.framing.name(),
                 analysis.preprocessing
             ));
-            // Pixels of the screen, not points.
+            // Screen pixels, not points.
             let zoom = ctx.pixels_per_point();
             let size = vec2(width as f32 / zoom, height as f32 / zoom);
             egui::ScrollArea::both().show(ui, |ui| {
-                let image = Image::new((kept.texture.id(), size)).fit_to_exact_size(size);
+                let image = Image::new((there.texture.id(), size)).fit_to_exact_size(size);
                 let image = ui.add(image);
                 image.widget_info(|| {
                     let label = format!("The network's input, {width} by {height} pixels");
@@ -62,6 +64,8 @@ pub fn show(app: &mut App, ctx: &Context) {
                 });
             });
         });
-    app.input_texture = Some(kept);
-    app.show_input = open;
+    *kept = Some(there);
+    if !open {
+        actions.push(Action::ShowDialog(Dialog::Input, false));
+    }
 }

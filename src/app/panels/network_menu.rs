@@ -1,16 +1,16 @@
-//! Which network of a weight file runs, where it holds several: the averaged weights or the
-//! others, a teacher or a student.
+//! Selects one network of a weight file that holds several, such as averaged and plain weights, or
+//! a teacher and a student.
 
 use eframe::egui::{ComboBox, Ui};
 
-use crate::app::App;
-use crate::app::command::Command;
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
 use crate::app::widgets::name_widget;
 use crate::model::ModelChoice;
 use crate::text::printable;
 
-pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {
-    let Some(model) = &app.state.model else {
+pub fn network_menu_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let Some(model) = &state.model else {
         return;
     };
     let (info, Some(file)) = (&model.info, model.choice.file()) else {
@@ -19,7 +19,6 @@ pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {
     if info.networks.len() < 2 {
         return;
     }
-    let commands = &mut app.commands;
     ui.horizontal(|ui| {
         ui.label("Network in the file");
         let menu = ComboBox::from_id_salt("network")
@@ -28,13 +27,13 @@ pub fn network_menu_ui(app: &mut App, ui: &mut Ui) {
             .truncate()
             .show_ui(ui, |ui| {
                 for network in &info.networks {
-                    // The head is one of the network's own: another network may lack it.
+                    // The head belongs to the current network; another network may not have it.
                     let chosen = network.is_of_same_network(&info.network);
                     let item = ui.selectable_label(chosen, printable::name(&network.to_string()));
                     if item.clicked() && !chosen {
                         let choice =
                             ModelChoice::Within(file.to_owned(), Box::new(network.clone()));
-                        commands.push(Command::UseModel(choice));
+                        actions.push(Action::UseModel(choice));
                     }
                 }
             });

@@ -1,23 +1,25 @@
-//! The names of the classes and what is done to the pixels: a section of the panel on the left.
+//! A section of the left panel: class names and preprocessing.
 
 use eframe::egui;
 use eframe::egui::{ComboBox, DragValue, RichText, Ui};
 
-use crate::app::App;
-use crate::app::command::Command;
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::command::Command;
 use crate::app::widgets::name_widget;
 use crate::input::framing::InputSize;
 use crate::model::ModelInfo;
 use crate::model::preprocessing::{PreprocessChoice, Preprocessing, Preset};
 use crate::text::printable;
 
-/// The names of the classes and what is done to the pixels: right for most, so out of
-/// the way.
-pub fn input_ui(app: &mut App, ui: &mut Ui) {
-    let Some(model) = &app.state.model else {
+/// Class names and preprocessing; collapsed by default, because most users need not change them.
+pub fn input_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let Some(model) = &state.model else {
         return;
     };
-    let info = model.info.clone();
+    let info = &model.info;
+    let choice = state.settings.preprocess;
+    let mut wanted = choice;
     ui.collapsing(RichText::new("Class names and input").small(), |ui| {
         ui.label(format!(
             "Class names: {}",
@@ -26,22 +28,23 @@ pub fn input_ui(app: &mut App, ui: &mut Ui) {
         ui.horizontal(|ui| {
             if ui
                 .button("Open names…")
-                .on_hover_text("A text file with a name in each line, or JSON")
+                .on_hover_text("A text file with one name per line, or JSON")
                 .clicked()
             {
-                app.commands.push(Command::AskForLabels);
+                actions.push(Command::AskForLabels);
             }
-            if app.state.settings.labels.is_some() && ui.button("Without the file").clicked() {
-                app.commands.push(Command::UseLabels(None));
+            if state.settings.labels.is_some() && ui.button("Use default names").clicked() {
+                actions.push(Action::UseLabels(None));
             }
         });
         ui.add_space(4.0);
-        preprocessing_ui(ui, &mut app.state.settings.preprocess, &info);
+        preprocessing_ui(ui, &mut wanted, info);
     });
-    edited_ui(ui, &mut app.state.settings.preprocess, &info);
+    edited_ui(ui, &mut wanted, info);
+    actions.set(&choice, wanted, Action::SetPreprocess);
 }
 
-/// What differs from the model's own preprocessing, also while the section is closed.
+/// Shows differences from the model's own preprocessing, even if the section is collapsed.
 fn edited_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {
     let (own, now) = (info.preprocessing, choice.over(info.preprocessing));
     let differs = |edited: Preprocessing, name| (edited != own).then_some(name);

@@ -1,25 +1,29 @@
-//! The regions of the photo on screen, and what each map says of them.
+//! The regions of the photo on screen, and their measures in each map.
 
 use eframe::egui;
 use eframe::egui::{DragValue, Grid, Panel, RichText, ScrollArea, TextEdit, Ui, WidgetInfo};
 
-use crate::app::App;
+use crate::app::state::State;
+use crate::app::state::action::{Action, Actions};
 use crate::app::state::settings::Side;
+use crate::app::textures::Textures;
 use crate::explain::region::{LONGEST_NAME, Measure, Region, Shape};
 use crate::render::legend::number;
 use crate::worker::Answer;
 
-/// Enough for three regions; more are scrolled.
+/// Enough for three regions; more regions scroll.
 const HEIGHT: f32 = 120.0;
 
-pub fn show(app: &mut App, ui: &mut Ui) {
-    let Some(shown) = app.state.latest.shown().cloned() else {
+/// Draws the table, where the photo has regions.
+pub fn show(ui: &mut Ui, state: &State, textures: &Textures, actions: &mut Actions) {
+    let Some(shown) = state.latest.shown() else {
         return;
     };
     let Some(photo) = shown.plan.photo else {
         return;
     };
-    if app.state.regions.of(Some(photo)).is_empty() {
+    let regions = state.regions.of(Some(photo));
+    if regions.is_empty() {
         return;
     }
     Panel::bottom("regions").show(ui, |ui| {
@@ -28,27 +32,36 @@ pub fn show(app: &mut App, ui: &mut Ui) {
             .auto_shrink([false, true])
             .max_height(HEIGHT)
             .show(ui, |ui| {
-                let sides = app.state.settings.view.sides();
-                let mut regions = std::mem::take(app.state.regions.of_mut(photo));
+                let sides = state.settings.view.sides();
                 Grid::new("regions")
                     .striped(true)
                     .spacing([12.0, 2.0])
                     .show(ui, |ui| {
-                        heading_ui(app, ui, sides);
-                        regions.retain_mut(|region| row_ui(app, ui, &shown, sides, region));
+                        heading_ui(ui, textures, sides);
+                        for (index, region) in regions.iter().enumerate() {
+                            let mut edited = region.clone();
+                            if row_ui(ui, textures, (shown, sides), &mut edited) {
+                                actions.set(region, edited, |region| Action::SetRegion {
+                                    photo,
+                                    index,
+                                    region,
+                                });
+                            } else {
+                                actions.push(Action::RemoveRegion { photo, index });
+                            }
+                        }
                     });
-                *app.state.regions.of_mut(photo) = regions;
             });
     });
 }
 
-fn heading_ui(app: &App, ui: &mut Ui, sides: &[Side]) {
+fn heading_ui(ui: &mut Ui, textures: &Textures, sides: &[Side]) {
     let small = |text: &str| RichText::new(text).small().strong();
     ui.label("");
     ui.label(small("Region"));
     ui.label(small("Pixels"));
     for side in sides {
-        if let Some(heat) = app.textures.kept(*side) {
+        if let Some(heat) = textures.kept(*side) {
             let method = heat.map.recipe.method.name();
             let unit = heat.map.unit();
             ui.label(small(&format!("{method}: sum ({unit})")))
@@ -65,8 +78,13 @@ fn heading_ui(app: &App, ui: &mut Ui, sides: &[Side]) {
     ui.end_row();
 }
 
-/// One region; whether it stays.
-fn row_ui(app: &App, ui: &mut Ui, shown: &Answer, sides: &[Side], region: &mut Region) -> bool {
+/// One region; returns whether it is kept.
+fn row_ui(
+    ui: &mut Ui,
+    textures: &Textures,
+    (shown, sides): (&Answer, &[Side]),
+    region: &mut Region,
+) -> bool {
     let name = region.name.clone();
     let delete = ui.small_button("×");
     delete.widget_info(|| {
@@ -87,7 +105,7 @@ fn row_ui(app: &App, ui: &mut Ui, shown: &Answer, sides: &[Side], region: &mut R
     });
     ui.horizontal(|ui| pixels_ui(ui, shown, region));
     for side in sides {
-        if let Some(heat) = app.textures.kept(*side) {
+        if let Some(heat) = textures.kept(*side) {
             let placement = &shown.analysis.placement;
             measure_ui(ui, &region.shape.measure(&heat.map, placement));
         }
@@ -96,7 +114,7 @@ fn row_ui(app: &App, ui: &mut Ui, shown: &Answer, sides: &[Side], region: &mut R
     !delete.clicked()
 }
 
-/// A rectangle's edges can be typed; a lasso has an area only.
+/// The edges of a rectangle can be edited; a lasso only shows its area.
 fn pixels_ui(ui: &mut Ui, shown: &Answer, region: &mut Region) {
     let name = &region.name;
     match &mut region.shape {

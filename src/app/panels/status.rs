@@ -1,46 +1,53 @@
-//! The line below the panes: what is shown and how it came about, what is under
-//! the pointer, what is going on, and what went wrong.
+//! The line below the panes: what is shown and how it was computed, what is under the pointer, the
+//! progress of tasks, and errors.
 
 use eframe::egui;
 use eframe::egui::{Color32, Frame, Panel, RichText, Ui};
 
-use crate::app::App;
-use crate::app::command::Command;
 use crate::app::pane::probe;
-use crate::app::state::Latest;
+use crate::app::pane::probe::PointerProbe;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::{Latest, State};
+use crate::app::textures::Textures;
 use crate::model::ModelChoice;
 use crate::report::answer::milliseconds;
 use crate::text::printable;
 use crate::worker::Answer;
 
-pub fn show(app: &mut App, ui: &mut Ui) {
-    message_ui(app, ui);
+/// Draws the line, and the message above it.
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    (textures, probe): (&Textures, &mut PointerProbe),
+    actions: &mut Actions,
+) {
+    message_ui(ui, state, actions);
     Panel::bottom("status").show(ui, |ui| {
-        // On one line: the panes must not move when the pointer does.
+        // A single line, so that the panes do not move when the pointer does.
         ui.horizontal(|ui| {
-            if let Latest::Working { step, .. } = &app.state.latest {
+            if let Latest::Working { step, .. } = &state.latest {
                 let words = step.map_or("Waiting…", |step| step.words());
                 ui.add(egui::Spinner::new().size(14.0));
                 ui.label(words);
-                if let Some((done, total)) = app.state.loading {
+                if let Some((done, total)) = state.loading {
                     loading_ui(ui, done, total);
                 }
                 ui.separator();
             }
-            if let Some(shown) = app.state.latest.shown().cloned() {
-                let text = match app.probe {
-                    Some(at) => probe::summary(app, &shown, at),
-                    None => summary(&shown, &layers(app)),
+            if let Some(shown) = state.latest.shown() {
+                let text = match probe.at {
+                    Some(at) => probe::summary((state, textures), probe, shown, at),
+                    None => summary(shown, &layers(state, textures)),
                 };
                 ui.add(egui::Label::new(text).truncate());
-            } else if !matches!(app.state.latest, Latest::Working { .. }) {
+            } else if !matches!(state.latest, Latest::Working { .. }) {
                 ui.weak("Ready.");
             }
         });
     });
 }
 
-/// How much of the weights is read.
+/// The progress of loading the weights.
 fn loading_ui(ui: &mut Ui, done: u64, total: u64) {
     let share = done as f32 / total.max(1) as f32;
     let megabytes = |bytes: u64| bytes / 1_000_000;
@@ -53,14 +60,13 @@ fn loading_ui(ui: &mut Ui, done: u64, total: u64) {
 }
 
 /// The layers of the maps on screen and their cells.
-pub fn layers(app: &App) -> String {
-    let maps = app.state.settings.view.sides().iter();
-    let drawn = maps.filter_map(|&side| app.textures.kept(side));
+pub fn layers(state: &State, textures: &Textures) -> String {
+    let maps = state.settings.view.sides().iter();
+    let drawn = maps.filter_map(|&side| textures.kept(side));
     let mut names: Vec<String> = drawn
         .map(|heat| {
-            let architecture = heat.analysis().model.architecture;
             let (height, width) = (heat.map.height, heat.map.width);
-            let layer = architecture.layer_name(heat.map.layer);
+            let layer = heat.analysis().model.layer_name(heat.map.layer.id);
             format!("{layer}, {height}×{width} cells")
         })
         .collect();
@@ -92,8 +98,8 @@ fn summary(shown: &Answer, layers: &str) -> String {
 }
 
 /// The last error or message, until it is dismissed or something else is opened.
-fn message_ui(app: &mut App, ui: &mut Ui) {
-    let (text, is_error) = match (&app.state.error, &app.state.info) {
+fn message_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let (text, is_error) = match (&state.error, &state.info) {
         (Some(error), _) => (error.clone(), true),
         (None, Some(info)) => (info.clone(), false),
         (None, None) => return,
@@ -108,9 +114,9 @@ fn message_ui(app: &mut App, ui: &mut Ui) {
         ui.horizontal_top(|ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Min), |ui| {
                 if ui.button("Dismiss").clicked() {
-                    app.state.dismiss();
+                    actions.push(Action::Dismiss);
                 }
-                for choice in app.state.offers.iter().rev() {
+                for choice in state.offers.iter().rev() {
                     let name = match choice {
                         ModelChoice::Within(_, network) => printable::name(&network.to_string()),
                         other => printable::name(&other.label()),
@@ -120,7 +126,7 @@ fn message_ui(app: &mut App, ui: &mut Ui) {
                         .on_hover_text("Open this network of the file")
                         .clicked()
                     {
-                        app.commands.push(Command::UseModel(choice.clone()));
+                        actions.push(Action::UseModel(choice.clone()));
                     }
                 }
                 ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {

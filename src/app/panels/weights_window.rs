@@ -1,38 +1,43 @@
-//! The catalog of weights that can be fetched. Nothing is fetched without a click.
+//! The catalog of weights that can be downloaded. Nothing is downloaded without a click.
 
 use eframe::egui;
 use eframe::egui::{Context, Grid, ProgressBar, RichText, Ui};
 
-use crate::app::App;
-use crate::app::command::Command;
+use crate::app::background::downloads::Downloads;
+use crate::app::state::action::{Action, Actions};
+use crate::app::state::command::Command;
+use crate::app::state::dialogs::Dialog;
+use crate::app::widgets::name_button;
 use crate::model::ModelChoice;
 use crate::model::hub::{Fetch, MODELS};
 
-/// Without news for so long the user should know.
+/// After this long without data, the user is informed.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(10);
 
-pub fn show(app: &mut App, ctx: &Context) {
-    let mut open = app.show_weights;
+pub fn show(ctx: &Context, shown: bool, downloads: &Downloads, actions: &mut Actions) {
+    let mut open = shown;
     egui::Window::new("Weights from the Hugging Face hub")
         .open(&mut open)
         .collapsible(false)
         .default_width(640.0)
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ctx, |ui| {
-            ui.label("ImageNet classifiers with 1000 classes, trained and published by others. What is fetched is kept in the hub's shared cache and becomes the model.");
+            ui.label("ImageNet classifiers with 1000 classes, trained and published by others. A downloaded file is kept in the hub's shared cache and becomes the model.");
             ui.add_space(6.0);
-            egui::ScrollArea::both().max_height(360.0).show(ui, |ui| catalog_ui(app, ui));
-            if let Some(fetch) = &app.fetch {
+            egui::ScrollArea::both().max_height(360.0).show(ui, |ui| catalog_ui(ui, downloads, actions));
+            if let Some(fetch) = &downloads.fetch {
                 ui.separator();
                 if progress_ui(ui, fetch) {
-                    app.commands.push(Command::CancelFetch);
+                    actions.push(Command::CancelFetch);
                 }
             }
         });
-    app.show_weights = open;
+    if open != shown {
+        actions.push(Action::ShowDialog(Dialog::Weights, open));
+    }
 }
 
-fn catalog_ui(app: &mut App, ui: &mut Ui) {
+fn catalog_ui(ui: &mut Ui, downloads: &Downloads, actions: &mut Actions) {
     Grid::new("catalog")
         .num_columns(5)
         .spacing([16.0, 6.0])
@@ -42,7 +47,7 @@ fn catalog_ui(app: &mut App, ui: &mut Ui) {
                 ui.label(RichText::new(title).small().strong());
             }
             ui.end_row();
-            for (known, cached) in MODELS.iter().zip(&app.cached) {
+            for (known, cached) in MODELS.iter().zip(&downloads.cached) {
                 ui.label(known.name).on_hover_text(known.network);
                 ui.label(format!("{} MB", known.megabytes));
                 ui.label(known.accuracy);
@@ -50,26 +55,26 @@ fn catalog_ui(app: &mut App, ui: &mut Ui) {
                 if let Some(path) = cached {
                     ui.horizontal(|ui| {
                         let button = ui.button("Use");
-                        button.widget_info(|| named(&format!("Use {}", known.name)));
+                        name_button(&button, &format!("Use {}", known.name));
                         if button.on_hover_text(path.display().to_string()).clicked() {
-                            app.commands
-                                .push(Command::UseModel(ModelChoice::File(path.clone())));
+                            actions
+                                .push(Action::UseModel(ModelChoice::File(path.clone())));
                         }
                         let button = egui::Button::new("Check").small();
-                        let button = ui.add_enabled(app.fetch.is_none(), button);
-                        button.widget_info(|| named(&format!("Check {}", known.name)));
+                        let button = ui.add_enabled(downloads.fetch.is_none(), button);
+                        name_button(&button, &format!("Check {}", known.name));
                         let button = button.on_hover_text(
-                            "Compares its SHA-256 with the hub's and fetches it again if it is damaged",
+                            "Compares its SHA-256 with the hub's and downloads it again if it is damaged",
                         );
                         if button.clicked() {
-                            app.commands.push(Command::Fetch(known));
+                            actions.push(Command::Fetch(known.name.into()));
                         }
                     });
                 } else {
-                    let button = ui.add_enabled(app.fetch.is_none(), egui::Button::new("Fetch"));
-                    button.widget_info(|| named(&format!("Fetch {}", known.name)));
+                    let button = ui.add_enabled(downloads.fetch.is_none(), egui::Button::new("Fetch"));
+                    name_button(&button, &format!("Fetch {}", known.name));
                     if button.clicked() {
-                        app.commands.push(Command::Fetch(known));
+                        actions.push(Command::Fetch(known.name.into()));
                     }
                 }
                 ui.end_row();
@@ -77,11 +82,7 @@ fn catalog_ui(app: &mut App, ui: &mut Ui) {
         });
 }
 
-fn named(name: &str) -> egui::WidgetInfo {
-    egui::WidgetInfo::labeled(egui::Role::Button, true, name)
-}
-
-/// A bar with size and speed; says whether the user wants it stopped.
+/// A bar with size and speed; returns whether the user wants to stop the download.
 pub fn progress_ui(ui: &mut Ui, fetch: &Fetch) -> bool {
     let mut cancel = false;
     ui.horizontal(|ui| {
@@ -104,13 +105,10 @@ pub fn progress_ui(ui: &mut Ui, fetch: &Fetch) -> bool {
         ui.add(ProgressBar::new(share).desired_width(220.0).text(text));
         cancel = ui
             .button("Stop")
-            .on_hover_text("What is there is kept")
+            .on_hover_text("The partial download is kept")
             .clicked();
         if fetch.silence() > QUIET {
-            ui.label(format!(
-                "nothing has come for {} s",
-                fetch.silence().as_secs()
-            ));
+            ui.label(format!("no data for {} s", fetch.silence().as_secs()));
         }
         ui.ctx()
             .request_repaint_after(std::time::Duration::from_secs(1));

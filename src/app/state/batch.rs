@@ -1,41 +1,40 @@
-//! The predictions of all opened photos: asked for once for each way of running the
-//! network, by what is free of the worker's time.
+//! The predictions for all opened photos: requested once for each plan, and computed when the
+//! worker is idle.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::app::state::PhotoItem;
+use crate::app::state::photo_item::PhotoItem;
 use crate::input::photo::Limits;
 use crate::worker::{BatchJob, Plan, Prediction};
 
-/// How far a survey is.
+/// The progress of the predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Photos with an answer.
+    /// Number of photos with an answer.
     pub done: usize,
-    /// All photos.
+    /// Number of all photos.
     pub total: usize,
-    /// How long the rest will take, as fast as it went so far.
+    /// The estimated remaining time.
     pub left: Option<Duration>,
 }
 
-/// What the network says of each photo.
+/// The predictions for each photo.
 #[derive(Debug, Default)]
 pub struct Batch {
     id: u64,
-    /// How the network ran, without a photo.
+    /// The plan of the network, without a photo.
     plan: Option<Plan>,
     predictions: HashMap<u64, Result<Prediction, String>>,
-    /// How many photos there were when the worker was last asked.
+    /// Number of photos in the last request.
     asked: usize,
     stopped: bool,
-    /// When it began, with how many answers.
+    /// When it started, and with how many answers.
     began: Option<(Instant, usize)>,
 }
 
 impl Batch {
-    /// What the worker should be asked for now: the photos without an answer. `plan` is
-    /// without a photo.
+    /// The request that is needed now: the photos without an answer. `plan` is without a photo.
     pub fn next_job(
         &mut self,
         plan: Plan,
@@ -50,7 +49,7 @@ impl Batch {
                 ..Self::default()
             };
         }
-        // One photo is on screen and needs no survey.
+        // A single photo is on screen and needs no other prediction.
         if self.stopped || photos.len() < 2 || self.asked == photos.len() {
             return None;
         }
@@ -67,32 +66,32 @@ impl Batch {
         })
     }
 
-    /// Takes an answer in; those to an older question change nothing.
+    /// Handles an answer; answers to older requests change nothing.
     pub fn apply_event(&mut self, id: u64, photo: u64, answer: Result<Prediction, String>) {
         if id == self.id {
             self.predictions.insert(photo, answer);
         }
     }
 
-    /// Asks no more until [`Batch::resume`].
+    /// Stops requesting until [`Batch::resume`].
     pub fn stop(&mut self) {
         self.stopped = true;
         self.asked = 0;
         self.began = None;
     }
 
-    /// Asks once more for the photos that could not be read.
+    /// Requests again the photos that could not be read.
     pub fn forget_failures(&mut self) {
         self.predictions.retain(|_, answer| answer.is_ok());
         self.ask_again();
     }
 
-    /// Asks once more for what has no answer.
+    /// Requests again the photos without an answer.
     pub fn ask_again(&mut self) {
         self.asked = 0;
     }
 
-    /// Goes on.
+    /// Continues.
     pub fn resume(&mut self) {
         self.stopped = false;
     }
@@ -103,31 +102,31 @@ impl Batch {
         self.stopped
     }
 
-    /// What the network says of a photo, or why it says nothing.
+    /// The prediction for a photo, or the reason why there is none.
     #[must_use]
     pub fn get(&self, photo: u64) -> Option<&Result<Prediction, String>> {
         self.predictions.get(&photo)
     }
 
-    /// How many answers there are.
+    /// Number of answers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.predictions.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no answers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.predictions.is_empty()
     }
 
-    /// What distinguishes this survey from others.
+    /// The ID of this survey.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// How far it is, while it goes on.
+    /// The progress, while it is running.
     #[must_use]
     pub fn progress(&self, photos: usize) -> Option<Progress> {
         let (began, with) = self.began?;
@@ -145,7 +144,7 @@ impl Batch {
     }
 }
 
-/// A time that is left, in words.
+/// A remaining time in words.
 #[must_use]
 pub fn in_words(left: Duration) -> String {
     let seconds = left.as_secs() + 1;

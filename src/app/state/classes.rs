@@ -9,12 +9,12 @@ use crate::worker::Answer;
 /// Which class is explained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClassChoice {
-    /// The most probable one of each photo.
+    /// The most probable class of each photo.
     #[default]
     Top,
-    /// This one, as long as the photo on screen stays.
+    /// This class, until another photo is shown.
     Chosen(ClassId),
-    /// This one, for the next photos as well.
+    /// This class, also for the next photos.
     Kept(ClassId),
 }
 
@@ -30,7 +30,7 @@ impl ClassChoice {
 }
 
 impl State {
-    /// Explains a class: of this photo, or also of the next ones if one is kept.
+    /// Explains a class: on this photo, or also on the next ones if a class is kept.
     pub fn choose_class(&mut self, class: ClassId) {
         if self.order == PhotoOrder::Class {
             self.sorted_by = Some(class);
@@ -46,8 +46,8 @@ impl State {
         self.class = ClassChoice::Top;
     }
 
-    /// Explains the most probable class in a pane. Where another one is pinned to it, the other
-    /// pane stays as it is.
+    /// Explains the most probable class in a pane. If another class is pinned to the pane, the
+    /// other pane is unchanged.
     pub fn explain_top_in(&mut self, side: Side) {
         let Some(shown) = self.latest.shown() else {
             return;
@@ -61,7 +61,7 @@ impl State {
         }
     }
 
-    /// Keeps the class that is explained for the next photos, or no longer.
+    /// Keeps the explained class for the next photos, or stops keeping it.
     pub fn keep_class(&mut self, keep: bool) {
         self.class = match (keep, self.class, self.explained()) {
             (true, _, Some(class)) => ClassChoice::Kept(class),
@@ -70,8 +70,8 @@ impl State {
         };
     }
 
-    /// Forgets what was chosen for the last answer and says nothing about the next one:
-    /// classes, with another photo (unless they are to be kept) or other classes.
+    /// Clears choices that do not apply to the next answer: class choices if the photo changes
+    /// (unless a class is kept) or if the classes change.
     pub(super) fn leave(&mut self, previous: &Answer, next: &Answer) {
         let [old, new] = [previous, next].map(|shown| &shown.analysis.model);
         let same_network = old.sha256 == new.sha256 && old.network == new.network;
@@ -130,7 +130,8 @@ impl State {
         classes
     }
 
-    /// Moves the choice up or down in the table; from outside it, to its start.
+    /// Moves the selection up or down in the table; if the selection is not in the table, to its
+    /// start.
     pub fn step_class(&mut self, by: isize) {
         let Some(shown) = self.latest.shown() else {
             return;

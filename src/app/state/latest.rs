@@ -2,19 +2,19 @@
 
 use crate::worker::{Answer, Step};
 
-/// The latest answer, which stays on screen until the next one is there.
+/// The latest answer, which stays on screen until the next one is available.
 #[derive(Debug, Default)]
 pub enum Latest {
-    /// Nothing has been asked for.
+    /// Nothing was requested yet.
     #[default]
     Empty,
     /// A job is running.
     Working {
         /// Its number.
         job: u64,
-        /// What it is at.
+        /// Its current step.
         step: Option<Step>,
-        /// What is on screen meanwhile.
+        /// What is on screen in the meantime.
         previous: Option<Box<Answer>>,
     },
     /// The answer to the last job.
@@ -28,14 +28,6 @@ impl Latest {
         match self {
             Self::Empty => None,
             Self::Working { previous, .. } => previous.as_deref(),
-            Self::Ready(shown) => Some(shown),
-        }
-    }
-
-    pub(in crate::app) fn shown_mut(&mut self) -> Option<&mut Answer> {
-        match self {
-            Self::Empty => None,
-            Self::Working { previous, .. } => previous.as_deref_mut(),
             Self::Ready(shown) => Some(shown),
         }
     }

@@ -1,4 +1,4 @@
-//! Maps at all layers of the answer on screen, as they come from the worker.
+//! A cache of the maps at all layers for the answer on screen, filled by the worker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,33 +7,33 @@ use crate::explain::cam::LayerMaps;
 use crate::labels::ClassId;
 use crate::worker::{Dropped, LayerJob};
 
-/// Classes that are kept; the maps of one take some hundred kilobytes.
+/// Maximum number of cached classes; the maps of one class take some hundred kilobytes.
 const KEPT: usize = 32;
 
-/// The maps that are there, and those that were asked for.
+/// Cached and requested maps.
 #[derive(Debug, Default)]
 pub struct MapCache {
-    /// The job whose answer they belong to.
+    /// The job whose answer the maps belong to.
     of: u64,
     maps: HashMap<ClassId, Arc<LayerMaps>>,
     asked: Vec<ClassId>,
-    /// The number of the last request.
+    /// The ID of the last request.
     request: u64,
-    /// Why no more maps are asked for.
+    /// The reason why no more maps are requested.
     fault: Option<String>,
 }
 
-/// What is to be done about maps that were dropped.
+/// What to do after maps were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Nothing: they are asked for again if they are still needed.
+    /// Nothing: they are requested again if they are still needed.
     None,
-    /// The photo has to be run again: the worker has lost its run.
+    /// Run the network on the photo again: the worker no longer has the run.
     RunAgain,
 }
 
 impl MapCache {
-    /// Begins anew for the answer to a job.
+    /// Clears the cache for the answer to a job.
     pub fn begin(&mut self, of: u64) {
         *self = Self {
             of,
@@ -42,37 +42,37 @@ impl MapCache {
         };
     }
 
-    /// Says that there will be no more maps of this answer, and why.
+    /// Records that there will be no more maps for this answer, and why.
     pub fn give_up(&mut self, why: String) {
         self.asked.clear();
         self.fault = Some(why);
     }
 
-    /// Why no more maps are made of this answer, if that is so.
+    /// The reason why no more maps are computed for this answer, if there is one.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
 
-    /// Asks once more for what is not there: the worker gives up maps that it is making
-    /// when a job comes, also when that job fails and changes nothing.
+    /// Requests missing maps again: the worker drops maps in progress when a job arrives, even if
+    /// that job fails and changes nothing.
     pub fn ask_again(&mut self) {
         self.asked.clear();
     }
 
-    /// The maps of a class, once they are there.
+    /// The maps of a class, if available.
     #[must_use]
     pub fn get(&self, class: ClassId) -> Option<&Arc<LayerMaps>> {
         self.maps.get(&class)
     }
 
-    /// Whether the worker is making the maps of a class.
+    /// Whether the worker is computing the maps of a class.
     #[must_use]
     pub fn is_pending(&self, class: ClassId) -> bool {
         self.asked.contains(&class)
     }
 
-    /// The request that is needed now. It takes the place of the last one.
+    /// The request that is needed now. It replaces the last one.
     pub fn next_job(&mut self, wanted: &[ClassId]) -> Option<LayerJob> {
         let mut missing: Vec<ClassId> = Vec::new();
         for &class in wanted {
@@ -95,8 +95,8 @@ impl MapCache {
         })
     }
 
-    /// Takes in what the worker made. Gives the message if it failed; it is not asked
-    /// again for this answer then.
+    /// Adds maps from the worker. If the worker failed, returns the message, and nothing more is
+    /// requested for this answer.
     pub fn apply_event(
         &mut self,
         of: u64,
@@ -119,21 +119,21 @@ impl MapCache {
         }
     }
 
-    /// Takes in that a request ended before its maps were made.
+    /// Handles a request that ended without maps.
     pub fn apply_dropped(
         &mut self,
         (request, of): (u64, u64),
         classes: &[ClassId],
         why: Dropped,
     ) -> Remedy {
-        // A newer request asked for what is still needed, and gets an answer of its own.
+        // A newer request covers what is still needed, and gets its own answer.
         if of != self.of || request != self.request || self.fault.is_some() {
             return Remedy::None;
         }
         self.asked.retain(|asked| !classes.contains(asked));
         match why {
-            Dropped::Replaced => Remedy::None,
-            Dropped::RunLost => Remedy::RunAgain,
+            Dropped::RunLost | Dropped::Stopped => Remedy::RunAgain,
+            Dropped::Replaced | Dropped::Cancelled | Dropped::OtherPlan => Remedy::None,
         }
     }
 }
@@ -162,7 +162,7 @@ mod tests {
             cache.next_job(&classes[..2]).is_none(),
             "the rest is on its way"
         );
-        // A third class takes the place of the one that is not there yet.
+        // A third class replaces the one whose maps are not finished.
         assert_eq!(cache.next_job(&[classes[2]]).unwrap().classes, [classes[2]]);
         assert_eq!(
             cache.apply_event(7, classes[2], Err("no".into())),
@@ -184,7 +184,7 @@ mod tests {
         cache.begin(7);
         let first = cache.next_job(&classes[..2]).unwrap();
         let second = cache.next_job(&classes).unwrap();
-        // The worker says so of the first, which the second replaced.
+        // The worker reports the first request as dropped, because the second one replaced it.
         let of_first = cache.apply_dropped((first.id, 7), &first.classes, Dropped::Replaced);
         assert_eq!(of_first, Remedy::None);
         assert!(
@@ -200,7 +200,7 @@ mod tests {
         let lost = (third.id, 7);
         let remedy = cache.apply_dropped(lost, &classes[1..], Dropped::RunLost);
         assert_eq!(remedy, Remedy::RunAgain);
-        // Of another answer it changes nothing; and what failed is not tried without end.
+        // It changes nothing for another answer, and a failed request is not repeated endlessly.
         cache.begin(8);
         let fourth = cache.next_job(&classes).unwrap();
         assert_eq!(

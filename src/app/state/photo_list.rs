@@ -1,72 +1,20 @@
-//! The opened photos: their order on screen, and the way from one to the next.
+//! The opened photos: their order on screen, and stepping through them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::app::state::State;
-use crate::input::photo::{Limits, Picture};
+use crate::app::state::photo_item::{PhotoItem, PhotoOrder, Thumbnail};
+use crate::app::state::samples::{SAMPLES, sample_id, sample_index};
+use crate::input::photo::Limits;
 use crate::labels::ClassId;
 use crate::worker::PhotoSource;
 
-/// A thumbnail in the making.
-#[derive(Debug)]
-pub enum Thumbnail {
-    /// Nobody sees it.
-    NotWanted,
-    /// It is there, or the reason why it can't be. Once it was drawn, without its pixels.
-    Made(Result<Picture, String>),
-}
+/// Thumbnails that are kept although they are out of view: about 100 kB each, on the graphics
+/// card.
+const KEPT_THUMBNAILS: usize = 64;
 
-/// One opened photo.
-#[derive(Debug)]
-pub struct PhotoItem {
-    /// The number it was opened under.
-    pub id: u64,
-    /// Where it comes from.
-    pub source: PhotoSource,
-    /// Its thumbnail in the browser.
-    pub thumbnail: Thumbnail,
-}
-
-/// The order of the photos in the browser.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PhotoOrder {
-    /// As they were opened.
-    #[default]
-    Opened,
-    /// By name.
-    Name,
-    /// From the largest probability of the top class on.
-    Confidence,
-    /// From the smallest on: where the network is least sure.
-    Doubt,
-    /// From the largest probability of the chosen class on.
-    Class,
-}
-
-impl PhotoOrder {
-    /// Each of them, in the order of menus.
-    pub const ALL: [Self; 5] = [
-        Self::Opened,
-        Self::Name,
-        Self::Confidence,
-        Self::Doubt,
-        Self::Class,
-    ];
-
-    /// The name in menus.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Opened => "as opened",
-            Self::Name => "by name",
-            Self::Confidence => "most confident",
-            Self::Doubt => "least confident",
-            Self::Class => "by chosen class",
-        }
-    }
-}
-
-/// What an arrangement follows from.
+/// The inputs of an arrangement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MadeOf {
     photos: usize,
@@ -77,18 +25,18 @@ struct MadeOf {
     explained: Option<ClassId>,
 }
 
-/// Which photos the browser shows, in which order; made anew when something of it changes.
+/// The photos that the browser shows, in order; computed again when an input changes.
 #[derive(Debug, Default)]
 pub struct Arrangement {
     made_of: Option<MadeOf>,
     /// Indices of the photos.
     pub order: Vec<usize>,
-    /// The top classes that there are, the most frequent first.
+    /// The top classes of the photos, the most frequent first.
     pub tops: Vec<(ClassId, usize)>,
 }
 
 impl State {
-    /// Sets how large photos may be. Those that could not be read are tried again.
+    /// Sets the limits on the size of photos. Photos that could not be read are tried again.
     pub fn limit_photos(&mut self, limits: Limits) {
         self.settings.limits = limits;
         self.batch.forget_failures();
@@ -99,8 +47,51 @@ impl State {
         }
     }
 
-    /// Adds photos to the browser and asks for the first of them. Gives the numbers
-    /// they were opened under.
+    /// Takes in that a thumbnail was made, of a photo or of a sample.
+    pub fn take_thumbnail(&mut self, id: u64, made: Result<(), String>) {
+        if let Some(index) = sample_index(id) {
+            self.samples[index] = made.is_ok();
+        } else if let Some(item) = self.photos.iter_mut().find(|item| item.id == id) {
+            item.thumbnail = Thumbnail::Made(made);
+        }
+    }
+
+    /// The photos among `in_view` (indices) that have no thumbnail yet, and the samples on the
+    /// start screen: their numbers, and where they come from.
+    #[must_use]
+    pub fn missing_thumbnails(&self, in_view: &[usize]) -> Vec<(u64, PhotoSource)> {
+        let items = in_view.iter().filter_map(|&index| self.photos.get(index));
+        let missing = items.filter(|item| matches!(item.thumbnail, Thumbnail::NotWanted));
+        let mut missing: Vec<_> = missing.map(|item| (item.id, item.source.clone())).collect();
+        // Not while the first photo is loading, because the samples would delay it.
+        if self.latest.shown().is_none() && self.current.is_none() {
+            let samples = SAMPLES.into_iter().enumerate();
+            let samples = samples.filter(|(index, _)| !self.samples[*index]);
+            missing.extend(samples.map(|(index, sample)| (sample_id(index), sample)));
+        }
+        missing
+    }
+
+    /// Forgets thumbnails out of view beyond a fixed number, so that memory does not grow with
+    /// the number of photos. Gives the numbers of their photos.
+    pub fn forget_thumbnails(&mut self, in_view: &[usize]) -> Vec<u64> {
+        let made = |item: &PhotoItem| matches!(item.thumbnail, Thumbnail::Made(Ok(())));
+        let count = self.photos.iter().filter(|item| made(item)).count();
+        let spare = count.saturating_sub(KEPT_THUMBNAILS.max(2 * in_view.len()));
+        if spare == 0 {
+            return Vec::new();
+        }
+        let seen: HashSet<usize> = in_view.iter().copied().collect();
+        let photos = self.photos.iter_mut().enumerate();
+        let out_of_view = photos.filter(|(index, item)| made(item) && !seen.contains(index));
+        let forgotten = out_of_view.take(spare).map(|(_, item)| {
+            item.thumbnail = Thumbnail::NotWanted;
+            item.id
+        });
+        forgotten.collect()
+    }
+
+    /// Adds photos to the browser and requests the first one. Returns their IDs.
     pub fn open(&mut self, sources: Vec<PhotoSource>) -> Vec<u64> {
         let ids: Vec<u64> = sources.iter().map(|_| self.next_number()).collect();
         let items = ids.iter().zip(sources).map(|(&id, source)| PhotoItem {
@@ -115,14 +106,14 @@ impl State {
         ids
     }
 
-    /// Asks for a photo of the browser.
+    /// Requests a photo of the browser.
     pub fn show(&mut self, id: u64) {
         self.current = Some(id);
         self.dismiss();
     }
 
-    /// Asks for the photo so many places further on in the browser; from a photo that is
-    /// not in it, for the first.
+    /// Requests the photo this many places further on in the browser, or the first one if the
+    /// current photo is not shown.
     pub fn step_photo(&mut self, by: isize) {
         self.arrange();
         let order = &self.arrangement.order;
@@ -137,7 +128,7 @@ impl State {
         }
     }
 
-    /// Puts the photos in order, if something changed.
+    /// Sorts the photos, if something has changed.
     pub fn arrange(&mut self) {
         let explained = match self.order {
             PhotoOrder::Class => self.sorted_by,
@@ -172,7 +163,7 @@ impl State {
         let score = |index: usize, class: Option<ClassId>| {
             prediction(index).map(|found| found.probability(class.unwrap_or(found.top)))
         };
-        // Photos without an answer come last.
+        // Photos without a prediction come last.
         match self.order {
             PhotoOrder::Opened => {}
             PhotoOrder::Name => {
@@ -196,8 +187,8 @@ impl State {
         };
     }
 
-    /// Chooses the order of the photos. [`PhotoOrder::Class`] is by the class that is explained
-    /// now, and stays by that one while photos change.
+    /// Sets the order of the photos. [`PhotoOrder::Class`] uses the class that is explained now,
+    /// and keeps it when the photo changes.
     pub fn sort_photos(&mut self, order: PhotoOrder) {
         self.order = order;
         if order == PhotoOrder::Class {
@@ -220,8 +211,8 @@ impl State {
             .collect()
     }
 
-    /// What a predicted class is called. While a model is replaced, predictions may be the old
-    /// one's, of classes that the new one does not have.
+    /// The name of a predicted class. While a model is being replaced, predictions may belong to
+    /// the old one and have classes that the new one does not have.
     #[must_use]
     pub fn class_name(&self, class: ClassId) -> String {
         let labels = self.model.as_ref().map(|model| &model.info.labels);

@@ -1,21 +1,22 @@
-//! Ranges that the user holds: maps in the same unit are then drawn in the same range, in
-//! both panes, while classes change, and from photo to photo.
+//! Ranges locked by the user: maps in the same unit are then drawn with the same range, in both
+//! panes, for all classes and photos.
 
 use std::collections::HashMap;
 
-use crate::app::state::MapSpec;
-use crate::explain::analysis::{Analysis, Layer};
-use crate::explain::cam::{Map, Recipe};
+use crate::app::state::map_spec::MapSpec;
+use crate::explain::analysis::Analysis;
+use crate::explain::cam::Recipe;
+use crate::model::target_layer::LayerId;
 use crate::render::heatmap::{Range, Scaling};
 
-/// What maps must have in common for one range to mean the same in all of them.
+/// What maps must have in common so that one range has the same meaning for all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Unit {
     /// SHA-256 of the model's weights.
     model: String,
     scaling: Scaling,
-    /// None for logits, which are the same by whichever method.
-    relative: Option<(Recipe, Layer)>,
+    /// `None` for logits, which have the same meaning with every method.
+    relative: Option<(Recipe, LayerId)>,
 }
 
 impl Unit {
@@ -24,17 +25,18 @@ impl Unit {
         Self {
             model: analysis.model.sha256.clone(),
             scaling,
-            relative: (!recipe.method.is_in_logits(layer)).then_some((recipe, layer)),
+            relative: (!recipe.method.is_in_logits(analysis.model.target(layer)))
+                .then_some((recipe, layer)),
         }
     }
 }
 
-/// The held ranges.
+/// The locked ranges.
 #[derive(Debug, Default)]
 pub struct RangeLocks(HashMap<Unit, Range>);
 
 impl RangeLocks {
-    /// The range held for a map's unit.
+    /// The locked range for the unit of a map.
     #[must_use]
     pub fn locked(
         &self,
@@ -46,12 +48,12 @@ impl RangeLocks {
         self.0.get(&unit).copied()
     }
 
-    /// Holds a range for a map's unit.
+    /// Locks a range for the unit of a map.
     pub fn hold(&mut self, analysis: &Analysis, map_spec: MapSpec, scaling: Scaling, range: Range) {
         self.0.insert(Unit::of(analysis, map_spec, scaling), range);
     }
 
-    /// Holds a range for a map's unit, or lets go of the one that is held.
+    /// Locks a range for the unit of a map, or unlocks it.
     pub fn toggle(
         &mut self,
         analysis: &Analysis,
@@ -64,11 +66,4 @@ impl RangeLocks {
             self.0.insert(unit, range);
         }
     }
-}
-
-/// The range in which a map is drawn: the held one, or its own. None without evidence.
-#[must_use]
-pub fn range(map: &Map, scaling: Scaling, locked: Option<Range>) -> Option<Range> {
-    let own = scaling.range(map)?;
-    Some(locked.unwrap_or(own))
 }

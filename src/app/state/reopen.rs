@@ -1,6 +1,5 @@
-//! An export, opened again: its photo, its model, its maps and regions.
+//! Opens an export again: its photo, its model, its maps and regions.
 
-use crate::app::state::map_spec::available;
 use crate::app::state::settings::{PaneSettings, Side, View};
 use crate::app::state::{ClassChoice, Latest, MapSpec, State};
 use crate::explain::analysis::Analysis;
@@ -10,20 +9,20 @@ use crate::model::preprocessing::PreprocessChoice;
 use crate::report::export::{ClassEntry, Located, Manifest, MapEntry, cells_sha256};
 use crate::worker::{PhotoSource, Plan};
 
-/// A manifest whose answer is on its way. Until it comes, the controls are left alone.
+/// A manifest whose answer is pending. Until it arrives, the controls are unchanged.
 #[derive(Debug)]
 pub struct Restoring {
     photo: u64,
     manifest: Manifest,
-    /// Where its files are.
+    /// The paths of its files.
     located: Located,
-    /// What the controls said when it was opened.
+    /// The plan of the controls when it was opened.
     base: Plan,
 }
 
 impl Restoring {
-    /// The manifest's plan, in place of what the controls say; `None` if they were changed
-    /// since the manifest was opened, which is newer.
+    /// The plan of the manifest, instead of that of the controls; `None` if the controls were
+    /// changed after the manifest was opened.
     pub fn plan_over(&self, by_controls: &Plan) -> Option<Plan> {
         (*by_controls == self.base).then(|| Plan {
             model: self.located.model.clone(),
@@ -36,9 +35,9 @@ impl Restoring {
 }
 
 impl State {
-    /// Asks for what the manifest of an export describes, whose files are where `located` says.
-    /// Settings, classes, regions and held ranges follow when the answer is there, and whether
-    /// the maps are the same.
+    /// Requests what the manifest of an export describes; `located` has the paths of its files.
+    /// When the answer is available, settings, classes, regions and locked ranges are restored, and
+    /// the maps are compared.
     pub fn restore(&mut self, manifest: Manifest, located: Located) {
         let photo = PhotoSource::File(located.photo.clone());
         let photo = self.open(vec![photo])[0];
@@ -51,7 +50,7 @@ impl State {
         });
     }
 
-    /// Takes over all that the manifest says, if its answer is there.
+    /// Restores everything in the manifest, if its answer is available.
     pub(super) fn finish_restoring(&mut self) {
         let Latest::Ready(shown) = &self.latest else {
             return;
@@ -95,18 +94,18 @@ impl State {
         self.compare(&analysis, &manifest, &subjects);
     }
 
-    /// How the manifest's maps were drawn, and which there are.
+    /// Restores how the maps of the manifest were drawn, and the selection of maps.
     fn adopt_look(&mut self, manifest: &Manifest) {
         let settings = &mut self.settings;
         settings.display_options = manifest.display_options;
         for (pane, map) in settings.panes.iter_mut().zip(&manifest.maps) {
             *pane = PaneSettings {
                 method: map.method,
-                layer: Some(map.layer),
+                layer: Some(map.layer.clone()),
             };
         }
         if let Some(map) = manifest.maps.first() {
-            settings.layer = map.layer;
+            settings.layer = map.layer.clone();
         }
         let mut maps = manifest.maps.iter();
         if let Some(map) = maps.find(|map| map.method == Method::GradCamPlusPlus) {
@@ -118,7 +117,7 @@ impl State {
         };
     }
 
-    /// What the panes can't show of the manifest's maps, in words for the user.
+    /// A message about maps of the manifest that the panes can't show.
     fn left_out(&self, analysis: &Analysis, manifest: &Manifest) -> Option<String> {
         let maps = &manifest.maps;
         let subjects = Self::restored_subjects(analysis, manifest);
@@ -127,28 +126,28 @@ impl State {
         let (count, total) = (shown.count(), maps.len());
         (count < total).then(|| {
             format!(
-                "The export has {total} maps; the window can show {count} of them as they were. \
-                 `camlens explain --manifest` makes all of them."
+                "The export has {total} maps; the window can show {count} of them as exported. \
+                 `camlens explain --manifest` computes all of them."
             )
         })
     }
 
-    /// What each of the manifest's maps shows.
+    /// What each map of the manifest shows.
     fn restored_subjects(analysis: &Analysis, manifest: &Manifest) -> Vec<MapSpec> {
         let labels = &analysis.model.labels;
         let class = |entry: &ClassEntry| labels.class(entry.index).ok();
         let maps = manifest.maps.iter();
         maps.map(|map| MapSpec {
             recipe: Recipe::new(map.method, map.variant),
-            layer: available(map.layer, analysis),
+            layer: analysis.model.layer_or_default(&map.layer),
             class: class(&map.class).unwrap_or_else(|| analysis.top()),
             contrast_class: map.contrast_class.as_ref().and_then(class),
         })
         .collect()
     }
 
-    /// Says whether the maps at the last layer are those of the manifest. Those at earlier
-    /// layers come later: `camlens explain --manifest` compares them, too.
+    /// Reports whether the maps at the last layer equal those of the manifest. Maps at earlier
+    /// layers arrive later; `camlens explain --manifest` also compares them.
     fn compare(&mut self, analysis: &Analysis, manifest: &Manifest, subjects: &[MapSpec]) {
         let pairs = manifest.maps.iter().zip(subjects);
         let same: Vec<bool> = pairs
@@ -159,25 +158,25 @@ impl State {
             .collect();
         if same.iter().all(|same| *same) {
             let opened = match same.len() {
-                0 => "The export was opened again; its maps are being made.".into(),
+                0 => "The export was opened again; its maps are being computed.".into(),
                 count => format!("The export was opened again: {count} maps, the same to the bit."),
             };
             self.info = Some(joined(opened, self.left_out(analysis, manifest)));
         } else {
             let why = if manifest.model.sha256 == analysis.model.sha256 {
-                "The photo, the device or the version of camlens is another"
+                "The photo, the device or the version of camlens is different"
             } else {
-                "The weights are others"
+                "The weights are different"
             };
             let differs = format!(
-                "The maps are not those of the manifest. {why}; `camlens explain --manifest` tells what differs."
+                "The maps differ from those of the manifest. {why}; `camlens explain --manifest` lists the differences."
             );
             self.error = Some(joined(differs, self.left_out(analysis, manifest)));
         }
     }
 }
 
-/// A sentence, and another one if there is more to say.
+/// Joins a sentence and an optional second one.
 fn joined(first: String, more: Option<String>) -> String {
     match more {
         Some(more) => format!("{first} {more}"),

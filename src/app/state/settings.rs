@@ -1,16 +1,16 @@
-//! What the user chooses and what survives a restart.
+//! The user's settings, which are kept for the next start.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::explain::analysis::Layer;
 use crate::explain::cam::{Method, Variant};
 use crate::input::framing::Framing;
 use crate::input::photo::Limits;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::model::target_layer::LayerChoice;
 use crate::render::display_options::DisplayOptions;
 use crate::worker::Plan;
 
@@ -27,7 +27,7 @@ impl Side {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
 
-    /// The name for the user.
+    /// The name on screen.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ pub enum View {
 }
 
 impl View {
-    /// The view after a flip: the other map, in place.
+    /// The view after a flip: the other map in the same pane.
     #[must_use]
     pub fn flipped(self) -> Self {
         match self {
@@ -77,36 +77,36 @@ impl View {
     }
 }
 
-/// What a map pane holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The settings of a map pane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaneSettings {
     /// Its method.
     pub method: Method,
-    /// Its own target layer; none for the one chosen for all.
-    pub layer: Option<Layer>,
+    /// Its own target layer; `None` to use the layer of all panes.
+    pub layer: Option<LayerChoice>,
 }
 
-/// What survives a restart.
+/// The settings that are kept for the next start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// The model asked for.
+    /// The chosen model.
     pub model: ModelChoice,
-    /// A file with the names of its classes, given by hand.
+    /// The file of class names that the user gave.
     pub labels: Option<PathBuf>,
-    /// Models used lately, the last first.
+    /// Recently used models, the latest first.
     pub recent: Vec<ModelChoice>,
-    /// The device asked for.
+    /// The chosen device.
     pub device: DeviceChoice,
-    /// How photos become input.
+    /// How photos are fitted to the network's input.
     pub framing: Framing,
-    /// What is done to pixels before the network sees them.
+    /// How pixels are normalized before they enter the network.
     pub preprocess: PreprocessChoice,
     /// The target layer.
-    pub layer: Layer,
-    /// Which formula of Grad-CAM++.
+    pub layer: LayerChoice,
+    /// The formula of Grad-CAM++.
     pub variant: Variant,
-    /// What the two map panes hold.
+    /// The settings of the two map panes.
     pub panes: [PaneSettings; 2],
     /// Which panes are shown.
     pub view: View,
@@ -115,7 +115,7 @@ pub struct Settings {
     pub display_options: DisplayOptions,
     /// The order of the class table.
     pub order: ClassOrder,
-    /// How large photos may be.
+    /// Limits on the size of photos.
     pub limits: Limits,
 }
 
@@ -128,7 +128,7 @@ impl Default for Settings {
             device: DeviceChoice::default(),
             framing: Framing::default(),
             preprocess: PreprocessChoice::default(),
-            layer: Layer::default(),
+            layer: LayerChoice::default(),
             variant: Variant::default(),
             panes: Method::DEFAULT.map(|method| PaneSettings {
                 method,
@@ -143,8 +143,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Takes over the model of a plan and all that belongs to it: class names,
-    /// preprocessing, device.
+    /// Takes over the model of a plan with its class names, preprocessing and device.
     pub fn adopt_model(&mut self, plan: &Plan) {
         self.model = plan.model.clone();
         self.labels.clone_from(&plan.labels);
@@ -156,9 +155,9 @@ impl Settings {
 /// The order of the class table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClassOrder {
-    /// By logit; `true` from the largest.
+    /// By logit; `true` for descending order.
     Score(bool),
-    /// By name; `true` from A.
+    /// By name; `true` for ascending order.
     Name(bool),
 }
 

@@ -7,14 +7,14 @@ use crate::explain::analysis::rank;
 use crate::labels::ClassId;
 use crate::worker::PhotoSource;
 
-/// Classes in the table, the most probable first.
+/// Number of classes in the table, the most probable first.
 const TOP: usize = 5;
 
 impl State {
-    /// The predictions as CSV (RFC 4180), in the browser's order: file (below
-    /// the folder that all photos are in: where that is, tables do not tell), size, the five most
-    /// probable classes, the probability of the explained class, and what went wrong.
-    /// Photos that were not classified yet have no numbers.
+    /// The predictions as CSV (RFC 4180), in the browser's order: the file (relative to the common
+    /// folder of all photos, whose path is not revealed), its size, the five most probable classes,
+    /// the probability of the explained class, and errors. Photos that were not classified yet have
+    /// no numbers.
     ///
     /// # Errors
     /// If a row can't be written.
@@ -75,7 +75,7 @@ impl State {
             .map_err(|error| error.into_error().into())
     }
 
-    /// The folder that all photos from files are in, or in folders of it.
+    /// The common folder of all photos from files.
     fn shared_folder(&self) -> Option<PathBuf> {
         let files = self.photos.iter().filter_map(|item| match &item.source {
             PhotoSource::File(path) => absolute(path).ok()?.parent().map(Path::to_owned),
@@ -88,7 +88,7 @@ impl State {
     }
 }
 
-/// A file's path below a folder; its name alone where it is not below it.
+/// The path of a file relative to a folder, or only its name if it is not in the folder.
 fn below(file: &Path, folder: Option<&Path>) -> String {
     let below = absolute(file).ok();
     let below = below

@@ -5,6 +5,7 @@ use crate::explain::engine::Engine;
 use crate::input::photo::Photo;
 use crate::model::device::DeviceChoice;
 use crate::render::heatmap::Scaling;
+use crate::render::rendered_map::{RenderedMap, Rendering};
 use crate::report::export::{Located, Manifest};
 use crate::worker::{Answer, Dropped, PhotoSource, Prediction};
 use std::sync::Arc;
@@ -144,7 +145,7 @@ fn a_model_that_fails_leaves_the_running_one() {
     assert!(state.error.is_some() && state.latest.shown().is_some());
 }
 
-/// A model takes its own class names and preprocessing along: with it, they are refused.
+/// A model brings its own class names and preprocessing. If it is rejected, so are they.
 #[test]
 fn a_model_that_fails_leaves_preprocessing_names_and_class_alone() {
     let (mut state, mut engine) = start();
@@ -172,7 +173,7 @@ fn a_model_that_fails_leaves_preprocessing_names_and_class_alone() {
         state.apply_event(WorkerEvent::Failed(bad.id, fault, "no".into(), run));
         assert_eq!(state.settings, settings, "{fault:?}");
         assert_eq!(state.class_in(&analysis), analysis.ranking[3]);
-        // The run on screen is made again only where the worker has lost it.
+        // The run on screen is repeated only if the worker no longer has it.
         let again = state.next_job();
         assert_eq!(
             again.as_ref().map(|job| &job.plan),
@@ -234,7 +235,7 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
     assert_eq!(analysis.model.labels.name(chosen), "tiger cat");
     state.contrast_class = Some(analysis.top());
 
-    // The same photo, run anew: the class stays.
+    // The same photo is run again, and the class stays.
     state.settings.framing = Framing::Crop;
     let mut run = |state: &mut State| {
         let job = state.next_job().unwrap();
@@ -245,7 +246,7 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
     assert_eq!(state.class, ClassChoice::Chosen(chosen));
     assert_eq!(state.contrast_class, Some(analysis.top()));
 
-    // Another one: its top class, and no comparison that nobody asked for.
+    // Another photo starts with its top class, and without a contrast class.
     state.open(vec![file("coffee")]);
     assert_eq!(
         state.class,
@@ -258,7 +259,7 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
         (next.top(), None)
     );
 
-    // Kept, it stays; and one step leads back.
+    // A kept class stays, and one step leads back to the top class.
     state.choose_class(chosen);
     state.keep_class(true);
     state.open(vec![file("rocket")]);
@@ -266,7 +267,7 @@ fn the_next_photo_starts_with_its_top_class_unless_one_is_kept() {
     assert_eq!(state.class_in(&next), chosen);
     state.explain_top();
     assert_eq!(state.class, ClassChoice::Top);
-    // No longer kept, it is still that of the photo on screen.
+    // When it is no longer kept, it is still used for the photo on screen.
     state.choose_class(chosen);
     state.keep_class(true);
     state.keep_class(false);
@@ -329,7 +330,7 @@ fn why_not_is_the_difference_of_two_maps() {
     assert!(state.shows_difference());
     let sum = state.map(&analysis, map_spec).unwrap().sum();
     let logits = analysis.logit(top) - analysis.logit(second);
-    let biases = analysis.bias(top) - analysis.bias(second);
+    let biases = analysis.bias(top).unwrap() - analysis.bias(second).unwrap();
     assert!((sum - (logits - biases)).abs() < 1e-4, "{sum}");
 }
 
@@ -390,7 +391,7 @@ fn photos_are_surveyed_sorted_and_filtered() {
     assert_eq!(order(&mut state, PhotoOrder::Class), [2, 0, 1, 3]);
     assert_eq!(state.arrangement.tops, [(classes[0], 2), (classes[1], 1)]);
 
-    // One steps through what is in view, in its order.
+    // Stepping follows the order of the photos in view.
     state.filter = Some(classes[0]);
     assert_eq!(order(&mut state, PhotoOrder::Confidence), [2, 0]);
     state.show(ids[1]);
@@ -399,7 +400,7 @@ fn photos_are_surveyed_sorted_and_filtered() {
     state.step_photo(1);
     assert_eq!(state.current, Some(ids[0]));
 
-    // Another framing, another survey.
+    // Another framing needs new predictions.
     state.filter = None;
     state.settings.framing = Framing::Crop;
     let job = state.next_job().unwrap();
@@ -445,7 +446,7 @@ fn the_table_has_a_row_for_each_photo_in_view() {
     assert_eq!(reader.headers().unwrap().len(), 20);
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 3);
-    // Where the photos are is nobody's business.
+    // The table does not reveal the folders of the photos.
     let files: Vec<&str> = rows.iter().map(|row| &row[0]).collect();
     assert_eq!(files, ["cat.png", "coffee.png", "rocket.png"]);
     assert_eq!((&rows[0][1], &rows[0][2], &rows[0][3]), ("640", "480", "1"));
@@ -455,7 +456,7 @@ fn the_table_has_a_row_for_each_photo_in_view() {
     assert!(rows[2].iter().skip(1).all(str::is_empty));
 }
 
-/// The worker has lost the run on screen: the controls go back to it, and it is run anew.
+/// The worker no longer has the run on screen: the controls return to it, and it is run again.
 #[test]
 fn a_run_that_fails_brings_the_last_one_back() {
     let (mut state, mut engine) = start();
@@ -468,14 +469,15 @@ fn a_run_that_fails_brings_the_last_one_back() {
     assert_eq!(state.settings.model, ModelChoice::BuiltIn);
     let again = state.next_job().unwrap();
     assert_eq!(again.plan, good.plan);
-    // Should that fail as well, it is not asked for without end, nor are maps of it.
+    // If that fails as well, neither it nor its maps are requested endlessly.
     state.apply_event(WorkerEvent::Failed(again.id, Fault::Run, "no".into(), None));
     assert!(state.next_job().is_none());
     assert_eq!(state.latest.shown().unwrap().plan, good.plan);
     assert_eq!(state.layers.fault(), Some("no"));
 }
 
-/// A survey or a GPU has cost the worker the run on screen: maps at its earlier layers need it.
+/// A survey or a GPU failure made the worker lose the run on screen, which maps at earlier layers
+/// need.
 #[test]
 fn a_run_that_was_lost_is_run_again_when_its_maps_are_wanted() {
     let (mut state, mut engine) = start();
@@ -510,17 +512,41 @@ fn a_survey_that_fails_is_said_and_stops() {
     let batch = state.next_batch().unwrap();
     state.apply_event(WorkerEvent::BatchFailed(batch.id + 1, "another".into()));
     assert!(state.batch.progress(2).is_some() && state.error.is_none());
-    // Dropped, it is asked for again once nothing runs.
-    state.apply_event(WorkerEvent::BatchDropped(batch.id + 1));
+    // Dropped, it is asked for again once nothing runs, unless the user or a newer request
+    // took it back.
+    state.apply_event(WorkerEvent::BatchDropped(batch.id + 1, Dropped::OtherPlan));
+    state.apply_event(WorkerEvent::BatchDropped(batch.id, Dropped::Cancelled));
+    state.apply_event(WorkerEvent::BatchDropped(batch.id, Dropped::Replaced));
     assert!(state.next_batch().is_none());
-    state.apply_event(WorkerEvent::BatchDropped(batch.id));
+    state.apply_event(WorkerEvent::BatchDropped(batch.id, Dropped::OtherPlan));
     assert_eq!(state.next_batch().unwrap().photos.len(), 2);
     state.apply_event(WorkerEvent::BatchFailed(batch.id, "no model".into()));
     assert!(state.batch.progress(2).is_none() && state.batch.is_stopped());
     assert_eq!(state.error.as_deref(), Some("no model"));
 }
 
-/// An answer that came too late for the window has taken the place of the run on screen.
+/// A thread that ends is an error on screen, and the job is asked for again.
+#[test]
+fn a_job_that_was_dropped_is_not_waited_for() {
+    let (mut state, mut engine) = start();
+    state.open(vec![file("cat")]);
+    let first = state.next_job().unwrap();
+    state.apply_event(WorkerEvent::JobDropped(first.id, Dropped::Replaced));
+    let second = state.next_job().unwrap();
+    state.apply_event(answer(&mut engine, &second));
+    assert!(state.next_job().is_none());
+    state.settings.framing = crate::input::framing::Framing::Squash;
+    let third = state.next_job().unwrap();
+    state.apply_event(WorkerEvent::JobDropped(second.id, Dropped::Stopped));
+    assert!(state.error.is_none(), "an old job");
+    state.apply_event(WorkerEvent::JobDropped(third.id, Dropped::Stopped));
+    assert!(state.error.is_some());
+    // The worker has lost the run of what is on screen.
+    let again = state.next_job().unwrap();
+    assert_eq!(again.plan, second.plan);
+}
+
+/// A late answer, which the window ignored, has replaced the run on screen in the worker.
 #[test]
 fn a_run_that_was_replaced_unseen_is_run_anew() {
     let (mut state, mut engine) = start();
@@ -557,13 +583,17 @@ fn manifest(state: &State) -> Manifest {
         let map_spec = state.map_spec(side, analysis);
         let scaling = state.scaling(map_spec);
         let map = state.map(analysis, map_spec).unwrap();
+        let how = Rendering {
+            scaling,
+            range: None,
+            display_options: &state.settings.display_options,
+            placement: &analysis.placement,
+            grid: analysis.placement.photo,
+        };
         crate::report::export::MapView {
-            range: scaling.range(&map),
-            map,
+            rendered: RenderedMap::new(map, &how),
             class: map_spec.class,
             contrast_class: map_spec.contrast_class,
-            scaling,
-            locked: false,
         }
     });
     let scene = crate::report::export::ExportScene {
@@ -587,8 +617,8 @@ fn restore(state: &mut State, manifest: &Manifest) {
     state.restore(manifest.clone(), located);
 }
 
-/// Until the answer to a manifest is there, the controls say what is on screen: a failure leaves them
-/// alone, and so does whatever the user does meanwhile.
+/// Until the answer to a manifest is available, the controls describe what is on screen. A failure
+/// and actions of the user do not change that.
 #[test]
 fn a_manifest_changes_nothing_before_its_answer() {
     let (mut state, mut engine) = start();
@@ -624,7 +654,7 @@ fn a_manifest_changes_nothing_before_its_answer() {
         assert!(state.next_job().is_none(), "{fault:?}");
     }
 
-    // Something newer: the manifest is no longer wanted.
+    // A newer request: the manifest is cancelled.
     restore(&mut state, &manifest);
     state.next_job().unwrap();
     state.open(vec![file("rocket")]);
@@ -633,7 +663,7 @@ fn a_manifest_changes_nothing_before_its_answer() {
     state.apply_event(answer(&mut engine, &newer));
     assert_eq!((&state.settings, state.class), (&before, ClassChoice::Top));
 
-    // And its answer brings all of it.
+    // Its answer restores everything.
     restore(&mut state, &manifest);
     let job = state.next_job().unwrap();
     state.apply_event(answer(&mut engine, &job));
@@ -675,7 +705,7 @@ fn what_an_export_pinned_ends_with_its_photo() {
     assert_eq!((state.pinned, state.class), ([None; 2], ClassChoice::Top));
 }
 
-/// A photo and a model were opened together in an empty window, and only the model is refused.
+/// A photo and a model were opened together in an empty window, and only the model is rejected.
 #[test]
 fn a_first_photo_runs_although_its_model_or_names_are_refused() {
     for names in [false, true] {
@@ -697,7 +727,7 @@ fn a_first_photo_runs_although_its_model_or_names_are_refused() {
     }
 }
 
-/// A pane's pinned class is given up for that pane alone.
+/// The class pinned to a pane is unpinned only in that pane.
 #[test]
 fn the_way_back_in_a_pinned_pane_leaves_the_other_alone() {
     let (mut state, mut engine) = start();

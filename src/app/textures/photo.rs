@@ -1,6 +1,6 @@
-//! The photo on the graphics card: an overview of all of it, and, zoomed in, the part in
-//! view at the photo's own pixels. So a large photo takes little memory, and no photo is
-//! too large to be seen sharply.
+//! The photo on the graphics card: an overview of the whole photo, and when zoomed in, the visible
+//! part at full resolution. A large photo therefore takes little memory, and a photo of any size
+//! can be shown sharply.
 
 use std::sync::Arc;
 
@@ -10,12 +10,11 @@ use eframe::egui::{
 };
 
 use crate::app::pane::camera::PANES;
-use crate::app::pane::panes::within;
-use crate::app::textures::color_image;
+use crate::app::pane::painting::{color_image, within};
 use crate::input::photo::{Area, Photo, Picture};
-use crate::worker::{Answer, OVERVIEW_SIDE};
+use crate::worker::OVERVIEW_SIDE;
 
-/// Without mipmaps a photo that is shown small looks grainy.
+/// Without mipmaps, a photo that is shown small looks grainy.
 const OPTIONS: TextureOptions = TextureOptions {
     mipmap_mode: Some(TextureFilter::Linear),
     ..TextureOptions::LINEAR
@@ -26,7 +25,7 @@ const OPTIONS: TextureOptions = TextureOptions {
 pub struct PhotoTexture {
     photo: Arc<Photo>,
     overview: Part,
-    /// The part in view of each camera.
+    /// The visible part for each camera.
     details: [Option<Part>; PANES],
 }
 
@@ -35,38 +34,37 @@ pub struct PhotoTexture {
 struct Part {
     texture: TextureHandle,
     area: Area,
-    /// Pixels of the photo in a texel, on each axis.
+    /// Photo pixels per texel, on each axis.
     step: usize,
 }
 
 impl PhotoTexture {
-    /// Makes the overview, from the worker's if it made one.
-    pub fn new(ctx: &Context, shown: &mut Answer) -> Self {
-        let photo = shown.photo.clone();
+    /// Creates the overview, or uses the one that the worker made.
+    pub fn new(ctx: &Context, photo: &Arc<Photo>, overview: Option<&Picture>) -> Self {
         let most = ctx.input(|input| input.max_texture_side).min(OVERVIEW_SIDE);
         let step = photo.step_to(most);
         let area = photo.area();
-        let overview = match shown.overview.take() {
+        let overview = match overview {
             Some(overview) if overview.width.max(overview.height) <= most => {
-                load(ctx, &overview, area, step)
+                load(ctx, overview, area, step)
             }
             _ => load(ctx, &photo.part(area, step), area, step),
         };
         Self {
-            photo,
+            photo: photo.clone(),
             overview,
             details: Default::default(),
         }
     }
 
-    /// Whether it is this photo's.
+    /// Whether the textures are those of this photo.
     pub fn is_of(&self, photo: &Arc<Photo>) -> bool {
         Arc::ptr_eq(&self.photo, photo)
     }
 
-    /// Makes a camera's part in view anew where the overview, or the part that is there, has fewer
-    /// pixels than the screen. `view` is the pane, `photo_rect` where the whole photo would
-    /// be; both in points.
+    /// Loads the visible part for a camera again if the overview and the current part have fewer
+    /// pixels than the screen. `view` is the pane, `photo_rect` the rectangle of the whole photo;
+    /// both are in points.
     pub fn look_closer(&mut self, ctx: &Context, slot: usize, view: Rect, photo_rect: Rect) {
         let size = (self.photo.width, self.photo.height);
         let on_screen = photo_rect.size() * ctx.pixels_per_point();
@@ -80,19 +78,19 @@ impl PhotoTexture {
         if there.is_some_and(|part| part.step <= step && part.area.contains(&visible)) {
             return;
         }
-        // Let go of the last one before making the next.
+        // Free the old part before loading the next one.
         self.details[slot] = None;
         let area = with_margin(visible, step, size, limit);
         self.details[slot] = Some(load(ctx, &self.photo.part(area, step), area, step));
     }
 
-    /// Paints the whole photo into a rectangle, without the part in view: for small
-    /// pictures.
+    /// Paints only the overview of the photo into a rectangle, for small pictures.
     pub fn paint_overview(&self, painter: &Painter, photo_rect: Rect) {
         self.paint_part(painter, photo_rect, &self.overview);
     }
 
-    /// Paints the photo where the whole of it would be, with the part in view of a camera.
+    /// Paints the photo with the visible part of a camera; `photo_rect` is the rectangle of the
+    /// whole photo.
     pub fn paint(&self, painter: &Painter, slot: usize, photo_rect: Rect) {
         self.paint_overview(painter, photo_rect);
         if let Some(detail) = &self.details[slot] {
@@ -114,7 +112,7 @@ impl PhotoTexture {
         };
         let (right, bottom) = (area.left + area.width, area.top + area.height);
         let share = Rect::from_min_max(in_photo(area.left, area.top), in_photo(right, bottom));
-        // Blocks at the right and lower edge may hold fewer pixels than the others.
+        // Blocks at the right and lower edges may hold fewer pixels than the others.
         let [columns, rows] = texture.size();
         let used = pos2(
             area.width as f32 / (columns * step) as f32,
@@ -138,9 +136,9 @@ fn load(ctx: &Context, picture: &Picture, area: Area, step: usize) -> Part {
     }
 }
 
-/// The part of a photo that a pane shows, in the photo's pixels, and how many of them may
-/// become one texel: not more than fall on a pixel of the screen, and as many as the
-/// largest texture needs. `None` if nothing of the photo is in view.
+/// The part of a photo that a pane shows, in photo pixels, and how many of them are merged into one
+/// texel: no more than fall on one screen pixel, but as many as the maximum texture size requires.
+/// `None` if no part of the photo is in view.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the photo
 fn in_view(
     photo: (usize, usize),
@@ -173,8 +171,8 @@ fn in_view(
     Some((area, step))
 }
 
-/// A quarter more on each side, so that dragging does not need a new part at once; the
-/// corner on whole blocks, so that a block always has the same pixels.
+/// Adds a quarter on each side, so that dragging does not need a new part at once. The corner is
+/// aligned to whole blocks, so that a block always has the same pixels.
 fn with_margin(visible: Area, step: usize, photo: (usize, usize), limit: usize) -> Area {
     let axis = |first: usize, length: usize, side: usize| {
         let room = (limit * step).saturating_sub(length) / 2;
@@ -203,8 +201,8 @@ mod tests {
     };
     const LIMIT: usize = 4096;
 
-    /// Where the whole photo lies when it is `width` points wide and its part at
-    /// (0.5, 0.5) is in the middle of the view.
+    /// The rectangle of the whole photo if it is `width` points wide and its position (0.5, 0.5) is
+    /// in the middle of the view.
     fn zoomed(width: f32) -> Rect {
         Rect::from_center_size(VIEW.center(), vec2(width, width * 2.0 / 3.0))
     }

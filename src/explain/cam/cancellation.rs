@@ -1,25 +1,26 @@
-//! Whether a map depends on rounding: some methods divide by sums that can cancel.
+//! Whether a map depends on rounding errors: some methods divide by sums that can cancel.
 
-use crate::explain::analysis::{FeatureMaps, Gradients};
 use crate::explain::cam::{Method, Recipe, Variant};
+use crate::model::activations::{FeatureMaps, Gradients};
 
-/// From here on a map is called unstable. Measured with a ResNet-18 on four photos, two classes
-/// each, activations and gradients changed by up to 1e-6 of themselves, about what rounding in f32
-/// does to them on their way: the tutorial's maps at layer1 to layer3 (condition 386 to 10⁷)
-/// changed by 0.0009 to 4.6 of their largest cell, XGrad-CAM's before the last batch-norm (22 to
-/// 116 on three photos, 3656 on one) by 0.2 to 0.5 of `condition · 1e-6`.
+/// A map whose condition is at least this is called unstable. Measured with a ResNet-18 on four
+/// photos with two classes each. Activations and gradients were changed by up to 1e-6 of their
+/// values, about as much as f32 rounding changes them in the network. The tutorial's maps at layer1
+/// to layer3 (condition 386 to 10⁷) changed by 0.0009 to 4.6 of their largest cell, and XGrad-CAM's
+/// before the last batch norm (22 to 116 on three photos, 3656 on one) by 0.2 to 0.5 of `condition
+/// · 1e-6`.
 pub const UNSTABLE: f32 = 300.0;
 
-/// The condition of a map: the mean of `Σ|a| / |Σ a|` over the sums that it divides by, each
-/// with the weight that it has in the map. 1 where nothing cancels; an error of `ε` in the
-/// activations can become one of about `condition · ε` in the map.
+/// The condition of a map: the mean of `Σ|a| / |Σ a|` over the sums that the method divides by,
+/// each with its weight in the map. It is 1 if nothing cancels. An error of `ε` in the activations
+/// can become an error of about `condition · ε` in the map.
 ///
-/// XGrad-CAM divides by `Σ A_k`, which before a batch-norm adds up both signs. Grad-CAM++'s
-/// `2 + S_k g` can only cancel where activations are negative, the tutorial's
-/// `2g² + Σ A g³` wherever gradients are.
+/// XGrad-CAM divides by `Σ A_k`, which has terms of both signs before a batch norm. The `2 + S_k g`
+/// of Grad-CAM++ can cancel only where activations are negative, and the tutorial's `2g² + Σ A g³`
+/// wherever gradients are.
 #[must_use]
 pub fn condition(recipe: Recipe, features: &FeatureMaps, gradients: &Gradients) -> f32 {
-    // Where gradients are the same at every cell, activations are not negative: the last layer.
+    // Gradients per channel occur only at the last layer, where activations are not negative.
     let Gradients::PerCell(gradients) = gradients else {
         return 1.0;
     };
@@ -53,7 +54,7 @@ pub fn condition(recipe: Recipe, features: &FeatureMaps, gradients: &Gradients) 
                 };
                 let divisor = rest.plus(2.0 * g * g);
                 if recipe.variant == Variant::Eq19 && divisor.value <= 0.0 {
-                    continue; // it counts as 0
+                    continue; // counts as 0
                 }
                 let weight = g * g * g / divisor.value.abs() * sum.size;
                 mean.add(divisor.cancellation(), weight);
@@ -68,7 +69,7 @@ fn product_of((a, g): (&f32, &f32)) -> f64 {
     f64::from(*a) * f64::from(*g)
 }
 
-/// A sum, and the sum of the absolute values.
+/// A sum, and the sum of the absolute values of its terms.
 #[derive(Clone, Copy)]
 struct Sum {
     value: f64,
@@ -130,13 +131,13 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::explain::analysis::{Layer, LayerGradients};
     use crate::explain::cam;
     use crate::explain::cam::fixture;
+    use crate::model::activations::LayerGradients;
 
     fn layer_gradients(values: &[f32], gradients: &[f32]) -> LayerGradients {
         LayerGradients {
-            layer: Layer::LastConv,
+            layer: fixture::EARLIER,
             features: Arc::new(FeatureMaps {
                 channels: 1,
                 height: 1,

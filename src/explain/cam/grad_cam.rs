@@ -3,7 +3,7 @@
 //! At the last layer the map is also CAM (Zhou et al. 2016, arXiv 1512.04150), and its
 //! cells add up to `y_c − b_c`.
 
-use crate::explain::analysis::{FeatureMaps, Gradients};
+use crate::model::activations::{FeatureMaps, Gradients};
 
 /// Channel weights `w_k = (1/N) Σ_ij g_k(i,j)`, `[channels]`.
 #[must_use]

@@ -1,16 +1,15 @@
-//! Grad-CAM++: Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19, and two
-//! variants of it that published figures were made with.
+//! Grad-CAM++: Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19, and two variants that published
+//! figures were made with.
 //!
-//! With `S_k = Σ_ab A_k(a,b)`, eq. 19 is `α = g² / (2g² + S g³)` and
-//! `w_k = Σ_ij α ReLU(g)`. Its second and third derivatives are of `exp(y_c)`;
-//! for a piecewise linear network they are `exp(y) g²` and `exp(y) g³`, and the
-//! common factor cancels.
+//! With `S_k = Σ_ab A_k(a,b)`, eq. 19 is `α = g² / (2g² + S g³)` and `w_k = Σ_ij α ReLU(g)`. Its
+//! second and third derivatives are those of `exp(y_c)`. For a piecewise linear network they are
+//! `exp(y) g²` and `exp(y) g³`, and the common factor cancels.
 
 use serde::{Deserialize, Serialize};
 
-use crate::explain::analysis::{FeatureMaps, Gradients};
+use crate::model::activations::{FeatureMaps, Gradients};
 
-/// The formulas in use under this name.
+/// The published formulas with this name.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -20,19 +19,19 @@ pub enum Variant {
     #[value(name = "eq19")]
     #[serde(rename = "eq19", alias = "Eq19")]
     Eq19,
-    /// Eq. 19 with `+1e-6` in the denominator, as the grad-cam package has it
+    /// Eq. 19 with `+1e-6` in the denominator, as in the grad-cam package
     #[value(name = "pytorch-grad-cam")]
     #[serde(rename = "pytorch-grad-cam", alias = "PytorchGradCam")]
     PytorchGradCam,
-    /// `2g² + Σ_ab A_ab g_ab³ + 1e-8`, as in common tutorials. The same as eq. 19
-    /// only where `g` is constant over the cells
+    /// `2g² + Σ_ab A_ab g_ab³ + 1e-8`, as in common tutorials. Equal to eq. 19 only where `g` is
+    /// constant over the cells
     #[value(name = "tutorial")]
     #[serde(rename = "tutorial", alias = "TutorialSum")]
     TutorialSum,
 }
 
 impl Variant {
-    /// All of them, in the order of menus.
+    /// All variants, in the order of menus.
     pub const ALL: [Self; 3] = [Self::Eq19, Self::PytorchGradCam, Self::TutorialSum];
 
     /// The name on the command line and in JSON.
@@ -56,7 +55,7 @@ const TUTORIAL_EPS: f32 = 1e-8;
 pub fn weights(features: &FeatureMaps, gradients: &Gradients, variant: Variant) -> Vec<f32> {
     let cells = features.cells();
     match gradients {
-        // At every cell the same, so one term stands for all of them.
+        // All cells have the same term, so it is computed once.
         Gradients::PerChannel(gradients) => features
             .planes()
             .zip(gradients)
@@ -93,11 +92,10 @@ fn term(g: f32, sum: f32, own: f32, variant: Variant) -> f32 {
     }
 }
 
-/// `α · g` of eq. 19 for `g > 0`: `g / (2 + S g)`, g² cancelled.
+/// `α · g` of eq. 19 for `g > 0`: `g / (2 + S g)`, with g² cancelled.
 ///
-/// For activations ≥ 0 the denominator is at least 2. A layer before its ReLU can
-/// make it 0 or negative; the formula has no meaning there, and such a cell
-/// counts as 0.
+/// For activations ≥ 0 the denominator is at least 2. At a layer before its ReLU it can be 0 or
+/// negative. The formula is not defined there, and such a cell counts as 0.
 fn stable_term(g: f32, sum: f32) -> f32 {
     let denominator = 2.0 + sum * g;
     if denominator > 0.0 {
@@ -117,7 +115,7 @@ mod tests {
         let features = fixture::features();
         for (variant, expected) in [
             (Variant::Eq19, [0.0, 0.207_792, 1.871_259, 2.730_096]),
-            // Epsilon is lost beside these gradients.
+            // Epsilon is too small to matter with these gradients.
             (
                 Variant::PytorchGradCam,
                 [0.0, 0.207_792, 1.871_259, 2.730_096],
@@ -129,8 +127,8 @@ mod tests {
         }
     }
 
-    /// With gradients as small as layer4's the package's epsilon shows:
-    /// g = 1e-3, S = 75 gives α = 1e-6 / (2e-6 + 75e-9 + 1e-6).
+    /// With gradients as small as layer4's, the package's epsilon matters: g = 1e-3, S = 75 gives α
+    /// = 1e-6 / (2e-6 + 75e-9 + 1e-6).
     #[test]
     fn the_packages_epsilon_shows_at_small_gradients() {
         let features = fixture::features();

@@ -1,10 +1,10 @@
 //! HiResCAM: Draelos and Carin 2020, arXiv 2011.08891.
 //!
-//! Gradients are not averaged over the cells first. At the last layer, where they are
-//! the same at every cell, it is Grad-CAM.
+//! Gradients are not averaged over the cells first. At the last layer, where they are the same at
+//! every cell, the result is the same as Grad-CAM.
 
-use crate::explain::analysis::{FeatureMaps, Gradients};
 use crate::explain::cam::products;
+use crate::model::activations::{FeatureMaps, Gradients};
 
 /// `Σ_k g_k ⊙ A_k`, `[height, width]`; the shown map is its ReLU.
 #[must_use]

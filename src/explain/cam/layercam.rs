@@ -2,8 +2,8 @@
 //! Class Activation Maps for Localization", IEEE Transactions on Image Processing 30,
 //! doi 10.1109/TIP.2021.3089943, eq. 6 and 7.
 
-use crate::explain::analysis::{FeatureMaps, Gradients};
 use crate::explain::cam::products;
+use crate::model::activations::{FeatureMaps, Gradients};
 
 /// `Σ_k ReLU(g_k) ⊙ A_k`, `[height, width]`; the shown map is its ReLU.
 #[must_use]

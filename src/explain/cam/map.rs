@@ -1,9 +1,10 @@
 //! A map: one value for each cell of a layer.
 
-use crate::explain::analysis::Layer;
 use crate::explain::cam::{Recipe, UNSTABLE};
+use crate::input::framing::CellGrid;
+use crate::model::target_layer::TargetLayer;
 
-/// A map whose smallest cell is at least this share of its largest is called nearly flat.
+/// A map is called nearly flat if its smallest cell is at least this share of its largest.
 pub const FLAT: f32 = 0.75;
 
 /// A map over the cells of a layer, before ReLU and scaling.
@@ -11,28 +12,39 @@ pub const FLAT: f32 = 0.75;
 pub struct Map {
     /// How it was made.
     pub recipe: Recipe,
-    /// Where.
-    pub layer: Layer,
+    /// The layer.
+    pub layer: TargetLayer,
     /// Rows of cells.
     pub height: usize,
     /// Columns of cells.
     pub width: usize,
-    /// How much what it divides by cancels: see [`condition`](crate::explain::cam::condition). 1 where nothing does.
+    /// How strongly the sums that the method divides by cancel: see
+    /// [`condition`](crate::explain::cam::condition). 1 if nothing cancels.
     pub condition: f32,
-    /// `[height, width]`, row-major. In logit units where
-    /// [`Method::is_in_logits`](crate::explain::cam::Method::is_in_logits) says so, else only comparable within the map.
+    /// `[height, width]`, row-major. In logit units if
+    /// [`Method::is_in_logits`](crate::explain::cam::Method::is_in_logits) says so, otherwise comparable only
+    /// within the map.
     pub cells: Vec<f32>,
 }
 
 impl Map {
-    /// What the cells are in: `logit`, or `relative` where they are only comparable within
-    /// the map.
+    /// The unit of the cells: `logit`, or `relative` if they are comparable only within the map.
     #[must_use]
     pub fn unit(&self) -> &'static str {
         if self.recipe.method.is_in_logits(self.layer) {
             "logit"
         } else {
             "relative"
+        }
+    }
+
+    /// Its cells.
+    #[must_use]
+    pub fn grid(&self) -> CellGrid {
+        CellGrid {
+            columns: self.width,
+            rows: self.height,
+            stride: self.layer.stride,
         }
     }
 
@@ -55,8 +67,7 @@ impl Map {
         self.cells.iter().map(|&cell| f64::from(cell)).sum::<f64>() as f32
     }
 
-    /// Pearson's correlation with another map of the same size; `None` if either
-    /// is flat.
+    /// Pearson correlation with another map of the same size; `None` if either map is flat.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
     pub fn correlation(&self, other: &Self) -> Option<f32> {
@@ -73,7 +84,7 @@ impl Map {
         (norms > 0.0).then(|| (product(&a, &b) / norms) as f32)
     }
 
-    /// The row and the column of the largest cell.
+    /// The row and column of the largest cell.
     #[must_use]
     pub fn peak(&self) -> (usize, usize) {
         let largest = (0..self.cells.len())
@@ -82,9 +93,8 @@ impl Map {
         (largest / self.width, largest % self.width)
     }
 
-    /// Cell by cell less another map of the same layer: why the one class and not the
-    /// other. Where both are in logit units the cells add up to
-    /// `(y_a − y_b) − (b_a − b_b)`.
+    /// This map minus another map of the same layer, cell by cell: why one class and not the other.
+    /// If both are in logit units, the cells add up to `(y_a − y_b) − (b_a − b_b)`.
     #[must_use]
     pub fn minus(mut self, other: &Self) -> Self {
         for (cell, less) in self.cells.iter_mut().zip(&other.cells) {
@@ -94,21 +104,20 @@ impl Map {
         self
     }
 
-    /// Whether the cells differ so little that colors, scaled to the largest, show
-    /// differences which hardly are any: all positive, and the smallest at least
-    /// [`FLAT`] of the largest.
+    /// Whether the cells are all positive and the smallest is at least [`FLAT`] of the largest.
+    /// Colors scaled to the largest cell would then suggest differences that are hardly there.
     #[must_use]
     pub fn is_nearly_flat(&self) -> bool {
         self.max() > 0.0 && self.min() >= FLAT * self.max()
     }
 
-    /// Whether it depends on rounding: it divides by sums that nearly cancel.
+    /// Whether the map depends on rounding errors: the method divides by sums that nearly cancel.
     #[must_use]
     pub fn is_unstable(&self) -> bool {
         self.condition >= UNSTABLE
     }
 
-    /// Whether any cell speaks for the class.
+    /// Whether any cell is positive, that is, evidence for the class.
     #[must_use]
     pub fn has_positive_evidence(&self) -> bool {
         self.max() > 0.0
@@ -118,12 +127,12 @@ impl Map {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::cam::Method;
+    use crate::explain::cam::{Method, fixture};
 
     fn map(cells: &[f32]) -> Map {
         Map {
             recipe: Method::GradCam.into(),
-            layer: Layer::Last,
+            layer: fixture::LAST,
             height: cells.len() / 2,
             width: 2,
             condition: 1.0,

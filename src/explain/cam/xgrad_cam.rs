@@ -1,13 +1,14 @@
 //! XGrad-CAM: Fu et al. 2020, "Axiom-based Grad-CAM", arXiv 2008.02312, eq. 8.
 //!
-//! At the last layer, where gradients are the same at every cell, it is Grad-CAM.
+//! At the last layer, where gradients are the same at every cell, the result is the same as
+//! Grad-CAM.
 
-use crate::explain::analysis::{FeatureMaps, Gradients};
+use crate::model::activations::{FeatureMaps, Gradients};
 
 /// Channel weights `w_k = Σ_ij A_k(i,j) g_k(i,j) / Σ_ab A_k(a,b)`, `[channels]`.
 ///
-/// A channel whose activations add up to 0 has no weight by this formula and gets 0;
-/// where no activation is negative, such a channel is 0 everywhere.
+/// A channel whose activations add up to 0 has no weight by this formula; its weight is set to 0.
+/// If no activation is negative, such a channel is 0 everywhere.
 #[must_use]
 #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
 pub fn weights(features: &FeatureMaps, gradients: &Gradients) -> Vec<f32> {
@@ -17,7 +18,7 @@ pub fn weights(features: &FeatureMaps, gradients: &Gradients) -> Vec<f32> {
             .planes()
             .zip(gradients.chunks_exact(features.cells()))
             .map(|(plane, gradients)| {
-                // In f64: before a batch-norm the activations nearly cancel.
+                // In f64, because the activations nearly cancel before a batch norm.
                 let wide = |value: &f32| f64::from(*value);
                 let sum: f64 = plane.iter().map(wide).sum();
                 let pairs = plane.iter().zip(gradients);
@@ -34,8 +35,8 @@ pub fn weights(features: &FeatureMaps, gradients: &Gradients) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use crate::explain::analysis::{FeatureMaps, Gradients};
     use crate::explain::cam::{fixture, weighted_sum};
+    use crate::model::activations::{FeatureMaps, Gradients};
 
     #[test]
     fn fixture_values() {

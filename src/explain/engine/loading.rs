@@ -1,4 +1,4 @@
-//! From a model as it is asked for to one that is loaded.
+//! Loads the model for a choice.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::model::weights::Progress;
 use crate::model::{Architecture, Model, ModelChoice, ModelError, hub, known_weights};
 use crate::text::printable;
 
-/// What a model is loaded with.
+/// The options for loading a model.
 #[derive(Clone)]
 pub struct Loading<'a> {
-    /// A file of class names given by hand.
+    /// A file of class names given by the user.
     pub labels: Option<&'a Path>,
     pub backend: Backend,
     pub progress: Option<Progress>,
@@ -29,7 +29,7 @@ impl Loading<'_> {
     }
 }
 
-/// Loads a model. What was chosen in its place, and why, is added to `notices`.
+/// Loads a model. If another model was loaded instead, `notices` says which and why.
 pub fn load(
     choice: &ModelChoice,
     loading: &Loading,
@@ -55,13 +55,13 @@ pub fn load(
     }
 }
 
-/// Whether a model is one whose accuracy its publisher reports.
+/// Whether the publisher of a model reports its accuracy.
 fn is_known(model: &Model) -> bool {
     known_weights::reported_accuracy(&model.info.sha256, model.path()).is_some()
 }
 
-/// ResNet-18 if a known file of it is found, else the built-in model. Which other files could
-/// be meant is said, and why a known one was not taken.
+/// ResNet-18 if a known file of it is found, otherwise the built-in model. Notices list other
+/// candidates, and say why a known file was not used.
 fn automatic(
     mut files: ResNet18Files,
     loading: &Loading,
@@ -84,15 +84,15 @@ fn automatic(
     if !files.others.is_empty() {
         let paths = files.others.iter().map(|path| path.display().to_string());
         notices.push(format!(
-            "Found, but not used by itself, since camlens does not know it: {}. Open it from the model menu or with --model.",
+            "Found, but not used automatically, because it is not a file that camlens knows: {}. Open it from the model menu or with --model.",
             printable::names(paths)
         ));
     }
     Ok(model)
 }
 
-/// ResNet-18 as it was asked for: a known file of it if one is found, else the first of its
-/// name, and that is said.
+/// ResNet-18, as requested: a known file if one is found, otherwise the first file with its name,
+/// with a notice.
 fn resnet18(
     files: &ResNet18Files,
     loading: &Loading,

@@ -3,7 +3,7 @@ use std::cell::Cell;
 use super::*;
 use crate::model::known_weights::BUILT_IN_WEIGHTS;
 
-/// An engine on the CPU that takes it for a GPU.
+/// An engine on the CPU that believes it runs on a GPU.
 fn pretending() -> Engine {
     let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     engine.device = DeviceChoice::Cuda(0);
@@ -35,13 +35,13 @@ fn a_device_that_dies_is_replaced_by_the_cpu_and_it_is_said() {
             said.contains(reason) && said.contains("Running on the CPU instead."),
             "{said}"
         );
-        // And it goes on working.
+        // It continues to work.
         let cat = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
         assert!(engine.analyze(&cat, Framing::Whole).is_ok());
     }
 }
 
-/// What a device's failure makes of an engine on a file that was `changed` meanwhile.
+/// The result of a device failure for an engine whose file was `changed` before.
 fn after_failure(changed: impl FnOnce(&Path)) -> (Engine, Result<Analysis, EngineError>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("efficientnet.safetensors");
@@ -86,7 +86,7 @@ fn after_a_failure_no_other_weights_run_under_the_old_name() {
     ] {
         assert!(said.contains(words), "{said}");
     }
-    // Nothing that runs goes by the old name.
+    // The engine must not use the changed file under the old name.
     assert_eq!(engine.device(), DeviceChoice::Cuda(0));
 }
 
@@ -124,7 +124,7 @@ fn memory_that_runs_have_taken_is_not_asked_for_again() {
     let huge = (1 << 20, 1 << 20);
     let said = engine.check_memory(huge).unwrap_err().to_string();
     assert!(
-        said.contains("1048576×1048576 pixels takes about"),
+        said.contains("1048576×1048576 pixels needs about"),
         "{said}"
     );
     engine.check_memory((224, 224)).unwrap();

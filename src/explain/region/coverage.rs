@@ -1,25 +1,25 @@
 //! The exact area of a polygon in each square of a grid.
 
-/// For each of `cells` (columns, rows) unit squares, row-major, the share of its area inside
-/// a closed line (non-zero winding).
+/// For each of `cells` (columns, rows) unit squares, row-major, the share of its area inside a
+/// closed line (non-zero winding).
 ///
-/// The plane is cut into bands in which no two sides cross and no row of squares ends.
-/// Within a band the inside lies between pairs of sides, and the area left of a side in a
-/// column is the integral of a clamped linear function.
+/// The plane is cut into bands in which no two sides cross and no row of squares ends. Within a
+/// band, the inside lies between pairs of sides, and the area left of a side in a column is the
+/// integral of a clamped linear function.
 pub fn of_polygon(corners: &[(f64, f64)], cells: (usize, usize)) -> Vec<f64> {
     let whole = ((0.0, cells.0 as f64), (0.0, cells.1 as f64));
     within(corners, cells, whole)
 }
 
-/// The same where only a part of the grid counts, from and to which column and row: the shares
-/// are of what there is of each square. The part has something of every square.
+/// The same for a part of the grid, given by its first and last column and row. Shares refer to the
+/// part of each square that lies inside. The part must overlap every square.
 pub fn within(
     corners: &[(f64, f64)],
     cells: (usize, usize),
     (across, down): ((f64, f64), (f64, f64)),
 ) -> Vec<f64> {
     let mut coverage = vec![0.0; cells.0 * cells.1];
-    // From and to where there is something of a column or row.
+    // The part of a column or row that counts, from and to.
     let part = |index: usize, (first, last): (f64, f64)| {
         let index = index as f64;
         (index.max(first), (index + 1.0).min(last))
@@ -53,7 +53,7 @@ pub fn within(
         for side in here {
             let before = winding;
             winding += side.direction;
-            // Where the inside begins, what lies left of the side does not count.
+            // Where the inside begins, the area left of the side is subtracted.
             let sign = match (before == 0, winding == 0) {
                 (true, false) => -1.0,
                 (false, true) => 1.0,
@@ -74,7 +74,7 @@ pub fn within(
     coverage
 }
 
-/// How often a closed line goes round a point.
+/// How often a closed line winds around a point.
 pub fn winding(corners: &[(f64, f64)], (x, y): (f64, f64)) -> i32 {
     let pairs = (0..corners.len()).map(|at| (corners[at], corners[(at + 1) % corners.len()]));
     pairs
@@ -84,7 +84,7 @@ pub fn winding(corners: &[(f64, f64)], (x, y): (f64, f64)) -> i32 {
         .sum()
 }
 
-/// A side of a polygon that is not level.
+/// A side of a polygon that is not horizontal.
 struct Side {
     top: (f64, f64),
     bottom: (f64, f64),
@@ -118,14 +118,14 @@ impl Side {
         self.top.0 + (y - self.top.1) * self.slope()
     }
 
-    /// The height at which it crosses another side.
+    /// The y coordinate where it crosses another side.
     fn crossing(&self, other: &Self) -> Option<f64> {
         let apart = self.slope() - other.slope();
         let y = self.top.1 + (other.x(self.top.1) - self.top.0) / apart;
         (apart != 0.0 && self.spans(y) && other.spans(y)).then_some(y)
     }
 
-    /// The area of the rectangle `left..right` × `top..bottom` that lies left of it: the
+    /// The area of the rectangle `left..right` × `top..bottom` that lies left of this side: the
     /// integral of `clamp(x(y) − left, 0, right − left)`.
     fn area_left(&self, top: f64, bottom: f64, (left, right): (f64, f64)) -> f64 {
         let width = right - left;
@@ -154,7 +154,7 @@ impl Side {
 mod tests {
     use super::*;
 
-    /// Against counting points on a fine grid.
+    /// Compares with counting points on a fine grid.
     #[test]
     fn areas_are_those_of_counted_points() {
         let star: Vec<(f64, f64)> = (0..5)

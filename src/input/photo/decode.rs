@@ -1,4 +1,4 @@
-//! From a file's bytes to upright pixels.
+//! Decodes the bytes of a file to upright pixels.
 
 use std::io::Cursor;
 
@@ -12,17 +12,17 @@ use crate::input::photo::limits::{Limits, MAX_METADATA};
 use crate::input::photo::{Photo, PhotoError, limits};
 use crate::platform::panics;
 
-/// Most passes of a progressive JPEG, as libjpeg-turbo's own fuzzers have it: each goes over
-/// the whole picture, and a file of some KB can have thousands. Encoders write about 10.
+/// Maximum number of scans in a progressive JPEG, the same as in libjpeg-turbo's fuzzers. Each scan
+/// covers the whole picture, and a file of a few KB can have thousands. Encoders write about 10.
 const MAX_SCANS: usize = 500;
 
-/// Decodes a photo at least `side` pixels long, or whole if it has fewer.
+/// Decodes a photo at least `side` pixels long, or at full size if it has fewer.
 pub fn decode(name: &str, bytes: &[u8], side: usize, limits: Limits) -> Result<Photo, PhotoError> {
     // Fuzzing finds panics in decoders, always on damaged files (tests/corpus/fuzz).
     panics::caught(|| decode_trustingly(name, bytes, side, limits)).unwrap_or_else(|said| {
         Err(PhotoError::Damaged {
             name: name.to_owned(),
-            cause: format!("the decoder gave up: {said}"),
+            cause: format!("the decoder failed: {said}"),
         })
     })
 }
@@ -40,7 +40,7 @@ fn decode_trustingly(
     let mut reader = ImageReader::new(Cursor::new(bytes));
     match image::guess_format(bytes) {
         Ok(format) => reader.set_format(format),
-        // TGA has no signature: only its name tells.
+        // TGA has no signature, so the file name decides.
         Err(_) if name.to_lowercase().ends_with(".tga") => {
             reader.set_format(ImageFormat::Tga);
         }
@@ -59,7 +59,7 @@ fn decode_trustingly(
     if limits::has_too_much_metadata(bytes) {
         return Err(metadata());
     }
-    // What a decoder reads before the size is known: metadata, palettes.
+    // Limit for what a decoder reads before the size is known: metadata, palettes.
     reader.limits(at_most(MAX_METADATA));
     let failed = |error: ImageError| match error {
         ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
@@ -82,7 +82,7 @@ fn decode_trustingly(
     if format == Some(ImageFormat::Bmp) && pixels_begin_in_palette(bytes) {
         return Err(PhotoError::Damaged {
             name,
-            cause: "its pixels begin within its palette".into(),
+            cause: "its pixel data begins within its palette".into(),
         });
     }
     let orientation = orientation(&mut decoder);
@@ -94,7 +94,7 @@ fn decode_trustingly(
         let divisor = jpeg_divisor(width.max(height) as usize, side);
         decode_jpeg(bytes, divisor).map_err(damaged)?
     } else {
-        // Twice the picture: some decoders keep a copy of their own.
+        // Twice the size of the picture: some decoders keep a copy.
         let picture = decoder.set_limits(at_most(2 * decoded + MAX_METADATA));
         let picture = picture.and_then(|()| DynamicImage::from_decoder(decoder));
         picture.map_err(|error| damaged(error.to_string()))?
@@ -106,11 +106,11 @@ fn decode_trustingly(
     Ok(Photo::from_picture(name, picture))
 }
 
-/// How the picture is to be turned. One whose EXIF block is damaged is shown as it lies.
+/// The orientation from EXIF. If the EXIF block is damaged, the picture is not rotated.
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
     let exif = decoder.exif_metadata().ok().flatten();
     let found = exif.and_then(|exif| {
-        // Some programs write the prefix that only JPEG has into WebP, too.
+        // Some programs also write the prefix into WebP, although only JPEG has it.
         let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
         Orientation::from_exif_chunk(exif)
     });
@@ -119,12 +119,13 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
         .unwrap_or(Orientation::NoTransforms)
 }
 
-/// Whether a TGA file of 32 bits a pixel says that none of them are alpha.
+/// Whether a TGA file with 32 bits per pixel declares that it has no alpha.
 fn has_no_alpha(bytes: &[u8]) -> bool {
     bytes.get(16) == Some(&32) && bytes.get(17).is_some_and(|about| about % 16 == 0)
 }
 
-/// Whether a BMP file's pixels begin before its palette ends: it would show colors as pixels.
+/// Whether the pixel data of a BMP file begins before its palette ends: palette colors would be
+/// decoded as pixels.
 fn pixels_begin_in_palette(bytes: &[u8]) -> bool {
     let number = |at: usize| {
         let four = bytes.get(at..at + 4)?;
@@ -142,22 +143,21 @@ fn pixels_begin_in_palette(bytes: &[u8]) -> bool {
     pixels < 14 + header + 4 * colors
 }
 
-/// Limits of bytes alone: the sides are checked by us.
+/// Limits on memory only; we check the sides ourselves.
 fn at_most(bytes: u64) -> image::Limits {
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(bytes);
     limits
 }
 
-/// The largest number by which a JPEG's decoder can divide the size so that `side` pixels
-/// are left.
+/// The largest divisor with which a JPEG can be decoded so that `side` pixels remain.
 fn jpeg_divisor(longest: usize, side: usize) -> u32 {
     let enough = |divisor: &u32| longest / *divisor as usize >= side;
     [8, 4, 2].into_iter().find(enough).unwrap_or(1)
 }
 
-/// Decodes a JPEG as libjpeg-turbo does, which Pillow and torchvision use. Its size
-/// has been checked.
+/// Decodes a JPEG exactly like libjpeg-turbo, which Pillow and torchvision use. The caller has
+/// checked the size.
 fn decode_jpeg(bytes: &[u8], divisor: u32) -> Result<DynamicImage, String> {
     let decode = || {
         let limits = DecodeLimits {

@@ -1,4 +1,4 @@
-//! Why a photo can't be read.
+//! Errors from reading a photo.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::text::printable;
 pub enum PhotoError {
     /// The file could not be read at all.
     #[error(
-        "Can't read {}: {}. Check that the file is there and may be read.",
+        "Can't read {}: {}. Check that the file exists and that you may read it.",
         printable::name(.name), printable::quotation(&.cause.to_string())
     )]
     Io {
@@ -27,7 +27,7 @@ pub enum PhotoError {
         /// Folder name as shown.
         name: String,
     },
-    /// A device, a pipe or the like.
+    /// A device, a pipe or similar.
     #[error(
         "{} is not a file. Save the photo as a file and give that.",
         printable::name(.name)
@@ -73,14 +73,14 @@ pub enum PhotoError {
     TooLarge {
         /// File name as shown.
         name: String,
-        /// What it is, in words: `has 144 megapixels (12000×12000)`.
+        /// The size, in words: `has 144 megapixels (12000×12000)`.
         excess: String,
-        /// What it may be, in words.
+        /// The limit, in words.
         limit: String,
-        /// The option that would let it in.
+        /// The option that raises the limit.
         option: String,
     },
-    /// Longer on a side than anything here handles.
+    /// A side is longer than this program supports.
     #[error(
         "{} is {width}×{height} pixels, and a side may have {limit} at most. Crop it or scale it down.",
         printable::name(.name)
@@ -92,12 +92,12 @@ pub enum PhotoError {
         width: u32,
         /// Its height in pixels.
         height: u32,
-        /// What a side may have.
+        /// The maximum length of a side.
         limit: u32,
     },
-    /// What it carries beside its pixels is too large to be true.
+    /// The metadata is too large to be plausible.
     #[error(
-        "Can't read {}: it carries more than {limit} MB of metadata (a color profile, EXIF). Save it again without metadata.",
+        "Can't read {}: it has more than {limit} MB of metadata (color profile, EXIF). Save it again without metadata.",
         printable::name(.name)
     )]
     Metadata {
@@ -106,15 +106,15 @@ pub enum PhotoError {
         /// The limit in megabytes.
         limit: u64,
     },
-    /// The system has not so much memory.
+    /// Not enough memory.
     #[error(
-        "Can't read {}: decoding it takes {megabytes} MB of memory, which the system does not have. Close other programs, or scale the photo down.",
+        "Can't read {}: not enough memory, decoding needs {megabytes} MB. Close other programs, or scale the photo down.",
         printable::name(.name)
     )]
     Memory {
         /// File name as shown.
         name: String,
-        /// What it takes.
+        /// The memory needed, in megabytes.
         megabytes: u64,
     },
     /// An image, but damaged.
@@ -130,8 +130,8 @@ pub enum PhotoError {
     },
 }
 
-/// The refusal for bytes that no decoder takes, with the format's name where
-/// the first bytes tell it.
+/// The error for bytes that no decoder accepts, with the name of the format if the first bytes
+/// identify it.
 pub(crate) fn unreadable(name: String, bytes: &[u8]) -> PhotoError {
     let starts = |prefix: &[u8]| bytes.starts_with(prefix);
     let brand = bytes.get(4..12).filter(|b| b.starts_with(b"ftyp"));

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::input::photo::{EXTENSIONS, PhotoError, display_name};
 
-/// The files in a folder that are called like photos, in the order in which people count:
-/// `photo-9` before `photo-10`. Folders within it are not looked into, hidden files left out.
+/// The files in a folder whose extension is that of a photo, in natural order: `photo-9` before
+/// `photo-10`. Subfolders and hidden files are skipped.
 ///
 /// # Errors
 /// [`PhotoError::Io`] if the folder can't be read.
@@ -33,8 +33,8 @@ pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, PhotoError> {
     Ok(photos)
 }
 
-/// A name in pieces that compare as people count: digits as a number, the rest in lower
-/// case; at last the name itself.
+/// The key for natural order: digits compare as numbers, the rest in lower case. The name itself
+/// comes last, to break ties.
 fn as_counted(name: &str) -> (Vec<(String, u64)>, String) {
     let mut pieces: Vec<(String, u64)> = vec![(String::new(), 0)];
     let mut in_number = false;

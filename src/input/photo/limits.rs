@@ -1,18 +1,18 @@
-//! How large a photo may be: checked before anything is allocated.
+//! Limits on the size of a photo, checked before memory is allocated.
 
 use serde::{Deserialize, Serialize};
 
 use crate::input::photo::PhotoError;
 use crate::platform::memory;
 
-/// What a photo may be at most. A file of a few bytes can claim any size, and
-/// a compressed one can grow a thousandfold.
+/// The maximum size of a photo. A file of a few bytes can claim any size, and a compressed one can
+/// expand a thousandfold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
     /// Pixels, in millions.
     pub megapixels: u32,
-    /// Its pixels as the decoder gives them, in 10⁶ bytes.
+    /// The decoded pixels, in 10⁶ bytes.
     pub decoded_mb: u32,
     /// The file, in 10⁶ bytes.
     pub file_mb: u32,
@@ -28,17 +28,17 @@ impl Default for Limits {
     }
 }
 
-/// Longest side, in pixels: what a texture and our own resizing are tried with.
+/// Longest side, in pixels: the largest that textures and our own resizing were tested with.
 pub const MAX_SIDE: u32 = 32_768;
-/// Most that a color profile, EXIF and the like may take, in bytes: profiles of
-/// printers have up to 4 MB, a JPEG can't hold more than 16 MB.
+/// Maximum size of metadata (color profile, EXIF and similar), in bytes. Profiles of printers have
+/// up to 4 MB, and a JPEG can't hold more than 16 MB.
 pub const MAX_METADATA: u64 = 16_000_000;
 
 /// Bytes in a megabyte.
 const MB: u64 = 1_000_000;
 
 impl Limits {
-    /// Whether a file may be so long.
+    /// Checks the length of a file.
     pub(crate) fn check_file(self, name: &str, bytes: u64) -> Result<(), PhotoError> {
         let megabytes = bytes.div_ceil(MB);
         if megabytes <= self.file_mb.into() {
@@ -52,7 +52,7 @@ impl Limits {
         })
     }
 
-    /// Whether a picture may have these sides and, decoded, so many bytes.
+    /// Checks the sides of a picture and its size in bytes when decoded.
     pub(crate) fn check_picture(
         self,
         name: &str,
@@ -102,8 +102,8 @@ impl Limits {
     }
 }
 
-/// Whether a PNG or WebP file names a chunk of metadata that is too long. (A JPEG's are
-/// bounded by its format, a TIFF's by its decoder.)
+/// Whether a PNG or WebP file has a metadata chunk that is too long. (In JPEG the format limits it,
+/// in TIFF the decoder does.)
 pub(crate) fn has_too_much_metadata(bytes: &[u8]) -> bool {
     let png = bytes.starts_with(b"\x89PNG\r\n\x1a\n");
     let webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
@@ -133,7 +133,7 @@ pub(crate) fn has_too_much_metadata(bytes: &[u8]) -> bool {
             .ok()
             .and_then(|step| after.get(step..))
         else {
-            return false; // it is cut short, which its decoder tells
+            return false; // truncated: the decoder reports it
         };
         rest = next;
     }

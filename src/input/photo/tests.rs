@@ -105,8 +105,8 @@ fn scaling_down_keeps_the_aspect_ratio() {
     assert!(rgb.iter().all(|&value| value == 90));
 }
 
-/// `tests/golden/README.md` says how it was made.
-/// Each size that a JPEG's decoder can give.
+/// `tests/golden/README.md` describes how the file was made. Checks every size that a JPEG can be
+/// decoded at.
 #[test]
 fn jpegs_are_decoded_at_a_fraction_of_their_size() {
     let file = Path::new("tests/golden/cat-420-progressive.jpg");

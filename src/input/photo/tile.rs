@@ -1,4 +1,4 @@
-//! Parts of a photo for the screen, at their own pixels or averaged in blocks.
+//! Parts of a photo for the screen, at full resolution or averaged in blocks.
 
 use rayon::prelude::*;
 
@@ -18,7 +18,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// Whether all of another area lies in this one.
+    /// Whether `other` lies completely within this area.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         self.left <= other.left
@@ -29,7 +29,7 @@ impl Area {
 }
 
 impl Photo {
-    /// All of the photo.
+    /// The whole photo.
     #[must_use]
     pub fn area(&self) -> Area {
         Area {
@@ -40,14 +40,14 @@ impl Photo {
         }
     }
 
-    /// The smallest blocks that make the photo at most `side` pixels on its longer side.
+    /// The smallest block size that makes the photo at most `side` pixels on its longer side.
     #[must_use]
     pub fn step_to(&self, side: usize) -> usize {
         self.width.max(self.height).div_ceil(side.max(1))
     }
 
-    /// An area of the photo, each `step`×`step` block of its pixels (fewer at the right and
-    /// lower edge) averaged into one: `⌈width/step⌉ × ⌈height/step⌉` pixels.
+    /// An area of the photo, with each `step`×`step` block of pixels averaged into one pixel:
+    /// `⌈width/step⌉ × ⌈height/step⌉` pixels. Blocks at the right and lower edges may be smaller.
     ///
     /// # Panics
     /// If the area does not lie in the photo or `step` is 0.
@@ -74,7 +74,7 @@ impl Photo {
     }
 }
 
-/// One row of blocks.
+/// Averages one row of blocks.
 fn average<'a>(rows: impl Iterator<Item = &'a [u8]>, step: usize, out: &mut [u8]) {
     let mut sums = vec![[0u32; 3]; out.len() / 3];
     let mut count = 0;
@@ -94,7 +94,7 @@ fn average<'a>(rows: impl Iterator<Item = &'a [u8]>, step: usize, out: &mut [u8]
         let wide = step.min(columns - index * step);
         let pixels = u32::try_from(count * wide).unwrap_or(u32::MAX);
         for channel in 0..3 {
-            // An average of bytes is a byte.
+            // An average of bytes fits into a byte.
             pixel[channel] = ((sum[channel] + pixels / 2) / pixels).min(255) as u8;
         }
     }

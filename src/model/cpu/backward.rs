@@ -1,5 +1,5 @@
-//! The way back through convolutions and ReLU: gradients with respect to their
-//! inputs. Gradients of weights are never needed.
+//! The backward pass through convolutions and ReLU: gradients with respect to their inputs.
+//! Gradients of weights are never needed.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -9,11 +9,11 @@ use crate::model::cpu::{Activation, ConvGeometry, Cpu, Epilogue, Image, Panels, 
 
 /// The gradient at the input of [`crate::model::cpu::dense()`] without its activation.
 ///
-/// `gradient` `[out_height, out_width, cout]`, `weight` `[kernel·kernel·cin, cout]`;
-/// the result is `[height, width, cin]`.
+/// `gradient` is `[out_height, out_width, cout]`, `weight` `[kernel·kernel·cin, cout]`, and the
+/// result `[height, width, cin]`.
 ///
 /// # Panics
-/// If something does not have that size.
+/// If an argument does not have this size.
 #[must_use]
 pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: ConvGeometry) -> Image {
     let cout = weight.columns();
@@ -22,7 +22,8 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Conv
     assert_eq!((shape.height, shape.width), window.output);
     assert_eq!(shape.channels, cout, "gradient is [h, w, cout]");
     match window.reversed() {
-        // With stride 1 it is a convolution itself, with the kernel turned round.
+        // With stride 1, the backward pass is itself a convolution, with the kernel rotated by
+        // 180°.
         Some(back) => {
             let places: Vec<usize> = (0..window.kernel * window.kernel).rev().collect();
             let turned = weight.transposed(cin, &places);
@@ -37,8 +38,8 @@ pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: Conv
     }
 }
 
-/// What each output pixel sends back to the places that its kernel covers, one place after
-/// the other.
+/// Scatters the gradient of each output pixel to the input positions that its kernel covers, one
+/// kernel position after the other.
 fn send_back(
     cpu: &Cpu,
     gradient: &Image,
@@ -69,7 +70,7 @@ fn send_back(
     Image::new(out)
 }
 
-/// From a line of the output by one column of the kernel to a line of the input.
+/// Scatters a line of the output through one column of the kernel to a line of the input.
 struct ScatterLine<'a> {
     gradient: &'a [f32],
     /// `[cout, cin]`.
@@ -96,7 +97,7 @@ impl WithSimd for ScatterLine<'_> {
         } = self;
         let (cin, cout) = (weight.columns(), weight.depth());
         let (stride, before, wide) = (window.stride, window.before.1, window.output.1);
-        // Those of the line's pixels whose kernel has this column on the input.
+        // The pixels of the line for which this column of the kernel lies on the input.
         let first = before.saturating_sub(across).div_ceil(stride);
         let end = (window.input.1 + before).saturating_sub(across);
         let count = end.div_ceil(stride).min(wide).saturating_sub(first);
@@ -121,8 +122,8 @@ impl WithSimd for ScatterLine<'_> {
     }
 }
 
-/// The gradient before a ReLU, from the one after it and the ReLU's output: 0 where
-/// the output is 0 (PyTorch's choice where the input is exactly 0).
+/// The gradient before a ReLU, from the gradient after it and the output of the ReLU: 0 where the
+/// output is 0 (as in PyTorch if the input is exactly 0).
 #[must_use]
 pub fn relu_backward(cpu: &Cpu, gradient: &Image, output: &Image) -> Image {
     combine(cpu, gradient, output, |g, y| if y > 0.0 { g } else { 0.0 })
@@ -148,7 +149,7 @@ fn combine(cpu: &Cpu, one: &Image, other: &Image, f: impl Fn(f32, f32) -> f32) -
     Image::new(out)
 }
 
-/// Each channel times its factor.
+/// Multiplies each channel by its factor.
 ///
 /// # Panics
 /// If there are not as many factors as channels.

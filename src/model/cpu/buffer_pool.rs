@@ -1,19 +1,19 @@
-//! Memory for activations that is used again: a network needs the same sizes in every
-//! run, and memory fresh from the system costs a page fault for every 4 KB.
+//! A pool of reusable memory for activations: a network needs the same sizes in every run, and
+//! freshly allocated memory costs a page fault for every 4 KB.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many unused bytes are kept; a ResNet-18 needs 11 MB for a 3:2 photo.
+/// Maximum number of unused bytes that are kept. A ResNet-18 needs 11 MB for a 3:2 photo.
 const KEEP: usize = 32 << 20;
 
-/// Where buffers come from and go back to. Clones share their buffers.
+/// A pool of buffers. Clones share their buffers.
 #[derive(Clone, Debug, Default)]
 pub struct BufferPool(Arc<Mutex<Vec<Vec<f32>>>>);
 
 impl BufferPool {
-    /// A buffer of that many values, whatever they are: the smallest that fits and is not
-    /// more than twice as large, else a new one.
+    /// A buffer with this many values, with arbitrary contents: the smallest free buffer that fits
+    /// and is not more than twice as large, otherwise a new one.
     #[must_use]
     pub fn take(&self, values: usize) -> Buffer {
         let mut free = self.lock();
@@ -33,20 +33,21 @@ impl BufferPool {
     fn give_back(&self, memory: Vec<f32>) {
         let mut free = self.lock();
         free.push(memory);
-        // The oldest go first: they are of a size that is not asked for any more.
+        // Drop the oldest first: their size is no longer requested.
         let mut bytes: usize = free.iter().map(|buffer| 4 * buffer.len()).sum();
         while bytes > KEEP {
             bytes -= 4 * free.remove(0).len();
         }
     }
 
-    /// A thread that panicked leaves the list whole: it holds the lock for a push only.
+    /// A panic in another thread can't leave the list inconsistent, because the lock is held only
+    /// for single operations.
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<f32>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Memory of a [`BufferPool`]; dropping gives it back.
+/// Memory of a [`BufferPool`], returned to it when dropped.
 #[derive(Debug)]
 pub struct Buffer {
     memory: Vec<f32>,

@@ -1,4 +1,4 @@
-//! Where a kernel lies over its input.
+//! The geometry of a convolution: where a kernel lies on its input.
 
 /// A square kernel sliding over an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl ConvGeometry {
         )
     }
 
-    /// The window of the way back, from the output to the input, where the kernel moves by
-    /// single steps and its zeros don't reach beyond it.
+    /// The geometry of the backward pass, from the output to the input, if the kernel moves in
+    /// single steps and the padding does not reach beyond the kernel.
     #[must_use]
     pub fn reversed(&self) -> Option<Self> {
         let last = self.kernel - 1;
@@ -50,7 +50,7 @@ impl ConvGeometry {
         })
     }
 
-    /// The output position whose kernel has its place `tap` on an input position.
+    /// The output position whose kernel has tap `tap` on a given input position.
     #[inline(always)]
     #[must_use]
     pub fn output_of(&self, input: usize, tap: usize, before: usize, side: usize) -> Option<usize> {
@@ -77,9 +77,9 @@ impl ConvGeometry {
 pub struct Span {
     /// First kernel position.
     pub first: usize,
-    /// How many.
+    /// Number of kernel positions.
     pub count: usize,
-    /// Input position under the first one.
+    /// The input position under the first kernel position.
     pub input: usize,
 }
 

@@ -8,23 +8,23 @@ use crate::model::cpu::gemm::{Out, Rows, multiply};
 use crate::model::cpu::packing::{PANEL, Panel, Panels};
 use crate::model::cpu::{ConvGeometry, Cpu, Image, Scratch};
 
-/// Most pixels in a tile, and most values gathered for one (512 KB): result and gathered
-/// rows stay in a core's second-level cache.
+/// Maximum number of pixels in a tile, and of values gathered for a tile (512 KB): the result and
+/// the gathered rows stay in a core's second-level cache.
 const TILE: (usize, usize) = (96, 128 << 10);
-/// Fewest pixels in a tile: below this the weights are read too often.
+/// Minimum number of pixels in a tile: with fewer, the weights are read too often.
 const LEAST: usize = 24;
-/// Up to so many input channels (a network's first layer) whole lines are padded instead
-/// of gathering pixels: their runs would be too short to copy.
+/// With at most this many input channels (the first layer of a network), whole lines are padded
+/// instead of gathering pixels, because the runs would be too short to copy.
 const FEW_CHANNELS: usize = 8;
 
 /// `activation(conv(x) + bias + residual)`.
 ///
-/// `x` `[height, width, cin]`, `weight` `[kernel·kernel·cin, cout]` (row order:
-/// kernel row, kernel column, input channel), `bias` `[cout]`, `residual` and the
-/// result `[out_height, out_width, cout]`.
+/// `x` is `[height, width, cin]`, `weight` `[kernel·kernel·cin, cout]` (row order: kernel row,
+/// kernel column, input channel), `bias` `[cout]`; `residual` and the result are `[out_height,
+/// out_width, cout]`.
 ///
 /// # Panics
-/// If something does not have that size.
+/// If an argument does not have this size.
 #[must_use]
 pub fn dense(
     cpu: &Cpu,
@@ -61,8 +61,8 @@ pub fn dense(
     Image::new(out)
 }
 
-/// For few pixels, where tiles would not keep all threads busy: the output channels are
-/// shared out, too.
+/// For few pixels, where tiles alone would not keep all threads busy: the output channels are also
+/// distributed.
 fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
     let pixels = job.window.pixels();
     let depth = job.depth();
@@ -78,7 +78,7 @@ fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
     }
     let values = if job.in_place() { job.x } else { &gathered };
     let rows = Rows::whole(values, depth, depth);
-    // Parts of the panels' columns that keep the threads busy.
+    // Enough parts of the panels' columns to keep the threads busy.
     let panels = job.weight.panels().count();
     let slice = pixels.div_ceil((2 * threads).div_ceil(panels));
     job.weight.share_out(out, slice, |panel, index, out| {
@@ -92,7 +92,7 @@ fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
     });
 }
 
-/// What all parts of a convolution share.
+/// Data shared by all parts of a convolution.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
     x: &'a [f32],
@@ -128,7 +128,7 @@ impl<'a> Job<'a> {
         self.window.kernel * self.window.kernel * self.cin
     }
 
-    /// Whether the pixels already are the rows of the product.
+    /// Whether the pixels can be used as the rows of the product without gathering.
     fn in_place(&self) -> bool {
         self.window.kernel == 1 && self.window.stride == 1
     }
@@ -137,7 +137,7 @@ impl<'a> Job<'a> {
         im2col(rows, self.x, self.cin, self.window, first);
     }
 
-    /// Multiplies pixels from `first` on with all panels and finishes them.
+    /// Multiplies pixels from `first` on with all panels and applies the epilogue.
     #[inline(always)]
     fn products<S: Simd>(self, simd: S, rows: Rows, out: &mut [f32], sums: &mut [f32], at: usize) {
         let cout = self.finish.bias.len();
@@ -154,7 +154,7 @@ impl<'a> Job<'a> {
                 multiply(simd, rows, count, weight, out);
                 continue;
             }
-            // Its last columns are zeros, for which the output has no place.
+            // The last columns are padding with zeros, and the output has no room for them.
             multiply(simd, rows, count, weight, Out::sums(sums, panel.width));
             let pixels = out.chunks_exact_mut(cout).zip(sums.chunks(panel.width));
             for (index, (pixel, sums)) in pixels.enumerate() {
@@ -195,7 +195,7 @@ impl WithSimd for Tile<'_> {
     }
 }
 
-/// One line of output pixels, where the input has few channels.
+/// One line of output pixels, for an input with few channels.
 pub struct Line<'a> {
     pub job: Job<'a>,
     pub out: &'a mut [f32],
@@ -216,7 +216,7 @@ impl WithSimd for Line<'_> {
             output,
         } = job.window;
         let cin = job.cin;
-        // The input lines under the kernel, with zeros around them.
+        // The input lines under the kernel, padded with zeros.
         let across = ((output.1 - 1) * stride + kernel).max(before.1 + input.1);
         let step = across * cin;
         let mut scratch = Scratch::take([kernel * step, output.1 * PANEL]);
@@ -244,14 +244,14 @@ impl WithSimd for Line<'_> {
     }
 }
 
-/// Some pixels, the channels of one panel.
+/// Some pixels, and the channels of one panel.
 struct Column<'a, 'b> {
     job: Job<'a>,
     /// All pixels.
     rows: Rows<'a>,
     panel: Panel<'a>,
     first: usize,
-    /// The pixels' parts.
+    /// The parts of the pixels.
     out: &'a mut [&'b mut [f32]],
 }
 
@@ -283,9 +283,9 @@ impl WithSimd for Column<'_, '_> {
     }
 }
 
-/// Copies what the kernel covers at consecutive output pixels from `first` on,
-/// one row of `kernel·kernel·cin` values for each ("im2col"), zeros where the
-/// kernel hangs over the border.
+/// Copies what the kernel covers at consecutive output pixels from `first` on, one row of
+/// `kernel·kernel·cin` values per pixel (im2col), with zeros where the kernel extends beyond the
+/// border.
 pub fn im2col(rows: &mut [f32], x: &[f32], cin: usize, window: ConvGeometry, first: usize) {
     let run = window.kernel * cin;
     for (index, row) in rows.chunks_exact_mut(window.kernel * run).enumerate() {

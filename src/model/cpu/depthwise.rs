@@ -4,20 +4,20 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::model::cpu::epilogue::Epilogue;
-use crate::model::cpu::simd::{load, store};
 use crate::model::cpu::{ConvGeometry, Cpu, Image};
+use crate::platform::simd::{load, store};
 
-/// Output pixels side by side whose sums are kept in registers, so that each weight is
-/// loaded once for all of them.
+/// Number of adjacent output pixels whose sums are kept in registers, so that each weight is loaded
+/// once for all of them.
 const SIDE: usize = 4;
 
 /// `activation(depthwise(x) + bias)`.
 ///
-/// `x` `[height, width, channels]`, `weight` `[kernel·kernel, channels]`, `bias`
-/// `[channels]`, the result `[out_height, out_width, channels]`. A residual is not added.
+/// `x` is `[height, width, channels]`, `weight` `[kernel·kernel, channels]`, `bias` `[channels]`,
+/// and the result `[out_height, out_width, channels]`. A residual is not added.
 ///
 /// # Panics
-/// If something does not have that size.
+/// If an argument does not have this size.
 #[must_use]
 pub fn depthwise(
     cpu: &Cpu,
@@ -69,7 +69,7 @@ impl WithSimd for Line<'_> {
         let width = job.window.output.1;
         let mut x = 0;
         while x < width {
-            // Pixels whose kernels all lie on the input lie side by side.
+            // Pixels whose kernels lie completely on the input are adjacent.
             let ends = [x, width.min(x + SIDE) - 1].map(|x| job.window.on_input(down, x).1);
             let whole = ends.iter().all(|span| span.count == job.window.kernel);
             if x + SIDE <= width && whole {
@@ -84,8 +84,8 @@ impl WithSimd for Line<'_> {
 }
 
 impl Job<'_> {
-    /// `N` output pixels of a line from `x` on. If there are several, no kernel may hang
-    /// over the left or right border.
+    /// `N` output pixels of a line from `x` on. If `N` is more than 1, no kernel may extend beyond
+    /// the left or right border.
     #[inline(always)]
     fn pixels<S: Simd, const N: usize>(&self, simd: S, out: &mut [f32], (down, x): (usize, usize)) {
         let channels = self.finish.bias.len();

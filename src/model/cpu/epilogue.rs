@@ -1,13 +1,13 @@
-//! What is done to a convolution's sums before they are written.
+//! The epilogue of a convolution: what is applied to the sums before they are written.
 
 use pulp::Simd;
 
-use crate::model::cpu::simd::{load, store};
+use crate::platform::simd::{load, store};
 
-/// What follows a convolution.
+/// The activation after a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// None.
     Linear,
     /// `max(0, x)`.
     Relu,
@@ -16,8 +16,8 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Applies it to one value. What is no number stays so, as in PyTorch: `max` would
-    /// make 0 of it, and an overflow would look like an answer.
+    /// Applies the activation to one value. NaN propagates, as in PyTorch; `f32::max` would turn it
+    /// into 0 and hide an overflow.
     #[inline(always)]
     #[must_use]
     pub fn apply(self, value: f32) -> f32 {
@@ -34,12 +34,12 @@ impl Activation {
         }
     }
 
-    /// Applies it to a vector.
+    /// Applies the activation to a vector.
     #[inline(always)]
     pub fn vector<S: Simd>(self, simd: S, value: S::f32s) -> S::f32s {
         let (zero, six) = (simd.splat_f32s(0.0), simd.splat_f32s(6.0));
         if S::F32_LANES == 1 {
-            // Comparisons, which are false for what is no number.
+            // The comparisons are false for NaN.
             let above = simd.select_f32s(simd.less_than_f32s(value, zero), zero, value);
             return match self {
                 Self::Linear => value,
@@ -47,8 +47,8 @@ impl Activation {
                 Self::Relu6 => simd.select_f32s(simd.less_than_f32s(six, above), six, above),
             };
         }
-        // Vectors' instructions give what is no number if it is the second (x86) or either
-        // of the two (ARM).
+        // Vector minimum and maximum return NaN if the second operand (x86) or either operand (ARM)
+        // is NaN.
         match self {
             Self::Linear => value,
             Self::Relu => simd.max_f32s(zero, value),
@@ -62,9 +62,9 @@ impl Activation {
 pub struct Epilogue<'a> {
     /// `[channels]`.
     pub bias: &'a [f32],
-    /// As large as the output.
+    /// Has the size of the output.
     pub residual: Option<&'a [f32]>,
-    /// What follows.
+    /// The activation.
     pub activation: Activation,
 }
 
@@ -76,8 +76,8 @@ impl Epilogue<'_> {
         assert!(fits, "residual is [h, w, cout]");
     }
 
-    /// Finishes a vector of sums: the output's values from `at` on, whose first channel is
-    /// `channel`.
+    /// Applies the epilogue to a vector of sums: the output's values from `at` on, whose first
+    /// channel is `channel`.
     #[inline(always)]
     pub fn vector<S: Simd>(
         &self,
@@ -92,7 +92,7 @@ impl Epilogue<'_> {
         self.activation.vector(simd, value)
     }
 
-    /// Finishes consecutive channels of one pixel in place; they fill whole vectors.
+    /// Applies the epilogue to consecutive channels of one pixel in place; they fill whole vectors.
     #[inline(always)]
     pub fn apply<S: Simd>(&self, simd: S, sums: &mut [f32], (at, channel): (usize, usize)) {
         for index in (0..sums.len()).step_by(S::F32_LANES) {
@@ -101,8 +101,8 @@ impl Epilogue<'_> {
         }
     }
 
-    /// Finishes consecutive channels of one pixel: `sums` belong to the output's values
-    /// from `at` on, whose first channel is `channel`.
+    /// Applies the epilogue to consecutive channels of one pixel and writes them: `sums` belong to
+    /// the output's values from `at` on, whose first channel is `channel`.
     #[inline(always)]
     pub fn write<S: Simd>(
         &self,
@@ -129,7 +129,7 @@ mod tests {
     use pulp::WithSimd;
 
     use super::*;
-    use crate::model::cpu::simd::Isa;
+    use crate::platform::simd::Isa;
 
     struct Apply<'a>(Activation, &'a mut [f32]);
 

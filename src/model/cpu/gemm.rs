@@ -1,10 +1,9 @@
-//! The matrix product at the heart of every convolution: rows of pixels × weights that
-//! were cut into panels when the model was loaded.
+//! The matrix product used by all convolutions: rows of pixels × weights that were packed into
+//! panels when the model was loaded.
 //!
-//! Generic over `pulp`'s vector types, so it is safe code that the compiler turns into
-//! AVX-512, AVX2 or NEON. With weights packed beforehand it runs at 170 to 210 GFLOP/s on
-//! a core where `gemm`, which packs them in each call, runs at 96 to 154 (measured on
-//! ResNet's shapes with AVX-512).
+//! It is generic over `pulp`'s vector types: safe code that the compiler turns into AVX-512, AVX2
+//! or NEON. With packed weights it runs at 170 to 210 GFLOP/s on a core where `gemm`, which packs
+//! them in each call, runs at 96 to 154 (measured with the shapes of a ResNet and AVX-512).
 
 use pulp::Simd;
 
@@ -12,31 +11,31 @@ use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::packing::UNIT;
 use crate::model::cpu::prefetch::prefetch;
 
-/// Rows of sums that are kept in registers: with AVX-512 these by the four vectors of the
-/// widest panel, four of weights and one of the image fit the 32 registers.
+/// Number of rows of sums kept in registers. With AVX-512, these rows times the four vectors of the
+/// widest panel, four vectors of weights and one of the image fit into the 32 registers.
 const ROWS: usize = 6;
-/// So many rows of a panel (32 KB) stay in the first-level cache while all pixels of a
-/// tile pass by.
+/// This many rows of a panel (32 KB) stay in the first-level cache while all pixels of a tile are
+/// processed.
 const DEPTH: usize = 128;
 
 /// The left-hand side of a product. Row `i` is `segments` runs of `length` values; run `s`
 /// begins at `values[i·stride + s·step]`. Rows may overlap.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// Where they lie.
+    /// The values.
     pub values: &'a [f32],
-    /// From one row to the next.
+    /// Distance from one row to the next.
     pub stride: usize,
-    /// Runs in a row.
+    /// Number of runs in a row.
     pub segments: usize,
-    /// From one run to the next.
+    /// Distance from one run to the next.
     pub step: usize,
-    /// Values in a run.
+    /// Number of values in a run.
     pub length: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// Rows that are one run each.
+    /// Rows that consist of one run each.
     #[must_use]
     pub fn whole(values: &'a [f32], stride: usize, length: usize) -> Self {
         Self {
@@ -49,19 +48,19 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Where products go: row `i`, column `j` to `values[i·stride + j]`.
+/// Where products are written: row `i`, column `j` to `values[i·stride + j]`.
 pub struct Out<'a> {
-    /// The memory.
+    /// The output.
     pub values: &'a mut [f32],
-    /// From one row to the next.
+    /// Distance from one row to the next.
     pub stride: usize,
-    /// What is done to the sums, if they are the output's own values: its channels from
-    /// the second number on, the first of which is the output's value number one.
+    /// The epilogue, if the sums are final values of the output, with the index of the first output
+    /// value and its channel.
     pub finish: Option<(Epilogue<'a>, usize, usize)>,
 }
 
 impl<'a> Out<'a> {
-    /// Sums as they are.
+    /// Plain sums without an epilogue.
     #[inline(always)]
     pub fn sums(values: &'a mut [f32], stride: usize) -> Self {
         Self {
@@ -72,8 +71,8 @@ impl<'a> Out<'a> {
     }
 }
 
-/// `Σ_k rows[i, k] · weights[k, j]` for the first `count` rows and all `width` columns of
-/// `weights` `[depth, width]`. What follows the weights is taken to be needed next.
+/// `Σ_k rows[i, k] · weights[k, j]` for the first `count` rows and all `width` columns of `weights`
+/// `[depth, width]`. The data after the weights is prefetched, because it is usually needed next.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -117,7 +116,7 @@ fn multiply_chunk<S: Simd>(
     new: bool,
 ) {
     let groups = count.div_ceil(ROWS);
-    // Each group asks for its share of what comes next.
+    // Each group prefetches its share of the data that comes next.
     let share = next.len().div_ceil(groups).next_multiple_of(UNIT);
     let mut first = 0;
     for group in 0..groups {
@@ -149,7 +148,7 @@ fn multiply_chunk<S: Simd>(
     }
 }
 
-/// All columns of `M` rows, as many at once as there are registers for.
+/// All columns of `M` rows, as many at a time as there are registers for.
 #[inline(always)]
 fn columns<S: Simd, const M: usize>(
     simd: S,
@@ -165,7 +164,7 @@ fn columns<S: Simd, const M: usize>(
         (lanes, units) => {
             for unit in 0..units {
                 let at = unit * UNIT;
-                // Each unit would ask for the same.
+                // Only the first unit prefetches; the others would prefetch the same data.
                 let next = if unit == 0 { next } else { &[] };
                 let weights = (&weights[at..], width, next);
                 let out = (&mut out[at..], stride);
@@ -210,7 +209,7 @@ fn block<S: Simd, const M: usize, const N: usize>(
             }
         }
     }
-    // Nothing but this: with more the compiler keeps the sums in memory.
+    // Keep this loop minimal: with more code, the compiler keeps the sums in memory.
     for (row, sums) in sums.iter().enumerate() {
         let (line, _) = S::as_mut_simd_f32s(&mut out[row * stride..][..N * lanes]);
         for column in 0..N {
@@ -229,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::model::cpu::Panels;
-    use crate::model::cpu::simd::Isa;
+    use crate::platform::simd::Isa;
 
     fn pack(depth: usize, columns: usize, at: impl Fn(usize, usize) -> f32 + Sync) -> Panels {
         Panels::new(depth, columns, |first, width, panel| {
@@ -271,7 +270,7 @@ mod tests {
 
     #[test]
     fn every_level_multiplies_exactly() {
-        // Small whole numbers: every order of summation gives the same f32.
+        // Small integers: every order of summation gives the same f32.
         let whole = |n: usize, m: usize| ((n * 7 + m * 13) % 9) as f32 - 4.0;
         for (count, depth, columns) in [(1, 1, 1), (7, 150, 40), (13, 27, 64), (6, 300, 80)] {
             let a: Vec<f32> = (0..count * depth).map(|n| whole(n, 1)).collect();
@@ -298,7 +297,7 @@ mod tests {
 
     #[test]
     fn rows_in_segments_overlap() {
-        // Two runs of three values, two rows one value apart.
+        // Two runs of three values; the rows are one value apart.
         let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
         let rows = Rows {
             values: &values,

@@ -1,4 +1,4 @@
-//! The convolution once more with sums in f64, for gradients.
+//! The convolution with sums in f64, for gradients.
 
 use pulp::{Simd, WithSimd};
 
@@ -6,18 +6,18 @@ use crate::model::cpu::dense::im2col;
 use crate::model::cpu::packing::{Panel, Panels, UNIT};
 use crate::model::cpu::{ConvGeometry, Cpu, Epilogue, Image, Scratch};
 
-/// Most pixels in a piece of work (measured, 2 cores).
+/// Maximum number of pixels in a task (measured, 2 cores).
 const TILE: usize = 96;
-/// So many rows of a panel (32 KB in f64) stay in the first-level cache while all pixels
-/// of a piece pass by.
+/// This many rows of a panel (32 KB in f64) stay in the first-level cache while all pixels of a
+/// task are processed.
 const DEPTH: usize = 64;
 /// Rows of sums that are kept in registers.
 const ROWS: usize = 6;
 
-/// As [`crate::model::cpu::dense()`], with products added up in f64 and rounded once.
+/// Like [`crate::model::cpu::dense()`], but products are added up in f64 and rounded once.
 ///
 /// # Panics
-/// If something does not have its size.
+/// If an argument does not have the expected size.
 #[must_use]
 pub fn dense_in_double(
     cpu: &Cpu,
@@ -32,7 +32,7 @@ pub fn dense_in_double(
     assert_eq!(weight.columns(), cout, "bias is [cout]");
     let mut out = cpu.image(window.output, cout);
     finish.check(out.0.len());
-    // Pieces enough to keep the threads busy; each reads all weights of its panel.
+    // Enough tasks to keep the threads busy; each reads all weights of its panel.
     let pieces = (2 * rayon::current_num_threads()).div_ceil(weight.panels().count());
     let tile = window.pixels().div_ceil(pieces).clamp(1, TILE);
     weight.share_out(&mut out.0, tile, |panel, index, out| {
@@ -49,16 +49,16 @@ pub fn dense_in_double(
     Image::new(out)
 }
 
-/// Some pixels, the channels of one panel.
+/// Some pixels, and the channels of one panel.
 struct Piece<'a, 'b> {
     x: &'a Image,
     depth: usize,
     panel: Panel<'a>,
     window: ConvGeometry,
     finish: Epilogue<'a>,
-    /// The first of the pixels.
+    /// The index of the first pixel.
     first: usize,
-    /// Their parts.
+    /// The parts of the pixels.
     out: &'a mut [&'b mut [f32]],
 }
 
@@ -80,7 +80,7 @@ impl WithSimd for Piece<'_, '_> {
         let mut scratch = Scratch::take([count * depth, 0]);
         let (gathered, _) = scratch.slices();
         im2col(gathered, x.values(), x.shape.channels, window, first);
-        // Nothing is lost on the way from f32 to f64, nor is a product of two of them.
+        // Conversion from f32 to f64 is exact, and so is the product of two such numbers.
         let mut rows = vec![0.0; count * DEPTH];
         let mut weights = vec![0.0; DEPTH * width];
         let mut sums = vec![0.0; count * width];
@@ -109,7 +109,7 @@ fn widen(to: &mut [f64], from: &[f32]) {
     }
 }
 
-/// Finishes consecutive channels of one pixel, as [`Epilogue::write`] does.
+/// Applies the epilogue to consecutive channels of one pixel, as [`Epilogue::write`] does.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // rounded once
 fn write(part: &mut [f32], sums: &[f64], finish: Epilogue, (at, channel): (usize, usize)) {
@@ -146,7 +146,7 @@ fn multiply<S: Simd>(
     }
 }
 
-/// All columns of `M` rows, as many at once as there are registers for.
+/// All columns of `M` rows, as many at a time as there are registers for.
 #[inline(always)]
 fn columns<S: Simd, const M: usize>(
     simd: S,
@@ -165,7 +165,7 @@ fn columns<S: Simd, const M: usize>(
     }
 }
 
-/// `M` rows × `N` vectors of columns, summed in registers; how many columns those were.
+/// `M` rows × `N` vectors of columns, summed in registers; returns the number of columns.
 #[inline(always)]
 fn block<S: Simd, const M: usize, const N: usize>(
     simd: S,
@@ -188,7 +188,7 @@ fn block<S: Simd, const M: usize, const N: usize>(
             }
         }
     }
-    // Nothing but this: with more the compiler keeps the sums in memory.
+    // Keep this loop minimal: with more code, the compiler keeps the sums in memory.
     for (row, sums) in sums.iter().enumerate() {
         let (line, _) = S::as_mut_simd_f64s(&mut out[row * width..][..wide]);
         for column in 0..N {

@@ -1,17 +1,17 @@
-//! The weights of a convolution as the product wants them: cut into panels of columns when
-//! the model is loaded.
+//! Packs the weights of a convolution for the matrix product: they are split into panels of columns
+//! when the model is loaded.
 
 use rayon::prelude::*;
 
-/// Columns are handled by so many: a vector of AVX-512, two of AVX2, four of NEON.
+/// Granularity of the panel width, in columns: one AVX-512 vector, two of AVX2, four of NEON.
 pub const UNIT: usize = 16;
-/// Widest panel, in units.
+/// Width of the widest panel, in units.
 const WIDEST: usize = 4;
-/// Widest panel, in columns.
+/// Width of the widest panel, in columns.
 pub const PANEL: usize = WIDEST * UNIT;
 
-/// A matrix `[depth, columns]` as panels of up to 64 columns, each `[depth, width]` with
-/// the width rounded up to a multiple of [`UNIT`] by zeros.
+/// A matrix `[depth, columns]` split into panels of up to 64 columns. Each panel is `[depth,
+/// width]`, with the width rounded up to a multiple of [`UNIT`] and padded with zeros.
 #[derive(Clone, Debug)]
 pub struct Panels {
     depth: usize,
@@ -20,21 +20,21 @@ pub struct Panels {
     values: Vec<f32>,
 }
 
-/// One of them.
+/// A panel.
 #[derive(Clone, Copy, Debug)]
 pub struct Panel<'a> {
     /// Its first column in the matrix.
     pub first: usize,
     /// Its width in memory.
     pub width: usize,
-    /// How many of its columns are the matrix's.
+    /// The number of columns without padding.
     pub columns: usize,
-    /// `[depth, width]`, and after them the panels to its right.
+    /// `[depth, width]`, followed by the panels to its right.
     pub values: &'a [f32],
 }
 
 impl Panels {
-    /// Packs a matrix; `fill` writes the columns of a panel from the first one given,
+    /// Packs a matrix; `fill` writes the columns of a panel, beginning with the given first column,
     /// into `[depth, width]`.
     #[must_use]
     pub fn new(
@@ -65,11 +65,11 @@ impl Panels {
         }
     }
 
-    /// Packs the weight of a convolution, `[cout, cin, taps]` times `scale` `[cout]`, as
-    /// the matrix `[taps·cin, cout]`.
+    /// Packs the weight of a convolution, `[cout, cin, taps]` times `scale` `[cout]`, as the matrix
+    /// `[taps·cin, cout]`.
     ///
     /// # Panics
-    /// If the weight does not have that length.
+    /// If the weight does not have this length.
     #[must_use]
     pub fn of_kernel(weight: &[f32], scale: &[f32], cin: usize, taps: usize) -> Self {
         let cout = scale.len();
@@ -121,9 +121,9 @@ impl Panels {
         })
     }
 
-    /// Shares the work on an output `[pixels, columns]` out among the threads: a piece of
-    /// work for each panel and each `pixels` pixels. It is told the panel, its number among
-    /// the panel's pieces, and the pixels' parts that it is to write.
+    /// Distributes the work on an output `[pixels, columns]` among the threads: one task for each
+    /// panel and each `pixels` pixels. Each task gets the panel, its index among the tasks of the
+    /// panel, and the parts of the pixels that it writes.
     pub fn share_out(
         &self,
         out: &mut [f32],
@@ -142,8 +142,8 @@ impl Panels {
             .for_each(|(panel, index, piece)| work(panel, index, piece));
     }
 
-    /// An output `[pixels, columns]` cut in columns as the panels are: for each panel a
-    /// list of the pixels' parts, which threads can fill independently of each other.
+    /// An output `[pixels, columns]` split into columns like the panels: for each panel, a list of
+    /// the parts of the pixels. Threads can fill them independently.
     fn cut<'a>(&self, out: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
         let pixels = out.len() / self.columns;
         let mut lists: Vec<_> = (0..self.widths.len())
@@ -160,8 +160,8 @@ impl Panels {
         lists
     }
 
-    /// For a kernel whose matrix this is, `[places·cin, cout]`: the weights of some places,
-    /// each transposed, one below the other: `[places·cout, cin]`.
+    /// For the matrix `[places·cin, cout]` of a kernel: the weights of some places, each
+    /// transposed, stacked as `[places·cout, cin]`.
     ///
     /// # Panics
     /// If the kernel has no such place.
@@ -183,8 +183,8 @@ impl Panels {
     }
 }
 
-/// Transposes `size` (rows, columns) of a matrix, each given with its row's length. By
-/// squares, whose loops the compiler unrolls.
+/// Transposes `size` (rows, columns) of a matrix; each matrix is given with the length of its rows.
+/// It works in square blocks, whose loops the compiler unrolls.
 fn transpose(
     (from, from_width): (&[f32], usize),
     (to, to_width): (&mut [f32], usize),
@@ -214,7 +214,7 @@ fn transpose(
     }
 }
 
-/// As few panels as possible, of widths as equal as possible.
+/// Panel widths: as few panels as possible, as equal in width as possible.
 fn widths(columns: usize) -> Vec<usize> {
     let units = columns.div_ceil(UNIT);
     let panels = units.div_ceil(WIDEST);

@@ -1,4 +1,4 @@
-//! ResNet's max pooling, alone and together with the convolution before it.
+//! The max pooling of ResNets, alone and fused with the convolution before it.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -7,11 +7,11 @@ use crate::model::cpu::dense::{Job, Line};
 use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::{ConvGeometry, Cpu, Image, Panels};
 
-/// Parts of the pooled image for each thread. Each computes one line of the image between
-/// that its neighbor computes, too.
+/// Parts of the pooled image per thread. Each part recomputes one line of the intermediate image
+/// that its neighbor also computes.
 const PARTS: usize = 2;
 
-/// 3×3 with stride 2 and one pixel of padding (which never wins).
+/// 3×3 with stride 2 and one pixel of padding (which never is the maximum).
 fn pooling(input: (usize, usize)) -> ConvGeometry {
     let half = |side: usize| (side + 2 - 3) / 2 + 1;
     ConvGeometry {
@@ -23,7 +23,7 @@ fn pooling(input: (usize, usize)) -> ConvGeometry {
     }
 }
 
-/// 3×3 max pooling with stride 2 and one pixel of padding (which never wins).
+/// 3×3 max pooling with stride 2 and one pixel of padding (which never is the maximum).
 #[must_use]
 pub fn max_pool_3x3(cpu: &Cpu, x: &Image) -> Image {
     let channels = x.shape.channels;
@@ -43,11 +43,11 @@ pub fn max_pool_3x3(cpu: &Cpu, x: &Image) -> Image {
     Image::new(out)
 }
 
-/// `max_pool_3x3(dense(x, …))` for an image with few channels, without the large image
-/// between the two.
+/// `max_pool_3x3(dense(x, …))` for an image with few channels, without storing the large
+/// intermediate image.
 ///
 /// # Panics
-/// If something does not have its size.
+/// If an argument does not have the expected size.
 #[must_use]
 pub fn dense_and_pool(
     cpu: &Cpu,
@@ -65,7 +65,7 @@ pub fn dense_and_pool(
     let high = pool.output.0.div_ceil(bands);
     let bands = out.0.par_chunks_mut(high * pool.output.1 * channels);
     bands.enumerate().for_each(|(band, out)| {
-        // The last three lines of the image between the two; line y is at y % 3.
+        // The last three lines of the intermediate image; line y is at y % 3.
         let mut between = cpu.pool.take(3 * line);
         let mut next = pool.on_input(band * high, 0).0.input;
         let lines = out.chunks_exact_mut(pool.output.1 * channels);
@@ -97,7 +97,7 @@ struct PoolLine<'a> {
     channels: usize,
     window: ConvGeometry,
     down: usize,
-    /// Lines of the image in memory: line y is at y modulo this.
+    /// Number of lines in memory: line y is at y modulo this.
     ring: usize,
 }
 
@@ -115,7 +115,7 @@ impl WithSimd for PoolLine<'_> {
                     let at = line % self.ring * self.window.input.1 + column;
                     let values = &self.x[at * channels..][..channels];
                     for (best, value) in pixel.iter_mut().zip(values) {
-                        // Also of what is no number, which `max` would skip.
+                        // Propagates NaN, which `max` would skip.
                         if *value > *best || value.is_nan() {
                             *best = *value;
                         }

@@ -1,6 +1,6 @@
-//! 3×3 convolution with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015,
-//! arXiv 1509.09308, section 4): F(2×2, 3×3) needs 16 multiplications for 4 outputs,
-//! F(4×4, 3×3) 36 for 16, where the sum of products needs 36 and 144.
+//! 3×3 convolution with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015, arXiv
+//! 1509.09308, section 4). F(2×2, 3×3) needs 16 multiplications for 4 outputs, and F(4×4, 3×3) 36
+//! for 16; direct sums need 36 and 144.
 
 mod filter;
 
@@ -9,16 +9,16 @@ use pulp::{Simd, WithSimd};
 use crate::model::cpu::epilogue::Epilogue;
 use crate::model::cpu::gemm::{Out, Rows, multiply};
 use crate::model::cpu::packing::{PANEL, Panel, Panels, UNIT};
-use crate::model::cpu::simd::{load, store};
 use crate::model::cpu::{ConvGeometry, Cpu, Image, Scratch};
+use crate::platform::simd::{load, store};
 
-/// Tiles that are transformed and multiplied together, about: their inputs and products
-/// stay in a core's second-level cache.
+/// Approximate number of tiles that are transformed and multiplied together: their inputs and
+/// products stay in a core's second-level cache.
 const TILES: usize = 28;
-/// Between tiles in memory, so that they don't all begin in the same lines of the cache.
+/// Gap between tiles in memory, so that they do not all start in the same cache lines.
 const GAP: usize = UNIT;
 
-/// Which of the two.
+/// The tile size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     /// F(2×2, 3×3): tiles of 4×4 give 2×2 outputs.
@@ -36,7 +36,7 @@ impl Size {
         }
     }
 
-    /// Values in a transformed tile.
+    /// Number of values in a transformed tile.
     fn spots(self) -> usize {
         (self.outputs() + 2).pow(2)
     }
@@ -46,14 +46,14 @@ impl Size {
 #[derive(Clone, Debug)]
 pub struct Winograd {
     size: Size,
-    /// `[spots·cin, cout]`: a matrix for each spot of a tile, one below the other.
+    /// `[spots·cin, cout]`: a matrix for each point of a tile, stacked.
     weight: Panels,
     cin: usize,
 }
 
 impl Winograd {
-    /// From the weight of a 3×3 convolution, `[9·cin, cout]`; `None` if the channels do not
-    /// fill vectors.
+    /// Transforms the weight of a 3×3 convolution, `[9·cin, cout]`; `None` if the channels do not
+    /// fill whole vectors.
     #[must_use]
     pub fn new(size: Size, weight: &Panels) -> Option<Self> {
         let (cin, cout) = (weight.depth() / 9, weight.columns());
@@ -70,8 +70,8 @@ impl Winograd {
                 let factors = factors.filter(|(_, factor)| **factor != 0.0);
                 for (index, (tap, factor)) in factors.enumerate() {
                     let values = &taps[tap * cin * width..][..cin * width];
-                    // Memory fresh from the system must not be read first: that costs
-                    // two page faults in place of one.
+                    // Freshly allocated memory must not be read first: that costs two page faults
+                    // instead of one.
                     if index == 0 {
                         for (sum, value) in out.iter_mut().zip(values) {
                             *sum = factor * value;
@@ -91,10 +91,10 @@ impl Winograd {
         })
     }
 
-    /// `activation(conv(x) + bias + residual)` as by [`crate::model::cpu::dense()`].
+    /// `activation(conv(x) + bias + residual)`, like [`crate::model::cpu::dense()`].
     ///
     /// # Panics
-    /// If something does not have its size, or the window is not 3×3 with stride 1.
+    /// If an argument does not have the expected size, or the window is not 3×3 with stride 1.
     #[must_use]
     pub fn convolve(&self, cpu: &Cpu, x: &Image, window: ConvGeometry, finish: Epilogue) -> Image {
         let cout = finish.bias.len();
@@ -114,8 +114,9 @@ impl Winograd {
         let high = window.output.0.div_ceil(outputs);
         let (panels, threads) = (self.weight.panels().count(), rayon::current_num_threads());
         let lines = lines_together(high, job.wide, panels, threads);
-        // Each part transforms its tiles anew for each panel, which costs a tenth of the
-        // multiplications at most; shared among threads they would travel between cores.
+        // Each part transforms its tiles again for each panel, which costs at most a tenth of the
+        // multiplications. If the threads shared the transformed tiles, the data would move between
+        // cores.
         let pixels = lines * outputs * window.output.1;
         self.weight
             .share_out(&mut out.0, pixels, |panel, index, out| {
@@ -130,7 +131,7 @@ impl Winograd {
     }
 }
 
-/// How many lines of tiles make a part: about [`TILES`] tiles, fewer if the threads then
+/// The number of lines of tiles in a part: about [`TILES`] tiles, or fewer if the threads then
 /// finish together.
 fn lines_together(high: usize, wide: usize, panels: usize, threads: usize) -> usize {
     let most = (TILES / wide).clamp(1, high);
@@ -159,17 +160,17 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Values of a transformed tile of the input in memory.
+    /// Number of values in a transformed input tile in memory.
     fn tile(&self) -> usize {
         self.weights.size.spots() * self.weights.cin + GAP
     }
 
-    /// Values of a tile's products with one panel in memory.
+    /// Number of values in the products of a tile with one panel in memory.
     fn sums(&self) -> usize {
         self.weights.size.spots() * PANEL + GAP
     }
 
-    /// Bᵀ d B of a line of tiles. `out` `[tiles, spots, cin]` with gaps.
+    /// Bᵀ d B of a line of tiles. `out` is `[tiles, spots, cin]` with gaps.
     #[inline(always)]
     fn transform<S: Simd>(&self, simd: S, out: &mut [f32], line: usize) {
         match self.weights.size {
@@ -189,7 +190,7 @@ impl Job<'_> {
             *start = y.filter(|y| *y < height).map(|y| y * width * cin);
         }
         for channel in (0..cin).step_by(S::F32_LANES) {
-            // The columns of a tile, each transformed downwards; neighbors share two.
+            // The columns of a tile, each transformed vertically; neighboring tiles share two.
             let mut columns = [[simd.splat_f32s(0.0); T]; T];
             columns[T - 2] = self.column(simd, rows, 0, channel);
             columns[T - 1] = self.column(simd, rows, 1, channel);
@@ -212,8 +213,8 @@ impl Job<'_> {
         }
     }
 
-    /// One column of a tile, transformed downwards: the pixels at padded column `x` in
-    /// lines that begin at `rows`.
+    /// One column of a tile, transformed vertically: the pixels at padded column `x` in lines that
+    /// begin at `rows`.
     #[inline(always)]
     fn column<S: Simd, const T: usize>(
         &self,
@@ -235,8 +236,8 @@ impl Job<'_> {
         filter::input(simd, d)
     }
 
-    /// For each spot the product of all tiles and one panel. `out` `[tiles, spots, 64]`
-    /// with gaps.
+    /// For each point, the product of all tiles and one panel. `out` is `[tiles, spots, 64]` with
+    /// gaps.
     #[inline(always)]
     fn multiply<S: Simd>(&self, simd: S, out: &mut [f32], input: &[f32], panel: Panel) {
         let cin = self.weights.cin;
@@ -249,8 +250,8 @@ impl Job<'_> {
         }
     }
 
-    /// Aᵀ m A of a line of tiles, finished, into the lines of the output that it covers:
-    /// `out` holds the parts of their pixels that belong to the panel.
+    /// Aᵀ m A of a line of tiles, with the epilogue applied, written to the lines of the output
+    /// that it covers: `out` holds the parts of their pixels that belong to the panel.
     #[inline(always)]
     fn back<S: Simd>(
         &self,
@@ -309,12 +310,12 @@ impl Job<'_> {
     }
 }
 
-/// Some lines of tiles from the input to the output, the channels of one panel.
+/// Some lines of tiles from input to output, for the channels of one panel.
 struct Part<'a, 'b> {
     job: Job<'a>,
     panel: Panel<'a>,
     first: usize,
-    /// The pixels' parts.
+    /// The parts of the pixels.
     out: &'a mut [&'b mut [f32]],
 }
 

@@ -1,10 +1,9 @@
-//! Names of networks, as files call them.
+//! Names of networks as they occur in files.
 
-use crate::model::Architecture;
-use crate::model::architecture::LiteNames;
+use crate::model::architecture::{Architecture, LiteNames};
 
-/// Names of timm (and of its older versions) for the networks that camlens runs. Such a name
-/// may have a tag behind it (`resnet50.a1_in1k`).
+/// Names in timm (and its older versions) of the networks that camlens supports. A tag may follow
+/// the name (`resnet50.a1_in1k`).
 const NAMES: [(Architecture, &[&str]); 6] = [
     (
         Architecture::ResNet18,
@@ -44,7 +43,7 @@ const NAMES: [(Architecture, &[&str]); 6] = [
     ),
 ];
 
-/// What the names of networks begin with that camlens does not run, without `_` and `-`.
+/// Prefixes of the names of networks that camlens does not support, without `_` and `-`.
 const OTHERS: &[&str] = &[
     "resnet10",
     "resnet14",
@@ -135,13 +134,13 @@ const OTHERS: &[&str] = &[
     "poolformer",
 ];
 
-/// What stands behind the names of our networks where it is another one: a deep stem, other
+/// Suffixes of our networks' names that denote a different network: a deep stem, another
 /// normalization.
 const VARIANTS: &[&str] = &[
     "c", "d", "s", "e", "t", "q", "gn", "ts", "v1c", "v1d", "v1s", "cliprn",
 ];
 
-/// Where networks come from, before their names: `torchvision.models.resnet18`.
+/// Packages that come before the names of networks: `torchvision.models.resnet18`.
 const PACKAGES: &[&str] = &[
     "torchvision",
     "timm",
@@ -153,19 +152,19 @@ const PACKAGES: &[&str] = &[
     "efficientnet",
 ];
 
-/// What a name means, beside the network that was recognized.
+/// What a name means, compared with the network that was recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The same network.
     Same,
-    /// Another network that is known.
+    /// A different known network.
     Other,
-    /// Nobody knows.
+    /// The name is unknown.
     Unknown,
 }
 
-/// A name in lower case with `_` between its words, without what stands before it (a folder of
-/// the hub, a module) and the tag behind it.
+/// A name in lower case with `_` between its words, without a prefix (a folder of the hub, a
+/// module) and without a tag.
 pub fn short(name: &str) -> String {
     let name = name.to_lowercase().replace(['-', ' '], "_");
     let name = name.rsplit('/').next().unwrap_or_default();
@@ -174,11 +173,11 @@ pub fn short(name: &str) -> String {
     let packages = parts.iter().take_while(is_package).count();
     let own = parts.get(packages).or(parts.last()).copied();
     let own = own.unwrap_or_default();
-    // torchvision's weights: ResNet18_Weights.IMAGENET1K_V1.
+    // Names of torchvision's weights: ResNet18_Weights.IMAGENET1K_V1.
     own.strip_suffix("_weights").unwrap_or(own).to_owned()
 }
 
-/// The network that camlens runs under a short name.
+/// The supported network with a short name.
 pub fn one_of_ours(short: &str) -> Option<Architecture> {
     let name = short.replace('_', "");
     let mut known = NAMES.iter();
@@ -186,8 +185,8 @@ pub fn one_of_ours(short: &str) -> Option<Architecture> {
     found.map(|(architecture, _)| *architecture)
 }
 
-/// Whether a short name is that of any network that is known. A word of one's own behind it
-/// (`resnet18_skin`) says nothing.
+/// Whether a short name belongs to any known network. An additional word chosen by the user
+/// (`resnet18_skin`) makes it unknown.
 pub fn is_known(short: &str) -> bool {
     let name = short.replace('_', "");
     let ours = NAMES.iter().flat_map(|(_, names)| names.iter());
@@ -199,25 +198,25 @@ pub fn is_known(short: &str) -> bool {
     }
 }
 
-/// What a short name means, beside the network that was recognized.
+/// What a short name means, compared with the network that was recognized.
 pub fn meaning(short: &str, architecture: Architecture, names: LiteNames) -> Meaning {
     let name = short.replace('_', "");
     let mut known = NAMES.iter();
     let known = known.find(|(its, _)| *its == architecture);
     let known = known.map(|(_, known)| *known).unwrap_or_default();
-    // TensorFlow's EfficientNet-Lite0 pads otherwise.
+    // TensorFlow's EfficientNet-Lite0 uses another padding.
     let pads_so = architecture != Architecture::EfficientNetLite0
         || (names != LiteNames::Timm) == name.starts_with("tf");
     let behind = |known: &&str| name.strip_prefix(&known.replace('_', "")[..]);
     let mut rests = known.iter().filter_map(behind);
-    // A digit behind it is part of another name.
+    // A digit after the name makes it another name.
     let rest = rests.find(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
     match rest {
         Some("") if pads_so => Meaning::Same,
         Some("") => Meaning::Other,
         Some(rest) if VARIANTS.contains(&rest) => Meaning::Other,
         None if OTHERS.iter().any(|other| name.starts_with(other)) => Meaning::Other,
-        // A name of one's own: resnet18_skin.
+        // A name chosen by the user: resnet18_skin.
         _ => Meaning::Unknown,
     }
 }

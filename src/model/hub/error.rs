@@ -1,96 +1,98 @@
-//! Why weights were not fetched, in words for the user.
+//! Errors from downloading weights, with messages for the user.
 
 use std::path::PathBuf;
 
 use crate::text::printable;
 
-/// Why weights were not fetched.
+/// Why a download failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// `HF_ENDPOINT` is set to something else than an address.
+    /// `HF_ENDPOINT` is not set to an address.
     #[error(
-        "HF_ENDPOINT is {}, which is no address of a hub. Give one such as https://huggingface.co, or unset it.",
+        "HF_ENDPOINT is {}, which is not the address of a hub. Set it to an address such as https://huggingface.co, or unset it.",
         printable::name(.endpoint)
     )]
     Endpoint {
-        /// What it is.
+        /// Its value.
         endpoint: String,
     },
     /// No connection.
     #[error(
-        "{name} could not be fetched: {} can't be reached ({}). Check the network connection, or set HF_ENDPOINT to a mirror or HTTPS_PROXY to your proxy.",
+        "{name} could not be downloaded: {} can't be reached ({}). Check the network connection, or set HF_ENDPOINT to a mirror or HTTPS_PROXY to your proxy.",
         printable::name(.host), printable::quotation(.cause)
     )]
     Offline {
         /// The entry.
         name: String,
-        /// Where it was to come from.
+        /// The host it was requested from.
         host: String,
         /// The system's reason.
         cause: String,
     },
-    /// The hub refuses.
-    #[error("{name} could not be fetched: {} answers {status}{}.", printable::name(.host), meaning(*.status))]
+    /// The hub refused the request.
+    #[error("{name} could not be downloaded: {} answered {status}{}.", printable::name(.host), meaning(*.status))]
     Refused {
         /// The entry.
         name: String,
-        /// Where it was to come from.
+        /// The host it was requested from.
         host: String,
         /// HTTP status.
         status: u16,
     },
-    /// The hub answers what it should not.
+    /// The answer is not what a hub should send.
     #[error(
-        "{name} could not be fetched: {} does not answer as a hub does ({}). Check HF_ENDPOINT and the network connection.",
+        "{name} could not be downloaded: unexpected answer from {} ({}). Check HF_ENDPOINT and the network connection.",
         printable::name(.host), printable::quotation(.cause)
     )]
     Answer {
         /// The entry.
         name: String,
-        /// Where it was to come from.
+        /// The host it was requested from.
         host: String,
         /// What is wrong.
         cause: String,
     },
-    /// The connection broke.
+    /// The connection was lost.
     #[error(
-        "The download of {name} broke off at {} of {} MB ({}). What is there is kept: fetch it again to go on.",
+        "The download of {name} was interrupted at {} of {} MB ({}). The partial download is kept: download it again to resume.",
         megabytes(*.done), megabytes(*.total), printable::quotation(.cause)
     )]
     Interrupted {
         /// The entry.
         name: String,
-        /// Bytes there.
+        /// Bytes downloaded.
         done: u64,
-        /// Bytes in all.
+        /// Bytes in total.
         total: u64,
         /// The system's reason.
         cause: String,
     },
-    /// What came is not what was announced.
+    /// The downloaded file is not the announced one.
     #[error(
-        "{name} was downloaded but its SHA-256 is not the one announced: the download was damaged and has been deleted. Fetch it again."
+        "{name} was downloaded, but its SHA-256 is not the expected one. The damaged file has been deleted. Download it again."
     )]
     Checksum {
         /// The entry.
         name: String,
     },
-    /// The user thought better of it.
+    /// Cancelled by the user.
     #[error(
-        "The download of {name} was cancelled. What is there is kept: fetch it again to go on."
+        "The download of {name} was cancelled. The partial download is kept: download it again to resume."
     )]
     Cancelled {
         /// The entry.
         name: String,
     },
-    /// Another program is at it.
-    #[error("{name} is being fetched by another program already.")]
+    /// Another program is downloading the same file.
+    #[error("{name} is already being downloaded by another program.")]
     Busy {
         /// The entry.
         name: String,
     },
-    /// The cache can't be written.
-    #[error("Can't write {path} ({cause}). Make room, or set HF_HOME to another folder.")]
+    /// The cache is not writable.
+    #[error(
+        "Can't write {path} ({cause}). Free some disk space, or set HF_HOME to another folder."
+    )]
     Io {
         /// The folder or file.
         path: PathBuf,
@@ -108,7 +110,7 @@ fn meaning(status: u16) -> &'static str {
         401 | 403 => " (no permission; a token can be set up with huggingface-cli login)",
         404 => " (there is no such file)",
         429 => " (too many requests; try again later)",
-        500.. => " (its fault; try again later)",
+        500.. => " (server error; try again later)",
         _ => "",
     }
 }

@@ -1,4 +1,4 @@
-//! The weights that can be fetched.
+//! The weights that can be downloaded.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use hf_hub::Cache;
 use crate::model::hub::{WEIGHTS, usual_cache};
 use crate::text::printable;
 
-/// Weights that can be fetched.
+/// Weights that can be downloaded.
 #[derive(Debug, PartialEq, Eq)]
 pub struct HubModel {
     /// Its repository on the hub, which is its name here.
     pub name: &'static str,
     /// The network.
     pub network: &'static str,
-    /// About how large the file is.
+    /// Approximate size of the file.
     pub megabytes: u32,
-    /// The license that the repository states.
+    /// The license stated by the repository.
     pub license: &'static str,
     /// Reported accuracy.
     pub accuracy: &'static str,
@@ -107,7 +107,7 @@ pub const MODELS: [HubModel; 9] = [
     ),
 ];
 
-/// The catalog's entry of a name in any case, with or without `timm/`.
+/// The catalog entry with a name in any case, with or without `timm/`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static HubModel> {
     let name = name.to_lowercase();
@@ -117,29 +117,29 @@ pub fn find(name: &str) -> Option<&'static HubModel> {
         .find(|known| known.name.strip_prefix("timm/") == Some(name))
 }
 
-/// What to do to get weights that are not there, in words for the screen.
+/// How to get weights that are not in the cache, as a message for the user.
 #[must_use]
 pub fn how_to_get(name: &str) -> String {
     match find(name) {
         Some(known) => format!(
-            "{name} is not on this computer. Run camlens fetch {name}, or fetch it from the model menu ({} MB, {}).",
+            "{name} is not on this computer. Run camlens fetch {name}, or download it from the model menu ({} MB, {}).",
             known.megabytes, known.license
         ),
         None => format!(
-            "There is no {} in the catalog; camlens fetch lists it.",
+            "There is no {} in the catalog. Run camlens fetch to list the catalog.",
             printable::name(name)
         ),
     }
 }
 
 impl HubModel {
-    /// Where it is, if it was fetched (by camlens or by any other program).
+    /// The path of its file, if it was downloaded (by camlens or by any other program).
     #[must_use]
     pub fn cached(&self) -> Option<PathBuf> {
         self.cached_in(&usual_cache())
     }
 
-    /// What the size of its file in bytes may be: [`HubModel::megabytes`] is rounded.
+    /// The possible sizes of its file in bytes: [`HubModel::megabytes`] is rounded.
     pub(crate) fn sizes(&self) -> RangeInclusive<u64> {
         let about = u64::from(self.megabytes) * 1_000_000;
         about - about / 20..=about + about / 20
@@ -150,7 +150,7 @@ impl HubModel {
     }
 }
 
-/// The entry whose file in the cache this is.
+/// The entry of a file in the cache.
 #[must_use]
 pub fn of_file(path: &Path) -> Option<&'static HubModel> {
     let folder = path.parent()?.parent()?.parent()?.file_name()?.to_str()?;
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_files() {
         for (name, bytes, possible) in [
-            // As the hub lists timm's ResNet-18, in bytes.
+            // Sizes in bytes of timm's ResNet-18, as listed by the hub.
             ("resnet18.tv_in1k", 46_807_446, true),
             ("resnet18.tv_in1k", 102_469_840, false),
             ("resnet18.tv_in1k", 1_000_000, false),

@@ -1,4 +1,4 @@
-//! A file on its way: what it must look like, what of it is there, and how fast it comes.
+//! A file during its download: what it must look like, the part that is there, and the speed.
 
 use std::fs::File;
 use std::io;
@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 use crate::model::hub::{CONFIG, HubModel, WEIGHTS};
 use crate::model::weights::hash_all;
 
-/// Bytes a second below which a download is given up: 47 MB would take half a day.
+/// Bytes per second below which a download is aborted: 47 MB would take half a day.
 pub const SLOWEST: f64 = 1000.0;
-/// timm's descriptions have 0.6 kB.
+/// timm's descriptions are about 0.6 kB long.
 const LARGEST_CONFIG: u64 = 1_000_000;
-/// The longest header of a safetensors file that is taken for one, as in its loader.
+/// The longest header accepted in a safetensors file, as in its loader.
 const LARGEST_HEADER: u64 = 16 << 20;
 
 /// The two files of an entry.
@@ -32,10 +32,10 @@ impl Kind {
         }
     }
 
-    /// How many of the first bytes tell what a file is.
+    /// Number of first bytes that identify a file.
     pub const START: usize = 9;
 
-    /// Whether a file of `total` bytes may begin so.
+    /// Whether a file of `total` bytes can begin with these bytes.
     pub fn begins(self, start: &[u8], total: u64) -> bool {
         match self {
             Self::Config => start
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// Whether the entry's file may have so many bytes.
+    /// Whether the entry's file can have this many bytes.
     pub fn fits(self, known: &HubModel, bytes: u64) -> bool {
         match self {
             Self::Config => bytes <= LARGEST_CONFIG,
@@ -58,7 +58,7 @@ impl Kind {
     }
 }
 
-/// Whether enough comes: counted over `patience`, across broken connections.
+/// Checks the speed over `patience`, across lost connections.
 pub struct Pace {
     patience: Duration,
     since: Instant,
@@ -95,7 +95,7 @@ pub struct SoFar {
 }
 
 impl SoFar {
-    /// What is there is hashed first, and stays only if it can be a beginning.
+    /// Hashes the bytes that are there; deletes them if they can't be the beginning of the file.
     pub fn new(mut file: File, kind: Kind, total: u64) -> io::Result<Self> {
         let mut start = Vec::new();
         (&file).take(Kind::START as u64).read_to_end(&mut start)?;

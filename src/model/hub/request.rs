@@ -1,5 +1,5 @@
-//! Requests to a hub: the token is for its own address only, redirects are few, and an answer
-//! is taken for a file only if it is one.
+//! Requests to a hub: the token is sent only to the hub's own address, the number of redirects is
+//! limited, and answers are checked before they are accepted as files.
 
 use std::time::{Duration, Instant};
 
@@ -8,38 +8,38 @@ use ureq::http::{HeaderMap, Response, Uri};
 
 use crate::text::printable;
 
-/// Redirects that are followed: as many as ureq follows by itself.
+/// Maximum number of redirects, the same as in ureq.
 const MAX_REDIRECTS: usize = 10;
-/// Longest wait for a connection.
+/// Timeout for a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// An answer, of which the body is still to be read.
+/// An answer whose body has not been read yet.
 pub type Answer = Response<ureq::Body>;
 
-/// What went wrong.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum RequestError {
     /// An HTTP status of 400 or more.
     Status(u16),
-    /// No connection, or it broke.
+    /// There is no connection, or it was lost.
     Unreachable(String),
-    /// It is not what a hub answers.
+    /// The answer is not what a hub should send.
     Strange(String),
 }
 
 use RequestError::Strange;
 
-/// What a hub says of a file.
+/// The metadata of a file, as sent by the hub.
 pub struct Announced {
     /// The commit of its repository.
     pub commit: String,
-    /// SHA-256 for files kept by git-lfs, something else for others.
+    /// SHA-256 for files stored with git-lfs, something else for others.
     pub etag: String,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// A hub's address, and the token that only it is told.
+/// The address of a hub, and the token that is sent only to it.
 pub struct Client {
     home: Origin,
     token: Option<String>,
@@ -64,8 +64,8 @@ impl Origin {
 }
 
 impl Client {
-    /// For a hub at an address; none if that is no address of HTTP. Each answer must begin
-    /// within `patience`, and so must each piece of it.
+    /// For a hub at an address; `None` if it is not an HTTP address. Each answer, and each part of
+    /// it, must begin within `patience`.
     pub fn new(address: &str, token: Option<String>, patience: Duration) -> Option<Self> {
         Some(Self {
             home: Origin::of(&address.parse().ok()?)?,
@@ -74,10 +74,11 @@ impl Client {
         })
     }
 
-    /// Asks what the hub has at an address.
+    /// Requests the metadata of a file.
     pub fn announced(&self, url: &str) -> Result<Announced, RequestError> {
         let mut named = None;
-        // What the hub says stands in its own answer, which may send us elsewhere for the bytes.
+        // The metadata is in the hub's own answer, which may redirect to another host for the
+        // bytes.
         let answer = self.ask(url, "bytes=0-0", true, |headers| {
             if named.is_none() {
                 let etag = headers.get("x-linked-etag").or(headers.get(ETAG));
@@ -85,18 +86,18 @@ impl Client {
             }
         })?;
         refuse_web_page(&answer)?;
-        let missing = |name: &str| Strange(format!("it sends no {name}"));
+        let missing = |name: &str| Strange(format!("it sent no {name}"));
         let (commit, etag) = named.ok_or_else(|| missing("X-Repo-Commit with an ETag"))?;
         let etag = etag.to_str().unwrap_or_default();
         let etag = etag.trim_start_matches("W/").replace('"', "");
-        // Both become names of files.
+        // Both are used as file names.
         let safe = |text: &str| {
             !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         };
         for (what, text) in [("commit", &commit), ("ETag", &etag)] {
             if !safe(text) {
                 let shown = printable::name(text);
-                return Err(Strange(format!("its {what} is no file name: {shown}")));
+                return Err(Strange(format!("its {what} is not a file name: {shown}")));
             }
         }
         let size = match content_range(&answer)? {
@@ -108,8 +109,8 @@ impl Client {
         Ok(Announced { commit, etag, size })
     }
 
-    /// Asks for a file of `total` bytes from a byte on. Gives the answer and the byte that it
-    /// begins at: the one asked for, or 0.
+    /// Requests a file of `total` bytes from a given byte on. Returns the answer and the byte that
+    /// it begins at: the requested one, or 0.
     pub fn part(&self, url: &str, from: u64, total: u64) -> Result<(Answer, u64), RequestError> {
         let answer = self.ask(url, &format!("bytes={from}-"), false, |_| ())?;
         refuse_web_page(&answer)?;
@@ -121,19 +122,19 @@ impl Client {
         };
         if let Some(size) = size.filter(|size| *size != total) {
             return Err(Strange(format!(
-                "it announced {total} bytes and sends {size}"
+                "it announced {total} bytes but sends {size}"
             )));
         }
         if begins != from && begins != 0 {
             return Err(Strange(format!(
-                "it sends bytes from {begins} on when asked for those from {from} on"
+                "it sends bytes from {begins} on, but bytes from {from} on were requested"
             )));
         }
         Ok((answer, begins))
     }
 
-    /// A request and the redirects that it meets; `see` is shown the headers of each answer.
-    /// With `in_time` all of them together have `patience`.
+    /// Sends a request and follows redirects; `see` gets the headers of each answer. If `in_time`
+    /// is set, all of them together must finish within `patience`.
     fn ask(
         &self,
         url: &str,
@@ -142,7 +143,8 @@ impl Client {
         mut see: impl FnMut(&HeaderMap),
     ) -> Result<Answer, RequestError> {
         let started = Instant::now();
-        let no_address = |text: &str| Strange(format!("{} is no address", printable::name(text)));
+        let no_address =
+            |text: &str| Strange(format!("{} is not an address", printable::name(text)));
         let mut uri: Uri = url.parse().map_err(|_| no_address(url))?;
         for _ in 0..=MAX_REDIRECTS {
             let left = self.patience.saturating_sub(started.elapsed());
@@ -170,13 +172,13 @@ impl Client {
                 return Ok(answer);
             }
             let location = text(answer.headers(), LOCATION.as_str())
-                .ok_or_else(|| Strange("it redirects to nowhere".into()))?;
+                .ok_or_else(|| Strange("its redirect has no target".into()))?;
             let next = resolve(&uri, &location).ok_or_else(|| {
-                // Without what follows the path: that may be a signature.
+                // Without the query and the fragment, which may contain a signature.
                 let place = location.split(['?', '#']).next().unwrap_or_default();
                 let place = printable::name(place);
                 Strange(format!(
-                    "it redirects to {place}, which is no address of HTTP"
+                    "it redirects to {place}, which is not an HTTP address"
                 ))
             })?;
             if uri.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
@@ -192,7 +194,8 @@ impl Client {
     }
 }
 
-/// Where a `Location` leads from an address (RFC 9110, 10.2.2), if that is HTTP.
+/// The target of a `Location` header, relative to an address (RFC 9110, 10.2.2); `None` if it is
+/// not HTTP.
 fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
     let has_scheme = location.split_once("://").is_some_and(|(scheme, _)| {
@@ -222,13 +225,13 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
 }
 
-/// Pages for logging in, of proxies and of hotels.
+/// Refuses web pages, such as login pages of proxies and hotels.
 fn refuse_web_page(answer: &Answer) -> Result<(), RequestError> {
     let kind = text(answer.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
     let kind = kind.to_lowercase();
     if kind.starts_with("text/html") || kind.starts_with("application/xhtml") {
         return Err(Strange(
-            "it sends a web page instead of the file, perhaps to log in".into(),
+            "it sends a web page instead of the file, perhaps a login page".into(),
         ));
     }
     Ok(())
@@ -237,18 +240,18 @@ fn refuse_web_page(answer: &Answer) -> Result<(), RequestError> {
 /// A part of a file.
 struct Part {
     from: u64,
-    /// Of the whole file, if the hub says so.
+    /// The size of the whole file, if the hub sends it.
     total: Option<u64>,
 }
 
-/// Which part of the file an answer is; none if it is all of it.
+/// The part of the file in an answer; `None` if it is the whole file.
 fn content_range(answer: &Answer) -> Result<Option<Part>, RequestError> {
     match answer.status().as_u16() {
         200 => return Ok(None),
         206 => {}
         status => {
             return Err(Strange(format!(
-                "it answers {status} where 200 or 206 is right"
+                "it answers {status} instead of 200 or 206"
             )));
         }
     }

@@ -1,5 +1,5 @@
-//! The transfer itself, on a thread of its own: asked for by range, hashed as it comes,
-//! kept if it breaks off, and given its name only when it is the announced file.
+//! The transfer, on its own thread: it requests the missing range, hashes data as it arrives, keeps
+//! a partial file if interrupted, and renames the file only if it is the announced one.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -18,13 +18,13 @@ use crate::model::hub::request::{Announced, Client, RequestError};
 use crate::model::hub::{Downloaded, FetchError, FetchEvent, Fetched, Hub, HubModel};
 use crate::model::weights::{hash_file, hexadecimal};
 
-/// After a broken connection the download is resumed so many times.
+/// How often a download is resumed after the connection was lost.
 const RESUMES: u32 = 3;
-/// Bytes in one step.
+/// Bytes per read.
 const STEP: usize = 256 << 10;
-/// Nobody sees more than this.
+/// Minimum time between progress events; faster updates would not be visible.
 const BETWEEN_NEWS: Duration = Duration::from_millis(50);
-/// What the thread has.
+/// What the thread works with.
 pub struct Transfer {
     pub hub: Hub,
     pub known: &'static HubModel,
@@ -33,7 +33,7 @@ pub struct Transfer {
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// A file of the entry on its way.
+/// A file of the entry that is downloaded.
 struct Wanted<'a> {
     kind: Kind,
     url: &'a str,
@@ -48,7 +48,7 @@ impl Transfer {
     }
 
     fn tell(&self, event: FetchEvent) {
-        // Nobody listens once the window is closed.
+        // There is no receiver once the window is closed.
         let _ = self.sender.send(event);
         (self.wake)();
     }
@@ -64,14 +64,14 @@ impl Transfer {
             endpoint: self.hub.host().into(),
         })?;
         match self.file(&client, Kind::Config) {
-            // Not every repository has one; the usual preprocessing stands in.
+            // Not every repository has this file; the usual preprocessing is used without it.
             Ok(_) | Err(FetchError::Refused { status: 404, .. }) => {}
             Err(error) => return Err(error),
         }
         self.file(&client, Kind::Weights)
     }
 
-    /// Fetches one file of the repository, or finds it in the cache.
+    /// Downloads one file of the repository, or finds it in the cache.
     fn file(&self, client: &Client, kind: Kind) -> Result<Fetched, FetchError> {
         let file = kind.file();
         let repository = Repo::model(self.name());
@@ -86,7 +86,7 @@ impl Transfer {
         let total = announced.size;
         if !kind.fits(self.known, total) {
             return Err(self.strange(&format!(
-                "it announces {total} bytes for {file}, which is not the size of that file"
+                "it announces {total} bytes for {file}, which can't be the size of that file"
             )));
         }
         let etag = announced.etag.as_str();
@@ -95,7 +95,7 @@ impl Transfer {
         let cache = self.hub.cache.repo(repository);
         let blob = cache.blob_path(etag);
         let there = fs::metadata(&blob).is_ok_and(|about| about.len() == total);
-        // A file may have been damaged since it was fetched.
+        // A file may have been damaged after its download.
         let sound = there
             && sha256.is_none_or(|announced| {
                 hash_file(&blob).is_ok_and(|found| found.eq_ignore_ascii_case(announced))
@@ -159,7 +159,7 @@ impl Transfer {
         fs::rename(&part, blob).map_err(io)
     }
 
-    /// Asks for what is missing until it is there, again where the connection breaks.
+    /// Requests the missing part until the file is complete, and again if the connection is lost.
     fn complete(
         &self,
         client: &Client,
@@ -186,7 +186,8 @@ impl Transfer {
         Ok(())
     }
 
-    /// Asks for the rest of a file and appends it. Gives the reason if it broke off.
+    /// Requests the rest of a file and appends it. Returns the reason if the transfer was
+    /// interrupted.
     fn transfer(
         &self,
         client: &Client,
@@ -204,7 +205,7 @@ impl Transfer {
         let io = |error: io::Error| cant_write(part, &error);
         let mut body = answer.into_body().into_reader();
         let mut buffer = vec![0; STEP];
-        // The first bytes are looked at before anything is thrown away or kept.
+        // Check the first bytes before anything is deleted or kept.
         let mut ready = 0;
         if from == 0 {
             while ready < Kind::START.min(usize::try_from(total).unwrap_or(Kind::START)) {
@@ -215,10 +216,10 @@ impl Transfer {
                 }
             }
             if !kind.begins(&buffer[..ready], total) {
-                return Err(self.strange("it sends something else than the file"));
+                return Err(self.strange("it sends something other than the file"));
             }
             if so_far.done > 0 {
-                // A server that sends everything again.
+                // The server sends the whole file again.
                 so_far.restart().map_err(io)?;
             }
         }
@@ -238,7 +239,7 @@ impl Transfer {
             self.check_cancelled()?;
             if pace.is_too_slow(ready) {
                 let cause = format!(
-                    "less than {} kB a second came for {} seconds",
+                    "less than {} kB per second arrived for {} seconds",
                     SLOWEST / 1000.0,
                     self.hub.patience.as_secs_f64()
                 );
@@ -299,8 +300,8 @@ impl Transfer {
     }
 }
 
-/// Whether what stands under the file's name is the finished file: a link to it, or a copy
-/// whose bytes are the same.
+/// Whether the path of the file already points to the finished file: a link to it, or a copy with
+/// the same bytes.
 fn is_same(pointer: &Path, blob: &Path, sha256: Option<&str>) -> bool {
     let (Ok(there), Ok(whole)) = (pointer.canonicalize(), blob.canonicalize()) else {
         return false;
@@ -318,8 +319,8 @@ fn is_same(pointer: &Path, blob: &Path, sha256: Option<&str>) -> bool {
     hash_file(pointer).is_ok_and(|found| found.eq_ignore_ascii_case(&expected))
 }
 
-/// Makes a finished file known to the cache. What was there under its name is replaced if it
-/// is `stale`: a link that leads nowhere, or a copy of other bytes.
+/// Adds a finished file to the cache. An existing entry is replaced if it is `stale`: a broken
+/// link, or a copy with other bytes.
 fn point_to(
     blob: &Path,
     cache: &CacheRepo,
@@ -348,13 +349,13 @@ fn cant_write(path: &Path, error: &io::Error) -> FetchError {
     }
 }
 
-/// `snapshots/COMMIT/FILE` → `../../blobs/ETAG`, as the cache has it.
+/// `snapshots/COMMIT/FILE` → `../../blobs/ETAG`, as in the layout of the cache.
 #[cfg(unix)]
 fn link(_blob: &Path, etag: &str, pointer: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(Path::new("../../blobs").join(etag), pointer)
 }
 
-/// Links need a privilege on Windows; a second name for the same file does not.
+/// On Windows, symbolic links need a privilege; hard links do not.
 #[cfg(not(unix))]
 fn link(blob: &Path, _etag: &str, pointer: &Path) -> io::Result<()> {
     fs::hard_link(blob, pointer).or_else(|_| fs::copy(blob, pointer).map(|_| ()))

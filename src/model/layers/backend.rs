@@ -1,17 +1,17 @@
-//! Where layers run, the images between them, and the operations without weights.
+//! Backends that run layers, the images between layers, and operations without weights.
 
 use candle_core::{Device, Result, Tensor, bail};
 
-use crate::explain::analysis::FeatureMaps;
+use crate::model::activations::FeatureMaps;
 use crate::model::cpu;
 use crate::model::cpu::{Cpu, Isa};
 
-/// Which implementation runs.
+/// The implementation that runs the layers.
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// Our CPU kernels.
     Fused(Cpu),
-    /// candle's operations, on that device.
+    /// candle's operations on this device.
     Candle(Device),
 }
 
@@ -25,10 +25,10 @@ pub enum Image {
 }
 
 impl Image {
-    /// candle's tensor.
+    /// The tensor of a candle image.
     ///
     /// # Errors
-    /// If it is none.
+    /// If this is not a candle image.
     pub fn tensor(&self) -> Result<&Tensor> {
         match self {
             Self::Candle(tensor) => Ok(tensor),
@@ -47,7 +47,7 @@ impl Image {
     /// Height and width.
     ///
     /// # Errors
-    /// candle's, where a tensor is no image.
+    /// If candle fails because the tensor is not an image.
     pub fn size(&self) -> Result<(usize, usize)> {
         match self {
             Self::Fused(image) => Ok((image.shape.height, image.shape.width)),
@@ -56,20 +56,20 @@ impl Image {
     }
 }
 
-/// 1 where a value is positive, else 0.
+/// 1 where a value is positive, otherwise 0.
 pub fn passed(image: &Tensor) -> Result<Tensor> {
     image.gt(0f32)?.to_dtype(image.dtype())
 }
 
 impl Backend {
-    /// Our kernels with the best instructions that the processor has (or those that
-    /// `CAMLENS_SIMD` names).
+    /// Our kernels with the best instruction set of the processor (or the one that `CAMLENS_SIMD`
+    /// names).
     #[must_use]
     pub fn fused() -> Self {
         Self::Fused(Cpu::new(Isa::chosen()))
     }
 
-    /// The fastest one for a device.
+    /// The fastest backend for a device.
     #[must_use]
     pub fn for_device(device: &Device) -> Self {
         if device.is_cpu() {
@@ -79,10 +79,19 @@ impl Backend {
         }
     }
 
+    /// Runs the layers of a network. Those of the fused kernels run as one of rayon's
+    /// threads: from outside every layer would be handed over.
+    pub fn run_layers<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match self {
+            Self::Fused(_) => rayon::scope(|_| work()),
+            Self::Candle(_) => work(),
+        }
+    }
+
     /// An image from interleaved values `[height, width, channels]`.
     ///
     /// # Errors
-    /// candle's, where the device fails.
+    /// If the device fails.
     pub fn image(&self, values: &[f32], height: usize, width: usize) -> Result<Image> {
         Ok(match self {
             Self::Fused(cpu) => Image::Fused(cpu::Image::from_values(cpu, values, (height, width))),
@@ -95,10 +104,10 @@ impl Backend {
         })
     }
 
-    /// Plain values, channels first, of an image.
+    /// The values of an image as plain numbers, channels first.
     ///
     /// # Errors
-    /// candle's, where the device fails.
+    /// If the device fails.
     pub fn feature_maps(&self, image: &Image) -> Result<FeatureMaps> {
         match image {
             Image::Fused(image) => {
@@ -130,19 +139,18 @@ impl Backend {
         }
     }
 
-    /// An image of `height`×`width` pixels that are all the same, from one value for each
-    /// channel.
+    /// An image of `height`×`width` equal pixels, from one value per channel.
     ///
     /// # Errors
-    /// candle's, where the device fails.
+    /// If the device fails.
     pub fn uniform(&self, pixel: &[f32], height: usize, width: usize) -> Result<Image> {
         self.image(&pixel.repeat(height * width), height, width)
     }
 
-    /// The gradient before a ReLU, from the one after it and the ReLU's output.
+    /// The gradient before a ReLU, from the gradient after it and the output of the ReLU.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image is not this backend's.
+    /// If the device fails, or an image does not belong to this backend.
     pub fn relu_backward(&self, gradient: &Image, output: &Image) -> Result<Image> {
         Ok(match self {
             Self::Fused(cpu) => {
@@ -155,7 +163,7 @@ impl Backend {
     /// The sum of two images of the same size.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image is not this backend's.
+    /// If the device fails, or an image does not belong to this backend.
     pub fn add(&self, one: &Image, other: &Image) -> Result<Image> {
         Ok(match self {
             Self::Fused(cpu) => Image::Fused(cpu::add(cpu, one.fused()?, other.fused()?)),
@@ -163,10 +171,10 @@ impl Backend {
         })
     }
 
-    /// Each channel times its factor.
+    /// Multiplies each channel by its factor.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image is not this backend's.
+    /// If the device fails, or the image does not belong to this backend.
     pub fn scale(&self, image: &Image, factors: &[f32]) -> Result<Image> {
         Ok(match self {
             Self::Fused(cpu) => Image::Fused(cpu::scale(cpu, image.fused()?, factors)),
@@ -177,14 +185,14 @@ impl Backend {
         })
     }
 
-    /// ResNet's 3×3 max pooling with stride 2 and padding 1, of values ≥ 0.
+    /// The 3×3 max pooling of ResNets with stride 2 and padding 1, for values ≥ 0.
     ///
     /// # Errors
-    /// candle's, where the device fails or an image is not this backend's.
+    /// If the device fails, or the image does not belong to this backend.
     pub fn max_pool(&self, image: &Image) -> Result<Image> {
         Ok(match self {
             Self::Fused(cpu) => Image::Fused(cpu::max_pool_3x3(cpu, image.fused()?)),
-            // Zeros never win over values ≥ 0, so they can stand for the border.
+            // For values ≥ 0, padding with zeros does not change the maximum.
             Self::Candle(_) => Image::Candle(
                 image
                     .tensor()?

@@ -14,8 +14,7 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
     .collect()
 }
 
-/// What candle makes of a layer, and what ours do at every level of instructions and in
-/// both precisions.
+/// The result of candle for a layer, and our results at every SIMD level and in both precisions.
 fn each(spec: ConvSpec, (height, width): (usize, usize), residual: bool) -> Vec<Vec<f32>> {
     let weight = noise(spec.weight_shape().iter().product(), 1);
     let mut cases = vec![(Backend::Candle(Device::Cpu), Precision::Single)];
@@ -56,7 +55,7 @@ fn fused_convolutions_agree_with_candle() {
         (3, 8, 7, 2, Each(3), false, Relu, (33, 40)),
         (16, 24, 3, 1, Each(1), false, Relu, (7, 9)),
         (16, 24, 3, 1, Each(1), false, Relu, (30, 29)),
-        (32, 48, 3, 1, Each(1), false, Relu, (31, 28)), // by Winograd's way from here
+        (32, 48, 3, 1, Each(1), false, Relu, (31, 28)), // Winograd from here on
         (16, 80, 3, 1, Each(1), false, Relu, (8, 7)),
         (64, 128, 3, 1, Each(1), false, Linear, (1, 1)),
         (32, 16, 3, 1, Same, false, Relu6, (3, 70)),
@@ -82,11 +81,11 @@ fn fused_convolutions_agree_with_candle() {
         };
         for residual in [false, true] {
             if residual && depthwise {
-                continue; // no network has one there
+                continue; // no network has a residual here
             }
             let results = each(spec, size, residual);
             let [candle, fused @ ..] = &results[..] else {
-                panic!("candle and ours");
+                panic!("one image from candle and one of ours");
             };
             assert!(fused.len() >= 2);
             for fused in fused {

@@ -1,14 +1,21 @@
-//! Convolutions and their batch-norms.
+//! Convolutions and their batch norms.
 
-use crate::model::ConvNames;
 use crate::model::architecture::LiteNames;
 use crate::model::cpu::Activation;
 use crate::model::layers::{ConvSpec, Padding};
 use crate::model::standard::{equal, list};
 use crate::model::weights::{Checkpoint, Module};
 
-/// The padding of an EfficientNet-Lite0 with timm's names: the classes tell it where a module
-/// was saved whole.
+/// The tensor names of a convolution and of the batch norm after it.
+pub struct ConvNames {
+    /// The convolution's weight.
+    pub conv: String,
+    /// The prefix of the batch norm.
+    pub batch_norm: String,
+}
+
+/// The padding of an EfficientNet-Lite0 with timm's names: if the module was saved whole, its
+/// classes determine it.
 pub fn lite_names(checkpoint: &Checkpoint, names: LiteNames) -> LiteNames {
     let stem = checkpoint.module("conv_stem");
     match stem.map(|stem| stem.class.as_str()) {
@@ -18,7 +25,7 @@ pub fn lite_names(checkpoint: &Checkpoint, names: LiteNames) -> LiteNames {
     }
 }
 
-/// Compares a convolution and its batch-norm with those of the file, if it tells.
+/// Compares a convolution and its batch norm with those in the file, if the file describes them.
 pub fn compare_convolution(
     checkpoint: &mut Checkpoint,
     names: &ConvNames,
@@ -34,7 +41,7 @@ pub fn compare_convolution(
         batch_norm(norm, eps, &mut differences);
         if norm.class.ends_with("Act2d") {
             let inner = checkpoint.module(&format!("{}.act", names.batch_norm));
-            // A ResNet's activations are modules of their own.
+            // In a ResNet, activations are separate modules.
             let wanted = match spec.activation {
                 Activation::Relu6 => "ReLU6",
                 Activation::Relu | Activation::Linear => "Identity",
@@ -55,7 +62,7 @@ fn convolution(conv: &Module, spec: &ConvSpec, differences: &mut Vec<String>) {
     let path = &conv.path;
     let same = match conv.class.as_str() {
         "Conv2d" => false,
-        // timm's and efficientnet_pytorch's for TensorFlow's padding.
+        // Classes of timm and efficientnet_pytorch for TensorFlow's padding.
         "Conv2dSame" | "Conv2dStaticSamePadding" | "Conv2dDynamicSamePadding" => true,
         class => {
             differences.push(format!("{path} is {class} instead of Conv2d"));
@@ -74,23 +81,23 @@ fn convolution(conv: &Module, spec: &ConvSpec, differences: &mut Vec<String>) {
     let middle = spec.kernel / 2;
     match (same, spec.padding) {
         (false, Padding::Each(zeros)) => compare("padding", zeros),
-        // The same thing, where the kernel takes every place.
+        // Both are the same if the kernel is applied at every position.
         (false, Padding::Same) if spec.stride == 1 => compare("padding", middle),
         (true, Padding::Same) => {}
         (true, Padding::Each(zeros)) if spec.stride == 1 && zeros == middle => {}
         (false, Padding::Same) => differences.push(format!(
-            "{path} pads on all sides instead of as TensorFlow does"
+            "{path} pads on all sides instead of like TensorFlow"
         )),
         (true, Padding::Each(_)) => differences.push(format!(
-            "{path} pads as TensorFlow does instead of on all sides"
+            "{path} pads like TensorFlow instead of on all sides"
         )),
     }
-    // "same" is that number of zeros, and is only possible with stride 1.
+    // "same" is the same as this number of zeros, and is only allowed with stride 1.
     if conv.text("padding") == Some("valid") && middle > 0 {
         differences.push(format!("{path} has no padding instead of {middle}"));
     }
     if let Some(mode) = conv.text("padding_mode").filter(|mode| *mode != "zeros") {
-        differences.push(format!("{path} pads by {mode} instead of zeros"));
+        differences.push(format!("{path} pads with {mode} instead of zeros"));
     }
 }
 
@@ -105,7 +112,7 @@ fn batch_norm(norm: &Module, eps: f32, differences: &mut Vec<String>) {
         | "SyncBatchNormAct"
         | "NaiveSyncBatchNorm"
         | "SynchronizedBatchNorm2d" => {}
-        // With the statistics of training it is a batch-norm.
+        // With running statistics from training, it is equivalent to a batch norm.
         "InstanceNorm2d" if norm.numbers("track_running_stats") == Some(&[1.0]) => {}
         _ => {
             differences.push(format!("{path} is {class} instead of BatchNorm2d"));

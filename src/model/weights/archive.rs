@@ -1,4 +1,4 @@
-//! The zip archive of a `.pth` file: where its pickle and the numbers of each storage lie.
+//! The zip archive of a `.pth` file: finds its pickle and the data of each storage.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -9,29 +9,30 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::model::weights::layout::{Refusal, short};
+use crate::model::weights::refusal::{Refusal, short};
 
-/// The longest pickle. That of a ResNet-152 with its optimizer has 200 kB.
+/// Maximum size of the pickle. For a ResNet-152 with its optimizer it is 200 kB.
 pub const MAX_PICKLE: u64 = 4 << 20;
-/// What is read to find the entries: 100 bytes for each, 2800 for a ResNet-152 with its
-/// optimizer.
+/// Maximum number of bytes read to find the entries. Each entry takes 100 bytes, and a ResNet-152
+/// with its optimizer has 2800.
 const MAX_DIRECTORY: u64 = 4 << 20;
 
-/// What a `.pth` file is made of.
+/// The contents of a `.pth` file.
 pub struct Archive {
     /// `data.pkl`, which describes the tensors.
     pub pickle: Vec<u8>,
-    /// Start and length in the file, by the storage's key.
+    /// Start and length in the file of each storage, by its key.
     pub storages: HashMap<String, (u64, u64)>,
 }
 
-/// Finds the parts of a `.pth` file.
+/// Finds the contents of a `.pth` file.
 pub fn open(file: &File) -> Result<Archive, Refusal> {
     let left = Cell::new(MAX_DIRECTORY);
     let reader = BufReader::new(Limited { file, left: &left });
-    // PyTorch puts nothing before an archive. Where the crate may guess how much there is, it
-    // finds some where there is none: between the directory and its end PyTorch has 76 bytes
-    // more (zip64), and 76 bytes is how long the first entry is if the name has 21 characters.
+    // PyTorch puts nothing before an archive. If the crate were allowed to guess an offset, it
+    // would find one where there is none: between the directory and its end record PyTorch has 76
+    // more bytes (zip64), and 76 bytes is also the length of the first entry if its name has 21
+    // characters.
     let config = Config {
         archive_offset: ArchiveOffset::Known(0),
     };
@@ -42,7 +43,7 @@ pub fn open(file: &File) -> Result<Archive, Refusal> {
         })?;
     left.set(u64::MAX);
     if archive.has_duplicate_names() {
-        return Err("its zip archive has two entries of one name".into());
+        return Err("its zip archive has two entries with the same name".into());
     }
     let file_length = file.metadata().map_err(|error| error.to_string())?.len();
     let mut storages = HashMap::new();
@@ -79,7 +80,7 @@ pub fn open(file: &File) -> Result<Archive, Refusal> {
         {
             return Err(format!("its entry {name} is cut short").into());
         }
-        // Which of two is meant nobody can say: PyTorch reads by the whole name.
+        // If there are two, it is unclear which is meant: PyTorch reads by the whole name.
         let is_second = match key {
             _ if is_pickle => pickle.replace(place).is_some(),
             _ if is_order && read(file, (start, place.1.min(16)))?.starts_with(b"big") => {
@@ -89,13 +90,13 @@ pub fn open(file: &File) -> Result<Archive, Refusal> {
             _ => false,
         };
         if is_second {
-            return Err(format!("its entry {name} is there twice, in two folders").into());
+            return Err(format!("its entry {name} exists twice, in two folders").into());
         }
     }
     let place = pickle.ok_or("it is a zip archive without PyTorch's data.pkl")?;
     if place.1 > MAX_PICKLE {
         return Err(Refusal::TooMuch(format!(
-            "what describes its tensors (data.pkl) has {} bytes, and at most {MAX_PICKLE} are read",
+            "its data.pkl, which describes the tensors, has {} bytes, and at most {MAX_PICKLE} are read",
             place.1
         )));
     }
@@ -115,7 +116,7 @@ fn read(mut file: &File, (start, size): (u64, u64)) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Fails once so many bytes have been read: the directory is held in memory, some 400 bytes
+/// A reader that fails after a number of bytes. The directory is held in memory, at about 400 bytes
 /// for an entry of 46.
 struct Limited<'a> {
     file: &'a File,
@@ -126,7 +127,7 @@ impl Read for Limited<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left.get()).map_or(bytes.len(), |n| n.min(bytes.len()));
         if most == 0 && !bytes.is_empty() {
-            return Err(io::Error::other("too much is read"));
+            return Err(io::Error::other("the directory is too large"));
         }
         let count = self.file.read(&mut bytes[..most])?;
         self.left.set(self.left.get() - count as u64);

@@ -1,8 +1,8 @@
-//! Which of a file's dictionaries of tensors is meant.
+//! Chooses one of a file's dictionaries of tensors.
 
 use crate::model::weights::layout::Dictionary;
 
-/// Where training scripts put the weights within a checkpoint, the most usual first.
+/// The keys under which training scripts store the weights, the most common first.
 const WRAPPERS: [&str; 9] = [
     "state_dict",
     "model_state_dict",
@@ -15,7 +15,7 @@ const WRAPPERS: [&str; 9] = [
     "params",
 ];
 
-/// Whether a key or prefix says that it holds averaged weights (exponential moving average):
+/// Whether a key or prefix indicates averaged weights (exponential moving average):
 /// `state_dict_ema`, `ema_model.`.
 #[must_use]
 pub fn is_average(name: &str) -> bool {
@@ -23,8 +23,8 @@ pub fn is_average(name: &str) -> bool {
     words.any(|word| word.eq_ignore_ascii_case("ema"))
 }
 
-/// How usual a key is, 0 the most; none where nobody knows it. The outermost dictionary
-/// comes after all others.
+/// The rank of a key, 0 for the most common; `None` if a part is unknown. The outermost dictionary
+/// comes last.
 #[must_use]
 pub fn usual(key: &str) -> Option<usize> {
     if key.is_empty() {
@@ -34,13 +34,13 @@ pub fn usual(key: &str) -> Option<usize> {
         let mut wrappers = WRAPPERS.iter();
         wrappers.position(|wrapper| *wrapper == part)
     });
-    // The first part decides, but all must be known.
+    // The first part decides, but all parts must be known.
     let places: Option<Vec<usize>> = places.collect();
     places.and_then(|places| places.first().copied())
 }
 
-/// The dictionary to begin with: one with convolutions if there is one, by how usual its key
-/// is, else the first.
+/// The dictionary to use by default: among those with convolutions, if any, the one with the most
+/// common key, otherwise the first.
 #[must_use]
 pub fn first(dictionaries: &[Dictionary]) -> Option<usize> {
     let order = |index: &usize| {

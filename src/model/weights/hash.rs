@@ -9,7 +9,7 @@ use std::{io, thread};
 
 use sha2::{Digest, Sha256};
 
-/// Computes SHA-256 in hexadecimal on a thread of its own.
+/// Computes a SHA-256 in hexadecimal on its own thread.
 pub fn hash_aside(
     mut reader: impl Read + Send + 'static,
 ) -> io::Result<JoinHandle<io::Result<String>>> {
@@ -30,7 +30,7 @@ pub(crate) fn hash_file(path: &Path) -> io::Result<String> {
     Ok(hexadecimal(&sha256.finalize()))
 }
 
-/// Adds all that a reader has to a hash. Gives the number of bytes.
+/// Hashes everything that a reader returns. Returns the number of bytes.
 pub(crate) fn hash_all(reader: &mut impl Read, hash: &mut Sha256) -> io::Result<u64> {
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0;

@@ -1,4 +1,4 @@
-//! Where a tensor's numbers lie in a file, and how they become `f32`.
+//! Where the values of a tensor are in a file, and how they are converted to `f32`.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -6,19 +6,19 @@ use serde_json::{Map, Value};
 
 use crate::model::weights::modules::Modules;
 
-/// The type of a tensor's numbers.
+/// The type of a tensor's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Element {
     F64,
     F32,
     F16,
     Bf16,
-    /// No floating-point number that is known; its name.
+    /// Another type, by its name: not a supported floating-point type.
     Other(String),
 }
 
 impl Element {
-    /// Bytes.
+    /// Size in bytes.
     pub fn size(&self) -> usize {
         match self {
             Self::F64 => 8,
@@ -29,16 +29,16 @@ impl Element {
     }
 }
 
-/// Where a tensor's numbers lie in the file.
+/// Where the values of a tensor are in the file.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub element: Element,
     pub shape: Vec<usize>,
-    /// In elements; none if row-major.
+    /// Strides in elements; `None` if row-major.
     pub strides: Option<Vec<usize>>,
-    /// The first element within the storage.
+    /// The index of the first element in the storage.
     pub first: usize,
-    /// The storage: first byte in the file, and bytes.
+    /// The storage: its first byte in the file, and its length in bytes.
     pub start: u64,
     pub length: u64,
 }
@@ -50,12 +50,12 @@ impl Entry {
             .try_fold(1usize, |n, side| n.checked_mul(*side))
     }
 
-    /// Bytes that the elements take.
+    /// Size of the elements in bytes.
     pub fn bytes(&self) -> u64 {
         self.count().unwrap_or(0) as u64 * self.element.size() as u64
     }
 
-    /// Elements from the first to the last, both included.
+    /// Number of elements from the first to the last in the storage, both included.
     pub fn span(&self) -> Option<usize> {
         let Some(strides) = &self.strides else {
             return self.count();
@@ -70,8 +70,8 @@ impl Entry {
         last.checked_add(1)
     }
 
-    /// Whether all elements lie within the storage, and no more are claimed than it
-    /// has (a stride of 0 can't make many out of one).
+    /// Whether all elements lie within the storage, and the tensor does not claim more elements
+    /// than the storage has (a stride of 0 can repeat one element many times).
     pub fn fits(&self) -> bool {
         if matches!(self.element, Element::Other(_)) {
             return true; // never read
@@ -83,84 +83,63 @@ impl Entry {
     }
 }
 
-/// What a file holds.
+/// The contents of a weight file.
 #[derive(Default)]
 pub struct Listing {
     pub entries: Vec<(String, Entry)>,
-    /// Names of classes, if the file has them.
+    /// The names of the classes, if the file has them.
     pub labels: Option<Vec<String>>,
-    /// What is known of each module, if one was saved whole.
+    /// What the file records about each module, if a whole module was saved.
     pub modules: Modules,
-    /// What the user should know about the file.
+    /// Messages about the file for the user.
     pub notices: Vec<String>,
-    /// What a training script wrote of the network.
+    /// What the training script recorded about the network.
     pub written: Written,
     /// The key of the dictionary that the entries are from.
     pub key: String,
-    /// The file's other dictionaries of tensors.
+    /// The other dictionaries of tensors in the file.
     pub others: Vec<Dictionary>,
 }
 
-/// What a training script wrote of the network beside its weights.
+/// What a training script recorded about the network besides its weights.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// What it calls the network, the most telling first.
+    /// The names it uses for the network, the most informative first.
     pub names: Vec<String>,
-    /// timm's name of the last pooling.
+    /// timm's name of the last pooling layer.
     pub pooling: Option<String>,
-    /// What timm builds the network with.
+    /// The arguments that timm builds the network with.
     pub arguments: Map<String, Value>,
 }
 
 /// A dictionary of tensors within a file.
 #[derive(Debug, Default)]
 pub struct Dictionary {
-    /// Its key; of dictionaries within dictionaries with dots between them. Nothing is the
-    /// outermost one.
+    /// Its key; keys of nested dictionaries are joined with dots. The outermost dictionary has an
+    /// empty key.
     pub key: String,
     pub entries: Vec<(String, Entry)>,
-    /// What is known of each module, if one was saved whole.
+    /// What the file records about each module, if a whole module was saved.
     pub modules: Modules,
     /// What is wrong with it.
     pub problem: Option<String>,
 }
 
 impl Dictionary {
-    /// Whether it has convolutions, as every network that is known.
+    /// Whether it has convolutions, as every supported network does.
     pub fn holds_a_network(&self) -> bool {
         let mut entries = self.entries.iter();
         entries.any(|(_, entry)| entry.shape.len() >= 4)
     }
 }
 
-/// Why a file is not read.
-#[derive(Debug)]
-pub enum Refusal {
-    /// It is damaged, or no weight file.
-    Format(String),
-    /// It holds more beside the weights than is read.
-    TooMuch(String),
-}
-
-impl From<String> for Refusal {
-    fn from(cause: String) -> Self {
-        Self::Format(cause)
-    }
-}
-
-impl From<&str> for Refusal {
-    fn from(cause: &str) -> Self {
-        Self::Format(cause.into())
-    }
-}
-
-/// The longest name of a tensor. Names of real networks have some 80 characters.
+/// Maximum length of a tensor name. Names in real networks have about 80 characters.
 pub const MAX_NAME: usize = 300;
-/// The most dimensions of a tensor: a weight has five at most.
+/// Maximum number of dimensions of a tensor. Weights have at most five.
 pub const MAX_DIMENSIONS: usize = 16;
 
-/// Whether a tensor's or module's name is one that a network could have: everything that is
-/// done with names must be quick, for any file.
+/// Checks that the name of a tensor or module is not too long, so that everything done with names
+/// is fast for any file.
 pub fn check_name(length: usize) -> Result<(), String> {
     if length > MAX_NAME {
         return Err(format!(
@@ -170,23 +149,9 @@ pub fn check_name(length: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// A text from a file as it can stand in a message: short, on one line.
-pub fn short(text: &str) -> String {
-    const MOST: usize = 100;
-    let mut shown: String = text
-        .chars()
-        .take(MOST)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
-    if text.chars().nth(MOST).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-/// Little-endian floating-point bytes as `f32`, into as many values; the type's name if it
-/// is another.
-#[allow(clippy::cast_possible_truncation)] // f64 weights lose digits that f32 has not
+/// Converts little-endian floating-point bytes to `f32` values; for another type, the error is its
+/// name.
+#[allow(clippy::cast_possible_truncation)] // f64 weights lose digits that f32 does not have
 pub fn to_f32<'a>(element: &'a Element, bytes: &[u8], values: &mut [f32]) -> Result<(), &'a str> {
     let pairs = bytes.as_chunks::<2>().0;
     match element {
@@ -201,7 +166,7 @@ pub fn to_f32<'a>(element: &'a Element, bytes: &[u8], values: &mut [f32]) -> Res
             }
         }
         Element::F16 => {
-            // In parts that the processor converts by vectors.
+            // In blocks, so that the processor can convert them with vector instructions.
             let mut halves = [f16::ZERO; 1024];
             for (values, pairs) in values.chunks_mut(1024).zip(pairs.chunks(1024)) {
                 let halves = &mut halves[..values.len()];
@@ -221,7 +186,7 @@ pub fn to_f32<'a>(element: &'a Element, bytes: &[u8], values: &mut [f32]) -> Res
     Ok(())
 }
 
-/// Values in row-major order, from a layout with strides (channels last, views).
+/// Reorders values from a layout with strides (channels last, views) to row-major.
 pub fn row_major(values: Vec<f32>, shape: &[usize], strides: &[usize]) -> Vec<f32> {
     let mut expected = 1;
     let is_row_major = shape.iter().zip(strides).rev().all(|(side, stride)| {

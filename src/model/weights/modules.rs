@@ -1,12 +1,12 @@
-//! What a module that was saved whole (`torch.save(model)`) says of itself: classes, strides,
-//! paddings, pools. Its tensors alone do not tell one network from another.
+//! What a module that was saved whole (`torch.save(model)`) records about itself: classes, strides,
+//! paddings, pooling. Its tensors alone do not identify the network.
 
 use std::collections::HashMap;
 
-use crate::model::weights::layout::short;
 use crate::model::weights::pickle::{Id, Node, Pickle};
+use crate::model::weights::refusal::short;
 
-/// The attributes that are kept, by PyTorch's and timm's names.
+/// The attributes that are kept, with PyTorch's and timm's names.
 const ATTRIBUTES: [&str; 11] = [
     "stride",
     "padding",
@@ -24,7 +24,7 @@ const ATTRIBUTES: [&str; 11] = [
 /// One module.
 #[derive(Clone, Debug)]
 pub struct Module {
-    /// Its place in the whole: "layer1.0.conv1", empty for the whole itself.
+    /// Its path in the whole network: "layer1.0.conv1"; empty for the network itself.
     pub path: String,
     /// Its class, without the Python module: "Conv2d".
     pub class: String,
@@ -32,14 +32,14 @@ pub struct Module {
     pub package: String,
     /// Whether it has parameters or buffers of its own.
     pub has_tensors: bool,
-    /// Whether something is called before or after it.
+    /// Whether hooks are called before or after it.
     pub has_hooks: bool,
     numbers: Vec<(&'static str, Vec<f64>)>,
     texts: Vec<(&'static str, String)>,
 }
 
 impl Module {
-    /// Reads one from its pickled object and the object's `__dict__`.
+    /// Reads a module from its pickled object and the object's `__dict__`.
     pub fn read(pickle: &Pickle, object: Id, state: Id, path: &str) -> Self {
         let (package, class) = class(pickle, object).unwrap_or_default();
         let mut module = Self {
@@ -59,7 +59,7 @@ impl Module {
             match key {
                 "_parameters" | "_buffers" => {
                     let entries = pickle.entries(*value).unwrap_or_default().iter();
-                    // A convolution without bias has an entry for it, which is None.
+                    // A convolution without bias has an entry for it, with the value None.
                     module.has_tensors |= entries
                         .map(|(_, tensor)| pickle.node(*tensor))
                         .any(|node| matches!(node, Node::Object { .. }));
@@ -67,7 +67,7 @@ impl Module {
                 "_forward_hooks" | "_forward_pre_hooks" => module.has_hooks |= !is_empty(*value),
                 _ => {}
             }
-            // The first of each: Python has one.
+            // Only the first of each name: Python has only one.
             let known = ATTRIBUTES.iter().find(|name| **name == key);
             if let Some(name) = known.filter(|name| !module.has(name)) {
                 module.attribute(pickle, name, *value);
@@ -77,7 +77,7 @@ impl Module {
     }
 
     fn attribute(&mut self, pickle: &Pickle, name: &'static str, value: Id) {
-        /// More than any kernel has axes.
+        /// More than the axes of any kernel.
         const MOST: usize = 6;
         if let Some(text) = pickle.text(value) {
             self.texts.push((name, short(text)));
@@ -97,14 +97,14 @@ impl Module {
         self.numbers(name).is_some() || self.text(name).is_some()
     }
 
-    /// An attribute that is a number, a truth value or several of them.
+    /// An attribute that is a number, a boolean, or a sequence of them.
     #[must_use]
     pub fn numbers(&self, name: &str) -> Option<&[f64]> {
         let mut found = self.numbers.iter().filter(|(key, _)| *key == name);
         found.next().map(|(_, values)| values.as_slice())
     }
 
-    /// An attribute that is a text.
+    /// A text attribute.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         let mut found = self.texts.iter().filter(|(key, _)| *key == name);
@@ -115,7 +115,7 @@ impl Module {
 /// The Python module and the name of an object's class.
 fn class(pickle: &Pickle, object: Id) -> Option<(String, String)> {
     let (module, name, arguments) = pickle.call(object)?;
-    // Protocols 0 and 1: a function that makes an object of the class that it is given.
+    // Protocols 0 and 1: a function that creates an object of the given class.
     if matches!(module, "copyreg" | "copy_reg")
         && let Some(Node::Global(module, name)) = arguments.first().map(|id| pickle.node(*id))
     {
@@ -124,7 +124,7 @@ fn class(pickle: &Pickle, object: Id) -> Option<(String, String)> {
     Some((short(module), short(name)))
 }
 
-/// Every module of a whole, each before those within it.
+/// All modules of a network, each before its submodules.
 #[derive(Debug, Default)]
 pub struct Modules {
     list: Vec<Module>,
@@ -132,7 +132,7 @@ pub struct Modules {
 }
 
 impl Modules {
-    /// Of a list in that order.
+    /// From a list in that order.
     pub fn new(list: Vec<Module>) -> Self {
         let places = list.iter().map(|module| module.path.clone()).zip(0..);
         Self {
@@ -141,12 +141,12 @@ impl Modules {
         }
     }
 
-    /// All of them.
+    /// All modules.
     pub fn list(&self) -> &[Module] {
         &self.list
     }
 
-    /// The one of a path.
+    /// The module with this path.
     pub fn get(&self, path: &str) -> Option<&Module> {
         Some(&self.list[*self.places.get(path)?])
     }

@@ -1,79 +1,41 @@
-//! Pickles as data: the stream is taken apart and nothing in it is ever run.
+//! Pickles as data: the stream is parsed, and nothing in it is ever run.
 //!
-//! What a pickle would call (`REDUCE`, `NEWOBJ`, `BUILD`) becomes a [`Node::Object`]
-//! that says what would have been called, with what. Opcodes: CPython's
-//! `pickletools.py`, protocols 0 to 5.
+//! A call in the pickle (`REDUCE`, `NEWOBJ`, `BUILD`) becomes a [`Node::Object`] that records what
+//! would have been called and with which arguments. Opcodes are from CPython's `pickletools.py`,
+//! protocols 0 to 5.
 //!
 //! Values live in one list and refer to each other by index, so that shared and
-//! even cyclic values need no recursion. Their number is bounded ([`MAX_VALUES`]), and
+//! even cyclic values need no recursion. Their number is bounded ([`MAX_VALUES`](node::MAX_VALUES)), and
 //! so is what may be looked at afterwards ([`MAX_LOOKS`]): a few shared values can stand
 //! for a tree without end.
 
 mod machine;
+mod node;
 
 use std::cell::Cell;
-use std::rc::Rc;
 
-use crate::model::weights::layout::Refusal;
 use crate::model::weights::pickle::machine::Machine;
+pub use crate::model::weights::pickle::node::{Id, Node};
+use crate::model::weights::refusal::Refusal;
 
-/// The most values of a pickle. A ResNet-152 saved whole with its optimizer has 60,000.
-const MAX_VALUES: usize = 1 << 19;
-/// The most entries that are looked at. A ResNet-152 saved whole needs 100,000.
+/// Maximum number of entries visited. A ResNet-152 saved whole needs 100,000.
 const MAX_LOOKS: usize = 10_000_000;
 
-/// A value's place in [`Pickle::nodes`].
-pub type Id = usize;
-
-/// One value.
-#[derive(Debug)]
-pub enum Node {
-    /// Anything that no weight file needs: None, bytes.
-    Other,
-    /// An integer that fits.
-    Int(i64),
-    /// A floating-point number.
-    Float(f64),
-    /// True or False.
-    Bool(bool),
-    /// A string.
-    Text(Rc<str>),
-    /// A list or a tuple.
-    Sequence(Vec<Id>),
-    /// A dictionary, in the order of its entries.
-    Dict(Vec<(Id, Id)>),
-    /// `module.name`: a class or a function.
-    Global(Rc<str>, Rc<str>),
-    /// What the file keeps outside the pickle.
-    Persistent(Id),
-    /// What a call would have made.
-    Object {
-        /// What would have been called.
-        callable: Id,
-        /// With these arguments.
-        arguments: Id,
-        /// Its `__setstate__` or `__dict__`.
-        state: Option<Id>,
-        /// What would have been set by `object[key] = value`.
-        entries: Vec<(Id, Id)>,
-    },
-}
-
-/// A pickle taken apart.
+/// A parsed pickle.
 #[derive(Debug)]
 pub struct Pickle {
     nodes: Vec<Node>,
     root: Id,
     suspicious: Option<String>,
-    /// How many entries may still be looked at.
+    /// How many more entries may be visited.
     looks: Cell<usize>,
 }
 
 impl Pickle {
-    /// Takes a pickle apart.
+    /// Parses a pickle.
     ///
     /// # Errors
-    /// What is wrong with it, to be put in parentheses.
+    /// What is wrong with it, as text to be put in parentheses.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut machine = Machine::new(bytes);
         let root = machine.run().map_err(|problem| {
@@ -91,25 +53,25 @@ impl Pickle {
         })
     }
 
-    /// The value that the whole pickle stands for.
+    /// The value of the whole pickle.
     #[must_use]
     pub fn root(&self) -> Id {
         self.root
     }
 
-    /// The first function in it that no weights need and attacks are made of.
+    /// The first function in it that weights do not need and that attacks use.
     #[must_use]
     pub fn suspicious(&self) -> Option<&str> {
         self.suspicious.as_deref()
     }
 
-    /// Whether so much was looked at that nothing is found any more.
+    /// Whether the limit on visited entries was reached, so that nothing more is found.
     #[must_use]
     pub fn exhausted(&self) -> bool {
         self.looks.get() == 0
     }
 
-    /// Counts what is looked at; none once it was too much.
+    /// Counts visited entries; `None` once the limit is exceeded.
     fn display_options(&self, count: usize) -> Option<()> {
         let left = self.looks.get().saturating_sub(count);
         self.looks.set(left);
@@ -131,7 +93,7 @@ impl Pickle {
         }
     }
 
-    /// A whole number that is not negative.
+    /// A non-negative integer.
     #[must_use]
     pub fn size(&self, id: Id) -> Option<usize> {
         match self.node(id) {
@@ -161,7 +123,7 @@ impl Pickle {
         }
     }
 
-    /// The entries of a dictionary or of an object that is one (`OrderedDict`).
+    /// The entries of a dictionary, or of an object that is a dictionary (`OrderedDict`).
     #[must_use]
     pub fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
         let entries = match self.node(id) {
@@ -173,7 +135,7 @@ impl Pickle {
         Some(entries)
     }
 
-    /// The value of a dictionary's text key.
+    /// The value of a text key in a dictionary.
     #[must_use]
     pub fn get(&self, id: Id, key: &str) -> Option<Id> {
         let entries = self.entries(id)?.iter();
@@ -181,7 +143,7 @@ impl Pickle {
         values.next().map(|(_, value)| *value)
     }
 
-    /// What an object's call would have been: module, name, arguments.
+    /// The call that would have created an object: module, name, arguments.
     #[must_use]
     pub fn call(&self, id: Id) -> Option<(&str, &str, &[Id])> {
         let Node::Object {

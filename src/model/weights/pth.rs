@@ -13,24 +13,25 @@ use crate::model::weights::archive;
 use crate::model::weights::archive::{Archive, MAX_PICKLE};
 use crate::model::weights::dictionaries::first;
 use crate::model::weights::layout::{
-    Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, Refusal, check_name, short,
+    Dictionary, Element, Entry, Listing, MAX_DIMENSIONS, check_name,
 };
 use crate::model::weights::modules::Module;
 use crate::model::weights::pickle::{Id, Node, Pickle};
+use crate::model::weights::refusal::{Refusal, short};
 
-/// Where they put the names of the classes.
+/// The keys under which training scripts store the names of the classes.
 const LABELS: [&str; 4] = ["classes", "class_names", "labels", "label_names"];
-/// Wrappers within wrappers, and modules within modules.
+/// Maximum nesting of wrappers and of modules.
 const MAX_DEPTH: usize = 24;
-/// The most tensors of a file, in all its dictionaries. A ResNet-152 has 932; its training
-/// checkpoint three times as many, ten folds of it 20,000.
+/// Maximum number of tensors in all dictionaries of a file. A ResNet-152 has 932, its training
+/// checkpoint three times as many, and ten folds of it 20,000.
 const MAX_TENSORS: usize = 50_000;
-/// The most modules of a file. A ResNet-152 saved whole has 520.
+/// Maximum number of modules in a file. A ResNet-152 saved whole has 520.
 const MAX_MODULES: usize = 10_000;
-/// The most dictionaries of tensors in a file.
+/// Maximum number of dictionaries of tensors in a file.
 const MAX_DICTIONARIES: usize = 1_000;
 
-/// Reads what a `.pth` file holds.
+/// Lists the contents of a `.pth` file.
 pub fn list(file: &File) -> Result<Listing, Refusal> {
     let archive = archive::open(file)?;
     let pickle = Pickle::parse(&archive.pickle)?;
@@ -46,12 +47,12 @@ pub fn list(file: &File) -> Result<Listing, Refusal> {
 struct Reader {
     pickle: Pickle,
     archive: Archive,
-    /// How many may still be listed, and one more.
+    /// How many more tensors may be listed, plus one.
     tensors_left: Cell<usize>,
     modules_left: Cell<usize>,
 }
 
-/// What was found: tensors, and the modules that they lie in.
+/// What was found: tensors, and the modules that contain them.
 #[derive(Default)]
 struct Found {
     tensors: Vec<(String, Entry)>,
@@ -71,14 +72,14 @@ impl Reader {
         let suspicious = self.pickle.suspicious();
         let Some(first) = first(&dictionaries) else {
             let also = suspicious.map_or(String::new(), |name| {
-                format!("; its pickle names {name}: do not load it with torch.load")
+                format!("; its pickle refers to {name}: do not load it with torch.load")
             });
             let keys = self.keys(root);
             return Err(format!("no weights were found in it{keys}{also}").into());
         };
         notices.extend(suspicious.map(|name| {
             format!(
-                "The pickle in it names {name}. camlens runs nothing from a file; do not load this one with torch.load."
+                "Its pickle refers to {name}. camlens never runs code from a file, but do not load this file with torch.load."
             )
         }));
         let first = dictionaries.remove(first);
@@ -96,10 +97,10 @@ impl Reader {
         })
     }
 
-    /// What there is more of than is read, if there is: what was found is not all then.
+    /// Which limit was reached, if any. In that case not everything was found.
     fn too_much(&self, dictionaries: &[Dictionary]) -> Option<String> {
         if self.pickle.exhausted() {
-            Some("its values refer to each other too often".into())
+            Some("its values contain too many references to each other".into())
         } else if self.tensors_left.get() == 0 {
             Some(format!("it has more than {MAX_TENSORS} tensors"))
         } else if self.modules_left.get() == 0 {
@@ -113,13 +114,13 @@ impl Reader {
         }
     }
 
-    /// Takes one of what is left; none if that is the one too much.
+    /// Takes one of the remaining count; `None` if the limit is exceeded.
     fn take(left: &Cell<usize>) -> Option<()> {
         left.set(left.get().saturating_sub(1));
         (left.get() > 0).then_some(())
     }
 
-    /// For a message: what the outermost dictionary holds.
+    /// For a message: the keys of the outermost dictionary.
     fn keys(&self, id: Id) -> String {
         let entries = self.pickle.entries(id).unwrap_or_default().iter();
         let keys: Vec<String> = entries
@@ -151,7 +152,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A module that was saved whole: its tensors lie in its `__dict__`.
+    /// A module that was saved whole: its tensors are in its `__dict__`.
     fn module(
         &self,
         object: Id,
@@ -166,7 +167,7 @@ impl Reader {
             return Ok(());
         };
         if self.pickle.exhausted() {
-            return Err("its values refer to each other too often".into());
+            return Err("its values contain too many references to each other".into());
         }
         Self::take(&self.modules_left).ok_or("it has too many modules")?;
         let module = Module::read(&self.pickle, object, state, prefix);
@@ -189,11 +190,11 @@ impl Reader {
         Ok(())
     }
 
-    /// `None` if the value is no tensor.
+    /// `None` if the value is not a tensor.
     fn tensor(&self, id: Id) -> Option<Result<Entry, String>> {
         let (mut module, mut name, mut arguments) = self.pickle.call(id)?;
-        // (tensor, requires_grad, hooks). Of one tensor: a parameter can't hold another, and
-        // one that holds itself would have no end.
+        // (tensor, requires_grad, hooks). Only around a tensor: a parameter can't contain another
+        // parameter, and one that contains itself would never end.
         if let ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") =
             (module, name)
         {
@@ -216,7 +217,7 @@ impl Reader {
         let [storage, offset, shape, strides, ..] = arguments else {
             return Err("is described in an unknown way".into());
         };
-        // `_rebuild_tensor_v3` gives the type apart from the storage.
+        // `_rebuild_tensor_v3` gives the type separately from the storage.
         let dtype = arguments.get(6).and_then(|id| match self.pickle.node(*id) {
             Node::Global(module, name) if &**module == "torch" => Some(&**name),
             _ => None,
@@ -266,7 +267,7 @@ impl Reader {
         let key = self.pickle.text(*key).ok_or_else(unknown)?;
         let place = self.archive.storages.get(key);
         let (start, length) =
-            *place.ok_or_else(|| format!("has no numbers: data/{} is missing", short(key)))?;
+            *place.ok_or_else(|| format!("has no data: data/{} is missing", short(key)))?;
         let entry = Entry {
             element,
             shape,
@@ -278,11 +279,11 @@ impl Reader {
         if entry.fits() {
             Ok(entry)
         } else {
-            Err(format!("reaches beyond its numbers in data/{key}"))
+            Err(format!("extends beyond its data in data/{key}"))
         }
     }
 
-    /// Class names that the training script saved along.
+    /// The names of the classes that the training script saved.
     fn labels(&self, root: Id, notices: &mut Vec<String>) -> Option<Vec<String>> {
         for key in LABELS {
             let Some(id) = self.pickle.get(root, key) else {
@@ -307,14 +308,14 @@ impl Reader {
         let names = in_order.and_then(|ids| self.names(ids.into_iter()));
         if names.is_none() {
             notices.push(
-                "Names in its class_to_idx were not used: they are not numbered 0, 1, 2, …, each once.".into(),
+                "The names in its class_to_idx were not used: their numbers are not 0, 1, 2, …, each exactly once.".into(),
             );
         }
         names
     }
 
-    /// Texts, if they all are texts and no more than the pickle has: it may mean one long text
-    /// many times.
+    /// The values as texts, if all are texts and their total length does not exceed that of the
+    /// pickle, which may refer to one long text many times.
     fn names(&self, ids: impl Iterator<Item = Id>) -> Option<Vec<String>> {
         let mut left = usize::try_from(MAX_PICKLE).ok()?;
         let mut names = Vec::new();

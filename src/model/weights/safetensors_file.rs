@@ -9,9 +9,10 @@ use safetensors::tensor::Metadata;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use crate::model::weights::layout::{Element, Entry, Listing, short};
+use crate::model::weights::layout::{Element, Entry, Listing};
+use crate::model::weights::refusal::short;
 
-/// The largest header that is read: a ResNet-152 has 100 kB of it.
+/// Maximum size of a header. For a ResNet-152 it is 100 kB.
 const MAX_HEADER: u64 = 4 << 20;
 
 /// Reads the header of a safetensors file of `size` bytes.
@@ -30,16 +31,16 @@ pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String>
     }
     if length > MAX_HEADER {
         return Err(format!(
-            "its safetensors header would have {length} bytes, at most {MAX_HEADER} are read"
+            "its safetensors header would have {length} bytes, and at most {MAX_HEADER} are read"
         ));
     }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header).map_err(io)?;
-    // First: of two the library takes the last.
+    // Check this first: of two equal names the library would take the last.
     let _: UniqueNames = serde_json::from_slice(&header)
-        .map_err(|error| format!("its safetensors header: {error}"))?;
+        .map_err(|error| format!("its safetensors header is damaged: {error}"))?;
     let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|error| format!("its safetensors header: {error}"))?;
+        .map_err(|error| format!("its safetensors header is damaged: {error}"))?;
     let start = 8 + length;
     if size != start + metadata.data_len() as u64 {
         return Err("it is cut short".into());
@@ -69,7 +70,7 @@ pub fn list(file: &mut (impl Read + Seek), size: u64) -> Result<Listing, String>
     })
 }
 
-/// A JSON object of which no name is there twice.
+/// A JSON object in which every name occurs only once.
 struct UniqueNames;
 
 impl<'de> Deserialize<'de> for UniqueNames {

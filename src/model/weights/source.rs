@@ -1,5 +1,6 @@
-//! The bytes of a weight file, read by place: two threads read one open file, so that what is
-//! hashed and what is computed with are the same even if another file takes its name meanwhile.
+//! The bytes of a weight file, read at given positions. Two threads read the same open file, so the
+//! hash and the weights belong to the same data even if another file gets this name in the
+//! meantime.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -7,14 +8,14 @@ use std::io;
 use std::io::Read;
 use std::sync::Arc;
 
-/// Where the bytes are.
+/// The source of the bytes.
 pub enum Source {
     Memory(Cow<'static, [u8]>),
     File(Arc<File>),
 }
 
 impl Source {
-    /// Some bytes; the buffer is used for those of a file.
+    /// Reads some bytes; `buffer` is used if they come from a file.
     pub fn read<'a>(
         &'a self,
         start: u64,
@@ -36,7 +37,7 @@ impl Source {
         }
     }
 
-    /// Little-endian `f32` values, read straight into their place.
+    /// Reads little-endian `f32` values directly into `values`.
     pub fn read_f32(&self, start: u64, values: &mut [f32]) -> io::Result<()> {
         let bytes = bytemuck::cast_slice_mut(values);
         match self {
@@ -54,7 +55,7 @@ impl Source {
     }
 }
 
-/// A shared file from its start on, with a place of its own.
+/// A shared file read from its start, with its own position.
 pub struct FromStart {
     file: Arc<File>,
     at: u64,

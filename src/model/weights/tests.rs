@@ -79,16 +79,16 @@ fn names(checkpoint: &Checkpoint) -> Vec<&str> {
 
 const SIX: [f32; 6] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
 
-/// What `torch.save` wrote (`tools/reference_checkpoints.py`).
+/// Files that `torch.save` wrote (`tools/reference_checkpoints.py`).
 #[test]
 fn every_layout_of_a_pth_file_is_read() {
     let mut file = pth("plain").unwrap();
     for name in ["a", "b", "c", "d", "parameter"] {
         assert_eq!(file.tensor(name, &[2, 3]), SIX, "{name}");
     }
-    // A view of a larger storage starts within it.
+    // A view of a larger storage starts inside it.
     assert_eq!(file.tensor("view", &[6]), [4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
-    // Transposed, and channels last: as the numbers mean it, not as they lie.
+    // Transposed, and channels last: the values in logical order, not in storage order.
     let turned = file.tensor("turned", &[3, 2]);
     assert_eq!(turned, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     let expected: Vec<f32> = (0..12u8).map(f32::from).collect();
@@ -143,7 +143,7 @@ fn pth_files_without_weights_are_refused() {
     }
 }
 
-/// Every file cut short anywhere is an error, and never a panic.
+/// A file cut short at any point gives an error, and never a panic.
 #[test]
 fn truncated_pth_files_are_refused() {
     let whole = std::fs::read("tests/golden/pth/state_dict.pth").unwrap();
@@ -155,7 +155,7 @@ fn truncated_pth_files_are_refused() {
     }
 }
 
-/// Any byte changed is an error or another number, and never a panic.
+/// Changing any byte gives an error or another number, and never a panic.
 #[test]
 fn damaged_pth_files_do_no_harm() {
     let whole = std::fs::read("tests/golden/pth/state_dict.pth").unwrap();
@@ -171,7 +171,7 @@ fn damaged_pth_files_do_no_harm() {
             file.tensor("a", &[2, 3]);
         }
     }
-    assert!(opened > 0, "bytes that do not matter exist");
+    assert!(opened > 0, "some bytes do not matter");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn views_can_not_claim_more_than_their_storage_has() {
     for too_much in [
         entry(&[2, 3], &[3, 1], 1),
         entry(&[2, 3], &[4, 1], 0),
-        entry(&[1 << 40], &[0], 0), // one number, a terabyte of it
+        entry(&[1 << 40], &[0], 0), // one number, repeated to a terabyte
         entry(&[usize::MAX, 2], &[usize::MAX, 1], 0),
         entry(&[1], &[1], usize::MAX),
     ] {

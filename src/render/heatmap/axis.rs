@@ -1,9 +1,9 @@
-//! Which cells the lines of a grid over the photo lie between.
+//! For each line of a grid over the photo, the two cells that it lies between.
 
 use crate::input::framing::CellAxis;
 use crate::render::heatmap::Interpolation;
 
-/// Between which two cells a grid line lies, and how far.
+/// The two cells that a grid line lies between, and the weight of the second.
 #[derive(Clone, Copy, Debug)]
 pub struct Tap {
     pub low: usize,
@@ -51,13 +51,13 @@ pub struct Axis {
 
 impl Axis {
     /// The lines of a grid of `grid` over a photo's side of `photo` pixels, of which the
-    /// network saw `input` pixels as `cells` cells.
+    /// network saw `input` pixels as `cells` cells, which lie along an axis.
     pub fn new(
         (grid, photo, input, cells): (usize, usize, usize, usize),
+        axis: CellAxis,
         interpolation: Interpolation,
         input_from_photo: impl Fn(f64) -> f64,
     ) -> Self {
-        let axis = CellAxis::new(input, cells);
         let at = |line: usize| {
             let in_photo = (line as f64 + 0.5) * photo as f64 / grid as f64;
             input_from_photo(in_photo)

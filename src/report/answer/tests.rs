@@ -1,11 +1,11 @@
-//! What is said in lines.
+//! Tests of the text report.
 
 use super::*;
 use crate::input::framing::Framing;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 
-/// As in the window: nothing is said to have a probability of zero.
+/// As in the window, no probability is shown as zero.
 #[test]
 fn an_improbable_class_has_no_probability_of_zero() {
     let photo = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
@@ -16,7 +16,7 @@ fn an_improbable_class_has_no_probability_of_zero() {
     let map_spec = (last, Some(before));
     let report = Report::new("cat.png".into(), &photo, &analysis, map_spec, &[], &[]);
     let text = report.text();
-    for (word, class) in [("Explained:", last), ("Less:     ", before)] {
+    for (word, class) in [("Explained:", last), ("Minus:    ", before)] {
         let name = analysis.model.labels.full(class);
         let line = format!("{word} {name} ({class}), < 0.1 %, logit ");
         assert!(text.contains(&line), "{text}");

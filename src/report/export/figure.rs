@@ -1,4 +1,4 @@
-//! The panes as one labeled figure: written as SVG, and drawn from it as PNG.
+//! The panes as one labeled figure: written as SVG, and rendered from it to PNG.
 
 mod fonts;
 mod svg;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use resvg::{tiny_skia, usvg};
 
 use crate::input::photo::{Photo, Picture};
-use crate::render::display_options::Display;
 use crate::render::legend;
+use crate::render::rendered_map::RenderedMap;
 use crate::report::export::figure::fonts::{Fonts, Style};
 use crate::report::export::figure::svg::Place;
 use crate::report::export::{ExportError, ExportScene, MapView};
@@ -17,30 +17,30 @@ use crate::text::elide::shortened;
 
 /// Width of a pane, in the figure's units.
 const PANE: f64 = 400.0;
-/// A pane's longer side is at most so many times its shorter one: longer photos leave room at
-/// their sides.
+/// Maximum aspect ratio of a pane; longer photos leave space at their sides.
 const MOST_ASPECT: f64 = 3.0;
-/// No side of a photo is drawn shorter: a photo of one column would not be seen.
+/// Minimum length of a side of the photo, because a photo of one column would not be visible.
 const THINNEST: f64 = 4.0;
-/// Longest side of the pictures in it, in pixels: three for each unit.
+/// Longest side of the embedded pictures, in pixels: three per unit.
 const PICTURE: usize = 1200;
-/// Room round everything, and between a pane and its color bar.
+/// Space around everything, and between a pane and its color bar.
 const MARGIN: f64 = 16.0;
-/// Room for two lines above a pane.
+/// Space for two lines of text above a pane.
 const HEADER: f64 = 40.0;
-/// Room for a color bar and its numbers.
+/// Space for a color bar and its numbers.
 const BAR: f64 = 70.0;
-/// Lines below the panes are that far apart.
+/// Line spacing below the panes.
 const LINE: f64 = 15.0;
-/// Pixels of the PNG for each unit, unless it would have more than [`MOST_PIXELS`].
+/// Pixels of the PNG per unit, unless it would have more than [`MOST_PIXELS`].
 const ZOOM: f64 = 2.0;
-/// Most pixels of the PNG: 128 MB while it is drawn. Five panes with tall photos have 17 million.
+/// Maximum number of pixels of the PNG: 128 MB during rendering. Five panes with tall photos have
+/// 17 million.
 const MOST_PIXELS: f64 = 32e6;
-/// Regions beyond these are drawn without their names: their numbers are in the manifest only.
+/// Regions beyond this number are drawn without names; their numbers are only in the manifest.
 const MOST_REGIONS: usize = 40;
-/// Letters of a class's name in the notes, and of a region's.
+/// Maximum length of the name of a class or region in the notes.
 const NAME: usize = 100;
-/// Letters of what a viewer shows when it is asked for the whole title.
+/// Maximum length of the full title, which viewers show on request.
 const WHOLE_TITLE: usize = 2000;
 
 const TITLE: Style = Style {
@@ -53,22 +53,22 @@ const DETAIL: Style = Style {
 };
 const DETAIL_STYLE: &str = r##"font-size="11" fill="#555""##;
 
-/// A figure: the photo and every pane, each with its color bar, and below them what made them.
+/// A figure: the photo and every pane, each with its color bar, and notes about how they were made.
 pub struct Figure {
-    /// It as SVG.
+    /// The figure as SVG.
     pub svg: String,
     fonts: Fonts,
 }
 
-/// Where the parts are.
+/// The positions of the parts.
 struct Layout {
     /// Width and height of a pane.
     pane: (f64, f64),
-    /// Where the photo lies in it.
+    /// Where the photo lies in its pane.
     photo: Place,
-    /// Whether the photo is drawn in other proportions than its own.
+    /// Whether the photo is drawn with other proportions than its own.
     distorted: bool,
-    /// Width of all.
+    /// Total width.
     width: f64,
 }
 
@@ -92,7 +92,7 @@ impl Layout {
         }
     }
 
-    /// Where a pane is: the photo's is the first one.
+    /// The position of a pane; the photo is the first one.
     fn pane(&self, index: usize) -> Place {
         let left = match index.checked_sub(1) {
             None => MARGIN,
@@ -106,7 +106,7 @@ impl Layout {
         }
     }
 
-    /// Where the photo is in a pane.
+    /// The position of the photo in a pane.
     fn photo(&self, pane: Place) -> Place {
         Place {
             left: pane.left + self.photo.left,
@@ -131,7 +131,7 @@ impl Figure {
         if layout.distorted {
             let (width, height) = (photo.width, photo.height);
             notes.push(format!(
-                "The photo has {width}×{height} pixels; its short side is drawn longer than it is."
+                "The photo has {width}×{height} pixels; its short side is drawn longer than in proportion."
             ));
         }
         let room = layout.width - 2.0 * MARGIN;
@@ -140,7 +140,7 @@ impl Figure {
         let reduced = zoom(layout.width, height(lines.len() + 1));
         if reduced < ZOOM {
             lines.push(format!(
-                "As PNG with {reduced:.2} pixels for each unit instead of {ZOOM}: it would be too large."
+                "The PNG has {reduced:.2} pixels per unit instead of {ZOOM}; otherwise it would be too large."
             ));
         }
         let (width, total) = (layout.width, height(lines.len()));
@@ -157,13 +157,14 @@ impl Figure {
         outlines(&mut regions, scene, &fonts, size);
         svg.push_str(&regions);
         svg::end(&mut svg);
-        // As large as it is drawn: a photo of 12 megapixels would make 40 MB of text.
+        // Embedded at the size that is drawn: a photo of 12 megapixels would make 40 MB of text.
         let small = small(scene);
         for (index, pane) in panes.iter().enumerate() {
             let at = layout.pane(index + 1);
+            let over = small.overlays(&small.panes[index..=index])?;
             draw_pane(
                 &mut svg,
-                (scene, &small, pane),
+                (scene, pane, &over),
                 &regions,
                 &fonts,
                 (&layout, at),
@@ -177,16 +178,16 @@ impl Figure {
         Ok(Self { svg, fonts })
     }
 
-    /// Draws it, at twice its size as a rule.
+    /// Renders the figure, usually at twice its size.
     ///
     /// # Errors
-    /// [`ExportError::Figure`] if it can't be drawn.
+    /// [`ExportError::Figure`] if it can't be rendered.
     pub fn png(&self) -> Result<Vec<u8>, ExportError> {
         draw(&self.svg, &self.fonts)
     }
 }
 
-/// Pixels for each unit of a figure of that size.
+/// Pixels per unit for a figure of this size.
 fn zoom(width: f64, height: f64) -> f64 {
     ZOOM.min((MOST_PIXELS / (width * height)).sqrt())
 }
@@ -207,7 +208,7 @@ fn draw(svg: &str, fonts: &Fonts) -> Result<Vec<u8>, ExportError> {
     pixels.encode_png().map_err(|error| fail(error.to_string()))
 }
 
-/// All that is written with names from outside.
+/// All text that contains names from outside.
 fn all_names(scene: &ExportScene) -> String {
     let labels = &scene.analysis.model.labels;
     let classes = scene
@@ -223,22 +224,27 @@ fn all_names(scene: &ExportScene) -> String {
 
 fn draw_pane(
     svg: &mut String,
-    (scene, small, pane): (&ExportScene, &ExportScene, &MapView),
+    (scene, pane, over): (&ExportScene, &MapView, &Picture),
     regions: &str,
     fonts: &Fonts,
     (layout, at): (&Layout, Place),
 ) -> Result<(), ExportError> {
     let analysis = &scene.analysis;
     let labels = &analysis.model.labels;
-    let MapView { map, class, .. } = pane;
-    let layer = analysis.model.architecture.layer_name(map.layer);
+    let MapView {
+        rendered,
+        class,
+        contrast_class,
+    } = pane;
+    let RenderedMap { map, scaling, .. } = rendered;
+    let layer = analysis.model.layer_name(map.layer.id);
     let detail = format!(
         "{layer}, {}×{} cells, {}",
         map.height,
         map.width,
-        pane.scaling.name()
+        scaling.name()
     );
-    let map_spec = (*class, pane.contrast_class);
+    let map_spec = (*class, *contrast_class);
     let room = PANE + BAR;
     let title = fonts.longest(room, TITLE, |letters| {
         let name = |class| labels.shortened(class, letters);
@@ -248,27 +254,20 @@ fn draw_pane(
     let whole = legend::title_with(analysis, map.recipe.method, map_spec, full);
     let detail = fonts.fitted(&detail, DETAIL, room);
     heading(svg, at, room, (&title, &detail), &whole);
-    let bare = MapView {
-        range: pane
-            .range
-            .filter(|_| scene.display_options.display != Display::Photo),
-        ..pane.clone()
-    };
-    let over = small.overlays(std::slice::from_ref(&bare))?;
     begin_photo(svg, layout, at);
     let size = (layout.photo.width, layout.photo.height);
-    svg::picture(svg, &over, size)?;
+    svg::picture(svg, over, size)?;
     svg::lines(svg, &scene.lines(pane), size);
     svg.push_str(regions);
     svg::end(svg);
-    if let Some(range) = pane.range {
+    if let Some(range) = rendered.range {
         let ends = legend::ends(range, map);
-        let colormap = scene.display_options.colormap_for(pane.scaling);
+        let colormap = scene.display_options.colormap_for(*scaling);
         let corner = (at.left + PANE + 8.0, at.top);
         let height = at.height.min(220.0);
         svg::bar(svg, colormap, corner, height, &ends, map.unit());
     } else {
-        let words = legend::nothing_to_draw(labels, pane.scaling, *class, pane.contrast_class);
+        let words = legend::nothing_to_draw(labels, *scaling, *class, *contrast_class);
         let style = Style {
             bold: false,
             ..TITLE
@@ -280,13 +279,18 @@ fn draw_pane(
     Ok(())
 }
 
-/// The same exhibit on a photo that is scaled down, without lines: they are drawn as such.
+/// The same export on a photo that is scaled down, without lines, which are drawn separately.
 fn small(scene: &ExportScene) -> ExportScene {
     let Picture { width, height, rgb } = scene.photo.scaled_down(PICTURE);
     let photo = Photo::from_rgb(&scene.photo.name, width, height, rgb);
     let mut analysis = (*scene.analysis).clone();
-    // The grid of the heat is the photo's; the input lies on it where it lay before.
+    // The grid of the heat is that of the photo; the input keeps its position on it.
     analysis.placement = analysis.placement.on_photo_of((width, height));
+    let panes = scene.panes.iter().map(|pane| MapView {
+        rendered: pane.rendered.on_grid(&analysis.placement, (width, height)),
+        ..*pane
+    });
+    let panes = panes.collect();
     let mut display_options = scene.display_options;
     display_options.contours = false;
     display_options.grid = false;
@@ -295,20 +299,20 @@ fn small(scene: &ExportScene) -> ExportScene {
         analysis: Arc::new(analysis),
         model: scene.model.clone(),
         labels: None,
-        panes: Vec::new(),
+        panes,
         display_options,
         regions: Vec::new(),
     }
 }
 
-/// What made the maps, and what they mean.
+/// Notes: how the maps were made, and what they mean.
 fn notes(scene: &ExportScene) -> Vec<String> {
     let analysis = &scene.analysis;
     let (width, height) = analysis.placement.input;
     let display_options = &scene.display_options;
     let mut notes = vec![format!(
         "{}, weights SHA-256 {}…; {}; framing {}, input {width}×{height}; opacity {:.0} %{}; camlens {}",
-        analysis.model.architecture.name(),
+        analysis.model.architecture,
         analysis.model.sha256.get(..12).unwrap_or_default(),
         analysis.device,
         analysis.framing.name(),
@@ -321,12 +325,12 @@ fn notes(scene: &ExportScene) -> Vec<String> {
     )];
     notes.extend(analysis.model.assumed.clone());
     for MapView {
-        map,
+        rendered,
         class,
         contrast_class,
-        ..
     } in &scene.panes
     {
+        let map = &rendered.map;
         let method = map.recipe.method.name();
         let name = |class| analysis.model.labels.shortened(class, NAME);
         let meaning = legend::meaning_with(analysis, map, (*class, *contrast_class), name);
@@ -336,22 +340,19 @@ fn notes(scene: &ExportScene) -> Vec<String> {
     let placement = &analysis.placement;
     for region in scene.regions.iter().take(MOST_REGIONS) {
         let measures = scene.panes.iter().map(|pane| {
-            let measure = region.shape.measure(&pane.map, placement);
+            let map = &pane.rendered.map;
+            let measure = region.shape.measure(map, placement);
             let share = measure.positive_share.map_or(String::new(), |share| {
                 format!(", {:.1} % of the positive evidence", 100.0 * share)
             });
-            format!(
-                "{} {:+.3}{share}",
-                pane.map.recipe.method.name(),
-                measure.sum
-            )
+            format!("{} {:+.3}{share}", map.recipe.method.name(), measure.sum)
         });
         let measures: Vec<String> = measures.collect();
         let name = shortened(&region.name, NAME);
         notes.push(format!("Region {name}: {}", measures.join("; ")));
     }
     if let Some(more @ 1..) = scene.regions.len().checked_sub(MOST_REGIONS) {
-        notes.push(format!("{more} regions more are in manifest.json."));
+        notes.push(format!("{more} more regions are in manifest.json."));
     }
     notes
 }
@@ -370,7 +371,7 @@ fn heading(svg: &mut String, pane: Place, room: f64, (title, detail): (&str, &st
     svg::end(svg);
 }
 
-/// Begins what is drawn on the photo of a pane.
+/// Begins the group that is drawn on the photo of a pane.
 fn begin_photo(svg: &mut String, layout: &Layout, pane: Place) {
     let photo = layout.photo(pane);
     if photo != pane {
@@ -379,7 +380,7 @@ fn begin_photo(svg: &mut String, layout: &Layout, pane: Place) {
     svg::begin(svg, photo, "");
 }
 
-/// The outlines of regions, with the names of those that the notes name: each name is measured.
+/// The outlines of regions, with names for those in the notes; each name is measured.
 fn outlines(svg: &mut String, scene: &ExportScene, fonts: &Fonts, (width, height): (f64, f64)) {
     const STYLE: Style = Style {
         size: 12.0,

@@ -1,4 +1,4 @@
-//! All files of an export in one folder.
+//! Writes all files of an export to one folder.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,26 +10,26 @@ use crate::render::overlay;
 use crate::report::export::write::encode_png;
 use crate::report::export::{ExportError, ExportScene, Figure, Manifest, write_npy};
 
-/// What becomes of files that are there already.
+/// What to do with existing files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// They stay, and nothing is written.
+    /// Keep them, and write nothing.
     Keep,
-    /// They are replaced.
+    /// Replace them.
     Replace,
 }
 
-/// Where the photo is copied to if it came from no file.
+/// The name of the photo's copy, if it did not come from a file.
 const PHOTO: &str = "photo.png";
-/// What the manifest of an export is called.
+/// The name of an export's manifest.
 pub const MANIFEST: &str = "manifest.json";
 
-/// A folder in `parent` that is not there yet, called after a photo: `cat-camlens`,
+/// A folder in `parent` that does not exist yet, named after a photo: `cat-camlens`,
 /// `cat-camlens-2`, ….
 #[must_use]
 pub fn new_folder(parent: &Path, photo: &str) -> PathBuf {
     let stem = photo.rsplit_once('.').map_or(photo, |(stem, _)| stem);
-    // A photo's name may come from a clipboard or a manifest.
+    // The photo's name may come from a clipboard or a manifest.
     let stem: String = stem
         .chars()
         .map(|letter| {
@@ -48,16 +48,16 @@ pub fn new_folder(parent: &Path, photo: &str) -> PathBuf {
     free.next().unwrap_or_else(|| parent.to_owned())
 }
 
-/// Writes overlay, heat, cells and heat of the cells of each pane, the figure (SVG and PNG)
-/// and the manifest. Gives their number. All of it is made beside its place and comes there
-/// at once, or, into a folder that is there already, file by file and the manifest last: a
-/// folder with a manifest is complete. It is given up as soon as nobody wants it any more.
+/// Writes the overlay, heat, cells and scaled cells of each pane, the figure (SVG and PNG) and the
+/// manifest. Returns the number of files. Everything is first written to a temporary folder next to
+/// the target and then renamed at once, or, if the target folder exists, moved file by file with
+/// the manifest last: a folder with a manifest is complete. The export stops as soon as it is
+/// cancelled.
 ///
 /// # Errors
-/// [`ExportError::Exists`] if one of the files is there and may not be replaced,
-/// [`ExportError::Write`] if the system refuses, [`ExportError::Unwanted`],
-/// [`ExportError::TooLarge`], [`ExportError::Figure`]. Then nothing is
-/// left of it.
+/// [`ExportError::Exists`] if a file exists and may not be replaced, [`ExportError::Write`] if
+/// writing fails, [`ExportError::Unwanted`] if cancelled, [`ExportError::TooLarge`],
+/// [`ExportError::Figure`]. After an error, nothing is left behind.
 pub fn write_folder(
     scene: &ExportScene,
     folder: &Path,
@@ -80,7 +80,7 @@ pub fn write_folder(
         cause: error.to_string(),
     };
     let is_new = !folder.exists();
-    // On the same disk, so that it can be renamed into its place.
+    // On the same disk, so that it can be renamed to its target.
     let beside = match folder.parent() {
         _ if !is_new => folder,
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -101,7 +101,7 @@ pub fn write_folder(
     made.go_on()?;
     if is_new {
         fs::rename(making.path(), folder).map_err(fail)?;
-        // It is not there any more.
+        // The temporary folder no longer exists: it was renamed.
         let _ = making.keep();
         return Ok(names.len());
     }
@@ -115,7 +115,7 @@ pub fn write_folder(
     Ok(names.len())
 }
 
-/// The names of an export's files, the manifest last.
+/// The names of an export's files, with the manifest last.
 fn file_names(scene: &ExportScene, with_photo: bool) -> Vec<String> {
     let parts = ["overlay.png", "heat.png", "cells.npy", "scaled.npy"];
     let mut names: Vec<String> = scene
@@ -127,11 +127,11 @@ fn file_names(scene: &ExportScene, with_photo: bool) -> Vec<String> {
     names
 }
 
-/// An export in the making.
+/// An export in progress.
 struct Making<'a> {
-    /// Where its files are now.
+    /// Where its files are written now.
     folder: &'a Path,
-    /// Where they will be.
+    /// Where its files will be.
     place: &'a Path,
     wanted: &'a dyn Fn() -> bool,
 }
@@ -167,7 +167,7 @@ impl Making<'_> {
     }
 }
 
-/// A file that takes no more once nobody wants it.
+/// A writer that fails once the export is cancelled.
 struct WhileWanted<'a> {
     file: fs::File,
     wanted: &'a dyn Fn() -> bool,
@@ -202,21 +202,22 @@ fn write_files(
             encode_png(out, &overlay.rgb, size, ExtendedColorType::Rgb8)
         })?;
         drop(overlay);
-        let palette = scene.display_options.palette(pane.scaling);
-        let heat = match scene.heat(pane) {
-            Some(heat) => overlay::heat_alone(&heat, &palette),
+        let palette = scene.display_options.palette(pane.rendered.scaling);
+        let heat = match &pane.rendered.heat {
+            Some(heat) => overlay::heat_alone(heat, &palette),
             None => vec![[0; 4]; size.0 * size.1],
         };
         made.write(&called("heat.png"), |out| {
             encode_png(out, heat.as_flattened(), size, ExtendedColorType::Rgba8)
         })?;
         drop(heat);
-        let shape = (pane.map.height, pane.map.width);
+        let map = &pane.rendered.map;
+        let shape = (map.height, map.width);
         made.write(&called("cells.npy"), |out| {
-            write_npy(out, &pane.map.cells, shape)
+            write_npy(out, &map.cells, shape)
         })?;
-        let cells = pane.map.cells.iter();
-        let heat = |&cell: &f32| pane.range.map_or(0.0, |range| range.heat(cell));
+        let cells = map.cells.iter();
+        let heat = |&cell: &f32| pane.rendered.range.map_or(0.0, |range| range.heat(cell));
         let scaled: Vec<f32> = cells.map(heat).collect();
         made.write(&called("scaled.npy"), |out| write_npy(out, &scaled, shape))?;
     }

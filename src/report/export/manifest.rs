@@ -1,19 +1,19 @@
-//! The manifest of an export: what was shown, and all that is needed to make the same maps
-//! again.
+//! The manifest of an export: what was shown, and everything needed to compute the same maps again.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::explain::analysis::Layer;
 use crate::explain::cam::{Method, Variant};
 use crate::explain::region::{LONGEST_NAME, MOST_REGIONS, Measure, Region, Shape};
 use crate::input::framing::Framing;
 use crate::labels::ClassId;
 use crate::model::cpu::{Isa, Precision};
+use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Preprocessing;
+use crate::model::target_layer::LayerChoice;
 use crate::model::weights::{hash_file, hex_sha256};
-use crate::model::{ModelChoice, Selection};
+use crate::model::{ModelChoice, Selection, device};
 use crate::platform::small_file;
 use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::{Range, Scaling};
@@ -23,9 +23,9 @@ use crate::text::printable;
 
 /// The version of the manifest's layout.
 const FORMAT: u32 = 1;
-/// Manifests are small; more is no manifest.
+/// Maximum size of a manifest; larger files are rejected.
 const MAX_BYTES: u64 = 16 << 20;
-/// More maps has no export: a window shows two, `explain` makes one for each method.
+/// Maximum number of maps in an export: a window shows two, `explain` makes one per method.
 const MOST_MAPS: usize = 32;
 
 /// Why a manifest can't be used.
@@ -33,7 +33,7 @@ const MOST_MAPS: usize = 32;
 pub enum ManifestError {
     /// It could not be read.
     #[error(
-        "Can't read the manifest {}: {}. Give a manifest.json that camlens exported.",
+        "Can't read the manifest {}: {}. Use a manifest.json that camlens exported.",
         printable::name(.name), printable::quotation(.cause)
     )]
     Read {
@@ -42,28 +42,28 @@ pub enum ManifestError {
         /// Why.
         cause: String,
     },
-    /// Another layout.
-    #[error("{name} has format {format}, this camlens ({version}) knows format {FORMAT}. Use the version that wrote it.", version = env!("CARGO_PKG_VERSION"))]
+    /// Its layout has another version.
+    #[error("{name} has format {format}, but this camlens ({version}) only supports format {FORMAT}. Use the version that wrote it.", version = env!("CARGO_PKG_VERSION"))]
     Format {
         /// The file's name.
         name: String,
         /// Its format.
         format: u32,
     },
-    /// A file that it names was not found.
+    /// A file named in the manifest was not found.
     #[error(
-        "The {what} {name:?}{sha256} of this export was not found {places}. Put it there, open it in the window before the manifest, or give it: camlens explain --manifest FILE {option}."
+        "The {what} {name:?}{sha256} of this export was not found {places}. Put it there, open it in the window before the manifest, or pass it on the command line: camlens explain --manifest FILE {option}."
     )]
     Missing {
-        /// What it is.
+        /// What kind of file it is.
         what: &'static str,
         /// Its name.
         name: String,
-        /// Its contents, in words.
+        /// Its SHA-256, in words.
         sha256: String,
-        /// Where it was looked for.
+        /// Where it was searched for.
         places: &'static str,
-        /// How it can be given.
+        /// The command-line option that gives it.
         option: &'static str,
     },
 }
@@ -71,7 +71,7 @@ pub enum ManifestError {
 /// `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The layout of this file.
+    /// The version of this file's layout.
     pub format: u32,
     /// The version of camlens.
     pub camlens: String,
@@ -80,18 +80,19 @@ pub struct Manifest {
     /// The model.
     pub model: ModelEntry,
     /// The device that ran: `CPU`, `CUDA 0`, `Metal`.
-    pub device: String,
+    #[serde(with = "device::as_shown")]
+    pub device: DeviceChoice,
     /// On a CPU, the vector instructions that ran.
     pub instructions: Option<String>,
-    /// How the CPU added up.
+    /// The precision of sums on the CPU.
     pub precision: Precision,
-    /// How the photo became the input.
+    /// How the photo was fitted to the network's input.
     pub framing: Framing,
     /// The input's width and height in pixels.
     pub input: (usize, usize),
-    /// What was done to its pixels.
+    /// How its pixels were normalized.
     pub preprocessing: Preprocessing,
-    /// How maps were drawn.
+    /// How the maps were drawn.
     #[serde(rename = "look")]
     pub display_options: DisplayOptions,
     /// The maps.
@@ -103,27 +104,27 @@ pub struct Manifest {
 /// The photo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhotoEntry {
-    /// What it was called.
+    /// Its name.
     pub name: String,
-    /// Its file, or its copy beside the manifest where it had none: relative to the manifest's
-    /// folder, or its name alone.
+    /// Its file, or its copy next to the manifest if it had no file: a path relative to the
+    /// manifest's folder, or only a name.
     pub file: PathBuf,
     /// SHA-256 of that file, if it could be read.
     pub sha256: Option<String>,
     /// SHA-256 of its upright RGB8 pixels.
     pub pixels_sha256: String,
-    /// In pixels.
+    /// Width in pixels.
     pub width: usize,
-    /// In pixels.
+    /// Height in pixels.
     pub height: usize,
 }
 
 /// The model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelEntry {
-    /// As it was asked for; a file as the photo's.
+    /// The choice of the model; a file's path is stored like the photo's.
     pub choice: ModelChoice,
-    /// A file of class names given by hand, as the photo's.
+    /// The file of class names that the user gave; its path is stored like the photo's.
     pub labels: Option<PathBuf>,
     /// Its network.
     pub architecture: String,
@@ -131,16 +132,17 @@ pub struct ModelEntry {
     pub origin: String,
     /// SHA-256 of its weights.
     pub sha256: String,
-    /// Which network of the file ran, if it holds several or one was chosen.
+    /// Which network of the file was used, if it holds several or one was chosen.
     #[serde(default, skip_serializing_if = "Selection::is_none")]
     pub network: Selection,
-    /// What was taken for granted of the network, which no weight file tells.
+    /// What was assumed about the network because no weight file records it.
     #[serde(default)]
     pub assumed: Option<String>,
 }
 
 impl ModelEntry {
-    /// The same model again, and the same network of its file, whatever is chosen by rule.
+    /// The choice that loads the same model and the same network of its file again, independent of
+    /// the rules for choosing one.
     #[must_use]
     pub fn again(&self) -> ModelChoice {
         let choice = self.choice.clone();
@@ -164,8 +166,9 @@ pub struct ClassEntry {
     pub logit: f32,
     /// After softmax, 0..=1.
     pub probability: f32,
-    /// The bias of its logit.
-    pub bias: f32,
+    /// The bias of its logit, if a linear layer gives the logits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<f32>,
 }
 
 /// A map.
@@ -173,15 +176,15 @@ pub struct ClassEntry {
 pub struct MapEntry {
     /// Its method.
     pub method: Method,
-    /// Which formula of Grad-CAM++.
+    /// The formula of Grad-CAM++.
     pub variant: Variant,
     /// Its layer.
-    pub layer: Layer,
+    pub layer: LayerChoice,
     /// Its layer's name in the network.
     pub layer_name: String,
     /// Its class.
     pub class: ClassEntry,
-    /// The class whose map was taken away from it.
+    /// The class whose map was subtracted.
     #[serde(rename = "against")]
     pub contrast_class: Option<ClassEntry>,
     /// `logit` or `relative`.
@@ -192,27 +195,28 @@ pub struct MapEntry {
     pub width: usize,
     /// The sum of all cells.
     pub sum: f32,
-    /// Whether it depends on rounding: the method divides by sums that nearly cancel.
+    /// Whether the map depends on rounding errors: the method divides by sums that nearly cancel.
     #[serde(default)]
     pub unstable: bool,
     /// The smallest cell.
     pub min: f32,
     /// The largest cell.
     pub max: f32,
-    /// SHA-256 of the cells as little-endian f32, row-major: equal where every bit is.
+    /// SHA-256 of the cells as little-endian f32, row-major: equal if and only if every bit is
+    /// equal.
     pub cells_sha256: String,
-    /// How cells became heat.
+    /// How cell values were scaled to heat.
     pub scaling: Scaling,
-    /// The values drawn as no and as full heat; none where there was nothing to draw.
+    /// The values drawn as no heat and as full heat; `None` if there was nothing to draw.
     pub range: Option<Range>,
-    /// Whether that range was held for several maps.
+    /// Whether that range was locked for several maps.
     #[serde(rename = "range_held")]
     pub range_locked: bool,
-    /// What the files of this map begin with.
+    /// The prefix of this map's file names.
     pub files: String,
 }
 
-/// A region, and what each map says of it.
+/// A region, and its measures in each map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionEntry {
     /// Its name.
@@ -224,8 +228,8 @@ pub struct RegionEntry {
 }
 
 impl Manifest {
-    /// Of an export into `folder`; `copy` is the photo's copy there where it has no file of its
-    /// own.
+    /// The manifest of an export into `folder`; `copy` is the photo's copy there if it has no file
+    /// of its own.
     #[must_use]
     pub fn new(scene: &ExportScene, folder: &Path, copy: Option<&Path>) -> Self {
         let ExportScene {
@@ -235,7 +239,7 @@ impl Manifest {
             Some(path) => portable(path, folder),
             None => copy.unwrap_or(Path::new("")).to_owned(),
         };
-        let on_cpu = analysis.device == crate::model::device::DeviceChoice::Cpu.to_string();
+        let on_cpu = analysis.device == DeviceChoice::Cpu;
         Self {
             format: FORMAT,
             camlens: env!("CARGO_PKG_VERSION").into(),
@@ -250,13 +254,13 @@ impl Manifest {
             model: ModelEntry {
                 choice: portable_choice(&scene.model, folder),
                 labels: scene.labels.as_deref().map(|file| portable(file, folder)),
-                architecture: analysis.model.architecture.name().into(),
+                architecture: analysis.model.architecture.clone(),
                 origin: analysis.model.short_origin(),
                 sha256: analysis.model.sha256.clone(),
                 network: analysis.model.network.clone(),
                 assumed: analysis.model.assumed.clone(),
             },
-            device: analysis.device.clone(),
+            device: analysis.device,
             instructions: on_cpu.then(|| Isa::chosen().name().to_owned()),
             precision: analysis.precision,
             framing: analysis.framing,
@@ -275,10 +279,10 @@ impl Manifest {
         }
     }
 
-    /// Reads one.
+    /// Reads a manifest.
     ///
     /// # Errors
-    /// [`ManifestError`] if it is none, or of another version.
+    /// [`ManifestError`] if the file is not a manifest, or has another version.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]
         struct Version {
@@ -304,52 +308,54 @@ impl Manifest {
         }
     }
 
-    /// What can't be so.
+    /// The first invalid value, described in words.
     fn fault(&self) -> Option<String> {
         if self.maps.len() > MOST_MAPS {
             let count = self.maps.len();
-            return Some(format!("{count} maps, and {MOST_MAPS} are possible"));
+            return Some(format!("it has {count} maps, and the limit is {MOST_MAPS}"));
         }
         if self.regions.len() > MOST_REGIONS {
             let count = self.regions.len();
-            return Some(format!("{count} regions, and {MOST_REGIONS} are possible"));
+            return Some(format!(
+                "it has {count} regions, and the limit is {MOST_REGIONS}"
+            ));
         }
         let is_long = |region: &RegionEntry| region.name.chars().nth(LONGEST_NAME).is_some();
         if self.regions.iter().any(is_long) {
             return Some(format!(
-                "the name of a region has more than {LONGEST_NAME} letters"
+                "the name of a region is longer than {LONGEST_NAME} characters"
             ));
         }
         if let Some(region) = self.regions.iter().find(|region| !region.shape.is_sound()) {
-            return Some(format!("the region {:?} encloses nothing", region.name));
+            return Some(format!("the region {:?} is empty", region.name));
         }
         if self
             .maps
             .iter()
             .any(|map| map.range.is_some_and(|range| !range.is_sound()))
         {
-            return Some("a range ends before it begins".into());
+            return Some("the upper end of a range is below its lower end".into());
         }
         if self.display_options.threshold > DisplayOptions::MOST_HIDDEN {
             return Some(format!(
-                "a threshold of {} %",
+                "a threshold of {} % is not possible",
                 self.display_options.threshold
             ));
         }
         if crate::render::overlay::Opacity::new(self.display_options.opacity.share()).is_none() {
-            return Some("an opacity outside 0 to 1".into());
+            return Some("an opacity is not between 0 and 1".into());
         }
         self.preprocessing.check().err()
     }
 }
 
 impl ExportScene {
-    /// The panes, and what their files begin with.
+    /// The panes, and the prefixes of their file names.
     pub(crate) fn named(&self) -> impl Iterator<Item = (String, &MapView)> {
         let panes = self.panes.iter().enumerate();
         panes.map(|(index, pane)| {
             (
-                format!("{}-{}", index + 1, pane.map.recipe.method.id()),
+                format!("{}-{}", index + 1, pane.rendered.map.recipe.method.id()),
                 pane,
             )
         })
@@ -366,12 +372,12 @@ impl MapEntry {
             probability: analysis.probability(class),
             bias: analysis.bias(class),
         };
-        let map = &pane.map;
+        let map = &pane.rendered.map;
         Self {
             method: map.recipe.method,
             variant: map.recipe.variant,
-            layer: map.layer,
-            layer_name: analysis.model.architecture.layer_name(map.layer).into(),
+            layer: analysis.model.choice_of(map.layer.id),
+            layer_name: analysis.model.layer_name(map.layer.id).into(),
             class: class(pane.class),
             contrast_class: pane.contrast_class.map(class),
             unit: map.unit().into(),
@@ -382,9 +388,9 @@ impl MapEntry {
             min: map.min(),
             max: map.max(),
             cells_sha256: cells_sha256(&map.cells),
-            scaling: pane.scaling,
-            range: pane.range,
-            range_locked: pane.locked,
+            scaling: pane.rendered.scaling,
+            range: pane.rendered.range,
+            range_locked: pane.rendered.range_locked,
             files,
         }
     }
@@ -398,7 +404,7 @@ impl RegionEntry {
             name: region.name.clone(),
             shape: region.shape.clone(),
             measures: measures
-                .map(|pane| region.shape.measure(&pane.map, placement))
+                .map(|pane| region.shape.measure(&pane.rendered.map, placement))
                 .collect(),
         }
     }

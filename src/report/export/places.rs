@@ -6,24 +6,23 @@ use std::path::{Path, PathBuf};
 use crate::model::ModelChoice;
 use crate::report::export::manifest::{Manifest, ManifestError, file_sha256};
 
-/// The files of a manifest on this computer.
+/// The files of a manifest, as found on this computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     /// The photo.
     pub photo: PathBuf,
-    /// The model, to ask for it.
+    /// The choice of the model.
     pub model: ModelChoice,
-    /// The file of class names that was given by hand.
+    /// The file of class names that the user gave.
     pub labels: Option<PathBuf>,
 }
 
 impl Manifest {
     /// Finds the photo, the model and the class names of a manifest in `folder`. `known` are files
-    /// that the user has opened, wherever they are: those of the right name and contents count
-    /// as well.
+    /// that the user has opened, in any folder: they are also used if name and contents match.
     ///
     /// # Errors
-    /// [`ManifestError::Missing`] for the first that is not found.
+    /// [`ManifestError::Missing`] for the first file that is not found.
     pub fn locate(&self, folder: &Path, known: &[PathBuf]) -> Result<Located, ManifestError> {
         Ok(Located {
             photo: self.locate_photo(folder, known)?,
@@ -32,7 +31,8 @@ impl Manifest {
         })
     }
 
-    /// Finds the photo: where the manifest in `folder` says, beside it, or in the folder above.
+    /// Finds the photo: at the path in the manifest in `folder`, next to the manifest, or in the
+    /// folder above.
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
@@ -42,12 +42,12 @@ impl Manifest {
             what: "photo",
             name: name_of(&self.photo.file),
             sha256: described(sha256),
-            places: "beside the manifest or in the folder above it",
+            places: "next to the manifest or in the folder above it",
             option: "PHOTO",
         })
     }
 
-    /// Finds the model: weights as the photo, and in the working directory.
+    /// Finds the model: weights are searched like the photo, and also in the working directory.
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
@@ -73,7 +73,8 @@ impl Manifest {
             })
     }
 
-    /// Finds the class names that were given by hand: as weights, and beside them.
+    /// Finds the class names that the user gave: searched like weights, and also next to the
+    /// weights.
     ///
     /// # Errors
     /// [`ManifestError::Missing`].
@@ -101,7 +102,7 @@ impl Manifest {
 }
 
 const WITH_WORKING_DIRECTORY: &str =
-    "beside the manifest, in the folder above it or in the working directory";
+    "next to the manifest, in the folder above it or in the working directory";
 
 fn here() -> PathBuf {
     env::current_dir().unwrap_or_default()
@@ -111,16 +112,16 @@ fn described(sha256: Option<&str>) -> String {
     sha256.map_or(String::new(), |sha256| format!(" (SHA-256 {sha256})"))
 }
 
-/// A file's name, on whatever system its path was written.
+/// The name of a file, whatever system its path was written on.
 fn name_of(file: &Path) -> String {
     let text = file.to_string_lossy();
     let name = text.rsplit(['/', '\\']).next().unwrap_or_default();
     name.to_owned()
 }
 
-/// The file that a manifest in `folder` means: where it says (earlier versions wrote absolute
-/// paths), beside it, above it, in other places, or a known file of that name and of the right
-/// contents. Of several the one with the right contents, else the first.
+/// Finds the file that a manifest in `folder` names: at its path (earlier versions wrote absolute
+/// paths), next to the manifest, above it, in `others`, or a known file with the same name and
+/// contents. If there are several, the one with the right contents is used, otherwise the first.
 fn find(
     written: &Path,
     folder: &Path,
@@ -170,12 +171,12 @@ mod tests {
         let folder = at("moved/out");
         let find = |written: &Path| find(written, &folder, (&[at("here")], &[]), None);
         assert_eq!(find(Path::new("a.png")), None);
-        // From the last place that is looked in to the first.
+        // From the last place searched to the first.
         fs::create_dir_all(at("here")).unwrap();
         for place in ["here/a.png", "moved/a.png", "moved/out/a.png"] {
             fs::write(at(place), place).unwrap();
             assert_eq!(find(Path::new("a.png")), Some(at(place)));
-            // As earlier versions wrote them, on any system.
+            // Absolute paths as earlier versions wrote them, on any system.
             for old in ["/home/jane/a.png", "C:\\Users\\Jane\\a.png"] {
                 assert_eq!(find(Path::new(old)), Some(at(place)), "{old}");
             }

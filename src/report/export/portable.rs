@@ -1,21 +1,21 @@
 //! How a manifest names files.
 //!
-//! Exports are passed on. An absolute path would reveal the names of users, folders and patients,
-//! and would be wrong on another computer.
+//! Exports are passed on to others. An absolute path would reveal the names of users, folders and
+//! patients, and would be wrong on another computer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::model::{ModelChoice, hub};
 
-/// How a file is written down in a manifest in `folder`: relative to it where it lies in it or
-/// beside it, else by its name alone.
+/// The path of a file as stored in a manifest in `folder`: a relative path if the file is in that
+/// folder or next to it, otherwise only its name.
 pub fn portable(file: &Path, folder: &Path) -> PathBuf {
     let (file, folder) = (resolved(file), resolved(folder));
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let parent = |path: &Path| path.parent().map(Path::to_owned);
     let path = match file.strip_prefix(&folder) {
-        // As every system reads it; JSON is UTF-8.
+        // With forward slashes, which every system reads; JSON is UTF-8.
         Ok(inside) => {
             let parts = inside.iter().map(|part| part.to_string_lossy());
             parts.collect::<Vec<_>>().join("/")
@@ -26,7 +26,7 @@ pub fn portable(file: &Path, folder: &Path) -> PathBuf {
     path.into()
 }
 
-/// An absolute path, with links followed to the folder of the file, which need not be there.
+/// An absolute path. Links in the file's folder are resolved; the folder need not exist.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match (path.parent().map(fs::canonicalize), path.file_name()) {
@@ -35,13 +35,13 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// How a model is written down in a manifest in `folder`.
+/// The choice of a model as stored in a manifest in `folder`.
 pub fn portable_choice(choice: &ModelChoice, folder: &Path) -> ModelChoice {
     let Some(file) = choice.file() else {
         return choice.clone();
     };
     match hub::of_file(file) {
-        // A file of the hub's cache is called as all others are.
+        // A file in the hub's cache is stored by its name in the hub.
         Some(known) => ModelChoice::Hub(known.name.into()),
         None => choice.clone().at(portable(file, folder)),
     }
@@ -71,7 +71,7 @@ mod tests {
             let odd = at("out/sub/../../out");
             assert_eq!(portable(&at(file), &odd), Path::new(written), "{file}");
         }
-        // The export's folder is not there yet.
+        // The export's folder does not exist yet.
         assert_eq!(portable(&at("a.png"), &at("new")), Path::new("../a.png"));
     }
 }

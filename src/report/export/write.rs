@@ -1,4 +1,4 @@
-//! Files, written beside their place and renamed into it: whole or not at all.
+//! Writes files atomically: to a temporary file in the same folder, which is then renamed.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -11,38 +11,38 @@ use npyz::WriterBuilder;
 use crate::input::photo::Picture;
 use crate::report::export::Existing;
 
-/// Why something was not written.
+/// Why something could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The name does not end in `.png`.
-    #[error("Can't write {0}: pictures are written as PNG. Give a name that ends in .png.")]
+    #[error("Can't write {0}: pictures are written as PNG. Use a name that ends in .png.")]
     NotPng(String),
-    /// It would replace the photo itself.
-    #[error("{0} is the photo itself. Give another name for the overlay.")]
+    /// It would overwrite the photo itself.
+    #[error("{0} is the photo itself. Use another name for the overlay.")]
     IsThePhoto(String),
-    /// There is a file of that name already.
-    #[error("{0} exists already and was left as it is. Give another folder, or --overwrite.")]
+    /// A file with this name exists.
+    #[error("{0} already exists and was not changed. Use another folder, or --overwrite.")]
     Exists(String),
-    /// Nobody wants it any more: the window is closed.
-    #[error("The export was given up.")]
+    /// Canceled: the window was closed.
+    #[error("The export was cancelled.")]
     Unwanted,
-    /// It would have too many pixels.
+    /// The result would have too many pixels.
     #[error(
-        "{what} would have {megapixels} megapixels, and {most} are possible. Give fewer methods or a smaller photo."
+        "{what} would have {megapixels} megapixels, and the limit is {most}. Use fewer methods or a smaller photo."
     )]
     TooLarge {
-        /// What would.
+        /// The picture or file that is too large.
         what: &'static str,
-        /// How many, in millions.
+        /// Its size in megapixels.
         megapixels: usize,
-        /// The most, in millions.
+        /// The limit in megapixels.
         most: usize,
     },
     /// The figure could not be drawn.
-    #[error("The figure could not be drawn: {0}. Please report it.")]
+    #[error("The figure could not be drawn: {0}. Please report this error.")]
     Figure(String),
     /// The file could not be written.
-    #[error("Can't write {name}: {cause}. Give a folder that exists and may be written.")]
+    #[error("Can't write {name}: {cause}. Use a folder that exists and is writable.")]
     Write {
         /// The file's name.
         name: String,
@@ -51,10 +51,10 @@ pub enum ExportError {
     },
 }
 
-/// Writes a file beside its place and renames it into it.
+/// Writes a file atomically: to a temporary file in the same folder, which is then renamed.
 ///
 /// # Errors
-/// [`ExportError::Exists`] if there is one and may not be replaced, [`ExportError::Write`].
+/// [`ExportError::Exists`] if the file exists and may not be replaced, [`ExportError::Write`].
 pub fn write_atomically(
     path: &Path,
     existing: Existing,
@@ -77,7 +77,8 @@ pub fn write_atomically(
     }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".camlens-");
-    // Those of any new file, which the user's umask narrows; temporary files have fewer.
+    // The permissions of any new file, restricted by the user's umask; those of temporary files are
+    // stricter.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(fail)?;
@@ -95,7 +96,7 @@ pub fn write_atomically(
     Ok(())
 }
 
-/// Writes a picture as PNG, in place of a file of that name.
+/// Writes a picture as PNG; an existing file is replaced.
 ///
 /// # Errors
 /// [`ExportError`] by kind of fault; `photo` is never overwritten.
@@ -120,7 +121,7 @@ pub fn write_png(picture: &Picture, path: &Path, photo: Option<&Path>) -> Result
 /// Encodes pixels as PNG.
 ///
 /// # Errors
-/// The writer's.
+/// Those of the writer.
 pub fn encode_png(
     out: &mut dyn Write,
     pixels: &[u8],
@@ -139,7 +140,7 @@ pub fn encode_png(
 /// Writes values as a little-endian f32 array `[height, width]` in NumPy's format.
 ///
 /// # Errors
-/// The writer's.
+/// Those of the writer.
 pub fn write_npy(
     out: &mut dyn Write,
     values: &[f32],

@@ -1,5 +1,4 @@
-//! What a user can do, each by the control that does it. A control that should be there and is not
-//! fails the test.
+//! Everything a user can do, each with its control. The test fails if a control is missing.
 
 // All actions have the same type.
 #![allow(clippy::unnecessary_wraps)]
@@ -28,16 +27,16 @@ const BROKEN: [&str; 4] = [
 const ROOMY: (f32, f32) = (1100.0, 750.0);
 const SIZES: [(f32, f32); 4] = [(480.0, 360.0), (800.0, 600.0), ROOMY, (2000.0, 300.0)];
 
-/// Does something and gives its name; nothing if there is nothing to do it with now.
+/// Performs an action and returns a description; `None` if it is not possible now.
 type Act = fn(&mut Harness<App>, &mut Dice, &mut World, &mut Watch) -> Option<String>;
 
-/// Something that a user can do.
+/// An action of the user.
 pub struct Action {
     /// Its name.
     pub name: &'static str,
-    /// How often it is done, in proportion to the others.
+    /// How often it is performed, relative to the others.
     pub weight: usize,
-    /// Does it.
+    /// Performs it.
     pub act: Act,
 }
 
@@ -45,7 +44,7 @@ const fn action(weight: usize, name: &'static str, act: Act) -> Action {
     Action { name, weight, act }
 }
 
-/// All of them.
+/// All actions.
 pub const ACTIONS: [Action; 32] = [
     action(8, "drop a photo", drop_photo),
     action(3, "drop photos, one of them broken", drop_photos),
@@ -85,18 +84,18 @@ pub const ACTIONS: [Action; 32] = [
     action(8, "look keys", look_keys),
 ];
 
-/// Draws frames until something is so.
+/// Draws frames until a condition is met.
 fn until(harness: &mut Harness<App>, watch: &mut Watch, what: &str, so: impl Fn(&App) -> bool) {
     let started = Instant::now();
     while !so(harness.state()) {
-        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(started.elapsed() < PATIENCE, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(1));
         harness.run_steps(1);
         watch.check(harness.state());
     }
 }
 
-/// Drops files, so many of them photos, and waits until they are in the browser.
+/// Drops files, a number of them photos, and waits until the photos are in the browser.
 fn drop_and_wait(harness: &mut Harness<App>, watch: &mut Watch, files: &[&str], photos: usize) {
     let before = harness.state().state().photos.len();
     drop_files(harness, files);
@@ -105,7 +104,7 @@ fn drop_and_wait(harness: &mut Harness<App>, watch: &mut Watch, files: &[&str], 
     });
 }
 
-/// Room for every control, and no menu open.
+/// Makes the window large enough for every control, with no menu open.
 fn roomy(harness: &mut Harness<App>) {
     harness.set_size(ROOMY.into());
     for _ in 0..2 {
@@ -119,7 +118,7 @@ fn click(harness: &mut Harness<App>, role: Role, label: &str) {
     harness.run_steps(2);
 }
 
-/// Opens a menu by its name, and chooses an item of it.
+/// Opens a menu by its name, and selects an item.
 fn choose(harness: &mut Harness<App>, menu: &str, item: &str) {
     click(harness, Role::ComboBox, menu);
     harness.get_by_label(item).click_accesskit();
@@ -267,8 +266,8 @@ fn usual_names(
     world.was_quiet(harness);
     harness.state().state().settings.labels.as_ref()?;
     input_section(harness);
-    harness.state().state().settings.labels.as_ref()?; // it may have been refused meanwhile
-    harness.get_by_label("Without the file").click_accesskit();
+    harness.state().state().settings.labels.as_ref()?; // it may have been rejected in the meantime
+    harness.get_by_label("Use default names").click_accesskit();
     world.expect_of_model(|plan| plan.labels = None);
     Some("without the file".into())
 }
@@ -428,7 +427,7 @@ fn device(
     ]);
     click(harness, Role::ComboBox, "Device");
     let started = Instant::now();
-    // The list of devices comes from a thread.
+    // The list of devices is found by a thread.
     while harness.query_by_label(name).is_none() {
         assert!(started.elapsed() < PATIENCE, "no device {name}");
         harness.run_steps(1);
@@ -469,7 +468,8 @@ fn keep_class(
     watch: &mut Watch,
 ) -> Option<String> {
     analysis_of(harness)?;
-    // Another photo may come while the class is still kept, and keep it when it no longer is.
+    // Another photo may arrive while the class is still kept, and use it after it is no longer
+    // kept.
     watch.class_key = true;
     roomy(harness);
     click(harness, Role::CheckBox, "Keep class for next photos");
@@ -516,7 +516,7 @@ fn why_not(
     };
     click(harness, Role::ComboBox, "Why not this class");
     let items = harness.query_all_by_label(&item);
-    // The other one of that name is the bar that explains it.
+    // The other node with this name is the bar of the class.
     let mut items = items.filter(|node| node.accesskit_node().role() != Role::RadioButton);
     items.next().expect(&item).click_accesskit();
     drop(items);
@@ -569,7 +569,7 @@ fn limits(
     roomy(harness);
     harness.get_by_label("View").click_accesskit();
     harness.run_steps(2);
-    // A message may name the limits as well.
+    // A message may also contain this word.
     let items = harness.query_all_by_label_contains("Limits");
     let mut items = items.filter(|node| node.accesskit_node().role() == Role::Button);
     items.next().expect("the limits").click_accesskit();
@@ -622,8 +622,8 @@ fn filter(
     };
     roomy(harness);
     click(harness, Role::ComboBox, "Predicted class of the photos");
-    // Predictions come in meanwhile: the count may be another one, and of another model there
-    // may be no such class any more.
+    // Predictions arrive in the meantime: the count may change, and a new model may not have the
+    // class.
     let name = item.split(" (").next().unwrap();
     let of_another_model = item != "all classes" && {
         let state = harness.state().state();
@@ -631,7 +631,7 @@ fn filter(
         !tops.any(|(class, _)| state.class_name(*class) == name)
     };
     let items = harness.query_all_by_label_contains(name);
-    // Thumbnails name the class as well.
+    // Thumbnails also name the class.
     let is_item = |node: &egui_kittest::Node| {
         let label = node.accesskit_node().label().unwrap_or_default();
         let counted = label
@@ -702,7 +702,8 @@ fn drop_manifest(
         world.was_quiet(harness);
     }
     let state = harness.state().state();
-    // Photo and weights lie elsewhere: they are found if the window has opened them.
+    // The photo and the weights are in other folders: they are found only if the window has opened
+    // them.
     let mut photos = state.photos.iter();
     let has_photo = photos.any(|item| item.source.name() == manifest.photo.name);
     let model = file_model(&world.pets);
@@ -721,7 +722,7 @@ fn drop_manifest(
     }
     let before = harness.state().state().photos.len();
     drop_files(harness, &[path.to_str().unwrap()]);
-    // Its answer may come in the frame in which it is found.
+    // The answer may arrive in the same frame in which the manifest is read.
     until(harness, watch, "the manifest's photo", |app| {
         app.state().photos.len() == before + 1
     });
@@ -746,12 +747,15 @@ fn drop_manifest(
             assert_eq!(map_spec.class.index(), map.class.index);
             assert_eq!(
                 (map_spec.recipe.method, map_spec.layer),
-                (map.method, map.layer)
+                (
+                    map.method,
+                    shown.analysis.model.layer_or_default(&map.layer)
+                )
             );
         }
         world.expected.plan = Some(shown.plan.clone());
     } else {
-        // What is changed next is newer than the manifest.
+        // Later changes are newer than the manifest.
         world.expected.plan = None;
     }
     Some(format!("drop the manifest of {}", manifest.photo.name))

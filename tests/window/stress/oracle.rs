@@ -1,4 +1,4 @@
-//! Answers of engines of our own.
+//! Reference answers, computed with separate engines.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use camlens::model::cpu::Precision;
 
 use super::*;
 
-/// An engine for each model that was asked for.
+/// One engine per requested model.
 #[derive(Default)]
 pub struct Oracle(HashMap<String, Engine>);
 
 impl Oracle {
-    /// The answer to what the window shows, and the maps of its panes.
+    /// The reference answer for what the window shows, and the maps of its panes.
     pub fn maps(&mut self, app: &App) -> (Analysis, Vec<(Side, Map)>) {
         let state = app.state();
         let shown = state.latest.shown().unwrap();

@@ -1,10 +1,10 @@
-//! What the actions are done with, and what a window must show after them.
+//! The files that actions use, and what a window must show after them.
 
 use camlens::model::preprocessing::PreprocessChoice;
 
 use super::*;
 
-/// What the actions are done with.
+/// The files that actions use.
 pub struct World {
     pub folder: tempfile::TempDir,
     _weights: tempfile::TempDir,
@@ -12,15 +12,15 @@ pub struct World {
     pub garbage: PathBuf,
     pub names: PathBuf,
     pub wrong_names: PathBuf,
-    /// Manifests of what was exported.
+    /// The manifests of the exports.
     pub manifests: Vec<PathBuf>,
-    /// How many exports were made.
+    /// Number of exports.
     pub exports: usize,
-    /// What the next file dialog answers.
+    /// The answer of the next file dialog.
     pub answer: Arc<Mutex<PathBuf>>,
-    /// What a quiet window must show.
+    /// What the window must show when it is quiet.
     pub expected: Expected,
-    /// Something that will be refused is on its way.
+    /// Whether something that will be rejected is in progress.
     pub refusal: bool,
 }
 
@@ -34,7 +34,7 @@ impl World {
             path
         };
         let garbage = file("garbage.pth", b"PK\x03\x04 and nothing else");
-        // Where it is looked for: beside the weights.
+        // In a place that is searched: next to the weights.
         let names = pets.with_file_name("names.txt");
         std::fs::write(&names, b"cat, tabby\ncat, calico\ndog\n").unwrap();
         let wrong_names = file("wrong.txt", b"cat\ndog\n");
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// A new window, with or without a photo.
+    /// Opens a new window, with or without a photo.
     pub fn open(&mut self, photos: &[&str]) -> Harness<'static, App> {
         self.expected = Expected::default();
         self.refusal = false;
@@ -70,31 +70,31 @@ impl World {
         window_with(photos, picker)
     }
 
-    /// A photo was asked for.
+    /// A photo was requested.
     pub fn expect_photo(&mut self, path: &str) {
         let name = Path::new(path).file_name().unwrap();
         self.expected.photo = Some(name.to_string_lossy().into_owned());
     }
 
-    /// A photo was asked for that will be refused. What was on screen stays; which photo that is, is
-    /// only known of a window that was quiet.
+    /// A photo was requested that will be rejected. The screen is unchanged; which photo it shows
+    /// is known only if the window was quiet.
     pub fn expect_photo_refused(&mut self, was_quiet: bool) {
         if !was_quiet {
             self.expected.photo = None;
         }
     }
 
-    /// Something of the plan was changed.
+    /// A part of the plan was changed.
     pub fn expect(&mut self, change: impl FnOnce(&mut Plan)) {
         if let Some(plan) = &mut self.expected.plan {
             change(plan);
         }
     }
 
-    /// Something was changed that belongs to the model.
+    /// A setting that belongs to the model was changed.
     pub fn expect_of_model(&mut self, change: impl FnOnce(&mut Plan)) {
         if self.refusal {
-            // It goes back to what was before, and takes with it what was changed meanwhile.
+            // When the request is rejected, everything changed in the meantime is reset as well.
             self.expected.plan = None;
         }
         self.expect(change);
@@ -110,7 +110,7 @@ impl World {
         });
     }
 
-    /// A model or names were asked for that will be refused.
+    /// A model or class names were requested that will be rejected.
     pub fn expect_refusal(&mut self, was_quiet: bool) {
         self.refusal = true;
         if !was_quiet {
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// All is quiet, so nothing is on its way any more.
+    /// The window is quiet, so nothing is in progress any more.
     pub fn was_quiet(&mut self, harness: &Harness<App>) -> bool {
         let quiet = quiet(harness.state());
         if quiet {

@@ -1,19 +1,19 @@
-//! The stack machine that takes a pickle apart.
+//! The stack machine that parses a pickle.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::model::weights::layout::short;
-use crate::model::weights::pickle::{Id, MAX_VALUES, Node};
+use crate::model::weights::pickle::node::{Id, MAX_VALUES, Node};
+use crate::model::weights::refusal::short;
 
-/// Where values that are all alike lie: None, True, False.
+/// Indices of shared values: None, True, False.
 const NONE: Id = 0;
 const TRUE: Id = 1;
 const FALSE: Id = 2;
 
-/// Functions that no checkpoint needs and attacks are made of. Nothing is run in any case, but
-/// who has such a file should not load it elsewhere. By whole names: a training script may be
-/// in a package called `code` or `http`.
+/// Functions that no checkpoint needs and that attacks use. Nothing is ever run here, but the user
+/// should not load such a file elsewhere. Whole names are compared: a training script may be in a
+/// package called `code` or `http`.
 fn is_suspicious(module: &str, name: &str) -> bool {
     const MODULES: [&str; 15] = [
         "os",
@@ -49,13 +49,13 @@ fn is_suspicious(module: &str, name: &str) -> bool {
 pub struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Every value made so far.
+    /// All values created so far.
     pub nodes: Vec<Node>,
     stack: Vec<Id>,
-    /// Stack heights at which marks were set.
+    /// Stack heights at the marks.
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
-    /// The first function that weights don't need.
+    /// The first function that weights do not need.
     pub suspicious: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Runs to the end and gives the value that the whole pickle stands for.
+    /// Runs to the end and returns the value of the whole pickle.
     pub fn run(&mut self) -> Result<Id, String> {
         loop {
             let at = self.at;
@@ -89,7 +89,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Whether it has as many values as there may be.
+    /// Whether the maximum number of values is reached.
     pub fn is_full(&self) -> bool {
         self.nodes.len() == MAX_VALUES || self.memo.len() == MAX_VALUES
     }
@@ -97,7 +97,7 @@ impl<'a> Machine<'a> {
     #[allow(clippy::too_many_lines)] // a table
     fn step(&mut self, opcode: u8) -> Result<(), Problem> {
         match opcode {
-            // PROTO, FRAME: only information.
+            // PROTO, FRAME: ignored, they are only informative.
             0x80 => _ = self.byte()?,
             0x95 => _ = self.take(8)?,
             b'(' => self.marks.push(self.stack.len()),
@@ -222,7 +222,7 @@ impl<'a> Machine<'a> {
                     }
                     _ => {
                         return Err(Problem::Text(
-                            "its pickle names a class by something else than text".into(),
+                            "its pickle has a class name that is not text".into(),
                         ));
                     }
                 }
@@ -260,7 +260,7 @@ impl<'a> Machine<'a> {
                     *state = Some(new);
                 }
             }
-            // What lies outside the pickle: PERSID, BINPERSID
+            // Values outside the pickle: PERSID, BINPERSID
             b'P' => {
                 let text = self.line()?;
                 let id = self.add(Node::Text(text.into()))?;
@@ -325,7 +325,7 @@ impl<'a> Machine<'a> {
         Ok(array)
     }
 
-    /// A little-endian length of so many bytes.
+    /// A little-endian length that takes this many bytes.
     fn length(&mut self, bytes: usize) -> Result<usize, String> {
         let mut wide = [0; 8];
         wide[..bytes].copy_from_slice(self.take(bytes)?);
@@ -380,7 +380,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Marks are floors: nothing below the last one can be popped.
+    /// Marks are limits: values below the last mark can't be popped.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -404,7 +404,7 @@ impl<'a> Machine<'a> {
 
     fn extend(&mut self, new: Vec<Id>) -> Result<(), String> {
         let top = self.top()?;
-        // Lists within objects (a deque) hold no weights.
+        // Lists inside objects (such as a deque) hold no weights.
         if let Node::Sequence(items) = &mut self.nodes[top] {
             items.extend(new);
         }
@@ -415,7 +415,7 @@ impl<'a> Machine<'a> {
         let top = self.top()?;
         match &mut self.nodes[top] {
             Node::Dict(entries) | Node::Object { entries, .. } => entries.extend(new),
-            _ => return Err("its pickle sets entries of something else than a dictionary".into()),
+            _ => return Err("its pickle sets entries of a value that is not a dictionary".into()),
         }
         Ok(())
     }
@@ -440,7 +440,7 @@ impl<'a> Machine<'a> {
         let top = self.top()?;
         if self.memo.len() == MAX_VALUES {
             return Err(format!(
-                "its pickle remembers more than {MAX_VALUES} values"
+                "its pickle stores more than {MAX_VALUES} values in its memo"
             ));
         }
         self.memo.insert(key, top);
@@ -457,9 +457,9 @@ impl<'a> Machine<'a> {
 }
 
 enum Problem {
-    /// In words.
+    /// A message in words.
     Text(String),
-    /// The opcode itself.
+    /// The opcode is not supported.
     Opcode,
 }
 
@@ -470,7 +470,7 @@ impl From<String> for Problem {
 }
 
 fn underflow() -> String {
-    "its pickle takes a value that is not there".into()
+    "its pickle uses a value that is not there".into()
 }
 
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, String> {

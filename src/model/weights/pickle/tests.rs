@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn values_are_shared_through_the_memo() {
-    // {"a": d, "b": d} with d = {"x": 7}, filled after it was memorized.
+    // {"a": d, "b": d} with d = {"x": 7}, which is filled after it was put into the memo.
     let bytes =
         b"\x80\x02}q\x00(X\x01\x00\x00\x00a}q\x01X\x01\x00\x00\x00xK\x07sX\x01\x00\x00\x00bh\x01u.";
     let pickle = Pickle::parse(bytes).unwrap();
@@ -46,7 +46,7 @@ fn broken_streams_are_errors() {
         (&b""[..], "cut short"),
         (b"\x80\x02}", "cut short"),
         (b".", "not there"),
-        (b"K\x01\x85.", ""), // a good one
+        (b"K\x01\x85.", ""), // a valid pickle
         (b"\x87.", "not there"),
         (b"(0.", "not there"),
         (b"h\x05.", "refers to"),

@@ -1,17 +1,18 @@
-//! Where the tensors are within what a training script saved.
+//! Finds the tensors in what a training script saved.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::model::weights::layout::{Dictionary, check_name, short};
+use crate::model::weights::layout::{Dictionary, check_name};
 use crate::model::weights::modules::Modules;
 use crate::model::weights::pth::{Found, Id, MAX_DEPTH, Node, Reader};
+use crate::model::weights::refusal::short;
 
-/// Something that holds other values, on the way from the root to the tensors. Keys are put
-/// together only where there are tensors: one long key may be that of many.
+/// A container on the way from the root to the tensors. Keys are joined only where there are
+/// tensors, because one long key may be shared by many containers.
 struct Step {
     id: Id,
-    /// The place of the step before; the root's is its own.
+    /// The index of the parent step; the root is its own parent.
     parent: usize,
     key: Key,
     depth: usize,
@@ -24,8 +25,8 @@ enum Key {
 }
 
 impl Reader {
-    /// Every dictionary of tensors and every module saved whole, from the outermost inwards.
-    /// What is there several times counts once, by the shortest way to it.
+    /// Every dictionary of tensors and every module saved whole, from the outermost inwards. A
+    /// value that is reachable in several ways counts once, by its shortest path.
     pub(super) fn dictionaries(&self) -> Vec<Dictionary> {
         let root = self.pickle.root();
         let mut found = Vec::new();
@@ -85,7 +86,7 @@ impl Reader {
                 modules: Modules::new(inside.modules),
                 problem: None,
             },
-            // Nothing is read from it: it need not be kept.
+            // The dictionary is not read, so its contents need not be kept.
             problem => Dictionary {
                 key,
                 problem: problem.err(),
@@ -94,8 +95,8 @@ impl Reader {
         }
     }
 
-    /// The keys on the way to a step with dots between them; shortened, and what is wrong with
-    /// it, if it is too long.
+    /// The keys on the way to a step, joined with dots. If the result is too long, it is shortened
+    /// and returned with the error.
     fn key(&self, steps: &[Step], mut place: usize) -> (String, Result<(), String>) {
         let mut parts: Vec<Cow<str>> = Vec::new();
         while place != steps[place].parent {
@@ -116,7 +117,8 @@ impl Reader {
         }
     }
 
-    /// The module within `torch.compile`'s wrapper, which is pickled as a call with it.
+    /// The module inside the wrapper of `torch.compile`, which is pickled as a call with the module
+    /// as argument.
     fn compiled(&self, id: Id) -> Option<Id> {
         match self.pickle.call(id) {
             Some(("torch._dynamo.eval_frame", "OptimizedModule", [module, ..])) => Some(*module),
@@ -124,7 +126,7 @@ impl Reader {
         }
     }
 
-    /// The containers within one, with their keys or places.
+    /// The containers inside a container, with their keys or positions.
     fn children(&self, id: Id, mut each: impl FnMut(Key, Id)) {
         let is_container = |id: Id| {
             matches!(
@@ -146,12 +148,12 @@ impl Reader {
             keys.any(|key| key == Some(name))
         };
         if has("state") && has("param_groups") {
-            return; // an optimizer's, whatever its key
+            return; // an optimizer's state, whatever its key
         }
         for (key, value) in entries {
             let key = match self.pickle.node(*key) {
                 Node::Text(text) if !is_skipped(text) => Key::Text(*key),
-                // `{0: …, 1: …}`, as the folds of a cross-validation.
+                // `{0: …, 1: …}`, such as the folds of a cross-validation.
                 Node::Int(number) => Key::Number(*number),
                 _ => continue,
             };
@@ -162,10 +164,10 @@ impl Reader {
     }
 }
 
-/// What is never looked into: the optimizer's state is as large as the network and has its
-/// names. By whole words: `optimal_state_dict` is none.
+/// Whether a key is never searched: the optimizer's state is as large as the network and has the
+/// same names. Whole words are compared, so `optimal_state_dict` is not skipped.
 fn is_skipped(key: &str) -> bool {
-    // One long key may be that of many.
+    // One long key may be shared by many values.
     if check_name(key.len()).is_err() {
         return false;
     }

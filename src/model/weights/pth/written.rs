@@ -1,16 +1,17 @@
-//! What a training script wrote beside the weights: which network they are of.
+//! What a training script saved besides the weights: which network they are for.
 
 use serde_json::{Map, Value};
 
-use crate::model::weights::layout::{Written, short};
+use crate::model::weights::layout::Written;
 use crate::model::weights::pth::{Id, Node, Reader};
+use crate::model::weights::refusal::short;
 
 /// More than any network has.
 const MAX_ARGUMENTS: usize = 64;
 
 impl Reader {
-    /// The keys of PyTorch's `ImageNet` example and of timm's (`arch`), and the script's
-    /// options in `args`: timm's and torchvision's `model`, timm's `gp` and `model_kwargs`.
+    /// Reads the keys of PyTorch's `ImageNet` example and of timm's (`arch`), and the script's
+    /// options in `args`: `model` of timm and torchvision, `gp` and `model_kwargs` of timm.
     pub(super) fn written(&self) -> Written {
         let root = self.pickle.root();
         let text = |of: Id, key: &str| {
@@ -46,7 +47,7 @@ impl Reader {
                 Node::Float(number) => (*number).into(),
                 Node::Bool(is) => (*is).into(),
                 Node::Text(text) => short(text).into(),
-                // A class, a list: whatever it is, it is not what is usual.
+                // A class, a list or another value: in any case not the default.
                 _ => "…".into(),
             };
             Some((short(self.pickle.text(*key)?), value))

@@ -1,4 +1,4 @@
-//! How long text is, asked of the library that draws it, and how it is made to fit.
+//! Measures text with the library that draws it, and fits text into a given width.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,13 @@ use crate::report::export::figure::svg::escaped;
 use crate::text::elide;
 use crate::text::elide::shortened;
 
-/// The figure's fonts: the one that the window has, and the system's where it lacks letters.
+/// The figure's fonts: the same font as in the window, and the system's fonts for letters that it
+/// lacks.
 pub struct Fonts {
     options: usvg::Options<'static>,
 }
 
-/// How text is written: its size, in the figure's units, and whether it is bold.
+/// The style of text: its size in the figure's units, and whether it is bold.
 #[derive(Clone, Copy)]
 pub struct Style {
     pub size: f64,
@@ -21,7 +22,7 @@ pub struct Style {
 }
 
 impl Fonts {
-    /// What is needed to write `text`.
+    /// The fonts needed to write `text`.
     pub fn for_text(text: &str) -> Self {
         let mut options = usvg::Options {
             font_family: "Ubuntu".into(),
@@ -45,7 +46,7 @@ impl Fonts {
     /// The width of a line, in the figure's units.
     pub fn width(&self, text: &str, style: Style) -> f64 {
         let weight = if style.bold { "bold" } else { "normal" };
-        // As `crate::report::export::figure::svg` writes it.
+        // The same markup as in `crate::report::export::figure::svg`.
         let svg = format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" font-family="Ubuntu, sans-serif"><text font-size="{}" font-weight="{weight}">{}</text></svg>"#,
             style.size,
@@ -57,19 +58,19 @@ impl Fonts {
         f64::from(tree.root().bounding_box().width())
     }
 
-    /// The text, or as many letters of its beginning and its end as fit into `room`.
+    /// The text, or as many characters of its beginning and end as fit into `room`.
     pub fn fitted(&self, text: &str, style: Style, room: f64) -> String {
         self.longest(room, style, |letters| shortened(text, letters))
     }
 
-    /// The longest of some texts, each for a number of letters, that fits into `room`.
+    /// The longest text that fits into `room`, where `text` gives the text for a number of letters.
     pub fn longest(&self, room: f64, style: Style, text: impl Fn(usize) -> String) -> String {
         let fits = |text: &str| self.width(text, style) <= room;
         elide::longest(fits, text)
     }
 
-    /// A text in lines that fit into `room`, broken between words, and within those that are
-    /// longer than a line.
+    /// Breaks text into lines that fit into `room`: between words, and within words that are longer
+    /// than a line.
     pub fn wrapped(&self, text: &str, style: Style, room: f64) -> Vec<String> {
         let mut widths: HashMap<&str, f64> = HashMap::new();
         let space = self.width("n n", style) - self.width("nn", style);
@@ -92,7 +93,7 @@ impl Fonts {
         lines.filter(|line| !line.is_empty()).collect()
     }
 
-    /// A word in pieces, each with its width, that fit into `room`.
+    /// Splits a word into pieces that fit into `room`, each with its width.
     fn pieces(&self, word: &str, style: Style, room: f64) -> Vec<(String, f64)> {
         let mut pieces = vec![(String::new(), 0.0)];
         for letter in word.chars() {

@@ -1,4 +1,4 @@
-//! The parts that a figure is written of.
+//! The building blocks of a figure's SVG.
 
 use std::fmt::Write as _;
 
@@ -25,13 +25,13 @@ pub struct Place {
     pub height: f64,
 }
 
-/// Text as XML has it, without characters that command what shows it.
+/// Text escaped for XML, without control characters.
 pub fn escaped(text: &str) -> String {
     line(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-        // XML does not have these two.
+        // XML does not allow these two characters.
         .replace(['\u{fffe}', '\u{ffff}'], " ")
 }
 
@@ -43,7 +43,7 @@ pub fn text(svg: &mut String, (x, y): (f64, f64), style: &str, content: &str) {
     );
 }
 
-/// Text with a dark rim, which can be read on every color.
+/// Text with a dark rim, readable on every color.
 pub fn rimmed(svg: &mut String, at: (f64, f64), size: f64, content: &str) {
     let style = format!(
         r##"font-size="{size}" fill="#fff" stroke="#000" stroke-width="3" paint-order="stroke""##
@@ -51,7 +51,7 @@ pub fn rimmed(svg: &mut String, at: (f64, f64), size: f64, content: &str) {
     text(svg, at, &style, content);
 }
 
-/// Begins a part that is drawn at its place only, its corner at 0, 0; viewers show its title.
+/// Begins a group that is clipped to its place, with its corner at 0, 0; viewers show its title.
 pub fn begin(svg: &mut String, at: Place, title: &str) {
     let Place {
         left,
@@ -84,7 +84,7 @@ pub fn ground(svg: &mut String, at: Place, fill: &str) {
     );
 }
 
-/// A picture of a size, its corner at 0, 0.
+/// A picture of this size, with its corner at 0, 0.
 pub fn picture(
     svg: &mut String,
     picture: &Picture,
@@ -102,7 +102,7 @@ pub fn picture(
     Ok(())
 }
 
-/// Lines, whose positions are shares of a size, from a corner at 0, 0.
+/// Lines from a corner at 0, 0; their positions are shares of a size.
 pub fn lines(svg: &mut String, lines: &[Line], (width, height): (f64, f64)) {
     if lines.is_empty() {
         return;

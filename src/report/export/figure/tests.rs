@@ -1,4 +1,4 @@
-//! Layout: panes are bounded, text stays in its place.
+//! Layout: panes have bounded sizes, and text stays within its place.
 
 use super::*;
 use crate::explain::cam;
@@ -9,6 +9,7 @@ use crate::labels::{ClassId, Labels};
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::render::heatmap::Scaling;
+use crate::render::rendered_map::Rendering;
 
 #[test]
 fn names_can_hold_anything() {
@@ -59,7 +60,7 @@ fn a_figure_of_many_parts_is_drawn_smaller() {
     assert!(reduced * reduced * width * height <= 1.001 * MOST_PIXELS);
 }
 
-/// A figure of two maps, of a class and of the difference of two, called as given.
+/// A figure of two maps, of a class and of the difference of two classes, with the given names.
 fn figure_of(names: [&str; 2]) -> Figure {
     let photo = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
     let mut engine =
@@ -73,15 +74,20 @@ fn figure_of(names: [&str; 2]) -> Figure {
     });
     model.labels = Labels::new(all.collect());
     analysis.model = Arc::new(model);
-    let make = |class: &ClassId| cam::explain(Method::GradCam, &analysis.layer_gradients(*class));
+    let make =
+        |class: &ClassId| cam::explain(Method::GradCam, &analysis.layer_gradients(*class).unwrap());
     let (one, other) = (make(&classes[0]), make(&classes[1]));
+    let how = Rendering {
+        scaling: Scaling::Signed,
+        range: None,
+        display_options: &crate::render::display_options::DisplayOptions::default(),
+        placement: &analysis.placement,
+        grid: analysis.placement.photo,
+    };
     let pane = |map: cam::Map, class: usize, contrast_class| MapView {
-        range: Scaling::Signed.range(&map),
-        map,
+        rendered: RenderedMap::new(map, &how),
         class: classes[class],
         contrast_class,
-        scaling: Scaling::Signed,
-        locked: false,
     };
     let panes = vec![
         pane(one.clone(), 0, None),
@@ -103,7 +109,7 @@ fn figure_of(names: [&str; 2]) -> Figure {
     .unwrap()
 }
 
-/// Every text of a figure, with where it begins and ends, measured on what is drawn.
+/// Every text of a figure, with where it begins and ends, measured in the drawn figure.
 fn texts(figure: &Figure) -> Vec<(String, f64, f64)> {
     fn im2col(group: &usvg::Group, found: &mut Vec<(String, f64, f64)>) {
         for node in group.children() {

@@ -1,4 +1,4 @@
-//! Manifests that are too large are refused before anything is made of them.
+//! Manifests that are too large are rejected before they are processed.
 
 use serde_json::Value;
 
@@ -21,9 +21,9 @@ fn regions_are_bounded() {
     };
     assert_eq!(read(1000, 1000).unwrap().regions.len(), 1000);
     for (regions, letters, words) in [
-        (1001, 1, "1001 regions, and 1000 are possible"),
-        (20_000, 1, "20000 regions, and 1000 are possible"),
-        (1, 1001, "a region has more than 1000 letters"),
+        (1001, 1, "1001 regions, and the limit is 1000"),
+        (20_000, 1, "20000 regions, and the limit is 1000"),
+        (1, 1001, "a region is longer than 1000 characters"),
     ] {
         let message = read(regions, letters).unwrap_err();
         assert!(message.contains(words), "{message}");

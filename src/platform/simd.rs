@@ -1,9 +1,9 @@
-//! Which vector instructions the kernels use. `pulp` compiles each kernel once for every
-//! level; which one runs is decided here, at run time.
+//! Selects the vector instructions that the kernels use. `pulp` compiles each kernel once for every
+//! level; the level is chosen here, at run time.
 
 use pulp::{Scalar, Simd, WithSimd};
 
-/// A set of vector instructions that this processor has.
+/// A set of vector instructions that this processor supports.
 #[derive(Clone, Copy, Debug)]
 pub enum Isa {
     /// 16 values at once.
@@ -15,12 +15,12 @@ pub enum Isa {
     /// 4 values at once, with fused multiply-add.
     #[cfg(target_arch = "aarch64")]
     Neon(pulp::aarch64::Neon),
-    /// What every processor of its family has.
+    /// The baseline that every processor of its family supports.
     Portable,
 }
 
 impl Isa {
-    /// All that this processor has, the best first.
+    /// All levels that this processor supports, the best first.
     #[must_use]
     pub fn available() -> Vec<Self> {
         let mut levels = Vec::new();
@@ -35,8 +35,8 @@ impl Isa {
         levels
     }
 
-    /// The best, or the one that `CAMLENS_SIMD` names (for tests and measurements; a name
-    /// that this processor does not have is logged and not used).
+    /// The best level, or the one that `CAMLENS_SIMD` names (for tests and measurements). A name
+    /// that this processor does not support is logged and ignored.
     #[must_use]
     pub fn chosen() -> Self {
         let levels = Self::available();
@@ -45,7 +45,9 @@ impl Isa {
                 return *level;
             }
             let names: Vec<_> = levels.iter().map(|level| level.name()).collect();
-            log::error!("CAMLENS_SIMD={wanted}: this processor has {names:?} only");
+            log::error!(
+                "CAMLENS_SIMD={wanted} is not available on this processor; available: {names:?}"
+            );
         }
         levels[0]
     }

@@ -1,0 +1,162 @@
+//! What is known of a model that runs.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::model::activations::Head;
+use crate::model::file_selection::Selection;
+use crate::model::hub;
+use crate::model::preprocessing::Preprocessing;
+use crate::model::target_layer::{LayerChoice, LayerId, LayerInfo, LayerKind, TargetLayer};
+
+/// Information about a loaded model for the user.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// The name of its network: "ResNet-18".
+    pub architecture: String,
+    /// The layers that can be explained, in the order in which they run.
+    pub layers: Vec<LayerInfo>,
+    /// The layer that is explained where no other is asked for.
+    pub default_layer: LayerId,
+    /// Global average pooling and one linear layer, if nothing else follows the default layer.
+    pub head: Option<Arc<Head>>,
+    /// Where the weights came from: "built in", or a path.
+    pub origin: String,
+    /// What is known about its accuracy.
+    pub accuracy: String,
+    /// SHA-256 of the weight file, in hexadecimal.
+    pub sha256: String,
+    /// Its classes.
+    pub labels: Labels,
+    /// Where its class names came from.
+    pub labels_from: String,
+    /// The model's own preprocessing.
+    pub preprocessing: Preprocessing,
+    /// Where the preprocessing came from.
+    pub preprocessing_from: String,
+    /// What was assumed about the network because no weight file records it, as a sentence; `None`
+    /// if nothing was assumed.
+    pub assumed: Option<String>,
+    /// Which network of the file was loaded.
+    pub network: Selection,
+    /// The networks in the file, if it holds several.
+    pub networks: Vec<Selection>,
+    /// Messages about this file for the user.
+    pub notices: Vec<String>,
+}
+
+impl ModelInfo {
+    /// Its layers, in the order in which they run.
+    pub fn layer_ids(&self) -> impl DoubleEndedIterator<Item = LayerId> + ExactSizeIterator {
+        (0..self.layers.len()).map(LayerId::new)
+    }
+
+    /// What is known of a layer.
+    ///
+    /// # Panics
+    /// If it is another model's, and this one has fewer.
+    #[must_use]
+    pub fn layer(&self, layer: LayerId) -> &LayerInfo {
+        &self.layers[layer.index()]
+    }
+
+    /// A layer's name in the network.
+    ///
+    /// # Panics
+    /// As [`ModelInfo::layer`].
+    #[must_use]
+    pub fn layer_name(&self, layer: LayerId) -> &str {
+        &self.layer(layer).name
+    }
+
+    /// What maps at a layer must know of it.
+    ///
+    /// # Panics
+    /// As [`ModelInfo::layer`].
+    #[must_use]
+    pub fn target(&self, layer: LayerId) -> TargetLayer {
+        TargetLayer {
+            id: layer,
+            stride: self.layer(layer).stride,
+            is_pooled: self.has_closed_form(layer),
+        }
+    }
+
+    /// Whether maps at a layer follow from the head, without running the network again.
+    #[must_use]
+    pub fn has_closed_form(&self, layer: LayerId) -> bool {
+        self.head.is_some() && layer == self.default_layer
+    }
+
+    /// The last layer before its batch-norm, if it can be explained.
+    #[must_use]
+    pub fn last_conv(&self) -> Option<LayerId> {
+        let before_norm = |id: &LayerId| self.layer(*id).kind == LayerKind::BeforeBatchNorm;
+        self.layer_ids().rfind(before_norm)
+    }
+
+    /// The layer that a choice means here, if there is one.
+    #[must_use]
+    pub fn find_layer(&self, choice: &LayerChoice) -> Option<LayerId> {
+        match choice {
+            LayerChoice::Last => Some(self.default_layer),
+            LayerChoice::LastConv => self.last_conv(),
+            LayerChoice::Named(name) => self.layer_ids().find(|id| self.layer_name(*id) == name),
+        }
+    }
+
+    /// The layer that a choice means here, or the default layer.
+    #[must_use]
+    pub fn layer_or_default(&self, choice: &LayerChoice) -> LayerId {
+        self.find_layer(choice).unwrap_or(self.default_layer)
+    }
+
+    /// The same, but what is not there is an error.
+    ///
+    /// # Errors
+    /// A message that lists the layers.
+    pub fn need_layer(&self, choice: &LayerChoice) -> Result<LayerId, String> {
+        self.find_layer(choice).ok_or_else(|| {
+            let names: Vec<&str> = self.layers.iter().map(|layer| &layer.name[..]).collect();
+            let others = match names[..] {
+                ["last"] => String::new(),
+                _ => format!(" or one of {}", names.join(", ")),
+            };
+            format!(
+                "{} has no layer {:?} that can be explained. Give last{others}.",
+                self.architecture,
+                choice.as_str()
+            )
+        })
+    }
+
+    /// How a layer is chosen so that the choice fits other networks, too, where it can.
+    #[must_use]
+    pub fn choice_of(&self, layer: LayerId) -> LayerChoice {
+        if layer == self.default_layer {
+            LayerChoice::Last
+        } else if Some(layer) == self.last_conv() {
+            LayerChoice::LastConv
+        } else {
+            LayerChoice::Named(self.layer_name(layer).to_owned())
+        }
+    }
+
+    /// A short name for the origin of the weights: the name of the file or of the catalog entry.
+    #[must_use]
+    pub fn short_origin(&self) -> String {
+        let path = Path::new(&self.origin);
+        match hub::of_file(path) {
+            Some(known) => known.name.into(),
+            None => crate::input::photo::display_name(path),
+        }
+    }
+}
+
+impl fmt::Display for ModelInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.architecture, self.origin)
+    }
+}

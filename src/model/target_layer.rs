@@ -1,0 +1,168 @@
+//! Target layers: where in a network a map can be taken. They are data that a network
+//! gives of itself; nothing here knows any network.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A layer of a model: an index into its list of layers, in the order in which the network
+/// runs. It means nothing for another model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LayerId(u16);
+
+impl LayerId {
+    /// The layer at an index of a model's list.
+    ///
+    /// # Panics
+    /// If a list is longer than 65536.
+    #[must_use]
+    pub const fn new(index: usize) -> Self {
+        assert!(index <= u16::MAX as usize, "too many layers");
+        #[allow(clippy::cast_possible_truncation)] // just checked
+        Self(index as u16)
+    }
+
+    /// The index in the model's list.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What a layer's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerKind {
+    /// The output of a stage, after its activation.
+    Output,
+    /// The output of a convolution before its batch-norm. It can be negative.
+    BeforeBatchNorm,
+}
+
+/// A layer, as its network describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerInfo {
+    /// Its name in the network.
+    pub name: String,
+    /// The distance of two neighboring cells in input pixels, across and down.
+    pub stride: (f64, f64),
+    /// Its channels.
+    pub channels: usize,
+    /// What its values are.
+    pub kind: LayerKind,
+}
+
+/// What a map must know of the layer it was taken at, without its model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetLayer {
+    /// Which layer of its model.
+    pub id: LayerId,
+    /// The distance of two neighboring cells in input pixels, across and down.
+    pub stride: (f64, f64),
+    /// Whether only global average pooling and one linear layer follow, so that what each
+    /// cell adds to a logit is known in closed form.
+    pub is_pooled: bool,
+}
+
+/// A layer as the user chooses it, for whatever model runs: by its name in the network, or
+/// by what it is in every network.
+///
+/// In settings, manifests and on the command line it is a text. Spellings of earlier versions
+/// (`Last`, `Layer1`, `LastConv`) are read as well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum LayerChoice {
+    /// The model's default layer: what global average pooling takes. `last`.
+    #[default]
+    Last,
+    /// The last convolution before its batch-norm, as a common tutorial has it. `last-conv`.
+    LastConv,
+    /// The layer of that name.
+    Named(String),
+}
+
+impl LayerChoice {
+    /// The text in settings and manifests.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Last => "last",
+            Self::LastConv => "last-conv",
+            Self::Named(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for LayerChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<String> for LayerChoice {
+    fn from(text: String) -> Self {
+        match &text[..] {
+            "last" | "Last" => Self::Last,
+            "last-conv" | "LastConv" => Self::LastConv,
+            // As version 0.1 wrote them at first.
+            "Layer1" | "Layer2" | "Layer3" => Self::Named(text.to_lowercase()),
+            _ => Self::Named(text),
+        }
+    }
+}
+
+impl From<&str> for LayerChoice {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<LayerChoice> for String {
+    fn from(choice: LayerChoice) -> Self {
+        match choice {
+            LayerChoice::Named(name) => name,
+            other => other.as_str().to_owned(),
+        }
+    }
+}
+
+impl FromStr for LayerChoice {
+    type Err = Infallible;
+
+    /// Any text: which names there are, only a model knows.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_settings_and_manifests_is_read() {
+        let named = |name: &str| LayerChoice::Named(name.into());
+        for (text, choice, written) in [
+            ("last", LayerChoice::Last, "last"),
+            ("Last", LayerChoice::Last, "last"),
+            ("last-conv", LayerChoice::LastConv, "last-conv"),
+            ("LastConv", LayerChoice::LastConv, "last-conv"),
+            ("layer1", named("layer1"), "layer1"),
+            ("Layer1", named("layer1"), "layer1"),
+            ("layer2", named("layer2"), "layer2"),
+            ("Layer2", named("layer2"), "layer2"),
+            ("layer3", named("layer3"), "layer3"),
+            ("Layer3", named("layer3"), "layer3"),
+            ("layer4.1.conv2", named("layer4.1.conv2"), "layer4.1.conv2"),
+        ] {
+            let json = format!("{text:?}");
+            let read: LayerChoice = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, choice, "{text}");
+            assert_eq!(
+                serde_json::to_string(&read).unwrap(),
+                format!("{written:?}")
+            );
+        }
+    }
+}

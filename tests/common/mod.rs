@@ -1,0 +1,7 @@
+//! What several test programs use.
+
+// Each of them uses a part of it.
+#![allow(dead_code)]
+
+pub mod needs;
+pub mod resnet;
