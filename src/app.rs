@@ -2,11 +2,13 @@
 //! they returned, and requests whatever is now needed.
 
 mod background;
+mod display_server;
 mod elide;
 mod events;
 mod exporting;
 mod input;
 mod native;
+mod painting;
 mod pane;
 mod panels;
 mod persistence;
@@ -52,7 +54,8 @@ use crate::text::printable;
 use crate::worker::{Job, PhotoSource, Wake, Worker};
 
 pub use crate::app::background::tasks::{Picker, Picking};
-pub use crate::app::native::{Server, open_window};
+pub use crate::app::display_server::Server;
+pub use crate::app::native::open_window;
 pub use crate::app::state::action::Action;
 pub use crate::app::state::batch::Batch;
 pub use crate::app::state::command::{Command, Theme};

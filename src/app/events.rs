@@ -7,7 +7,7 @@ use eframe::egui::Context;
 
 use crate::app::App;
 use crate::app::background::tasks::{FileDialog, Found, TaskResult};
-use crate::app::pane::painting;
+use crate::app::painting;
 use crate::app::state::action::Action;
 use crate::app::state::command::Command;
 use crate::model::ModelChoice;

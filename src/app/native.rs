@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use eframe::egui::{ViewportBuilder, vec2};
 
 use crate::app::background::tasks::system_picker;
+use crate::app::display_server::{Server, server};
 use crate::app::{App, Launch, NAME};
 use crate::cli::WindowArgs;
 use crate::model::hub::Hub;
@@ -60,50 +61,6 @@ fn viewport() -> ViewportBuilder {
     }
 }
 
-/// The display system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Server {
-    /// Native Wayland: files dropped on the window do not arrive.
-    Wayland,
-    /// X11, macOS, Windows.
-    Other,
-}
-
-/// winit 0.30 does not receive dropped files on Wayland, but through `XWayland` it does, if that is
-/// running.
-#[cfg(target_os = "linux")]
-fn server() -> Server {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let wayland = set("WAYLAND_DISPLAY").is_some() || set("WAYLAND_SOCKET").is_some();
-    let x11 = set("DISPLAY").is_some_and(|display| x11_answers(&display));
-    if wayland && !x11 {
-        Server::Wayland
-    } else {
-        Server::Other
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn server() -> Server {
-    Server::Other
-}
-
-/// Whether an X server on this computer responds; a server on another computer is assumed to exist.
-#[cfg(target_os = "linux")]
-fn x11_answers(display: &str) -> bool {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::net::{SocketAddr, UnixStream};
-    let here = display.strip_prefix("unix").unwrap_or(display);
-    let Some(number) = here.strip_prefix(':') else {
-        return true;
-    };
-    let number = number.split('.').next().unwrap_or_default();
-    let path = format!("/tmp/.X11-unix/X{number}");
-    let hidden = SocketAddr::from_abstract_name(&path);
-    UnixStream::connect(&path).is_ok()
-        || hidden.is_ok_and(|address| UnixStream::connect_addr(&address).is_ok())
-}
-
 /// An event loop on the display system that was found.
 #[cfg(target_os = "linux")]
 fn on_server(server: Server) -> eframe::EventLoopBuilderHook {
@@ -116,16 +73,4 @@ fn on_server(server: Server) -> eframe::EventLoopBuilderHook {
             Server::Other => builder.with_x11(),
         };
     })
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::x11_answers;
-
-    #[test]
-    fn a_display_that_is_not_there_does_not_answer() {
-        assert!(!x11_answers(":48213"));
-        assert!(!x11_answers("unix:48213.0"));
-        assert!(x11_answers("elsewhere:0"));
-    }
 }

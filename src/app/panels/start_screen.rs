@@ -5,7 +5,7 @@ use eframe::egui::{
     Align2, Color32, Context, FontId, Image, LayerId, Order, RichText, Stroke, StrokeKind, Ui, vec2,
 };
 
-use crate::app::native::Server;
+use crate::app::display_server::Server;
 use crate::app::state::action::Actions;
 use crate::app::state::command::Command;
 use crate::app::state::samples::{SAMPLES, sample_id};
