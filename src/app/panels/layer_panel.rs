@@ -111,6 +111,7 @@ fn small_multiples_ui(
     let recipe = Recipe::new(method, state.settings.variant);
     let class = state.class_in(analysis);
     let chosen = state.layer_in(analysis);
+    let opacity = state.settings.display_options.opacity;
     let Some(photo) = textures.photo().cloned() else {
         return;
     };
@@ -149,13 +150,7 @@ fn small_multiples_ui(
             match heat {
                 Some(heat) => {
                     if let Some((texture, covered)) = &heat.picture {
-                        let display_options = state.settings.display_options;
-                        paint_heat(
-                            &painter,
-                            texture,
-                            within(place, *covered),
-                            display_options.opacity,
-                        );
+                        paint_heat(&painter, texture, within(place, *covered), opacity);
                     }
                 }
                 None => {

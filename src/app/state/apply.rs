@@ -79,7 +79,7 @@ impl State {
             Action::SetOpacity(opacity) => self.settings.display_options.opacity = opacity,
             Action::SetColormap(colormap) => self.settings.display_options.colormap = colormap,
             Action::SetDivergingColormap(colormap) => {
-                self.settings.display_options.diverging = colormap
+                self.settings.display_options.diverging = colormap;
             }
             Action::SetScaling(scaling) => self.settings.display_options.scaling = scaling,
             Action::SetInterpolation(interpolation) => {
