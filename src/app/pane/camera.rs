@@ -3,6 +3,8 @@
 
 use eframe::egui::{Pos2, Rect, Vec2, pos2, vec2};
 
+use crate::app::state::settings::PANES;
+
 /// Maximum zoom relative to the size at which the photo fits.
 const MAX_ZOOM: f32 = 64.0;
 
@@ -73,9 +75,6 @@ impl Camera {
         self.center = (pane.center() - rect.min) / rect.size();
     }
 }
-
-/// Maximum number of panes on screen: the photo and both maps.
-pub const PANES: usize = 3;
 
 /// The cameras of all panes.
 #[derive(Clone, Copy, Debug, PartialEq)]

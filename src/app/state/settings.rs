@@ -46,6 +46,9 @@ impl Side {
     }
 }
 
+/// Maximum number of panes on screen: the photo and both maps.
+pub const PANES: usize = 3;
+
 /// Which panes are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum View {

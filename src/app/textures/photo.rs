@@ -10,7 +10,7 @@ use eframe::egui::{
 };
 
 use crate::app::painting::{color_image, within};
-use crate::app::pane::camera::PANES;
+use crate::app::state::settings::PANES;
 use crate::input::photo::{Area, Photo, Picture};
 use crate::worker::OVERVIEW_SIDE;
 
