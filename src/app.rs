@@ -6,7 +6,9 @@ mod elide;
 mod events;
 mod exporting;
 mod input;
+mod layout;
 mod native;
+mod painting;
 mod pane;
 mod panels;
 mod persistence;
@@ -15,36 +17,21 @@ mod textures;
 mod widgets;
 
 use crate::app::input::drop_and_paste;
-use crate::app::input::keys;
-use crate::app::pane::panes;
-use crate::app::panels::browser;
-use crate::app::panels::controls;
-use crate::app::panels::network_input_window;
-use crate::app::panels::region_panel;
-use crate::app::panels::start_screen;
-use crate::app::panels::status;
-use crate::app::panels::toolbar;
-use crate::app::panels::weights_window;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eframe::egui;
 use eframe::egui::{Context, FontId, TextStyle, Ui};
 
-use crate::app::background::class_correlations::ClassCorrelations;
 use crate::app::background::downloads::Downloads;
 use crate::app::background::tasks::{BackgroundTasks, FileDialog};
 use crate::app::background::thumbnails::Thumbnails;
-use crate::app::pane::pane_view::PaneView;
-use crate::app::panels::browser::BrowserView;
+use crate::app::layout::Painting;
 use crate::app::panels::controls::Offers;
-use crate::app::panels::network_input_window::InputTexture;
 use crate::app::state::action::Actions;
 use crate::app::state::action_log::ActionLog;
-use crate::app::textures::Textures;
 use crate::cli::WindowArgs;
 use crate::explain::analysis::Analysis;
-use crate::labels::ClassId;
 use crate::model::device::DeviceStatus;
 use crate::model::hub::Hub;
 use crate::model::preprocessing::PreprocessChoice;
@@ -86,23 +73,6 @@ pub struct Launch {
     pub server: Server,
     /// When the program started.
     pub started: Instant,
-}
-
-/// What is drawn with: textures, and how each part of the window is looked at. Nothing of it
-/// changes what is computed.
-#[derive(Default)]
-struct Painting {
-    textures: Textures,
-    correlations: ClassCorrelations,
-    panes: PaneView,
-    browser: BrowserView,
-    /// The class that the class table last scrolled to.
-    listed: Option<ClassId>,
-    input: Option<InputTexture>,
-    /// The current title of the window.
-    title: String,
-    /// When the frame began.
-    frame_began: Option<Instant>,
 }
 
 /// How the window was started.
@@ -271,53 +241,6 @@ impl App {
         }
     }
 
-    /// Draws everything. The state stays as it is: what is to be changed is pushed as actions.
-    fn draw(&mut self, ui: &mut Ui) {
-        let ctx = ui.ctx().clone();
-        let (state, actions) = (&self.state, &mut self.actions);
-        let Painting {
-            textures,
-            correlations,
-            panes,
-            browser,
-            listed,
-            input,
-            ..
-        } = &mut self.painting;
-        let zoom_is_linked = panes.cameras.are_linked();
-        let now = keys::Now {
-            state,
-            zoom_is_linked,
-        };
-        keys::handle(&ctx, &now, actions);
-        toolbar::show(ui, state, zoom_is_linked, actions);
-        let offers = Offers {
-            devices: &self.devices,
-            downloads: &self.downloads,
-        };
-        controls::show(ui, state, &offers, (textures, listed), actions);
-        browser::show(ui, state, textures, browser, actions);
-        let layers = status::layers(state, textures);
-        status::show(ui, state, (textures, &mut panes.probe), actions);
-        region_panel::show(ui, state, textures, actions);
-        egui::CentralPanel::default().show(ui, |ui| {
-            if state.latest.shown().is_some() {
-                panes::panes_ui(ui, state, panes, (textures, correlations), actions);
-            } else {
-                let server = self.startup.server;
-                start_screen::start_screen_ui(ui, (textures, server), actions);
-            }
-        });
-        if status::layers(state, textures) != layers {
-            // The status line was drawn before the maps, so it must be drawn again.
-            ctx.request_repaint();
-        }
-        keys::help_ui(&ctx, state, actions);
-        weights_window::show(&ctx, state.dialogs.weights, &self.downloads, actions);
-        network_input_window::show(&ctx, state, input, actions);
-        start_screen::drop_hint(&ctx);
-    }
-
     /// Asks for the pictures and maps that were missing when the frame was drawn, and drops
     /// thumbnails that are out of view.
     fn ask_for_pictures(&mut self) {
@@ -406,7 +329,13 @@ impl eframe::App for App {
         if let Some(message) = drop_and_paste::take_photos_in(&ctx, &mut self.actions) {
             self.state.error = Some(message);
         }
-        self.draw(ui);
+        let offers = Offers {
+            devices: &self.devices,
+            downloads: &self.downloads,
+        };
+        let offers = (&offers, self.startup.server);
+        self.painting
+            .draw(ui, &self.state, offers, &mut self.actions);
         self.name_window(&ctx);
         if !self.actions.is_empty() {
             // Changes by the panels are drawn in the next frame.

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::Context;
 
-use crate::app::App;
 use crate::app::background::tasks::{FileDialog, Found, TaskResult};
-use crate::app::pane::painting;
 use crate::app::state::action::Action;
 use crate::app::state::command::Command;
+use crate::app::{App, painting};
 use crate::model::ModelChoice;
 use crate::model::hub::{FetchError, Fetched, HubModel};
 use crate::report::export::{Existing, MANIFEST};

@@ -5,7 +5,6 @@ pub(in crate::app) mod color_bar;
 pub(in crate::app) mod header;
 pub(in crate::app) mod map_pane;
 pub(in crate::app) mod notes;
-pub(in crate::app) mod painting;
 pub(in crate::app) mod pane_view;
 pub(in crate::app) mod panes;
 pub(in crate::app) mod probe;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use eframe::egui::{Color32, ColorImage, Context, Pos2, Rect, TextureHandle, TextureOptions, pos2};
 
-use crate::app::pane::painting::color_image;
+use crate::app::painting::color_image;
 use crate::app::state::State;
 use crate::app::state::map_spec::MapSpec;
 use crate::app::state::settings::Side;

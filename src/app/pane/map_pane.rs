@@ -4,10 +4,10 @@ use eframe::egui;
 use eframe::egui::{Align2, Color32, Rect, RichText, TextStyle, Ui, vec2};
 
 use crate::app::background::class_correlations::ClassCorrelations;
+use crate::app::painting::{dim_unseen, lines, paint_heat, within};
 use crate::app::pane::color_bar::{Bar, color_bar_ui};
 use crate::app::pane::header;
 use crate::app::pane::notes::{improbable, notes, pane_notes_ui};
-use crate::app::pane::painting::{dim_unseen, lines, paint_heat, within};
 use crate::app::state::State;
 use crate::app::state::action::{Action, Actions};
 use crate::app::state::settings::Side;

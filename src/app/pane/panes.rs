@@ -9,9 +9,9 @@ use eframe::egui::{
 };
 
 use crate::app::background::class_correlations::ClassCorrelations;
+use crate::app::painting::{BEHIND, cross, outline_seen};
 use crate::app::pane::camera::{Camera, on_photo};
 use crate::app::pane::map_pane::{PanePlace, overlay_ui};
-use crate::app::pane::painting::{BEHIND, cross, outline_seen};
 use crate::app::pane::pane_view::{Copied, PaneView};
 use crate::app::pane::{probe, region_tool};
 use crate::app::state::State;

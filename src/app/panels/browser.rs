@@ -8,7 +8,7 @@ use eframe::egui::{
 };
 
 use crate::app::elide;
-use crate::app::pane::painting::WHOLE;
+use crate::app::painting::WHOLE;
 use crate::app::state::State;
 use crate::app::state::action::{Action, Actions};
 use crate::app::state::batch::in_words;

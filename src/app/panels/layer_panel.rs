@@ -5,7 +5,7 @@ use eframe::egui::{
     Align2, Color32, FontId, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2,
 };
 
-use crate::app::pane::painting::{BEHIND, paint_heat, within};
+use crate::app::painting::{BEHIND, paint_heat, within};
 use crate::app::state::State;
 use crate::app::state::action::{Action, Actions};
 use crate::app::state::map_spec::MapSpec;

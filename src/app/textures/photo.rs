@@ -9,8 +9,8 @@ use eframe::egui::{
     pos2, vec2,
 };
 
+use crate::app::painting::{color_image, within};
 use crate::app::pane::camera::PANES;
-use crate::app::pane::painting::{color_image, within};
 use crate::input::photo::{Area, Photo, Picture};
 use crate::worker::OVERVIEW_SIDE;
 
