@@ -1,61 +1,41 @@
-//! The window. Each frame handles the events of the threads, draws the panels, runs the commands
-//! they returned, and requests whatever is now needed.
+//! The window. `state` is everything it knows: plain data without egui, changed only by actions.
+//! The other rooms draw it and talk to the system; they need the `gui` feature.
 
+// Also built without the window, so that the compiler keeps egui out of it.
+#[cfg_attr(not(feature = "gui"), allow(dead_code))]
+pub mod state;
+
+#[cfg(feature = "gui")]
 mod background;
+#[cfg(feature = "gui")]
 mod display_server;
+#[cfg(feature = "gui")]
 mod elide;
+#[cfg(feature = "gui")]
 mod events;
+#[cfg(feature = "gui")]
 mod exporting;
+#[cfg(feature = "gui")]
 mod input;
+#[cfg(feature = "gui")]
+mod layout;
+#[cfg(feature = "gui")]
 mod native;
+#[cfg(feature = "gui")]
 mod painting;
+#[cfg(feature = "gui")]
 mod pane;
+#[cfg(feature = "gui")]
 mod panels;
+#[cfg(feature = "gui")]
 mod persistence;
-mod state;
+#[cfg(feature = "gui")]
 mod textures;
+#[cfg(feature = "gui")]
 mod widgets;
+#[cfg(feature = "gui")]
+mod window;
 
-use crate::app::input::drop_and_paste;
-use crate::app::input::keys;
-use crate::app::pane::panes;
-use crate::app::panels::browser;
-use crate::app::panels::controls;
-use crate::app::panels::network_input_window;
-use crate::app::panels::region_panel;
-use crate::app::panels::start_screen;
-use crate::app::panels::status;
-use crate::app::panels::toolbar;
-use crate::app::panels::weights_window;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use eframe::egui;
-use eframe::egui::{Context, FontId, TextStyle, Ui};
-
-use crate::app::background::class_correlations::ClassCorrelations;
-use crate::app::background::downloads::Downloads;
-use crate::app::background::tasks::{BackgroundTasks, FileDialog};
-use crate::app::background::thumbnails::Thumbnails;
-use crate::app::pane::pane_view::PaneView;
-use crate::app::panels::browser::BrowserView;
-use crate::app::panels::controls::Offers;
-use crate::app::panels::network_input_window::InputTexture;
-use crate::app::state::action::Actions;
-use crate::app::state::action_log::ActionLog;
-use crate::app::textures::Textures;
-use crate::cli::WindowArgs;
-use crate::explain::analysis::Analysis;
-use crate::labels::ClassId;
-use crate::model::device::DeviceStatus;
-use crate::model::hub::Hub;
-use crate::model::preprocessing::PreprocessChoice;
-use crate::text::printable;
-use crate::worker::{Job, PhotoSource, Wake, Worker};
-
-pub use crate::app::background::tasks::{Picker, Picking};
-pub use crate::app::display_server::Server;
-pub use crate::app::native::open_window;
 pub use crate::app::state::action::Action;
 pub use crate::app::state::batch::Batch;
 pub use crate::app::state::command::{Command, Theme};
@@ -66,370 +46,11 @@ pub use crate::app::state::region_list::{Regions, Tool};
 pub use crate::app::state::settings::{ClassOrder, PaneSettings, Settings, Side, View};
 pub use crate::app::state::{Arrangement, ClassChoice, Latest, State};
 
-/// The program's name in the system, for its window and its settings folder.
-const NAME: &str = "camlens";
-
-/// Size of small text in points; egui's default of 9 is hard to read.
-const SMALL_TEXT: f32 = 11.0;
-
-/// Frames that take longer than this are logged (`RUST_LOG=debug`).
-const SLOW: Duration = Duration::from_millis(16);
-
-/// The start parameters of a window.
-pub struct Launch {
-    /// Settings given on the command line.
-    pub overrides: WindowArgs,
-    /// How file dialogs are shown.
-    pub picker: Picker,
-    /// Whether the settings of the last window are used.
-    pub remember: bool,
-    /// The hub that weights are downloaded from.
-    pub hub: Hub,
-    /// The display system.
-    pub server: Server,
-    /// When the program started.
-    pub started: Instant,
-}
-
-/// What is drawn with: textures, and how each part of the window is looked at. Nothing of it
-/// changes what is computed.
-#[derive(Default)]
-struct Painting {
-    textures: Textures,
-    correlations: ClassCorrelations,
-    panes: PaneView,
-    browser: BrowserView,
-    /// The class that the class table last scrolled to.
-    listed: Option<ClassId>,
-    input: Option<InputTexture>,
-    /// The current title of the window.
-    title: String,
-    /// When the frame began.
-    frame_began: Option<Instant>,
-}
-
-/// How the window was started.
-struct Startup {
-    server: Server,
-    /// When the program started; `None` after the first frame was drawn.
-    began: Option<Instant>,
-    /// The stored settings, and the values that the command line replaced: `--model` applies only
-    /// to this start.
-    stored: Settings,
-    given: WindowArgs,
-}
-
-/// The window: what it knows, what is to be done, what works for it, and what it draws with.
-pub struct App {
-    state: State,
-    actions: Actions,
-    log: ActionLog,
-    worker: Worker,
-    thumbnails: Thumbnails,
-    tasks: BackgroundTasks,
-    downloads: Downloads,
-    devices: Vec<DeviceStatus>,
-    wake: Wake,
-    painting: Painting,
-    startup: Startup,
-}
-
-impl App {
-    /// Starts the threads and opens the photos of the command line.
-    ///
-    /// # Errors
-    /// If the system can't start a thread.
-    pub fn new(cc: &eframe::CreationContext, launch: Launch) -> std::io::Result<Self> {
-        cc.egui_ctx.all_styles_mut(|style| {
-            // A blinking cursor would keep an idle window busy.
-            style.visuals.text_cursor.blink = false;
-            style
-                .text_styles
-                .insert(TextStyle::Small, FontId::proportional(SMALL_TEXT));
-        });
-        let ctx = cc.egui_ctx.clone();
-        let wake: Wake = Arc::new(move || ctx.request_repaint());
-        let (mut settings, lost) = if launch.remember {
-            let folder = eframe::storage_dir(NAME);
-            persistence::load(cc.storage, folder.as_deref())
-        } else {
-            (Settings::default(), None)
-        };
-        let remembered = settings.clone();
-        let mut given = launch.overrides;
-        let photos = std::mem::take(&mut given.photos);
-        if let Some(model) = &given.model {
-            settings.model = model.clone();
-            settings.labels = None;
-            settings.preprocess = PreprocessChoice::Model;
-        }
-        settings.labels = given.labels.clone().or(settings.labels);
-        settings.layer = given.layer.clone().unwrap_or(settings.layer);
-        settings.device = given.device.unwrap_or(settings.device);
-        settings.framing = given.framing.unwrap_or(settings.framing);
-        settings.limits = given.limits.over(settings.limits);
-
-        let mut app = Self {
-            state: State::new(settings),
-            actions: Actions::default(),
-            log: ActionLog::from_env(),
-            worker: Worker::start(wake.clone())?,
-            thumbnails: Thumbnails::start(wake.clone())?,
-            tasks: BackgroundTasks::new(launch.picker, wake.clone()),
-            downloads: Downloads::new(launch.hub, wake.clone()),
-            devices: Vec::new(),
-            wake,
-            painting: Painting::default(),
-            startup: Startup {
-                server: launch.server,
-                began: Some(launch.started),
-                stored: remembered,
-                given,
-            },
-        };
-        app.tasks.find_devices();
-        if !photos.is_empty() {
-            let files = photos.into_iter().map(PhotoSource::File);
-            app.open(files.collect());
-        }
-        app.state.error = lost;
-        Ok(app)
-    }
-
-    /// The state of the window.
-    #[must_use]
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// What was last drawn in a map pane, and for which analysis.
-    #[must_use]
-    pub fn drawn(&self, side: Side) -> Option<(Arc<Analysis>, MapSpec)> {
-        let heat = self.painting.textures.kept(side)?;
-        Some((heat.analysis().clone(), heat.map_spec()))
-    }
-
-    /// The last actions, the oldest first.
-    #[must_use]
-    pub fn recorded(&self) -> impl ExactSizeIterator<Item = &Action> {
-        self.log.last()
-    }
-
-    /// Queues an action, as keys and panels do. It is done at the end of the next frame.
-    pub fn act(&mut self, action: impl Into<Action>) {
-        self.actions.push(action);
-        (self.wake)();
-    }
-
-    /// Does all that is queued, in its order, and what follows from it.
-    fn apply_actions(&mut self, ctx: &Context) {
-        while !self.actions.is_empty() {
-            for action in self.actions.take() {
-                self.log.record(&action);
-                if let Some(command) = self.state.apply(action) {
-                    self.run(ctx, command);
-                }
-            }
-        }
-        self.state.arrange();
-    }
-
-    /// Does what reaches outside the state.
-    fn run(&mut self, ctx: &Context, command: Command) {
-        match command {
-            Command::AskForPhotos => self.tasks.ask(FileDialog::Photos),
-            Command::AskForModel => self.tasks.ask(FileDialog::Model),
-            Command::AskForFolder => self.tasks.ask(FileDialog::Folder),
-            Command::AskForExport => {
-                if self.state.latest.shown().is_some() {
-                    self.tasks.ask(FileDialog::Export);
-                }
-            }
-            Command::AskForTable => self.tasks.ask(FileDialog::Table),
-            Command::Export(folder) => self.export(folder),
-            Command::WriteTable(path) => self.write_table(path),
-            Command::CancelPredictions => self.reach_worker(|worker| worker.batch(None)),
-            Command::Copy => self.copy(self.painting.panes.copied),
-            Command::Open(sources) => self.open(sources),
-            Command::AskForLabels => self.tasks.ask(FileDialog::Labels),
-            Command::FindDownloads => self.downloads.look_up(),
-            Command::Fetch(name) => self.start_fetch(&name),
-            Command::CancelFetch => self.downloads.cancel(),
-            Command::LinkZoom(linked) => self.painting.panes.cameras.link(linked),
-            Command::FullScreen => {
-                let full = ctx.input(|input| input.viewport().fullscreen.unwrap_or_default());
-                ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!full));
-            }
-            Command::Fit => self.painting.panes.cameras.fit(),
-            Command::Zoom(factor) => self.painting.panes.cameras.zoom_by(factor),
-            Command::CancelGestures => {
-                self.painting.panes.drawing = None;
-                self.painting.panes.probe.by_key = None;
-            }
-            Command::SetTheme(theme) => ctx.set_theme(match theme {
-                Theme::System => egui::ThemePreference::System,
-                Theme::Light => egui::ThemePreference::Light,
-                Theme::Dark => egui::ThemePreference::Dark,
-            }),
-        }
-    }
-
-    /// Draws everything. The state stays as it is: what is to be changed is pushed as actions.
-    fn draw(&mut self, ui: &mut Ui) {
-        let ctx = ui.ctx().clone();
-        let (state, actions) = (&self.state, &mut self.actions);
-        let Painting {
-            textures,
-            correlations,
-            panes,
-            browser,
-            listed,
-            input,
-            ..
-        } = &mut self.painting;
-        let zoom_is_linked = panes.cameras.are_linked();
-        let now = keys::Now {
-            state,
-            zoom_is_linked,
-        };
-        keys::handle(&ctx, &now, actions);
-        toolbar::show(ui, state, zoom_is_linked, actions);
-        let offers = Offers {
-            devices: &self.devices,
-            downloads: &self.downloads,
-        };
-        controls::show(ui, state, &offers, (textures, listed), actions);
-        browser::show(ui, state, textures, browser, actions);
-        let layers = status::layers(state, textures);
-        status::show(ui, state, (textures, &mut panes.probe), actions);
-        region_panel::show(ui, state, textures, actions);
-        egui::CentralPanel::default().show(ui, |ui| {
-            if state.latest.shown().is_some() {
-                panes::panes_ui(ui, state, panes, (textures, correlations), actions);
-            } else {
-                let server = self.startup.server;
-                start_screen::start_screen_ui(ui, (textures, server), actions);
-            }
-        });
-        if status::layers(state, textures) != layers {
-            // The status line was drawn before the maps, so it must be drawn again.
-            ctx.request_repaint();
-        }
-        keys::help_ui(&ctx, state, actions);
-        weights_window::show(&ctx, state.dialogs.weights, &self.downloads, actions);
-        network_input_window::show(&ctx, state, input, actions);
-        start_screen::drop_hint(&ctx);
-    }
-
-    /// Asks for the pictures and maps that were missing when the frame was drawn, and drops
-    /// thumbnails that are out of view.
-    fn ask_for_pictures(&mut self) {
-        let Painting {
-            textures,
-            correlations,
-            browser,
-            ..
-        } = &mut self.painting;
-        for id in self.state.forget_thumbnails(&browser.in_view) {
-            textures.forget_thumbnail(id);
-        }
-        let missing = self.state.missing_thumbnails(&browser.in_view);
-        let limits = self.state.settings.limits;
-        self.thumbnails.want(missing, limits);
-        if let Some((analysis, recipes)) = correlations.take_wanted() {
-            for recipe in recipes {
-                self.tasks.make_references(analysis.clone(), recipe);
-            }
-        }
-    }
-
-    fn name_window(&mut self, ctx: &Context) {
-        let title = match self.state.latest.shown() {
-            Some(shown) => format!("camlens – {}", printable::name(&shown.photo.name)),
-            None => "camlens".into(),
-        };
-        if title != self.painting.title {
-            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
-            self.painting.title = title;
-        }
-    }
-
-    /// Sends the worker the requests that are needed now.
-    fn submit(&mut self) {
-        let Some(job) = self.state.next_job() else {
-            if let Some(job) = self.state.next_layer_job() {
-                self.reach_worker(|worker| worker.explain(job));
-            }
-            if let Some(job) = self.state.next_batch() {
-                self.reach_worker(|worker| worker.batch(Some(job)));
-            }
-            return;
-        };
-        if job.plan.photo != self.state.latest.shown().and_then(|shown| shown.plan.photo) {
-            self.painting.panes.cameras.fit();
-            self.painting.panes.drawing = None;
-        }
-        self.send(job);
-    }
-
-    /// Sends a request that is not a job. If the worker has stopped, the next job starts it again.
-    fn reach_worker(&mut self, send: impl FnOnce(&Worker) -> bool) {
-        if !send(&self.worker) {
-            self.state.ask_anew();
-            (self.wake)();
-        }
-    }
-
-    fn send(&mut self, job: Job) {
-        match self.worker.submit(job) {
-            Ok(false) => {}
-            Ok(true) => {
-                self.state.error =
-                    Some("The inference thread had stopped and was started again.".into());
-            }
-            Err(error) => {
-                self.state.not_started(format!(
-                    "Can't start a thread ({error}). Close other programs and try again."
-                ));
-            }
-        }
-    }
-}
-
-impl eframe::App for App {
-    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
-        self.painting.frame_began = Some(Instant::now());
-        self.apply_event(ctx);
-        self.state.arrange();
-        self.submit();
-    }
-
-    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
-        let ctx = ui.ctx().clone();
-        if let Some(message) = drop_and_paste::take_photos_in(&ctx, &mut self.actions) {
-            self.state.error = Some(message);
-        }
-        self.draw(ui);
-        self.name_window(&ctx);
-        if !self.actions.is_empty() {
-            // Changes by the panels are drawn in the next frame.
-            ctx.request_repaint();
-        }
-        self.apply_actions(&ctx);
-        self.submit();
-        self.ask_for_pictures();
-        if let Some(began) = self.startup.began.take() {
-            log::debug!("the first frame is drawn after {:?}", began.elapsed());
-        }
-        let took = self.painting.frame_began.map(|began| began.elapsed());
-        if let Some(took) = took.filter(|took| *took > SLOW) {
-            log::debug!("a slow frame: {took:?}");
-        }
-    }
-
-    fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        let Startup { stored, given, .. } = &self.startup;
-        let settings = persistence::to_keep(&self.state.settings, given, stored);
-        eframe::set_value(storage, persistence::SETTINGS_KEY, &settings);
-    }
-}
+#[cfg(feature = "gui")]
+pub use crate::app::background::tasks::{Picker, Picking};
+#[cfg(feature = "gui")]
+pub use crate::app::display_server::Server;
+#[cfg(feature = "gui")]
+pub use crate::app::native::open_window;
+#[cfg(feature = "gui")]
+pub use crate::app::window::{App, Launch};

@@ -52,6 +52,5 @@ pub mod worker;
 #[doc(hidden)]
 pub mod cli;
 
-#[cfg(feature = "gui")]
 #[doc(hidden)]
 pub mod app;

@@ -37,14 +37,34 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// A handle to the worker's thread. Dropping it ends the thread after its current job.
 pub struct Worker {
+    thread: Thread,
+    event: Receiver<WorkerEvent>,
+    /// The way to `news`, for the thread and for tickets.
+    outbox: Outbox,
+}
+
+/// The thread, and the way to it.
+struct Thread {
     requests: Sender<Request>,
     /// The number of jobs sent, so that work for an older one can be cancelled.
     sent: Arc<AtomicU64>,
-    event: Receiver<WorkerEvent>,
-    /// The worker's way to `news`, for the tickets.
-    outbox: Outbox,
-    thread: JoinHandle<()>,
-    wake: Wake,
+    handle: JoinHandle<()>,
+}
+
+impl Thread {
+    fn start(outbox: Outbox) -> std::io::Result<Self> {
+        let (requests, inbox) = mpsc::channel();
+        let sent: Arc<AtomicU64> = Arc::default();
+        let sent_by_now = sent.clone();
+        let handle = thread::Builder::new()
+            .name("camlens-inference".into())
+            .spawn(move || WorkerThread::new(inbox, outbox, sent_by_now).work_off())?;
+        Ok(Self {
+            requests,
+            sent,
+            handle,
+        })
+    }
 }
 
 impl Worker {
@@ -53,24 +73,12 @@ impl Worker {
     /// # Errors
     /// If the system can't start a thread.
     pub fn start(wake: Wake) -> std::io::Result<Self> {
-        let (requests, inbox) = mpsc::channel();
         let (sender, event) = mpsc::channel();
-        let outbox = Outbox::new(sender, wake.clone());
-        let thread_outbox = outbox.clone();
-        let sent: Arc<AtomicU64> = Arc::default();
-        let sent_by_now = sent.clone();
-        let thread = thread::Builder::new()
-            .name("camlens-inference".into())
-            .spawn(move || {
-                WorkerThread::new(inbox, thread_outbox, sent_by_now).work_off();
-            })?;
+        let outbox = Outbox::new(sender, wake);
         Ok(Self {
-            requests,
-            sent,
+            thread: Thread::start(outbox.clone())?,
             event,
             outbox,
-            thread,
-            wake,
         })
     }
 
@@ -80,19 +88,19 @@ impl Worker {
     /// # Errors
     /// If the system can't start a thread.
     pub fn submit(&mut self, job: Job) -> std::io::Result<bool> {
-        if !self.thread.is_finished() && self.send(job.clone()) {
-            return Ok(false);
+        let restarts = self.thread.handle.is_finished();
+        if restarts {
+            self.thread = Thread::start(self.outbox.clone())?;
         }
-        *self = Self::start(self.wake.clone())?;
-        // A thread that has just started accepts its first job.
+        // Should the thread end just now, the job's ticket says so.
         self.send(job);
-        Ok(true)
+        Ok(restarts)
     }
 
     fn send(&self, job: Job) -> bool {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.thread.sent.fetch_add(1, Ordering::Relaxed);
         let ticket = Ticket::new(job, self.outbox.clone());
-        self.requests.send(Request::Analyze(ticket)).is_ok()
+        self.thread.requests.send(Request::Analyze(ticket)).is_ok()
     }
 
     /// Requests maps at all layers, replacing the previous request. Returns false if the worker has
@@ -100,7 +108,7 @@ impl Worker {
     #[must_use]
     pub fn explain(&self, job: LayerJob) -> bool {
         let ticket = Ticket::new(job, self.outbox.clone());
-        self.requests.send(Request::Explain(ticket)).is_ok()
+        self.thread.requests.send(Request::Explain(ticket)).is_ok()
     }
 
     /// Requests predictions for many photos, replacing the previous request; `None` cancels it.
@@ -111,7 +119,7 @@ impl Worker {
             Some(job) => Request::Batch(Ticket::new(job, self.outbox.clone())),
             None => Request::CancelSurvey,
         };
-        self.requests.send(request).is_ok()
+        self.thread.requests.send(request).is_ok()
     }
 
     /// The next event, if there is one.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::Context;
 
-use crate::app::App;
 use crate::app::background::tasks::{FileDialog, Found, TaskResult};
 use crate::app::painting;
 use crate::app::state::action::Action;
 use crate::app::state::command::Command;
+use crate::app::window::App;
 use crate::model::ModelChoice;
 use crate::model::hub::{FetchError, Fetched, HubModel};
 use crate::report::export::{Existing, MANIFEST};

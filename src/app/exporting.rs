@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::app::App;
 use crate::app::pane::pane_view::Copied;
 use crate::app::state::settings::Side;
+use crate::app::window::App;
 use crate::render::rendered_map::{RenderedMap, Rendering};
 use crate::report::export::{ExportScene, MapView};
 

@@ -7,7 +7,7 @@ use eframe::egui::{ViewportBuilder, vec2};
 
 use crate::app::background::tasks::system_picker;
 use crate::app::display_server::{Server, server};
-use crate::app::{App, Launch, NAME};
+use crate::app::window::{App, Launch, NAME};
 use crate::cli::WindowArgs;
 use crate::model::hub::Hub;
 

@@ -2,7 +2,51 @@
 
 use std::fs;
 
+use proptest::prelude::*;
+
 use super::*;
+
+/// Names that are often equal, empty, or look as if an index had been added.
+fn odd_names() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec("[aAbé ,()01\\\\\"\u{202e}]{0,8}( \\([0-3]\\))?", 1..12)
+}
+
+proptest! {
+    /// No two classes are called the same, and what a class is called finds it.
+    #[test]
+    fn names_on_screen_are_unique_and_find_their_class(names in odd_names()) {
+        let labels = Labels::new(names);
+        let mut shown = HashMap::new();
+        for class in ClassId::all(labels.len()) {
+            let name = labels.name(class);
+            prop_assert!(!name.is_empty());
+            prop_assert_eq!(shown.insert(name.to_owned(), class), None);
+            if name.parse::<usize>().is_err() {
+                prop_assert_eq!(labels.find(name), Ok(class), "{:?}", name);
+            }
+        }
+    }
+
+    /// Shortened names are as short as asked for, apart from the index, and still different.
+    #[test]
+    fn shortened_names_are_short_and_unique(names in odd_names(), letters in 1usize..12) {
+        let labels = Labels::new(names);
+        let mut shortened = HashMap::new();
+        for class in ClassId::all(labels.len()) {
+            let name = labels.shortened(class, letters);
+            let index = format!(" ({class})");
+            prop_assert!(name.chars().count() <= letters + index.len());
+            prop_assert_eq!(shortened.insert(name, class), None);
+        }
+    }
+
+    /// Every label survives a JSON file.
+    #[test]
+    fn json_lists_are_read_back(names in odd_names()) {
+        let text = serde_json::to_string(&names).unwrap();
+        prop_assert_eq!(file::names_from(&text), Ok(names));
+    }
+}
 
 #[test]
 fn imagenet_has_a_thousand_names() {

@@ -1,5 +1,5 @@
-//! Assumptions that a weight file can't confirm: strides, pooling and activations are defined by
-//! the program that made it. The user is told what is assumed.
+//! What no weight file tells: strides, pooling and activations are in the program that made
+//! it. What camlens assumes is shown to the user.
 
 use crate::model::architecture::{Architecture, BlockKind, LiteNames};
 
@@ -18,14 +18,14 @@ pub enum KnownFacts<'a> {
     File,
 }
 
-/// The sentence for the user; `None` if nothing is assumed.
+/// The sentence for the user; None where nothing is assumed.
 #[must_use]
 pub fn assumed(architecture: Architecture, names: LiteNames, known: KnownFacts) -> Option<String> {
     let name = architecture.name();
     match known {
         KnownFacts::File => None,
         KnownFacts::Modules => Some(format!(
-            "The modules saved with the weights are a standard {name}'s; what else their forward does is not in the file. Probabilities by softmax."
+            "The modules saved with the weights are a standard {name}'s; what else their forward method does is not in the file. Probabilities by softmax."
         )),
         KnownFacts::Config(declared) => Some(format!(
             "Taken as timm's {declared}, which config.json names; probabilities by softmax."
@@ -48,7 +48,7 @@ pub fn assumed(architecture: Architecture, names: LiteNames, known: KnownFacts) 
                     "Taken as a standard {name}, as the file names it ({written}): {parts}; probabilities by softmax."
                 ),
                 _ => format!(
-                    "Taken as a standard {name}: {parts}; probabilities by softmax. The weights alone can't tell."
+                    "Taken as a standard {name}: {parts}; probabilities by softmax. The weights alone do not show it."
                 ),
             })
         }

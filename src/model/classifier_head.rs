@@ -8,13 +8,12 @@ use crate::model::leftovers;
 use crate::model::linear::Linear;
 use crate::model::selection::Scope;
 
-/// Maximum number of classes of a classifier; it limits the work that a file can cause.
+/// The most classes of a classifier. It bounds the memory that a file can make camlens use.
 const MAX_CLASSES: usize = 200_000;
 
 /// Maximum number of linear layers named in a message.
 const NAMED: usize = 6;
-/// Words in the name of a layer that computes logits: if it is the only linear layer, it is the
-/// classifier.
+/// Words in the name of a layer that gives logits. The only such layer is the classifier.
 const LAST: [&str; 18] = [
     "last",
     "out",
@@ -35,7 +34,7 @@ const LAST: [&str; 18] = [
     "prediction",
     "fc",
 ];
-/// Words in the name of a layer that computes features.
+/// Words in the name of a layer that gives features.
 const EMBEDDINGS: [&str; 8] = [
     "proj",
     "projection",
@@ -65,7 +64,7 @@ impl<'a> Search<'a> {
     /// The linear layer at the end, with at least two classes.
     ///
     /// # Errors
-    /// The reason if there is none.
+    /// Why there is none, or more than one.
     pub fn find(&self) -> Result<Linear, String> {
         let found = match self.wanted {
             Some(wanted) => Some(self.wanted(wanted)?),
@@ -81,7 +80,7 @@ impl<'a> Search<'a> {
         };
         if channels != self.channels {
             return Err(format!(
-                "its classifier {name} takes {channels} inputs, and the network gives {}: there is something between them that camlens does not support",
+                "its classifier {name} takes {channels} inputs, and the network gives {}: the network has layers in between that camlens does not know",
                 self.channels
             ));
         }
@@ -150,7 +149,7 @@ impl<'a> Search<'a> {
             .filter(|name| self.is_matrix(&format!("{name}.weight")));
         found.next().ok_or_else(|| match &self.linear_layers()[..] {
             [] => format!(
-                "it has no linear layer {wanted:?}, and no other one with {} inputs",
+                "it has no linear layer {wanted:?}, and no other linear layer of {} inputs",
                 self.channels
             ),
             layers => format!(
@@ -330,7 +329,7 @@ impl<'a> Search<'a> {
                 self.channels
             ),
             ([], [], [first, ..]) if self.scope.others.is_empty() => format!(
-                "it has no classifier among the tensors that begin with {:?}; there is {} outside, which --prefix \"\" includes",
+                "it has no classifier among the tensors that begin with {:?}; there is {} outside of them; --prefix \"\" includes it",
                 self.scope.prefix,
                 first.described()
             ),

@@ -48,7 +48,7 @@ const FAMILIES: &[(&str, &[Mark])] = &[
         ],
     ),
     (
-        "a ResNet taken apart into nn.Sequential (its tensors are numbered and not named)",
+        "a ResNet converted to nn.Sequential (its tensors have numbers instead of names)",
         &[("4.0.conv1.weight", &[]), ("0.weight", &[64, 3, 7, 7])],
     ),
     (
@@ -702,7 +702,7 @@ mod tests {
                     ("net.0.weight", &[64, 3, 7, 7]),
                     ("net.4.0.conv1.weight", &[64, 64, 3, 3]),
                 ],
-                "a ResNet taken apart into nn.Sequential (its tensors are numbered and not named)",
+                "a ResNet converted to nn.Sequential (its tensors have numbers instead of names)",
             ),
             (
                 &[("stem.0.weight", &[64, 3, 3, 7, 7])],

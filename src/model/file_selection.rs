@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Selects one network in a file that holds several, and one of its linear layers as the
-/// classifier. Rules decide what is not set.
+/// Which network of a file that holds several, and which of its linear layers is the
+/// classifier. Fields that are None are decided by rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
-    /// The key of the dictionary with its tensors (`state_dict_ema`); keys of nested dictionaries
-    /// are joined with dots. The outermost dictionary has an empty key.
+    /// The key of the dictionary that holds its tensors (`state_dict_ema`); of dictionaries
+    /// within dictionaries with dots between them. An empty key is the outermost dictionary.
     pub key: Option<String>,
     /// The prefix of its tensor names (`teacher.`).
     pub prefix: Option<String>,

@@ -1,6 +1,5 @@
-//! Tensors that training leaves in a file and that do not affect the result: losses, metrics,
-//! averages, auxiliary heads. They are recognized by whole words in their names and by their
-//! shapes.
+//! Tensors that only training needs: losses, metrics, averages, auxiliary heads. They are
+//! recognized by whole words of their names and by their shapes.
 
 use std::collections::BTreeSet;
 
@@ -128,8 +127,7 @@ pub fn is_called_so(name: &str) -> bool {
     lists.any(|list| words.iter().any(|word| is_one_of(word, list)))
 }
 
-/// Whether a tensor is the weight of a linear layer (or a 1×1 convolution) with this number of
-/// inputs.
+/// Whether a tensor is the weight of a linear layer (or a 1×1 convolution) with `inputs` inputs.
 pub fn is_linear(shape: &[usize], inputs: usize) -> bool {
     matches!(shape, [_, columns, rest @ ..] if *columns == inputs && rest.iter().all(|side| *side == 1))
 }

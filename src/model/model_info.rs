@@ -36,14 +36,14 @@ pub struct ModelInfo {
     pub preprocessing: Preprocessing,
     /// Where the preprocessing came from.
     pub preprocessing_from: String,
-    /// What was assumed about the network because no weight file records it, as a sentence; `None`
-    /// if nothing was assumed.
+    /// What was assumed about the network because the weight file does not say it, in a
+    /// sentence. None where nothing was assumed.
     pub assumed: Option<String>,
     /// Which network of the file was loaded.
     pub network: Selection,
     /// The networks in the file, if it holds several.
     pub networks: Vec<Selection>,
-    /// Messages about this file for the user.
+    /// Notices about this file for the user.
     pub notices: Vec<String>,
 }
 

@@ -55,7 +55,8 @@ impl Model {
     /// The model in a weight file. `labels` is a file of class names that the user gave.
     ///
     /// # Errors
-    /// As [`Model::load`]; [`ModelError::Damaged`] if a downloaded file has changed.
+    /// As [`Model::load`]; [`ModelError::Damaged`] for a fetched file whose SHA-256 is not
+    /// that of the catalog.
     pub fn open(
         path: &Path,
         labels: Option<&Path>,
@@ -102,10 +103,11 @@ impl Model {
     /// Builds the network in a checkpoint.
     ///
     /// # Errors
-    /// [`ModelError::Weights`] if the file is incomplete, has values that are not finite, holds an
-    /// unsupported network, or if the tensors or a `config.json` indicate another network,
-    /// [`ModelError::Labels`] if the names given by the user don't fit, [`ModelError::Memory`] if
-    /// there is not enough memory, [`ModelError::Device`] if the device fails.
+    /// [`ModelError::Weights`] if the file is not complete and finite, or not of a network
+    /// that is known, or if the tensors or a `config.json` say that it is another one,
+    /// [`ModelError::Labels`] if the names given by hand don't fit,
+    /// [`ModelError::Memory`] if the system has too little memory,
+    /// [`ModelError::Device`] if the device fails.
     pub fn load(
         checkpoint: Checkpoint,
         path: Option<&Path>,
@@ -131,7 +133,7 @@ impl Model {
         let architecture = recognized.architecture;
         let names = standard::lite_names(&checkpoint, recognized.names);
         let linear = recognized.linear(&checkpoint, selection)?;
-        // It names one of several networks, and the user may have chosen another one.
+        // The file may name one of its networks, and the user may have chosen another.
         written.leave_to(selection, architecture);
         let both = [&config.declared, &written];
         if let Some(what) = declared::problem(both, architecture, names) {
@@ -283,7 +285,7 @@ impl Model {
         (Labels::for_count(classes), from.into())
     }
 
-    /// A network that is loaded already, by whatever means.
+    /// A model of a network that is loaded already: anything that implements [`Network`].
     #[must_use]
     pub fn of_network(
         name: &str,
@@ -345,8 +347,8 @@ impl Model {
 /// The beginning of a notice about class names.
 const NAMES_NOTICE: &str = "The class names";
 
-/// Normalizes interleaved bytes for the network with a table, since each channel has only 256
-/// possible values.
+/// Preprocesses interleaved bytes for the network. It uses a table, since a byte has only
+/// 256 values.
 fn normalized(rgb: &[u8], preprocessing: &Preprocessing) -> Vec<f32> {
     let table: [[f32; 256]; 3] = std::array::from_fn(|channel| preprocessing.table(channel));
     let mut values = vec![0.0; rgb.len()];
@@ -368,25 +370,25 @@ pub enum ModelError {
     /// The class names.
     #[error(transparent)]
     Labels(#[from] LabelFileError),
-    /// A file in the hub's cache that has changed since its download.
+    /// A file in the hub's cache whose SHA-256 is not that of the catalog.
     #[error(
-        "The fetched weights {name} are damaged (their SHA-256 is not the one announced). Fetch them again: camlens fetch {name}, or Download weights… › Check in the model menu."
+        "The fetched weights {name} are damaged (their SHA-256 differs from the published one). Fetch them again: camlens fetch {name}, or Download weights… › Check in the model menu."
     )]
     Damaged {
         /// Their name in the catalog.
         name: &'static str,
     },
-    /// The system has not so much memory.
+    /// The system does not have enough memory.
     #[error(
         "Not enough memory: loading {network} needs about {megabytes} MB. Close other programs, or choose a smaller network."
     )]
     Memory {
         /// The network.
         network: &'static str,
-        /// What it takes.
+        /// The memory that loading it takes.
         megabytes: u64,
     },
-    /// The device failed to load it.
+    /// The device failed while loading.
     #[error("the device failed: {0}")]
     Device(NetworkError),
 }

@@ -1,4 +1,5 @@
-//! Tensors of a file outside the network: which can be ignored, and which may change the result.
+//! Tensors of a file outside the network: which can be ignored, and which may change the
+//! answer.
 
 use crate::model::families::Shapes;
 use crate::model::file_selection::Selection;
@@ -11,18 +12,18 @@ const SEVERAL_LABELS: &str = "pos_weight";
 /// Maximum number of tensors named in a message.
 const NAMED: usize = 3;
 
-/// What the user has chosen, which means that some tensors can be ignored.
+/// What the user has chosen. It tells which tensors can be ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
     /// Nothing.
     Nothing,
-    /// The classifier: other heads next to it can be ignored.
+    /// The classifier: other heads are ignored.
     Head,
-    /// The prefix: everything outside can be ignored.
+    /// The prefix of the names: everything else is ignored.
     Prefix,
 }
 
-/// The network that tensors are compared with.
+/// The network, and where its tensors are.
 pub struct Outside<'a> {
     /// Its name.
     pub architecture: &'a str,

@@ -25,7 +25,7 @@ impl Recognized {
     /// Finds its classifier.
     ///
     /// # Errors
-    /// [`WeightsError::Structure`] with the reason if there is none.
+    /// [`WeightsError::Structure`] with the reason.
     pub fn linear(
         &self,
         checkpoint: &Checkpoint,
@@ -43,12 +43,12 @@ impl Recognized {
         })
     }
 
-    /// A message that names the other dictionary with the classifier, if there is one.
+    /// Names the dictionary of the file that has the classifier, if another one has it.
     fn elsewhere(&self, checkpoint: &Checkpoint) -> Option<String> {
         let channels = self.architecture.channels();
         let mut others = checkpoint.dictionaries().skip(1);
         others.find_map(|(key, shapes)| {
-            // A dictionary with another network is not a classifier for this one.
+            // A dictionary with another network has that network's classifier.
             let is_network = shapes.values().any(|shape| shape.len() >= 4);
             let mut layers = shapes.iter().filter_map(|(name, shape)| match shape {
                 [classes, inputs] if *inputs == channels => Some((*name, *classes)),
@@ -79,7 +79,7 @@ impl Recognized {
     /// read.
     ///
     /// # Errors
-    /// If the result may depend on some of them.
+    /// If the answer may depend on some of them.
     pub fn ignored(
         &self,
         checkpoint: &Checkpoint,
@@ -118,7 +118,7 @@ impl Recognized {
 /// says about it (timm's name).
 ///
 /// # Errors
-/// [`WeightsError`] with what the file seems to hold, or if it holds several networks.
+/// [`WeightsError`] if no known network is found; it says what the file seems to hold.
 pub fn recognize(
     checkpoint: &mut Checkpoint,
     wanted: &Selection,
@@ -169,7 +169,7 @@ pub fn recognize(
     }
 }
 
-/// What a file without a supported network holds.
+/// Describes a file without a network that camlens can open.
 fn unknown(checkpoint: &Checkpoint) -> String {
     if let Some(family) = families::family(&checkpoint.shapes()) {
         return family;

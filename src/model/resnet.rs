@@ -18,7 +18,7 @@ use crate::model::weights::Checkpoint;
 const BATCH_NORM_EPS: f32 = 1e-5;
 /// Width of the blocks in the four stages.
 const WIDTHS: [usize; 4] = [64, 128, 256, 512];
-/// The output of a bottleneck has this many times its width.
+/// Output channels of a bottleneck, as a multiple of its width.
 const EXPANSION: usize = 4;
 
 /// The convolutional part of a ResNet, up to `layer4`.

@@ -6,9 +6,9 @@ use crate::model::file_selection::Selection;
 use crate::model::weights::dictionaries::{is_average, usual};
 use crate::model::weights::{Checkpoint, WeightsError};
 
-/// Maximum number of networks in a file; with more, a choice makes no sense.
+/// The most networks of a file.
 const MOST_NETWORKS: usize = 64;
-/// Prefixes that programs put before the names when they save a single network.
+/// Prefixes that programs put before the names of the network they save.
 const WRAPPERS: [&str; 6] = ["module", "model", "net", "network", "_orig_mod", "backbone"];
 
 /// A type of network, recognized by the names of its tensors.

@@ -1,8 +1,8 @@
 //! Checks that a module saved whole is the network that camlens runs. Its tensors would fit in any
 //! case, because a stride, a pooling layer or an activation does not change them.
 //!
-//! Only what the file records is compared: classes and their attributes. The file does not record
-//! what the `forward` method of a training script's own class does.
+//! Only what the file says is compared: classes and their attributes. It does not say what the
+//! `forward` of a training script's own class does.
 
 mod convolution;
 

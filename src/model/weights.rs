@@ -153,8 +153,8 @@ fn options(networks: &[Selection]) -> String {
 /// Called with the number of bytes of tensors read, and the total number.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
-/// Whether all values are finite, that is, not infinite and not NaN. There is no early exit within
-/// a chunk, so that the check is vectorized.
+/// Whether all values are finite (no NaN, no infinity). Without an early end in each chunk, so that
+/// it is done by vectors.
 pub(crate) fn all_finite(values: &[f32]) -> bool {
     values
         .chunks(4096)

@@ -178,13 +178,18 @@ fn a_thread_that_ends_answers_what_it_leaves() {
     let (sender, event) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::new(|| ()));
     let (requests, inbox) = mpsc::channel();
-    let worker = Worker {
-        requests,
-        sent: Arc::default(),
+    let handle = thread::spawn(|| ());
+    while !handle.is_finished() {
+        thread::yield_now();
+    }
+    let mut worker = Worker {
+        thread: Thread {
+            requests,
+            sent: Arc::default(),
+            handle,
+        },
         event,
         outbox,
-        thread: thread::spawn(|| ()),
-        wake: Arc::new(|| ()),
     };
     let classes: Vec<ClassId> = ClassId::all(2).collect();
     let maps = LayerJob {
@@ -197,27 +202,30 @@ fn a_thread_that_ends_answers_what_it_leaves() {
     assert!(worker.explain(maps.clone()));
     assert!(worker.batch(Some(batch(3, 1))));
     drop(inbox);
-    let told = |expected| {
+    let told = |worker: &Worker, expected: &[ClassId]| {
         assert!(matches!(
-            wait(&worker),
+            wait(worker),
             WorkerEvent::JobDropped(1, Dropped::Stopped)
         ));
-        let WorkerEvent::LayersDropped(2, 1, missing, Dropped::Stopped) = wait(&worker) else {
+        let WorkerEvent::LayersDropped(2, 1, missing, Dropped::Stopped) = wait(worker) else {
             panic!("the maps are dropped");
         };
         assert_eq!(missing, expected);
-        let dropped = wait(&worker);
+        let dropped = wait(worker);
         assert!(matches!(
             dropped,
             WorkerEvent::BatchDropped(3, Dropped::Stopped)
         ));
     };
-    told(classes.clone());
+    told(&worker, &classes);
     // Requests to a thread that has ended.
     assert!(!worker.send(job(1, None, "")));
     assert!(!worker.explain(maps));
     assert!(!worker.batch(Some(batch(3, 1))));
-    told(classes);
+    told(&worker, &classes);
+    // The next job starts it again.
+    assert!(worker.submit(job(4, None, "")).unwrap());
+    while !matches!(wait(&worker), WorkerEvent::Done(4, None)) {}
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! always sends exactly one answer: the one it is given, or, when it goes out of scope
 //! without one, that the request was dropped.
 
+use std::mem;
 use std::sync::mpsc::Sender;
 
 use crate::worker::{Answer, BatchJob, Dropped, Fault, Job, LayerJob, Wake, WorkerEvent};
@@ -28,15 +29,15 @@ impl Outbox {
 }
 
 /// Something that can be asked of the worker.
-pub trait Request: Sized {
+pub trait Request {
     /// How it ended.
     type TaskResult;
 
     /// The outcome of a request that was dropped.
     fn dropped(why: Dropped) -> Self::TaskResult;
 
-    /// The answer to this request.
-    fn answer(self, outcome: Self::TaskResult) -> WorkerEvent;
+    /// The answer to this request, which ends it.
+    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent;
 }
 
 /// Why a job has no result.
@@ -55,7 +56,7 @@ impl Request for Job {
         Err(JobStop::Dropped(why))
     }
 
-    fn answer(self, outcome: Self::TaskResult) -> WorkerEvent {
+    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
         match outcome {
             Ok(shown) => WorkerEvent::Done(self.id, shown),
             Err(JobStop::Dropped(why)) => WorkerEvent::JobDropped(self.id, why),
@@ -74,10 +75,13 @@ impl Request for LayerJob {
     }
 
     /// The classes that are still in the request are those that were not made.
-    fn answer(self, outcome: Self::TaskResult) -> WorkerEvent {
+    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
         match outcome {
             Ok(()) => WorkerEvent::LayersDone(self.id),
-            Err(why) => WorkerEvent::LayersDropped(self.id, self.of, self.classes, why),
+            Err(why) => {
+                let missing = mem::take(&mut self.classes);
+                WorkerEvent::LayersDropped(self.id, self.of, missing, why)
+            }
         }
     }
 }
@@ -97,7 +101,7 @@ impl Request for BatchJob {
         Err(SurveyStop::Dropped(why))
     }
 
-    fn answer(self, outcome: Self::TaskResult) -> WorkerEvent {
+    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
         match outcome {
             Ok(()) => WorkerEvent::SurveyDone(self.id),
             Err(SurveyStop::Dropped(why)) => WorkerEvent::BatchDropped(self.id, why),
@@ -109,8 +113,8 @@ impl Request for BatchJob {
 /// A request and the duty to answer it.
 #[must_use]
 pub struct Ticket<R: Request> {
-    /// Until it is answered.
-    request: Option<R>,
+    request: R,
+    is_open: bool,
     outbox: Outbox,
 }
 
@@ -118,17 +122,15 @@ impl<R: Request> Ticket<R> {
     /// For a request that has not been answered.
     pub fn new(request: R, outbox: Outbox) -> Self {
         Self {
-            request: Some(request),
+            request,
+            is_open: true,
             outbox,
         }
     }
 
     /// The request.
-    ///
-    /// # Panics
-    /// Never: only [`Ticket::close`] and `drop` take the request, and both consume the ticket.
     pub fn request(&mut self) -> &mut R {
-        self.request.as_mut().expect("a ticket that is open")
+        &mut self.request
     }
 
     /// Answers the request.
@@ -142,8 +144,9 @@ impl<R: Request> Ticket<R> {
     }
 
     fn send(&mut self, outcome: R::TaskResult) {
-        if let Some(request) = self.request.take() {
-            self.outbox.tell(request.answer(outcome));
+        if self.is_open {
+            self.is_open = false;
+            self.outbox.tell(self.request.answer(outcome));
         }
     }
 }

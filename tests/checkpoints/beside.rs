@@ -113,6 +113,24 @@ fn layers_can_be_asked_for_after_a_run_only() {
         .collect();
     assert_eq!(maps[0], maps[2]);
 
+    // By every spelling that settings, manifests and the command line have had.
+    for (spelling, name) in [
+        ("last", "layer4"),
+        ("Last", "layer4"),
+        ("layer4", "layer4"),
+        ("Layer1", "layer1"),
+        ("layer2", "layer2"),
+        ("last-conv", "layer4.1.conv2"),
+        ("LastConv", "layer4.1.conv2"),
+        ("layer4.1.conv2", "layer4.1.conv2"),
+    ] {
+        let model = engine.model();
+        assert_eq!(model.layer_name(layer(model, spelling)), name);
+    }
+    let problem = engine.model().need_layer(&"layer5".into()).unwrap_err();
+    let layers = "Give last or one of layer1, layer2, layer3, layer4, layer4.1.conv2.";
+    assert!(problem.ends_with(layers), "{problem}");
+
     let mut lite = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
     let analysis = lite.run(&input(), Framing::Whole).unwrap();
     let message = lite

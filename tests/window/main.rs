@@ -3,6 +3,7 @@
 // Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
+mod actions;
 mod basics;
 mod classes;
 #[path = "../common/mod.rs"]

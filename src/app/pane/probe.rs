@@ -109,7 +109,8 @@ fn value_text(
         .range
         .and_then(|range| Heatmap::at(map, range, placement, at, interpolation))
         .map_or(String::new(), |heat| format!(", heat {heat:.2}"));
-    let layer = shown.analysis.model.layer_name(map.layer.id);
+    // The heat may still be of the last answer, for a frame.
+    let layer = heat.analysis().model.layer_name(map.layer.id);
     Some(format!(
         "{cell:+.4}{share}{here} ({layer} cell {row}, {column})"
     ))

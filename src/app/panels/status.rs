@@ -60,7 +60,7 @@ fn loading_ui(ui: &mut Ui, done: u64, total: u64) {
 }
 
 /// The layers of the maps on screen and their cells.
-pub fn layers(state: &State, textures: &Textures) -> String {
+fn layers(state: &State, textures: &Textures) -> String {
     let maps = state.settings.view.sides().iter();
     let drawn = maps.filter_map(|&side| textures.kept(side));
     let mut names: Vec<String> = drawn

@@ -95,3 +95,75 @@ impl State {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::state::settings::{Side, View};
+    use crate::explain::region::{Region, Shape};
+
+    fn done(state: &mut State, action: Action) {
+        let what = format!("{action:?}");
+        let follows = state.apply(action);
+        assert!(follows.is_none(), "{what} is followed by {follows:?}");
+    }
+
+    #[test]
+    fn actions_change_settings() {
+        let mut state = State::default();
+        done(&mut state, Action::SetThreshold(200));
+        done(&mut state, Action::SetView(View::Single(Side::Right)));
+        done(&mut state, Action::ShowGrid(true));
+        let settings = &state.settings;
+        assert_eq!(
+            settings.display_options.threshold,
+            DisplayOptions::MOST_HIDDEN
+        );
+        assert_eq!(settings.view, View::Single(Side::Right));
+        assert!(settings.display_options.grid && !settings.display_options.contours);
+        let [left, right] = settings.panes.clone();
+        done(&mut state, Action::SwapPanes);
+        assert_eq!(state.settings.panes, [right, left]);
+    }
+
+    #[test]
+    fn regions_are_changed_by_their_place() {
+        let shape = Shape::Rectangle([0.0, 0.0, 5.0, 5.0]);
+        let mut state = State::default();
+        for _ in 0..2 {
+            let shape = shape.clone();
+            done(&mut state, Action::AddRegion { photo: 7, shape });
+        }
+        let region = Region {
+            name: "eye".into(),
+            shape,
+        };
+        let (photo, index) = (7, 1);
+        done(
+            &mut state,
+            Action::SetRegion {
+                photo,
+                index,
+                region,
+            },
+        );
+        done(&mut state, Action::RemoveRegion { photo, index: 9 });
+        done(&mut state, Action::RemoveRegion { photo, index: 0 });
+        let names = state.regions.of(Some(7)).iter().map(|region| &*region.name);
+        assert_eq!(names.collect::<Vec<_>>(), ["eye"]);
+    }
+
+    #[test]
+    fn what_reaches_outside_is_given_back() {
+        let mut state = State::default();
+        let shown = state.apply(Action::ShowDialog(Dialog::Weights, true));
+        assert!(matches!(shown, Some(Command::FindDownloads)));
+        assert!(state.dialogs.weights);
+        done(&mut state, Action::ShowDialog(Dialog::Weights, false));
+        let stopped = state.apply(Action::StopPredictions);
+        assert!(matches!(stopped, Some(Command::CancelPredictions)));
+        assert!(state.batch.is_stopped());
+        let run = state.apply(Command::Fit.into());
+        assert!(matches!(run, Some(Command::Fit)));
+    }
+}

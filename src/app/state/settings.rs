@@ -169,3 +169,31 @@ impl Default for ClassOrder {
         Self::Score(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_of_older_settings_are_read() {
+        for (written, layer) in [
+            ("last", "last"),
+            ("Last", "last"),
+            ("layer1", "layer1"),
+            ("Layer1", "layer1"),
+            ("Layer3", "layer3"),
+            ("last-conv", "last-conv"),
+            ("LastConv", "last-conv"),
+        ] {
+            let text = format!(
+                r#"{{"layer": "{written}", "panes": [
+                    {{"method": "grad-cam", "layer": "{written}"}},
+                    {{"method": "layer-cam", "layer": null}}]}}"#
+            );
+            let settings: Settings = serde_json::from_str(&text).unwrap();
+            assert_eq!(settings.layer, layer.into());
+            assert_eq!(settings.panes[0].layer, Some(layer.into()));
+            assert_eq!(settings.panes[1].layer, None);
+        }
+    }
+}

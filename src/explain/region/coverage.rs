@@ -152,7 +152,81 @@ impl Side {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    type Polygon = Vec<(f64, f64)>;
+
+    /// Corners on an ellipse in the order of their angles: a convex polygon that may reach
+    /// beyond the grid.
+    fn convex() -> impl Strategy<Value = Polygon> {
+        let angles = prop::collection::vec(0.0..std::f64::consts::TAU, 4..9);
+        let ellipse = (-2.0..9.0f64, -2.0..9.0f64, 0.1..6.0f64, 0.1..6.0f64);
+        (angles, ellipse).prop_map(|(mut angles, (x, y, width, height))| {
+            angles.sort_by(f64::total_cmp);
+            let corner = |angle: &f64| (x + width * angle.cos(), y + height * angle.sin());
+            angles.iter().map(corner).collect()
+        })
+    }
+
+    fn any_polygon() -> impl Strategy<Value = Polygon> {
+        prop::collection::vec((-3.0..10.0f64, -3.0..10.0f64), 3..9)
+    }
+
+    const CELLS: (usize, usize) = (7, 5);
+
+    /// The parts of cells that there are: as where cells reach beyond the input.
+    fn part() -> impl Strategy<Value = ((f64, f64), (f64, f64))> {
+        let ends = |cells: usize| {
+            let last = cells as f64;
+            (0.0..0.5f64).prop_map(move |beyond| (beyond, last - beyond))
+        };
+        (ends(CELLS.0), ends(CELLS.1))
+    }
+
+    proptest! {
+        /// A region that is cut in two has the sum of its parts.
+        #[test]
+        fn parts_add_up(polygon in convex(), cut in 2usize..7, part in part()) {
+            let cut = cut.min(polygon.len() - 2);
+            let first = &polygon[..=cut];
+            let second = [&polygon[cut..], &polygon[..1]].concat();
+            let whole = within(&polygon, CELLS, part);
+            let (first, second) = (within(first, CELLS, part), within(&second, CELLS, part));
+            for (cell, whole) in whole.iter().enumerate() {
+                prop_assert!((first[cell] + second[cell] - whole).abs() < 1e-6, "cell {cell}");
+            }
+        }
+
+        /// Shares are shares, whichever way round the line goes.
+        #[test]
+        fn shares_are_bounded_and_have_no_direction(
+            mut polygon in any_polygon(),
+            part in part(),
+        ) {
+            let shares = within(&polygon, CELLS, part);
+            prop_assert_eq!(shares.len(), CELLS.0 * CELLS.1);
+            prop_assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+            polygon.reverse();
+            let backwards = within(&polygon, CELLS, part);
+            for (one, other) in shares.iter().zip(&backwards) {
+                prop_assert!((one - other).abs() < 1e-6);
+            }
+        }
+
+        /// What goes round the whole grid has all of every cell.
+        #[test]
+        fn a_rectangle_round_the_grid_covers_it(
+            (left, top) in (-9.0..0.0f64, -9.0..0.0f64),
+            (right, bottom) in (7.0..20.0f64, 5.0..20.0f64),
+            part in part(),
+        ) {
+            let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+            let shares = within(&corners, CELLS, part);
+            prop_assert!(shares.iter().all(|share| (share - 1.0).abs() < 1e-9));
+        }
+    }
 
     /// Compares with counting points on a fine grid.
     #[test]

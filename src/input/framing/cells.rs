@@ -76,7 +76,36 @@ impl CellAxis {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// For any input and layer: cells of the layer's stride, one after the other, that
+        /// cover the input, lie centered on it, and all have a part of it.
+        #[test]
+        fn cells_cover_the_input(input in 32usize..=4096, depth in 2u32..=5, share in 0.0..1.0f64) {
+            let stride = 1usize << depth;
+            let cells = input.div_ceil(stride);
+            let axis = CellAxis::new(input, cells, stride as f64);
+            for cell in 0..cells {
+                let (from, to) = (
+                    axis.input_from_cell(cell as f64),
+                    axis.input_from_cell(cell as f64 + 1.0),
+                );
+                prop_assert!((to - from - stride as f64).abs() < 1e-9);
+                prop_assert!(to > 0.0 && from < input as f64, "cell {cell} is beyond the input");
+            }
+            let (first, last) = axis.ends();
+            prop_assert!((0.0..1.0).contains(&first));
+            prop_assert!(last <= cells as f64 && last > cells as f64 - 1.0);
+            prop_assert!((first + last - cells as f64).abs() < 1e-9, "not centered");
+            let at = share * input as f64;
+            let cell = axis.cell_from_input(at);
+            prop_assert!((first..=last).contains(&cell));
+            prop_assert!((axis.input_from_cell(cell) - at).abs() < 1e-9);
+        }
+    }
 
     /// The center of the pixels that each cell sees, from each layer's kernel and stride, and
     /// whether the padding is `TensorFlow`'s.

@@ -116,7 +116,7 @@ fn read(mut file: &File, (start, size): (u64, u64)) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// A reader that fails after a number of bytes. The directory is held in memory, at about 400 bytes
+/// Fails once a number of bytes has been read: the directory is held in memory, some 400 bytes
 /// for an entry of 46.
 struct Limited<'a> {
     file: &'a File,

@@ -104,7 +104,7 @@ pub struct Listing {
 /// What a training script recorded about the network besides its weights.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// The names it uses for the network, the most informative first.
+    /// What it calls the network, the most specific first.
     pub names: Vec<String>,
     /// timm's name of the last pooling layer.
     pub pooling: Option<String>,

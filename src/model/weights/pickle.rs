@@ -1,4 +1,4 @@
-//! Pickles as data: the stream is parsed, and nothing in it is ever run.
+//! Reads pickles as data: the stream is parsed, and nothing in it is ever run.
 //!
 //! A call in the pickle (`REDUCE`, `NEWOBJ`, `BUILD`) becomes a [`Node::Object`] that records what
 //! would have been called and with which arguments. Opcodes are from CPython's `pickletools.py`,
@@ -18,7 +18,7 @@ use crate::model::weights::pickle::machine::Machine;
 pub use crate::model::weights::pickle::node::{Id, Node};
 use crate::model::weights::refusal::Refusal;
 
-/// Maximum number of entries visited. A ResNet-152 saved whole needs 100,000.
+/// The most entries that are read afterwards. A ResNet-152 saved whole needs 100,000.
 const MAX_LOOKS: usize = 10_000_000;
 
 /// A parsed pickle.

@@ -71,3 +71,50 @@ impl Axis {
         Self { first, taps }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Each grid line within the input has a tap, in order, between cells that there are.
+        #[test]
+        fn lines_lie_between_cells(
+            (grid, photo) in (1usize..900, 1usize..5000),
+            (input, depth) in (32usize..=1024, 2u32..=5),
+            (scale, offset) in (0.05..4.0f64, -600.0..600.0f64),
+        ) {
+            let cells = input.div_ceil(1 << depth);
+            let input_from_photo = |at: f64| at * scale + offset;
+            let at = |line: usize| {
+                input_from_photo((line as f64 + 0.5) * photo as f64 / grid as f64)
+            };
+            let seen = (0..grid).filter(|line| (0.0..=input as f64).contains(&at(*line)));
+            let seen: Vec<usize> = seen.collect();
+            let cell_axis = || CellAxis::new(input, cells, f64::from(1 << depth));
+            let cell_of = |line: usize| cell_axis().cell_from_input(at(line));
+            for interpolation in [Interpolation::Bilinear, Interpolation::Cells] {
+                let numbers = (grid, photo, input, cells);
+                let axis = Axis::new(numbers, cell_axis(), interpolation, input_from_photo);
+                let lines: Vec<usize> = (axis.first..axis.first + axis.taps.len()).collect();
+                prop_assert_eq!(&lines, &seen);
+                let mut before = 0.0;
+                for (line, tap) in lines.into_iter().zip(&axis.taps) {
+                    prop_assert!(tap.low <= tap.high && tap.high < cells);
+                    prop_assert!(tap.high - tap.low <= 1);
+                    prop_assert!((0.0..=1.0).contains(&tap.fraction));
+                    let now = tap.low as f32 + tap.fraction;
+                    prop_assert!(now >= before, "line {line} goes back");
+                    before = now;
+                    // Its own cell is one of the two.
+                    let cell = cell_of(line);
+                    let near = (cell - 0.5 - f64::from(now)).abs() <= 0.5 + 1e-4;
+                    prop_assert!(near, "line {line} at {cell} is drawn from {now}");
+                    prop_assert!((tap.mix(0.25, 0.25) - 0.25).abs() < f32::EPSILON);
+                }
+            }
+        }
+    }
+}

@@ -325,7 +325,7 @@ impl<'a> Machine<'a> {
         Ok(array)
     }
 
-    /// A little-endian length that takes this many bytes.
+    /// Reads a little-endian length of the given number of bytes.
     fn length(&mut self, bytes: usize) -> Result<usize, String> {
         let mut wide = [0; 8];
         wide[..bytes].copy_from_slice(self.take(bytes)?);

@@ -30,3 +30,24 @@ fn regions_are_bounded() {
         assert!(message.len() < 500, "{message}");
     }
 }
+
+#[test]
+fn layers_of_older_manifests_are_read() {
+    let text = fs::read_to_string("tests/corpus/fuzz/manifest/export.json").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manifest.json");
+    for (written, layer) in [
+        ("last", "last"),
+        ("Last", "last"),
+        ("layer2", "layer2"),
+        ("Layer2", "layer2"),
+        ("last-conv", "last-conv"),
+        ("LastConv", "last-conv"),
+    ] {
+        let mut manifest: Value = serde_json::from_str(&text).unwrap();
+        manifest["maps"][0]["layer"] = written.into();
+        fs::write(&file, manifest.to_string()).unwrap();
+        let read = Manifest::read(&file).unwrap();
+        assert_eq!(read.maps[0].layer, layer.into());
+    }
+}
