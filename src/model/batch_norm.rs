@@ -10,7 +10,7 @@ use crate::model::weights::Checkpoint;
 /// w·γ/√(σ²+ε)`, `b' = β − μ·γ/√(σ²+ε)`.
 ///
 /// # Errors
-/// candle's, where the device fails.
+/// If the device fails.
 pub fn folded_conv(
     checkpoint: &mut Checkpoint,
     names: &ConvNames,

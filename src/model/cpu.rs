@@ -51,7 +51,7 @@ pub enum Precision {
 pub struct Cpu {
     /// The instructions.
     pub level: Isa,
-    /// The memory.
+    /// The output.
     pub pool: BufferPool,
 }
 

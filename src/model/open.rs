@@ -27,7 +27,7 @@ use crate::platform::memory;
 
 /// A loaded network.
 pub struct Model {
-    /// What the user should know about it.
+    /// Information about the model for the user.
     pub info: Arc<ModelInfo>,
     network: Box<dyn Network>,
     /// The weight file, if there is one, and the class names found in it.
@@ -324,7 +324,7 @@ impl Model {
         &*self.network
     }
 
-    /// Runs the network on pixels that are framed already.
+    /// Runs the network on pixels that are already framed.
     ///
     /// # Errors
     /// [`NetworkError`] where the device fails.

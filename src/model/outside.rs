@@ -15,7 +15,7 @@ const NAMED: usize = 3;
 /// What the user has chosen. It tells which tensors can be ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
-    /// Nothing.
+    /// None.
     Nothing,
     /// The classifier: other heads are ignored.
     Head,

@@ -299,7 +299,7 @@ impl Checkpoint {
         })
     }
 
-    /// The file's name.
+    /// The name of the file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -11,7 +11,7 @@ use crate::render::{contour, overlay};
 /// How a map is to be drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Rendering<'a> {
-    /// How cells become 0..1.
+    /// How cell values are scaled to 0..1.
     pub scaling: Scaling,
     /// The range to draw in, instead of the map's own.
     pub range: Option<Range>,

@@ -45,7 +45,7 @@ pub struct Report {
     pub contrast_class: Option<ClassReport>,
     /// The target layer, by its name in the network.
     pub layer: String,
-    /// What was done to the pixels before the network saw them.
+    /// How pixels were normalized before they entered the network.
     pub preprocessing: Preprocessing,
     /// One for each method.
     pub maps: Vec<MapReport>,
@@ -76,7 +76,7 @@ pub struct ModelReport {
     pub architecture: String,
     /// Number of classes.
     pub classes: usize,
-    /// Where their names came from.
+    /// Where its class names came from.
     pub labels: String,
     /// Of the weight file.
     pub sha256: String,

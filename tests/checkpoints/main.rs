@@ -1,7 +1,7 @@
 //! Other people's checkpoints: every ResNet against PyTorch at every layer, by every
 //! method, and files that must be refused.
 
-// A test that can't go on should stop where it is.
+// Panics are fine in tests.
 #![allow(clippy::unwrap_used)]
 
 mod agreement;

@@ -16,7 +16,7 @@ pub struct Downloads {
     /// Where the catalog's weights are, as far as they are downloaded; looked up when the catalog
     /// is shown.
     pub cached: Vec<Option<PathBuf>>,
-    /// Where weights of a ResNet-18 seem to be.
+    /// Files that may be weights of a ResNet-18.
     pub resnet18: ResNet18Files,
 }
 

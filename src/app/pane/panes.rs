@@ -276,7 +276,7 @@ fn header_ui(ui: &mut Ui, rect: Rect, name: &str) -> bool {
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         ui.spacing_mut().button_padding = vec2(2.0, 0.0);
-        ui.spacing_mut().interact_size.y = 0.0; // as high as the other titles
+        ui.spacing_mut().interact_size.y = 0.0; // same height as the other titles
         ui.horizontal(|ui| {
             ui.label(RichText::new("Photo").strong());
             let button = egui::Button::new(RichText::new("what the network saw").small());

@@ -1,4 +1,4 @@
-//! Which class is explained, and for how long.
+//! Which class is explained, and for how long it is kept.
 
 use crate::app::state::settings::{ClassOrder, Side};
 use crate::app::state::{PhotoOrder, State};

@@ -10,7 +10,7 @@ pub enum Latest {
     Empty,
     /// A job is running.
     Working {
-        /// Its number.
+        /// Its ID.
         job: u64,
         /// Its current step.
         step: Option<Step>,

@@ -19,7 +19,7 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// Each of them, in the order of menus.
+    /// All orders, in the order of menus.
     pub const ALL: [Self; 3] = [Self::Move, Self::Rectangle, Self::Lasso];
 
     /// The name in menus.

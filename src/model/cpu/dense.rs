@@ -104,7 +104,7 @@ pub struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// # Panics
-    /// If something does not have its size.
+    /// If an argument does not have the expected size.
     pub fn new(
         x: &'a Image,
         weight: &'a Panels,

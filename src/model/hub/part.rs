@@ -90,7 +90,7 @@ impl Pace {
 pub struct SoFar {
     pub file: File,
     pub hash: Sha256,
-    /// Bytes.
+    /// Size in bytes.
     pub done: u64,
 }
 
