@@ -1,5 +1,5 @@
-//! The window. `state` is everything it knows: plain data without egui, changed only by actions.
-//! The other rooms draw it and talk to the system; they need the `gui` feature.
+//! The window. `state` is plain data without egui, and is changed only by actions. The other
+//! modules draw it and access the system; they need the `gui` feature.
 
 // Also built without the window, so that the compiler keeps egui out of it.
 #[cfg_attr(not(feature = "gui"), allow(dead_code))]

@@ -359,7 +359,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     print(&answer(command)?)
 }
 
-/// What a build without the `gui` feature says if the window is asked for.
+/// The message of a build without the `gui` feature if the window is requested.
 #[cfg(not(feature = "gui"))]
 #[must_use]
 pub fn no_window() -> anyhow::Error {

@@ -1,4 +1,4 @@
-//! Photos, how they are cut to the network's input, and resizing.
+//! Photos, framing (how a photo becomes the network's input), and resizing.
 
 pub mod framing;
 pub mod photo;

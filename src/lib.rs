@@ -27,7 +27,7 @@
 //! The modules shown here are the library. The rest of the crate is the program: its command line,
 //! its worker thread, and its window, which needs the `gui` feature (on by default).
 
-// From the ground up: a module uses those above it only.
+// From the bottom up: a module uses only those listed above it.
 #[doc(hidden)]
 pub mod text;
 

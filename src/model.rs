@@ -1,6 +1,6 @@
-//! Models: a network with its weights, what is known of it, and how it is found in a file.
+//! Models: a network with its weights, its description, and how it is recognized in a file.
 //!
-//! What a network has to offer is the trait [`Network`](network::Network). Only this module
+//! Every network implements the trait [`Network`](network::Network). Only this module
 //! knows candle.
 
 pub mod activations;

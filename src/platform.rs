@@ -1,4 +1,4 @@
-//! What the system gives: memory, small files, and how panics are caught.
+//! System services: memory, small files, and catching panics.
 
 pub mod allocator;
 pub mod memory;

@@ -1,4 +1,4 @@
-//! Text from files and users, made fit to be shown.
+//! Prepares text from files and users for display.
 
 pub(crate) mod elide;
 pub mod printable;

@@ -1,5 +1,5 @@
 //! The inference worker: one named thread that owns the engine. It takes whole
-//! jobs, and the newest one wins: what was asked for in between is dropped. Every request
+//! jobs, and the newest one wins: older ones that wait are dropped. Every request
 //! gets an answer: done, failed or dropped.
 
 mod messages;
@@ -28,7 +28,7 @@ enum Request {
     Analyze(Ticket<Job>),
     Explain(Ticket<LayerJob>),
     Batch(Ticket<BatchJob>),
-    /// No survey any more. The survey's own ticket answers.
+    /// Cancels the batch, which is answered by its own ticket.
     CancelSurvey,
 }
 
@@ -39,11 +39,11 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 pub struct Worker {
     thread: Thread,
     event: Receiver<WorkerEvent>,
-    /// The way to `news`, for the thread and for tickets.
+    /// The sender of events, for the thread and for tickets.
     outbox: Outbox,
 }
 
-/// The thread, and the way to it.
+/// The thread, and the channel to it.
 struct Thread {
     requests: Sender<Request>,
     /// The number of jobs sent, so that work for an older one can be cancelled.
@@ -92,7 +92,7 @@ impl Worker {
         if restarts {
             self.thread = Thread::start(self.outbox.clone())?;
         }
-        // Should the thread end just now, the job's ticket says so.
+        // If the thread ends now, the job's ticket reports it.
         self.send(job);
         Ok(restarts)
     }

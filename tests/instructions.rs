@@ -2,7 +2,7 @@
 //! change with valgrind (with AVX2, because valgrind does not support AVX-512).
 //!
 //! The counts are in `tests/instructions.txt`; more than 5 % above them is a failure. They
-//! belong to a compiler and to the test profile: with another compiler write them anew by
+//! belong to a compiler and to the test profile: with another compiler write them again with
 //! `CAMLENS_COUNT=write cargo test --test instructions -- --ignored`.
 
 #![allow(clippy::unwrap_used)]
@@ -130,7 +130,7 @@ fn count(case: &str, runs: u64) -> u64 {
     count.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
 }
 
-/// What runs under valgrind.
+/// The code that runs under valgrind.
 fn do_work(work: &str) {
     let (case, runs) = work.split_once('/').unwrap();
     let runs: usize = runs.parse().unwrap();

@@ -9,8 +9,8 @@ pub enum Server {
     Other,
 }
 
-/// The display system to use: winit 0.30 does not receive dropped files on Wayland, but through `XWayland` it does, if that is
-/// running.
+/// The display system to use: winit 0.30 does not receive dropped files on Wayland, but it does
+/// through `XWayland`, if that is running.
 #[cfg(target_os = "linux")]
 pub fn server() -> Server {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -63,7 +63,7 @@ impl App {
         true
     }
 
-    /// Takes in what the threads have to tell. Pixels go to the graphics card, the rest into the
+    /// Handles the events of the threads. Pixels go to the graphics card, everything else to the
     /// state.
     pub(super) fn apply_event(&mut self, ctx: &Context) {
         while let Some(mut event) = self.worker.event() {
@@ -123,9 +123,9 @@ impl App {
         }
     }
 
-    /// Writes the predictions as a table, where the dialog said.
+    /// Writes the predictions as a table to the file chosen in the dialog.
     pub(super) fn write_table(&mut self, mut path: PathBuf) {
-        // The dialog has asked only about the name as typed.
+        // The dialog only asked about replacing the name as typed.
         let existing = match path.extension() {
             Some(_) => Existing::Replace,
             None => Existing::Keep,

@@ -1,4 +1,4 @@
-//! The parts of the window, in the order in which they are drawn. A new panel is called here.
+//! Draws the parts of the window in order. A new panel is called here.
 
 use std::time::Instant;
 
@@ -21,17 +21,17 @@ use crate::app::state::action::Actions;
 use crate::app::textures::{Place, Textures};
 use crate::labels::ClassId;
 
-/// What is drawn with: textures, and how each part of the window is looked at. Nothing of it
-/// changes what is computed.
+/// Everything that is needed only for drawing: textures, and the view of each part of the window
+/// (zoom, scrolling). It never changes what is computed.
 #[derive(Default)]
 pub struct Painting {
-    /// What is on the graphics card.
+    /// The textures on the graphics card.
     pub textures: Textures,
     /// How much the maps depend on their class.
     pub correlations: ClassCorrelations,
-    /// How the panes are looked at.
+    /// The view of the panes.
     pub panes: PaneView,
-    /// How the browser is looked at.
+    /// The view of the browser.
     pub browser: BrowserView,
     /// The class that the class table last scrolled to.
     pub listed: Option<ClassId>,
@@ -44,7 +44,7 @@ pub struct Painting {
 }
 
 impl Painting {
-    /// Draws everything. The state stays as it is: what is to be changed is pushed as actions.
+    /// Draws everything. The state is not changed: changes are pushed as actions.
     pub fn draw(
         &mut self,
         ui: &mut Ui,
@@ -81,8 +81,8 @@ impl Painting {
         start_screen::drop_hint(ctx);
     }
 
-    /// Makes the maps of the panes, as far as they can be had, before anything is drawn: the
-    /// status line, the regions and the names of the panes tell of them.
+    /// Makes the available maps of the panes before anything is drawn: the status line, the
+    /// regions and the titles of the panes depend on them.
     fn make_maps(&mut self, ctx: &Context, state: &State) {
         let Some(shown) = state.latest.shown() else {
             return;

@@ -10,10 +10,10 @@ use crate::render::contour::Line;
 use crate::render::overlay;
 use crate::render::overlay::Opacity;
 
-/// Neutral gray behind the photo, whatever the theme: colors stay true beside it.
+/// Neutral gray behind the photo in every theme, so that it does not affect how colors look.
 pub const BEHIND: Color32 = Color32::from_gray(overlay::BEHIND);
 
-/// A whole texture.
+/// The texture coordinates of a whole texture.
 pub const WHOLE: Rect = Rect {
     min: pos2(0.0, 0.0),
     max: pos2(1.0, 1.0),
@@ -90,7 +90,7 @@ pub fn cross(painter: &Painter, at: Pos2) {
     }
 }
 
-/// White lines with a dark rim: they can be seen on every color.
+/// White lines with a dark outline are visible on every color.
 pub fn lines(painter: &Painter, lines: &[Line], photo: Rect, width: f32) {
     let place = |(x, y): (f32, f32)| photo.min + vec2(x, y) * photo.size();
     for (width, color) in [

@@ -229,8 +229,8 @@ impl State {
             WorkerEvent::Offer(id, choices) if Some(id) == current_job => self.offers = choices,
             WorkerEvent::Predicted(id, photo, answer) => self.batch.apply_event(id, photo, answer),
             WorkerEvent::BatchDropped(id, why) => {
-                // A survey that was replaced has been asked for again; a cancelled one is
-                // not wanted.
+                // A batch that was replaced has been requested again; a cancelled one is not
+                // needed.
                 let gone = matches!(why, Dropped::Replaced | Dropped::Cancelled);
                 if id == self.batch.id() && !gone {
                     self.batch.ask_again();
@@ -261,11 +261,11 @@ impl State {
                 let message = "The inference thread stopped unexpectedly. It is started again.";
                 self.fail(Fault::Run, message.into(), None);
             }
-            // The newest job is never replaced; should it be, it is asked for again.
+            // The newest job is never replaced. If it were, it would be requested again.
             WorkerEvent::JobDropped(id, _) if Some(id) == current_job => self.ask_anew(),
             WorkerEvent::JobDropped(..)
             | WorkerEvent::LayersDone(_)
-            | WorkerEvent::SurveyDone(_)
+            | WorkerEvent::BatchDone(_)
             | WorkerEvent::Step(..)
             | WorkerEvent::Loading(..)
             | WorkerEvent::Offer(..)
@@ -381,7 +381,7 @@ impl State {
         self.requested = (!again).then_some(target);
     }
 
-    /// Sets everything that the tutorial's figures were made with.
+    /// Selects all settings that the tutorial's figures were made with.
     pub fn as_in_the_tutorial(&mut self) {
         let settings = &mut self.settings;
         settings.framing = Framing::Squash;

@@ -110,7 +110,7 @@ pub struct Textures {
 }
 
 impl Textures {
-    /// Makes the texture of the photo on screen, unless it is there; from a smaller copy, if the
+    /// Makes the texture of the photo on screen, unless it exists already; from a smaller copy, if the
     /// worker made one.
     pub fn show_photo(&mut self, ctx: &Context, photo: &Arc<Photo>, overview: Option<&Picture>) {
         let there = self.photo.take(); // drop another one before making the next
@@ -190,14 +190,14 @@ impl Textures {
         self.heat.get(&Place::Pane(side))
     }
 
-    /// Puts a thumbnail on the graphics card, by the number of its photo.
+    /// Puts a thumbnail on the graphics card, by the ID of its photo.
     pub fn add_thumbnail(&mut self, ctx: &Context, id: u64, picture: &Picture) {
         let name = format!("thumbnail {id}");
         let texture = ctx.load_texture(name, color_image(picture), TextureOptions::LINEAR);
         self.thumbnails.insert(id, texture);
     }
 
-    /// The thumbnail of a photo, if it is there.
+    /// The thumbnail of a photo, if there is one.
     pub fn thumbnail(&self, id: u64) -> Option<&TextureHandle> {
         self.thumbnails.get(&id)
     }

@@ -21,7 +21,7 @@ pub fn name_widget(ui: &Ui, response: &Response, name: &str) {
     response.widget_info(|| WidgetInfo::labeled(egui::Role::ComboBox, enabled, name));
 }
 
-/// Names a menu whose choice may be shortened on screen.
+/// Sets the accessible name of a menu whose selection may be shortened on screen.
 pub fn name_menu(ui: &Ui, response: &Response, name: &str, chosen: &str) {
     let enabled = ui.is_enabled();
     response.widget_info(|| {
@@ -31,7 +31,7 @@ pub fn name_menu(ui: &Ui, response: &Response, name: &str, chosen: &str) {
     });
 }
 
-/// Names a button that has another text, or none.
+/// Sets the accessible name of a button whose text differs or is empty.
 pub fn name_button(response: &Response, name: &str) {
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, name));
 }

@@ -1,5 +1,5 @@
-//! The window's frame loop. Each frame takes in what the threads report, draws the window, applies
-//! the actions of keys and panels, and asks for what is needed now.
+//! The window's frame loop. Each frame handles the events of the threads, draws the window, applies
+//! the actions of keys and panels, and requests what is needed now.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ struct Startup {
     given: WindowArgs,
 }
 
-/// The window: what it knows, what is to be done, what works for it, and what it draws with.
+/// The window: its state, the queue of actions, the threads, and everything needed for drawing.
 pub struct App {
     pub(in crate::app) state: State,
     pub(in crate::app) actions: Actions,
@@ -161,13 +161,13 @@ impl App {
         self.log.last()
     }
 
-    /// Queues an action, as keys and panels do. It is done at the end of the next frame.
+    /// Queues an action, as keys and panels do. It is applied at the end of the next frame.
     pub fn act(&mut self, action: impl Into<Action>) {
         self.actions.push(action);
         (self.wake)();
     }
 
-    /// Does all that is queued, in its order, and what follows from it.
+    /// Applies all queued actions in order, and runs the resulting commands.
     fn apply_actions(&mut self, ctx: &Context) {
         while !self.actions.is_empty() {
             for action in self.actions.take() {
@@ -180,7 +180,7 @@ impl App {
         self.state.arrange();
     }
 
-    /// Does what reaches outside the state.
+    /// Runs a command, which has an effect outside the state.
     fn run(&mut self, ctx: &Context, command: Command) {
         match command {
             Command::AskForPhotos => self.tasks.ask(FileDialog::Photos),
@@ -220,7 +220,7 @@ impl App {
         }
     }
 
-    /// Asks for the pictures and maps that were missing when the frame was drawn, and drops
+    /// Requests the pictures and maps that were missing when the frame was drawn, and drops
     /// thumbnails that are out of view.
     fn ask_for_pictures(&mut self) {
         let Painting {

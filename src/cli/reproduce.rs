@@ -162,7 +162,7 @@ fn pane(
         grid: analysis.placement.photo,
     };
     let mut rendered = RenderedMap::new(map, &how);
-    // Of a map without evidence, a manifest says that the range is held and not which.
+    // For a map without evidence, a manifest says that the range is locked, but not which range.
     rendered.range_locked = entry.range_locked;
     Ok(MapView {
         rendered,

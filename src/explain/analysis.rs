@@ -61,9 +61,9 @@ impl Analysis {
         self.logits[class.index()]
     }
 
-    /// The evidence for a class at the default layer in closed form: `g_k = W_ck / N`. None
-    /// where the network has no such head: [`Engine::evidence`](crate::explain::engine::Engine::evidence)
-    /// gets it by gradients.
+    /// The gradients of a class's logit at the default layer in closed form: `g_k = W_ck / N`. `None`
+    /// if the network has no such head: then [`Engine::layer_gradients`](crate::explain::engine::Engine::layer_gradients)
+    /// computes them by a backward pass.
     #[must_use]
     pub fn layer_gradients(&self, class: ClassId) -> Option<LayerGradients> {
         let head = self.model.head.as_ref()?;
@@ -75,14 +75,14 @@ impl Analysis {
         })
     }
 
-    /// `b_c`, the bias of a class's logit, if a linear layer gives it.
+    /// `b_c`, the bias of a class's logit, if the logit comes from a linear layer.
     #[must_use]
     pub fn bias(&self, class: ClassId) -> Option<f32> {
         Some(self.model.head.as_ref()?.bias[class.index()])
     }
 
-    /// What one cell of the default layer adds to the logit of each class, if that is known
-    /// in closed form; `[classes]`.
+    /// The contribution of one cell of the default layer to the logit of each class, `[classes]`;
+    /// `None` without a closed form.
     #[must_use]
     pub fn cell_logits(&self, row: usize, column: usize) -> Option<Vec<f32>> {
         let head = self.model.head.as_ref()?;

@@ -4,7 +4,7 @@
 //! Every method is a pure function of the activations of a layer and the gradients of one logit
 //! there ([`LayerGradients`]). At the last layer, before global average pooling and one linear layer, the
 //! gradient is `g_k(i,j) = W_ck / N` at every cell. A map of any class can therefore be computed
-//! without running the network again ([`Analysis::evidence`](crate::explain::analysis::Analysis::evidence)).
+//! without running the network again ([`Analysis::layer_gradients`](crate::explain::analysis::Analysis::layer_gradients)).
 
 mod cancellation;
 pub mod grad_cam;
@@ -254,7 +254,7 @@ pub(crate) mod fixture {
     use crate::model::activations::{FeatureMaps, Gradients};
     use crate::model::target_layer::{LayerId, TargetLayer};
 
-    /// What global average pooling takes.
+    /// The input of global average pooling.
     pub const LAST: TargetLayer = TargetLayer {
         id: LayerId::new(3),
         stride: (32.0, 32.0),

@@ -57,7 +57,7 @@ fn spread(classes: usize, count: usize) -> Vec<ClassId> {
 pub struct References(Vec<(ClassId, Map)>);
 
 impl References {
-    /// Makes them; there are none where the network has no closed form for them.
+    /// Computes the maps; there are none if the network has no closed form for them.
     #[must_use]
     pub fn at_last_layer(analysis: &Analysis, recipe: Recipe) -> Self {
         let picked = spread(analysis.logits.len(), CLASSES + 1);

@@ -1,5 +1,5 @@
 //! The engine: a loaded model on a device, from photos to plain [`Analysis`] data, and
-//! from there to the [`LayerGradients`](crate::model::activations::Evidence) at any layer.
+//! from there to the [`LayerGradients`](crate::model::activations::LayerGradients) at any layer.
 
 mod layer_gradients;
 mod loading;
@@ -94,8 +94,8 @@ impl From<LabelFileError> for EngineError {
 /// A loaded model on a device.
 pub struct Engine {
     model: Model,
-    /// What it was loaded from: never a choice that could be another file by now. None for a
-    /// network that was given.
+    /// The exact file it was loaded from: never a choice that could now select another file. `None`
+    /// for a network that the caller provided.
     choice: Option<ModelChoice>,
     device: DeviceChoice,
     preprocess: PreprocessChoice,
@@ -176,7 +176,7 @@ impl Engine {
         })
     }
 
-    /// Runs a model that is loaded already, wherever its network runs.
+    /// An engine for a model that is already loaded, on the device of its network.
     #[must_use]
     pub fn of_model(model: Model) -> Self {
         Self {

@@ -146,7 +146,8 @@ impl Shape {
         coverage::winding(&self.corners(), position) != 0
     }
 
-    /// The share of each cell's area (row-major) that is inside. What of a cell lies beyond the input does not count.
+    /// The share of each cell's area (row-major) that is inside. Only the part of a cell that lies on
+    /// the input counts.
     #[must_use]
     pub fn coverage(&self, placement: &Placement, grid: CellGrid) -> Vec<f64> {
         let (columns, rows) = placement.cell_axes(grid);

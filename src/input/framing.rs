@@ -222,7 +222,8 @@ impl Placement {
         )
     }
 
-    /// The position in cells of a photo position (x, y): cell `i` covers `i..i+1`. `None` where the network did not look.
+    /// The position in cells of a photo position (x, y): cell `i` covers `i..i+1`. `None` outside the
+    /// input.
     #[must_use]
     pub fn cells_from_photo(&self, position: (f64, f64), grid: CellGrid) -> Option<(f64, f64)> {
         let (x, y) = self.input_from_photo(position);

@@ -153,10 +153,10 @@ fn horizontal(level: Isa, rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> 
     out
 }
 
-/// The horizontal pass of one line; the compiler makes vectors of it.
+/// The horizontal pass of one line; the compiler vectorizes it.
 struct HorizontalRow<'a> {
     out_row: &'a mut [u8],
-    /// The input from this line on.
+    /// The input, starting at this line.
     rest: &'a [u8],
     runs: &'a [(usize, usize)],
     spread: &'a [[i32; LANES]],
@@ -234,7 +234,7 @@ fn vertical(level: Isa, rgb: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
     out
 }
 
-/// The vertical pass of one line; the compiler makes vectors of it.
+/// The vertical pass of one line; the compiler vectorizes it.
 struct VerticalRow<'a> {
     out_row: &'a mut [u8],
     rows: &'a [u8],

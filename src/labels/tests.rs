@@ -12,7 +12,7 @@ fn odd_names() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    /// No two classes are called the same, and what a class is called finds it.
+    /// No two classes have the same label, and each label finds its class.
     #[test]
     fn names_on_screen_are_unique_and_find_their_class(names in odd_names()) {
         let labels = Labels::new(names);
@@ -40,7 +40,7 @@ proptest! {
         }
     }
 
-    /// Every label survives a JSON file.
+    /// Labels are unchanged after writing and reading a JSON file.
     #[test]
     fn json_lists_are_read_back(names in odd_names()) {
         let text = serde_json::to_string(&names).unwrap();

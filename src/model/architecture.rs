@@ -2,9 +2,9 @@
 
 /// Output channels of EfficientNet-Lite0's last convolution.
 pub const LITE_CHANNELS: usize = 1280;
-/// What the names of a ResNet's tensors begin with, the linear layer's apart.
+/// The prefixes of a ResNet's tensor names, except those of the linear layer.
 const RESNET_PARTS: [&str; 6] = ["conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4."];
-/// The same for EfficientNet-Lite0, by both kinds of names.
+/// The same for EfficientNet-Lite0, in both naming schemes.
 const LITE_PARTS: [&str; 10] = [
     "_conv_stem.",
     "_bn0.",
@@ -83,8 +83,8 @@ impl Architecture {
         }
     }
 
-    /// The names of its tensors begin with one of these, the linear layer's apart; for
-    /// EfficientNet-Lite0 by both kinds of names.
+    /// The prefixes of its tensor names, except those of the linear layer; for EfficientNet-Lite0
+    /// in both naming schemes.
     #[must_use]
     pub(super) fn parts(self) -> &'static [&'static str] {
         match self {

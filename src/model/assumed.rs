@@ -1,5 +1,5 @@
-//! What no weight file tells: strides, pooling and activations are in the program that made
-//! it. What camlens assumes is shown to the user.
+//! Properties that are not in a weight file: strides, pooling and activations are only in the
+//! program that saved it. camlens shows the user what it assumes.
 
 use crate::model::architecture::{Architecture, BlockKind, LiteNames};
 
@@ -18,7 +18,7 @@ pub enum KnownFacts<'a> {
     File,
 }
 
-/// The sentence for the user; None where nothing is assumed.
+/// The sentence for the user; `None` if nothing is assumed.
 #[must_use]
 pub fn assumed(architecture: Architecture, names: LiteNames, known: KnownFacts) -> Option<String> {
     let name = architecture.name();

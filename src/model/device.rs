@@ -24,7 +24,7 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// As it is written on the command line; [`DeviceChoice::from_str`] reads it.
+    /// The spelling on the command line; [`DeviceChoice::from_str`] reads it.
     #[must_use]
     pub fn option(self) -> String {
         match self {
@@ -39,13 +39,13 @@ impl DeviceChoice {
 /// Serializes a device as it is written on the command line.
 ///
 /// # Errors
-/// The serializer's.
+/// If the serializer fails.
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes fields by reference
 pub fn as_option<S: Serializer>(device: &DeviceChoice, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&device.option())
 }
 
-/// Serializes a device as it is shown: "CPU", "CUDA 0", "Metal".
+/// Serializes a device as shown on screen: "CPU", "CUDA 0", "Metal".
 pub mod as_shown {
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -55,7 +55,7 @@ pub mod as_shown {
     /// Writes the text.
     ///
     /// # Errors
-    /// The serializer's.
+    /// If the serializer fails.
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes fields by reference
     pub fn serialize<S: Serializer>(
         device: &DeviceChoice,
@@ -67,7 +67,7 @@ pub mod as_shown {
     /// Reads the text back.
     ///
     /// # Errors
-    /// The deserializer's, and if the text names no device.
+    /// If the deserializer fails or the text is not a device.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<DeviceChoice, D::Error> {
@@ -195,7 +195,7 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceChoice), DeviceError>
 /// such a panic is returned as an error.
 ///
 /// # Errors
-/// The work's own, or what the panic said.
+/// The error of the function, or the message of its panic.
 pub fn caught<T>(work: impl FnOnce() -> Result<T, NetworkError>) -> Result<T, NetworkError> {
     panics::caught(work).unwrap_or_else(|said| Err(NetworkError::new(said)))
 }
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    /// The text of manifests, which older versions wrote and read.
+    /// The text in manifests, which older versions also write and read.
     #[test]
     fn a_manifest_holds_the_name_that_is_shown() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]

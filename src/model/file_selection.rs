@@ -1,16 +1,16 @@
-//! Which network of a weight file that holds several.
+//! Selects one network of a weight file that holds several.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// Which network of a file that holds several, and which of its linear layers is the
-/// classifier. Fields that are None are decided by rule.
+/// classifier. Fields that are `None` are chosen automatically.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
-    /// The key of the dictionary that holds its tensors (`state_dict_ema`); of dictionaries
-    /// within dictionaries with dots between them. An empty key is the outermost dictionary.
+    /// The key of the dictionary that holds its tensors (`state_dict_ema`); for nested
+    /// dictionaries, the keys are joined with dots. An empty key is the outermost dictionary.
     pub key: Option<String>,
     /// The prefix of its tensor names (`teacher.`).
     pub prefix: Option<String>,

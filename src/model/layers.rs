@@ -242,7 +242,7 @@ impl Conv {
     /// map. Its output can't be computed from the folded weight and is returned as 0.
     ///
     /// # Errors
-    /// candle's, where the device fails or the image is not this backend's.
+    /// If the device fails or the image belongs to another backend.
     pub fn before_batch_norm(&self, image: &Image, backend: &Backend) -> Result<Image> {
         let plain = match &self.kernel {
             Kernel::Fused(_) => {
@@ -270,7 +270,7 @@ impl Conv {
     /// The gradient before the batch-norm, from the one after it.
     ///
     /// # Errors
-    /// candle's, where the device fails or the image is not this backend's.
+    /// If the device fails or the image belongs to another backend.
     pub fn gradient_before_batch_norm(&self, gradient: &Image, backend: &Backend) -> Result<Image> {
         backend.scale(gradient, &self.scale)
     }

@@ -1,4 +1,4 @@
-//! Models as they are asked for.
+//! How a model is requested.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};

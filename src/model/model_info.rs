@@ -1,4 +1,4 @@
-//! What is known of a model that runs.
+//! The description of a loaded model.
 
 use std::fmt;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub struct ModelInfo {
     pub architecture: String,
     /// The layers that can be explained, in the order in which they run.
     pub layers: Vec<LayerInfo>,
-    /// The layer that is explained where no other is asked for.
+    /// The layer that is explained by default.
     pub default_layer: LayerId,
     /// Global average pooling and one linear layer, if nothing else follows the default layer.
     pub head: Option<Arc<Head>>,
@@ -37,7 +37,7 @@ pub struct ModelInfo {
     /// Where the preprocessing came from.
     pub preprocessing_from: String,
     /// What was assumed about the network because the weight file does not say it, in a
-    /// sentence. None where nothing was assumed.
+    /// sentence. `None` if nothing was assumed.
     pub assumed: Option<String>,
     /// Which network of the file was loaded.
     pub network: Selection,
@@ -53,10 +53,10 @@ impl ModelInfo {
         (0..self.layers.len()).map(LayerId::new)
     }
 
-    /// What is known of a layer.
+    /// The description of a layer.
     ///
     /// # Panics
-    /// If it is another model's, and this one has fewer.
+    /// If the ID belongs to another model and this model has fewer layers.
     #[must_use]
     pub fn layer(&self, layer: LayerId) -> &LayerInfo {
         &self.layers[layer.index()]
@@ -71,7 +71,7 @@ impl ModelInfo {
         &self.layer(layer).name
     }
 
-    /// What maps at a layer must know of it.
+    /// The properties of a layer that maps need.
     ///
     /// # Panics
     /// As [`ModelInfo::layer`].
@@ -84,7 +84,7 @@ impl ModelInfo {
         }
     }
 
-    /// Whether maps at a layer follow from the head, without running the network again.
+    /// Whether maps at a layer can be computed from the head, without running the network again.
     #[must_use]
     pub fn has_closed_form(&self, layer: LayerId) -> bool {
         self.head.is_some() && layer == self.default_layer
@@ -113,7 +113,7 @@ impl ModelInfo {
         self.find_layer(choice).unwrap_or(self.default_layer)
     }
 
-    /// The same, but what is not there is an error.
+    /// The same, but a missing layer is an error.
     ///
     /// # Errors
     /// A message that lists the layers.
@@ -132,7 +132,7 @@ impl ModelInfo {
         })
     }
 
-    /// How a layer is chosen so that the choice fits other networks, too, where it can.
+    /// The choice for a layer, in a form that also applies to other networks if possible.
     #[must_use]
     pub fn choice_of(&self, layer: LayerId) -> LayerChoice {
         if layer == self.default_layer {

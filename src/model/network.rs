@@ -1,5 +1,5 @@
-//! What camlens needs of a network, whatever it is made of: our own kernels, a graph of
-//! operators, another process.
+//! The interface of a network. An implementation may use our own kernels, a graph of operators or
+//! another process.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ pub trait Network: Send {
     /// index into this list.
     fn layers(&self) -> &[LayerInfo];
 
-    /// The layer that is explained where no other is asked for: what global average pooling
-    /// takes, or what comes closest to it.
+    /// The layer that is explained by default: the input of global average pooling, or the closest
+    /// equivalent.
     fn default_layer(&self) -> LayerId;
 
     /// Global average pooling and one linear layer, if nothing else follows the default
@@ -28,20 +28,20 @@ pub trait Network: Send {
     /// Runs the network.
     ///
     /// # Errors
-    /// What failed, in words.
+    /// If the network fails, with the reason.
     fn forward(&self, input: &NetworkInput, precision: Precision) -> Result<Tape, NetworkError>;
 
-    /// The activations at a layer. What [`Network::forward`] has made as plain data already
-    /// is not copied.
+    /// The activations at a layer. Plain data that [`Network::forward`] already computed is not
+    /// copied.
     ///
     /// # Errors
-    /// What failed, or that there is no such layer.
+    /// If the network fails or has no such layer.
     fn activations(&self, tape: &Tape, at: LayerId) -> Result<Arc<FeatureMaps>, NetworkError>;
 
-    /// The gradients of a class's logit at some layers, in their order.
+    /// The gradients of a class's logit at some layers, in the given order.
     ///
     /// # Errors
-    /// What failed, or that there is no such layer.
+    /// If the network fails or has no such layer.
     fn gradients(
         &self,
         tape: &Tape,
@@ -49,20 +49,19 @@ pub trait Network: Send {
         at: &[LayerId],
     ) -> Result<Vec<Gradients>, NetworkError>;
 
-    /// The precision of a run that is good enough for gradients at the layers without a
-    /// closed form.
+    /// The precision that a run needs for gradients at layers without a closed form.
     fn precision_for_gradients(&self) -> Precision {
         Precision::Single
     }
 
-    /// Bytes that a run takes at most, for an input of some width and height in pixels; 0
-    /// where it is not known.
+    /// The maximum memory of a run in bytes, for an input of this width and height in pixels; 0 if
+    /// unknown.
     fn bytes_to_run(&self, _input: (usize, usize), _precision: Precision) -> u64 {
         0
     }
 }
 
-/// What a network takes: one image after preprocessing.
+/// The input of a network: one image after preprocessing.
 #[derive(Clone, Debug)]
 pub struct NetworkInput {
     /// Pixels.
@@ -73,7 +72,7 @@ pub struct NetworkInput {
     pub values: Vec<f32>,
 }
 
-/// What a run of a network leaves behind.
+/// The result of a run of a network.
 pub struct Tape {
     /// `y_c`, one for each class, before softmax.
     pub logits: Vec<f32>,
@@ -90,10 +89,10 @@ impl Tape {
         }
     }
 
-    /// What the network has kept.
+    /// The data that the network kept.
     ///
     /// # Errors
-    /// If the tape is another network's.
+    /// If the tape belongs to another network.
     pub fn state<T: Any>(&self) -> Result<&T, NetworkError> {
         let other = || NetworkError::new("the run belongs to another network");
         self.state.downcast_ref().ok_or_else(other)
@@ -106,7 +105,7 @@ impl Tape {
 pub struct NetworkError(String);
 
 impl NetworkError {
-    /// From what the user can read: the first line of it, since some libraries append a
+    /// From a message for the user. Only its first line is kept, because some libraries append a
     /// backtrace.
     #[must_use]
     pub fn new(text: impl AsRef<str>) -> Self {
@@ -114,7 +113,7 @@ impl NetworkError {
         Self(first.to_owned())
     }
 
-    /// That a network does not have a layer.
+    /// The error for a layer that the network does not have.
     #[must_use]
     pub fn no_layer(layer: LayerId) -> Self {
         Self(format!(

@@ -103,8 +103,8 @@ impl Model {
     /// Builds the network in a checkpoint.
     ///
     /// # Errors
-    /// [`ModelError::Weights`] if the file is not complete and finite, or not of a network
-    /// that is known, or if the tensors or a `config.json` say that it is another one,
+    /// [`ModelError::Weights`] if the file is incomplete, has infinite or NaN values, does not hold
+    /// a known network, or if the tensors or a `config.json` say that it is another one,
     /// [`ModelError::Labels`] if the names given by hand don't fit,
     /// [`ModelError::Memory`] if the system has too little memory,
     /// [`ModelError::Device`] if the device fails.
@@ -285,7 +285,7 @@ impl Model {
         (Labels::for_count(classes), from.into())
     }
 
-    /// A model of a network that is loaded already: anything that implements [`Network`].
+    /// A model from a network that is already loaded: anything that implements [`Network`].
     #[must_use]
     pub fn of_network(
         name: &str,
@@ -327,7 +327,7 @@ impl Model {
     /// Runs the network on pixels that are already framed.
     ///
     /// # Errors
-    /// [`NetworkError`] where the device fails.
+    /// [`NetworkError`] if the device fails.
     pub fn forward(
         &self,
         input: &Input,

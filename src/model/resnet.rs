@@ -206,7 +206,7 @@ impl Trunk {
         conv.before_batch_norm(inner, backend)
     }
 
-    /// The gradient there, from the one at the output of `layer4`.
+    /// The gradient before the batch-norm, from the one at the output of `layer4`.
     pub fn gradient_before_last_batch_norm(
         &self,
         trace: &Trace,

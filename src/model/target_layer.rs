@@ -1,5 +1,5 @@
-//! Target layers: where in a network a map can be taken. They are data that a network
-//! gives of itself; nothing here knows any network.
+//! Target layers: where in a network a map can be taken. Each network describes its
+//! layers as data; this module does not depend on any network.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A layer of a model: an index into its list of layers, in the order in which the network
-/// runs. It means nothing for another model.
+/// runs. It is not valid for another model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LayerId(u16);
 
@@ -31,7 +31,7 @@ impl LayerId {
     }
 }
 
-/// What a layer's values are.
+/// The kind of values of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerKind {
     /// The output of a stage, after its activation.
@@ -47,16 +47,16 @@ pub struct LayerInfo {
     pub name: String,
     /// The distance of two neighboring cells in input pixels, across and down.
     pub stride: (f64, f64),
-    /// Its channels.
+    /// Number of channels.
     pub channels: usize,
-    /// What its values are.
+    /// The kind of its values.
     pub kind: LayerKind,
 }
 
-/// What a map must know of the layer it was taken at, without its model.
+/// The properties of a layer that maps need, without its model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TargetLayer {
-    /// Which layer of its model.
+    /// The ID of the layer in its model.
     pub id: LayerId,
     /// The distance of two neighboring cells in input pixels, across and down.
     pub stride: (f64, f64),
@@ -65,20 +65,20 @@ pub struct TargetLayer {
     pub is_pooled: bool,
 }
 
-/// A layer as the user chooses it, for whatever model runs: by its name in the network, or
-/// by what it is in every network.
+/// A layer as chosen by the user, independent of the model: by its name in a network, or by its
+/// role in every network.
 ///
-/// In settings, manifests and on the command line it is a text. Spellings of earlier versions
-/// (`Last`, `Layer1`, `LastConv`) are read as well.
+/// It is text in settings, in manifests and on the command line. Spellings of earlier versions
+/// (`Last`, `Layer1`, `LastConv`) can also be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum LayerChoice {
-    /// The model's default layer: what global average pooling takes. `last`.
+    /// The model's default layer: the input of global average pooling. `last`.
     #[default]
     Last,
     /// The last convolution before its batch-norm, as a common tutorial has it. `last-conv`.
     LastConv,
-    /// The layer of that name.
+    /// The layer with this name.
     Named(String),
 }
 
@@ -105,7 +105,7 @@ impl From<String> for LayerChoice {
         match &text[..] {
             "last" | "Last" => Self::Last,
             "last-conv" | "LastConv" => Self::LastConv,
-            // As version 0.1 wrote them at first.
+            // The spelling of early versions of 0.1.
             "Layer1" | "Layer2" | "Layer3" => Self::Named(text.to_lowercase()),
             _ => Self::Named(text),
         }
@@ -130,7 +130,7 @@ impl From<LayerChoice> for String {
 impl FromStr for LayerChoice {
     type Err = Infallible;
 
-    /// Any text: which names there are, only a model knows.
+    /// Accepts any text, because the names depend on the model.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(text.into())
     }

@@ -153,8 +153,8 @@ fn options(networks: &[Selection]) -> String {
 /// Called with the number of bytes of tensors read, and the total number.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
-/// Whether all values are finite (no NaN, no infinity). Without an early end in each chunk, so that
-/// it is done by vectors.
+/// Whether all values are finite (no NaN, no infinity). Each chunk is checked to its end,
+/// so that the compiler vectorizes the loop.
 pub(crate) fn all_finite(values: &[f32]) -> bool {
     values
         .chunks(4096)

@@ -148,7 +148,7 @@ pub fn entries(level: Isa, heats: &[f32], out: &mut [u8]) {
     level.run(Entries { heats, out });
 }
 
-/// The loop of [`entries`], of which the compiler makes vectors.
+/// The loop of [`entries`], which the compiler vectorizes.
 struct Entries<'a> {
     heats: &'a [f32],
     out: &'a mut [u8],

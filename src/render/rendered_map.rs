@@ -1,5 +1,5 @@
 //! A map as it is drawn: map → range → heat → contours. The screen, the exported pictures and
-//! the figures all draw from a [`RenderedMap`], so that they can't differ.
+//! the figures are all drawn from a [`RenderedMap`], so they can't differ.
 
 use crate::explain::cam::Map;
 use crate::input::framing::Placement;
@@ -8,12 +8,12 @@ use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::{Heatmap, Interpolation, Range, Scaling};
 use crate::render::{contour, overlay};
 
-/// How a map is to be drawn.
+/// How to draw a map.
 #[derive(Clone, Copy, Debug)]
 pub struct Rendering<'a> {
     /// How cell values are scaled to 0..1.
     pub scaling: Scaling,
-    /// The range to draw in, instead of the map's own.
+    /// The range to use instead of the map's own range.
     pub range: Option<Range>,
     /// Interpolation, and whether there are contours.
     pub display_options: &'a DisplayOptions,
@@ -23,31 +23,30 @@ pub struct Rendering<'a> {
     pub grid: (usize, usize),
 }
 
-/// A map, and what is drawn of it.
+/// A map and everything that is drawn of it.
 #[derive(Clone, Debug)]
 pub struct RenderedMap {
     /// The cells.
     pub map: Map,
-    /// How they become 0..1.
+    /// How its values are scaled to 0..1.
     pub scaling: Scaling,
-    /// The values that are drawn as no heat and as full heat; none where there is nothing to
-    /// draw.
+    /// The values that are drawn as no heat and as full heat; `None` if there is nothing to draw.
     pub range: Option<Range>,
-    /// Whether that range was given: otherwise it is the map's own.
+    /// Whether the range was given; otherwise it is the map's own.
     pub range_locked: bool,
-    /// The heat; none where there is nothing to draw.
+    /// The heat; `None` if there is nothing to draw.
     pub heat: Option<Heatmap>,
-    /// Lines of equal heat, if they are wanted.
+    /// Lines of equal heat, if requested.
     pub contours: Vec<Line>,
     interpolation: Interpolation,
 }
 
 impl RenderedMap {
-    /// Derives all that is drawn of a map.
+    /// Computes everything that is drawn of a map.
     #[must_use]
     pub fn new(map: Map, how: &Rendering) -> Self {
         let scaling = how.scaling;
-        // Without evidence nothing is drawn, in whatever range.
+        // Without evidence nothing is drawn, whatever the range.
         let own = scaling.range(&map);
         let mut rendered = Self {
             range: own.map(|own| how.range.unwrap_or(own)),
@@ -69,8 +68,8 @@ impl RenderedMap {
         rendered
     }
 
-    /// The same map in the same range on another grid, as for a photo that is scaled down,
-    /// without contours.
+    /// The same map and range on another grid (for a photo that is scaled down), without
+    /// contours.
     #[must_use]
     pub fn on_grid(&self, placement: &Placement, grid: (usize, usize)) -> Self {
         Self {

@@ -216,25 +216,25 @@ pub enum Fault {
     Run,
 }
 
-/// Why a request ended before its work was done, though nothing in it failed.
+/// Why a request ended early, although nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// A newer request came first. Ask again if the answer is still needed.
+    /// A newer request replaced it. Request it again if it is still needed.
     Replaced,
     /// The user cancelled it.
     Cancelled,
-    /// A job came that runs the network in another way than this survey.
+    /// A job arrived that runs the network in another way than this batch.
     OtherPlan,
-    /// The worker no longer has the run that the maps belong to (its device failed, say). The
-    /// photo has to be run again.
+    /// The worker no longer has the run that the maps belong to (for example because its
+    /// device failed). The photo must be run again.
     RunLost,
     /// The worker's thread ended. The next job starts it again.
     Stopped,
 }
 
-/// Something the worker has to tell. Every request ends with exactly one of these: a job with
+/// An event of the worker. Every request ends with exactly one of these: a job with
 /// `Done`, `Failed` or `JobDropped`; a request for maps with `LayersDone` or `LayersDropped`; a
-/// survey with `SurveyDone`, `BatchFailed` or `BatchDropped`.
+/// batch with `BatchDone`, `BatchFailed` or `BatchDropped`.
 #[derive(Debug)]
 pub enum WorkerEvent {
     /// A job has reached a step.
@@ -251,21 +251,21 @@ pub enum WorkerEvent {
     /// A job has failed, with the message for the user. The last field is the job whose run the
     /// worker still has; any other run must be repeated.
     Failed(u64, Fault, String, Option<u64>),
-    /// A job (its number) was dropped, and why.
+    /// A job (its ID) was dropped, and why.
     JobDropped(u64, Dropped),
-    /// The prediction for a photo (its ID) in a survey, or the reason why there is none.
+    /// The prediction for a photo (its ID) in a batch, or the reason why there is none.
     Predicted(u64, u64, Result<Prediction, String>),
     /// The maps of a class at all layers for the answer to a job, or the reason why there are none.
     Layers(u64, ClassId, Result<Arc<LayerMaps>, String>),
-    /// All classes of a request for maps at all layers (its number) are answered.
+    /// All classes of a request for maps at all layers (its ID) are answered.
     LayersDone(u64),
     /// A request for maps at all layers ended early: the ID of the request, the job whose answer it
     /// was about, the missing classes, and the reason.
     LayersDropped(u64, u64, Vec<ClassId>, Dropped),
-    /// All photos of a survey (its number) are answered.
-    SurveyDone(u64),
-    /// A survey (its number) ended before all photos were classified, and why.
+    /// All photos of a batch (its ID) are answered.
+    BatchDone(u64),
+    /// A batch (its ID) ended before all photos were classified, and why.
     BatchDropped(u64, Dropped),
-    /// A survey (its ID) can't continue, with the message for the user.
+    /// A batch (its ID) can't continue, with the message for the user.
     BatchFailed(u64, String),
 }

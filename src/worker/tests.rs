@@ -56,7 +56,7 @@ fn steps_come_in_order_and_the_photo_is_read_once() {
     assert!(Arc::ptr_eq(&first.photo, &second.photo));
 }
 
-/// The number of the job that this piece of news ends, if it ends one.
+/// The ID of the job that this event ends, if it ends one.
 fn job_ended(event: &WorkerEvent) -> Option<u64> {
     match event {
         WorkerEvent::Done(id, _) | WorkerEvent::Failed(id, ..) | WorkerEvent::JobDropped(id, _) => {
@@ -118,9 +118,9 @@ fn batch(id: u64, photos: u64) -> BatchJob {
 #[test]
 fn each_survey_and_each_request_for_maps_is_answered_once() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
-    // Without photos a survey is done at once; replaced and cancelled ones say so.
+    // Without photos a batch is done at once; replaced and cancelled ones say so.
     assert!(worker.batch(Some(batch(1, 0))));
-    assert!(matches!(wait(&worker), WorkerEvent::SurveyDone(1)));
+    assert!(matches!(wait(&worker), WorkerEvent::BatchDone(1)));
     assert!(worker.batch(Some(batch(2, 1000))));
     assert!(worker.batch(Some(batch(3, 1000))));
     assert!(worker.batch(None));
@@ -136,7 +136,7 @@ fn each_survey_and_each_request_for_maps_is_answered_once() {
     loop {
         match wait(&worker) {
             WorkerEvent::Predicted(4, _, Ok(_)) => predicted += 1,
-            WorkerEvent::SurveyDone(4) => break,
+            WorkerEvent::BatchDone(4) => break,
             _ => {}
         }
     }
@@ -156,7 +156,7 @@ fn each_survey_and_each_request_for_maps_is_answered_once() {
         of,
         classes: classes.clone(),
     };
-    // Of an answer that the worker never had, none; of its own, all.
+    // No maps for an answer that the worker never had; all maps for its own.
     assert!(worker.explain(of(1, 6)));
     let WorkerEvent::LayersDropped(1, 6, missing, Dropped::RunLost) = wait(&worker) else {
         panic!("the run is not there");
@@ -172,7 +172,7 @@ fn each_survey_and_each_request_for_maps_is_answered_once() {
     assert!(matches!(wait(&worker), WorkerEvent::LayersDone(2)));
 }
 
-/// Whatever becomes of the thread, what was asked of it is answered.
+/// Every request is answered, even if the thread ends.
 #[test]
 fn a_thread_that_ends_answers_what_it_leaves() {
     let (sender, event) = mpsc::channel();
@@ -293,7 +293,7 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
     assert_eq!(made + dropped, 3, "each class has an answer");
 }
 
-/// After a panic the engine is lost: a survey loads its model again, and reports an error if that
+/// After a panic the engine is lost: a batch loads its model again, and reports an error if that
 /// fails.
 #[test]
 fn a_survey_after_a_panic_goes_on_or_says_why_not() {
@@ -307,12 +307,12 @@ fn a_survey_after_a_panic_goes_on_or_says_why_not() {
     assert!(worker.batch(Some(batch(5, 1))));
     assert!(matches!(wait(&worker), WorkerEvent::Model(_)));
     assert!(matches!(wait(&worker), WorkerEvent::Predicted(5, 0, Ok(_))));
-    assert!(matches!(wait(&worker), WorkerEvent::SurveyDone(5)));
+    assert!(matches!(wait(&worker), WorkerEvent::BatchDone(5)));
     let mut gone = batch(6, 1);
     gone.plan.model = "/nowhere/gone.safetensors".parse().unwrap();
     assert!(worker.batch(Some(gone)));
     let WorkerEvent::BatchFailed(6, message) = wait(&worker) else {
-        panic!("an answer to the survey");
+        panic!("an answer to the batch");
     };
     assert!(message.contains("gone.safetensors"), "{message}");
 }
@@ -362,7 +362,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
     }
 
     // The answer of the last job can still be explained, and a new job does not wait for the end of
-    // a survey.
+    // a batch.
     let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into())));
     assert!(worker.batch(Some(batch(6, many.collect()))));
     worker.submit(job(9, Some(9), &path("cat"))).unwrap();
@@ -376,7 +376,7 @@ fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         }
     }
     assert!(before < 100, "{before} photos were classified first");
-    // A job with another plan ends the survey, which is reported.
+    // A job with another plan ends the batch, which is reported.
     let mut other = job(10, Some(9), &path("cat"));
     other.plan.framing = Framing::Squash;
     worker.submit(other).unwrap();
@@ -422,7 +422,7 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     let cat = "assets/samples/cat.png";
     assert!(!worker.submit(job(2, Some(2), cat)).unwrap(), "still alive");
     while !matches!(wait(&worker), WorkerEvent::Done(2, Some(_))) {}
-    // The same in a survey, and the next photo is still classified.
+    // The same in a batch, and the next photo is still classified.
     assert!(worker.batch(Some(BatchJob {
         id: 5,
         plan: job(0, None, "").plan,

@@ -1,13 +1,13 @@
-//! A request that is owed an answer. Every request travels in a [`Ticket`], and a ticket
-//! always sends exactly one answer: the one it is given, or, when it goes out of scope
-//! without one, that the request was dropped.
+//! Guarantees an answer to every request. Every request is sent in a [`Ticket`], which sends
+//! exactly one answer: the one it is given, or, if it is dropped without one, that the request was
+//! dropped.
 
 use std::mem;
 use std::sync::mpsc::Sender;
 
 use crate::worker::{Answer, BatchJob, Dropped, Fault, Job, LayerJob, Wake, WorkerEvent};
 
-/// Sends news to the window and wakes it.
+/// Sends events to the window and wakes it.
 #[derive(Clone)]
 pub struct Outbox {
     event: Sender<WorkerEvent>,
@@ -15,12 +15,12 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Into a channel; `wake` is called after each piece of news.
+    /// Sends into a channel; `wake` is called after each event.
     pub fn new(event: Sender<WorkerEvent>, wake: Wake) -> Self {
         Self { event, wake }
     }
 
-    /// Sends a piece of news.
+    /// Sends an event.
     pub fn tell(&self, event: WorkerEvent) {
         // There is no receiver once the window is closed.
         let _ = self.event.send(event);
@@ -28,9 +28,9 @@ impl Outbox {
     }
 }
 
-/// Something that can be asked of the worker.
+/// A request to the worker.
 pub trait Request {
-    /// How it ended.
+    /// The outcome of the request.
     type TaskResult;
 
     /// The outcome of a request that was dropped.
@@ -74,7 +74,7 @@ impl Request for LayerJob {
         Err(why)
     }
 
-    /// The classes that are still in the request are those that were not made.
+    /// The classes that remain in the request were not computed.
     fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
         match outcome {
             Ok(()) => WorkerEvent::LayersDone(self.id),
@@ -86,7 +86,7 @@ impl Request for LayerJob {
     }
 }
 
-/// Why a survey ended before all of its photos were classified.
+/// Why a batch ended before all of its photos were classified.
 pub enum SurveyStop {
     /// It was dropped.
     Dropped(Dropped),
@@ -103,14 +103,14 @@ impl Request for BatchJob {
 
     fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
         match outcome {
-            Ok(()) => WorkerEvent::SurveyDone(self.id),
+            Ok(()) => WorkerEvent::BatchDone(self.id),
             Err(SurveyStop::Dropped(why)) => WorkerEvent::BatchDropped(self.id, why),
             Err(SurveyStop::Failed(message)) => WorkerEvent::BatchFailed(self.id, message),
         }
     }
 }
 
-/// A request and the duty to answer it.
+/// A request that must be answered.
 #[must_use]
 pub struct Ticket<R: Request> {
     request: R,
@@ -119,7 +119,7 @@ pub struct Ticket<R: Request> {
 }
 
 impl<R: Request> Ticket<R> {
-    /// For a request that has not been answered.
+    /// Creates a ticket for an unanswered request.
     pub fn new(request: R, outbox: Outbox) -> Self {
         Self {
             request,
@@ -152,7 +152,7 @@ impl<R: Request> Ticket<R> {
 }
 
 impl<R: Request> Drop for Ticket<R> {
-    /// The thread ended before it answered.
+    /// Reports that the thread ended before it answered.
     fn drop(&mut self) {
         self.send(R::dropped(Dropped::Stopped));
     }

@@ -29,7 +29,7 @@ use crate::worker::{
 enum Task {
     Analyze(Ticket<Job>),
     Explain(Ticket<LayerJob>),
-    /// The next photo of the survey.
+    /// The next photo of the batch.
     Predict(Ticket<BatchJob>),
 }
 
@@ -166,7 +166,7 @@ impl WorkerThread {
         }
     }
 
-    /// Classifies the next photo of a survey, with the model that it was asked for with.
+    /// Classifies the next photo of a batch, with the model of its request.
     fn predict(&mut self, batch: &mut BatchJob) -> ControlFlow<SurveyOutcome> {
         let Some((photo, source)) = batch.photos.pop() else {
             return ControlFlow::Break(Ok(()));
@@ -214,7 +214,7 @@ impl WorkerThread {
         ControlFlow::Continue(())
     }
 
-    /// Loads the model of a survey, if another model or none is loaded (after a panic).
+    /// Loads the model of a batch, if another model or none is loaded (after a panic).
     fn ready_batch(&mut self, plan: &Plan) -> Result<(), String> {
         if self.engine.as_ref().is_some_and(|loaded| loaded.runs(plan)) {
             return Ok(());
@@ -224,8 +224,8 @@ impl WorkerThread {
             .map_err(|error| error.to_string())
     }
 
-    /// Makes the maps of each class, unless something newer is wanted meanwhile. The classes
-    /// that are done are taken out of the request.
+    /// Computes the maps of each class, and stops if something newer is requested. Finished classes
+    /// are removed from the request.
     fn explain(&mut self, job: &mut LayerJob) -> Result<(), Dropped> {
         while let Some(&class) = job.classes.first() {
             let maps = self.maps(job.of, class)?;
@@ -279,7 +279,7 @@ impl WorkerThread {
     }
 
     fn serve(&mut self, job: &Job) -> JobOutcome {
-        // A survey with another plan is outdated.
+        // A batch with another plan is outdated.
         let of_all = Plan {
             photo: None,
             ..job.plan.clone()
@@ -296,7 +296,7 @@ impl WorkerThread {
         })
     }
 
-    /// That a part of a job failed, with the run that is still there.
+    /// The error for a part of a job that failed, with the run that is still available.
     fn failed(&self, fault: Fault, message: &impl ToString) -> JobStop {
         JobStop::Failed(fault, message.to_string(), self.analyzed)
     }

@@ -1,6 +1,6 @@
-//! What several test programs use.
+//! Code shared by several test programs.
 
-// Each of them uses a part of it.
+// Each of them uses only a part of it.
 #![allow(dead_code)]
 
 pub mod needs;

@@ -1,8 +1,8 @@
-//! Tests that need more than the source tree: a folder of the developers, a GPU, valgrind.
+//! Tests that need more than the source tree, such as the developers' folder, a GPU or valgrind.
 //!
 //! Such a test is marked `#[ignore = "needs …"]`, so that a plain `cargo test` shows it as
-//! ignored. `.ci/run` runs it all the same; there, a need that is not met is a failure unless
-//! `CAMLENS_ALLOW_SKIPS` lists it (names with commas between them).
+//! ignored. With `--include-ignored` (as in `.ci/run`), an unmet need is a failure unless
+//! `CAMLENS_ALLOW_SKIPS` lists it (names separated by commas).
 
 use std::env;
 use std::io::Write;
@@ -23,7 +23,7 @@ pub enum Need {
     Compiler,
     /// A user who may not read every file.
     PlainUser,
-    /// `/proc/self/clear_refs`, by which Linux tells the peak of memory.
+    /// `/proc/self/clear_refs`, which resets the peak memory on Linux.
     ClearRefs,
 }
 
@@ -40,7 +40,7 @@ impl Need {
         }
     }
 
-    /// Whether a test can go on. If not, it says that it is skipped, past the test runner's
+    /// Whether a test can continue. If not, reports that it is skipped, bypassing the test runner's
     /// capture.
     ///
     /// # Panics
@@ -52,7 +52,7 @@ impl Need {
             let allowed = env::var(ALLOW).unwrap_or_default();
             assert!(
                 allowed.split(',').any(|allowed| allowed == name),
-                "this test needs {details}; {ALLOW}={name} allows to skip it"
+                "this test needs {details}; {ALLOW}={name} allows skipping it"
             );
             let _ = writeln!(std::io::stderr(), "skipped: a test needs {details}");
         }

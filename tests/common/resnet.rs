@@ -64,7 +64,7 @@ pub fn noise(name: &str, count: usize) -> impl Iterator<Item = f64> {
     })
 }
 
-/// Values of a tensor with which a network says something, as in
+/// Values of a tensor with which a network gives distinct answers, as in
 /// `tools/reference_checkpoints.py`.
 #[allow(clippy::cast_possible_truncation)] // as numpy rounds
 pub fn made_up(name: &str, shape: &[usize]) -> Vec<f32> {
@@ -86,8 +86,8 @@ pub fn made_up(name: &str, shape: &[usize]) -> Vec<f32> {
         .collect()
 }
 
-/// Values with which each layer passes on the mean of what it sees: the same for all elements
-/// of a tensor, so that a large network is made at once.
+/// Values with which each layer outputs the mean of its input: the same for all elements of a
+/// tensor, so that a large network is created quickly.
 fn mean(name: &str, shape: &[usize]) -> Vec<f32> {
     let fan_in: usize = shape.iter().skip(1).product();
     let value = match name {

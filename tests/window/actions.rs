@@ -1,4 +1,4 @@
-//! Every change is an action: what was clicked can be done again in another window.
+//! Every change is an action, so recorded actions can be replayed in another window.
 
 use camlens::app::{Action, Command};
 

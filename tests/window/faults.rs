@@ -102,7 +102,7 @@ fn closing_in_the_middle_of_an_export_leaves_nothing_half_written() {
     let closed = Instant::now();
     drop(harness);
     assert!(closed.elapsed() < Duration::from_secs(1), "{closed:?}");
-    // The thread that writes may take a moment more to remove what is half done.
+    // The writing thread may need a moment to remove incomplete files.
     let left = || {
         let entries = std::fs::read_dir(folder.path()).unwrap();
         let mut paths = entries.map(|entry| entry.unwrap().path());

@@ -215,7 +215,7 @@ fn pets() -> (tempfile::TempDir, Harness<'static, App>) {
     (folder, harness)
 }
 
-/// Whether a pane has its map at the layer of that name.
+/// Whether a pane shows its map at the layer with this name.
 fn map_at(side: Side, layer: &str) -> impl Fn(&App) -> bool {
     let choice = LayerChoice::from(layer);
     move |app| {

@@ -1,5 +1,5 @@
-//! Pictures of the window's main states, in both themes, so that a change of its looks is seen in
-//! review. `UPDATE_SNAPSHOTS=1 cargo test --test window pictures` writes them anew.
+//! Snapshots of the window's main states in both themes, so that visual changes are seen in
+//! review. `UPDATE_SNAPSHOTS=1 cargo test --test window pictures` writes them again.
 
 use super::*;
 use crate::renderer::CpuRenderer;
@@ -29,12 +29,15 @@ fn wait_for_text(harness: &mut Harness<App>, text: &str) {
     let started = Instant::now();
     while harness.query_by_label_contains(text).is_none() {
         let waited = started.elapsed();
-        assert!(waited < Duration::from_mins(1), "waited in vain: {text}");
+        assert!(
+            waited < Duration::from_mins(1),
+            "timed out waiting for: {text}"
+        );
         harness.run_steps(1);
     }
 }
 
-/// Compares the window with its picture, but for texts that tell how long something took.
+/// Compares the window with its snapshot, except for texts that show durations.
 fn compare(harness: &mut Harness<App>, name: &str) {
     let times: Vec<egui::Rect> = harness
         .query_all_by(|node| {

@@ -1,5 +1,5 @@
-//! Draws a window's triangles into an image, on the CPU: pictures of the window need no display
-//! and no GPU, and are the same on every machine.
+//! Draws a window's triangles into an image on the CPU, so that snapshots need no display and no
+//! GPU and are the same on every machine.
 
 use std::collections::HashMap;
 
@@ -55,7 +55,7 @@ impl TestRenderer for CpuRenderer {
                 return Err("paint callbacks can't be drawn".into());
             };
             let Some(texture) = self.textures.get(&mesh.texture_id) else {
-                return Err(format!("texture {:?} is not there", mesh.texture_id));
+                return Err(format!("texture {:?} does not exist", mesh.texture_id));
             };
             let clip = primitive.clip_rect * scale;
             for corners in mesh.indices.chunks_exact(3) {
@@ -79,7 +79,7 @@ struct Canvas {
 }
 
 impl Canvas {
-    /// Draws a triangle over what is there. A pixel belongs to it if its center does.
+    /// Draws a triangle over the image. A pixel belongs to it if its center does.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the canvas
     fn triangle(&mut self, corners: &[Vertex; 3], texture: &ColorImage, clip: Rect) {
         let [a, b, c] = corners.each_ref().map(|corner| corner.pos);
@@ -132,7 +132,7 @@ impl Canvas {
     }
 }
 
-/// A texture at 0..1 on both axes, between its texels.
+/// Samples a texture at 0..1 on both axes, interpolating between texels.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the texture
 fn sample(texture: &ColorImage, u: f32, v: f32) -> [f32; 4] {
     let [width, height] = texture.size;

@@ -17,7 +17,7 @@ pub struct ClassCorrelations {
     of: Option<Arc<Analysis>>,
     /// `None` while they are being computed.
     references: HashMap<Recipe, Option<References>>,
-    /// Those that nobody was asked for yet.
+    /// Not requested yet.
     wanted: Vec<Recipe>,
     kept: HashMap<Side, (MapSpec, Option<ClassCorrelation>)>,
 }
@@ -66,8 +66,8 @@ impl ClassCorrelations {
         found
     }
 
-    /// The maps of other classes that were missing when the panes were drawn: of which analysis,
-    /// and by which methods.
+    /// The maps of other classes that were missing when the panes were drawn: the analysis and the
+    /// methods.
     pub fn take_wanted(&mut self) -> Option<(Arc<Analysis>, Vec<Recipe>)> {
         let wanted = std::mem::take(&mut self.wanted);
         let of = self.of.clone().filter(|_| !wanted.is_empty())?;

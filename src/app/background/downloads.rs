@@ -13,15 +13,15 @@ pub struct Downloads {
     wake: Wake,
     /// The download in progress.
     pub fetch: Option<Fetch>,
-    /// Where the catalog's weights are, as far as they are downloaded; looked up when the catalog
-    /// is shown.
+    /// The paths of the catalog's weights that are downloaded; looked up when the catalog is
+    /// shown.
     pub cached: Vec<Option<PathBuf>>,
     /// Files that may be weights of a ResNet-18.
     pub resnet18: ResNet18Files,
 }
 
 impl Downloads {
-    /// `wake` is called when there is news of a download.
+    /// `wake` is called when a download progresses or ends.
     pub fn new(hub: Hub, wake: Wake) -> Self {
         Self {
             hub,
@@ -38,10 +38,10 @@ impl Downloads {
         self.cached = cached.collect();
     }
 
-    /// Starts a download, unless one is in progress. Whether it was started.
+    /// Starts a download, unless one is in progress. Returns whether it was started.
     ///
     /// # Errors
-    /// If the system has no thread to give.
+    /// If the system can't start a thread.
     pub fn start(&mut self, name: &str) -> std::io::Result<bool> {
         let (None, Some(known)) = (&self.fetch, hub::find(name)) else {
             return Ok(false);
@@ -50,7 +50,7 @@ impl Downloads {
         Ok(true)
     }
 
-    /// Stops the download. What is there is kept.
+    /// Stops the download. The partial download is kept.
     pub fn cancel(&self) {
         if let Some(fetch) = &self.fetch {
             fetch.cancel();

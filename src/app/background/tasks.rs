@@ -231,7 +231,7 @@ impl BackgroundTasks {
 
     /// Finds out what paths contain; the files of a manifest may also be among `known` files. If
     /// the disk does not answer at once (such as a disconnected network drive), the window does not
-    /// wait, and the result arrives as an [`TaskResult`].
+    /// wait, and the result arrives as a [`TaskResult`].
     pub fn look_into(&mut self, paths: Vec<PathBuf>, known: Vec<PathBuf>) -> Option<Found> {
         // Rendezvous channel: the result is handed over only if the caller is still waiting.
         let (at_once, waiting) = mpsc::sync_channel(0);

@@ -12,7 +12,7 @@ use crate::app::state::region_list::Tool;
 use crate::app::state::settings::{Side, View};
 use crate::render::heatmap::{Interpolation, Scaling};
 
-/// When a key is for the window, and not for a widget that has the focus.
+/// When a key applies to the window instead of the focused widget.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     /// Always.
@@ -21,20 +21,20 @@ enum When {
     NotTyping,
     /// Unless any widget has the focus.
     NoFocus,
-    /// Unless a widget has the focus that is no text field. In the search field, too, arrows walk
-    /// through what it found.
+    /// Unless a widget other than a text field has the focus: in the search field, arrow keys
+    /// move through the search results.
     NoFocusOrTyping,
 }
 
-/// What an action may depend on.
+/// What the action of a key may depend on.
 pub struct Now<'a> {
-    /// The state before it.
+    /// The state before the action.
     pub state: &'a State,
     /// Whether all panes are zoomed together.
     pub zoom_is_linked: bool,
 }
 
-/// A key, and the action that it gives.
+/// A key and its action.
 struct Binding {
     modifiers: Modifiers,
     key: Key,
@@ -59,8 +59,8 @@ const fn on(key: Key, when: When, action: fn(&Now) -> Action) -> Binding {
 struct Row {
     keys: &'static str,
     meaning: &'static str,
-    /// What of it is bound here. [`handle`] takes care of Ctrl+C, Ctrl+V and Esc; panes of H and
-    /// Tab.
+    /// The keys bound here. Ctrl+C, Ctrl+V and Esc are handled by [`handle`], H and Tab by the
+    /// panes.
     bindings: &'static [Binding],
 }
 
@@ -78,7 +78,7 @@ const ZOOM_STEP: f32 = 1.25;
 const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
-/// Every key and what it does. Of two keys that differ in Shift only, the one with it comes first.
+/// Every key and what it does. If two keys differ only in Shift, the one with Shift comes first.
 static KEYS: [Row; 22] = [
     row(
         "Ctrl+O, Ctrl+Shift+O",
@@ -267,8 +267,8 @@ pub const fn tool_key(tool: Tool) -> Key {
     }
 }
 
-/// Turns keys into actions. Letters and digits belong to a text field that has
-/// the focus; arrows and Space to any widget that has it.
+/// Turns keys into actions. Letters and digits go to the focused text field, arrows and Space to
+/// any focused widget.
 pub fn handle(ctx: &Context, now: &Now, actions: &mut Actions) {
     let typing = ctx.text_edit_focused();
     let nothing_focused = ctx.memory(|memory| memory.focused().is_none());

@@ -1,5 +1,5 @@
-//! How the panes are looked at: zoom, the shape being drawn, what is under the pointer. No map
-//! and no number depends on it, so it is not part of the state.
+//! The view of the panes: zoom, the shape being drawn, what is under the pointer. No map and no
+//! number depends on it, so it is not part of the state.
 
 use crate::app::pane::camera::Cameras;
 use crate::app::pane::probe::PointerProbe;
@@ -15,7 +15,7 @@ pub enum Copied {
     Map(Side),
 }
 
-/// How the panes are looked at.
+/// The view of the panes.
 pub struct PaneView {
     /// What part of the photo each pane shows.
     pub cameras: Cameras,

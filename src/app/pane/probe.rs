@@ -56,7 +56,7 @@ fn cell_under(shown: &Answer, probe: Pos2, grid: CellGrid) -> Option<(usize, usi
     Some((row, (x as usize).min(grid.columns - 1)))
 }
 
-/// Where the pointer is, and the classes for which the default layer's cell there speaks most.
+/// The pointer position, and the classes that the default layer's cell there contributes most to.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // on the photo
 pub fn summary(
     (state, textures): (&State, &Textures),
@@ -109,7 +109,7 @@ fn value_text(
         .range
         .and_then(|range| Heatmap::at(map, range, placement, at, interpolation))
         .map_or(String::new(), |heat| format!(", heat {heat:.2}"));
-    // The heat may still be of the last answer, for a frame.
+    // For one frame, the heat may still belong to the last answer.
     let layer = heat.analysis().model.layer_name(map.layer.id);
     Some(format!(
         "{cell:+.4}{share}{here} ({layer} cell {row}, {column})"
@@ -117,8 +117,8 @@ fn value_text(
 }
 
 impl PointerProbe {
-    /// The classes for which the cell of the default layer speaks most, and with how much; none
-    /// where that is not known in closed form.
+    /// The classes that the cell of the default layer contributes most to, with the contributions;
+    /// `None` if there is no closed form for them.
     fn classes_text(&mut self, shown: &Answer, at: Pos2) -> Option<String> {
         let analysis = &shown.analysis;
         let cell = cell_under(shown, at, analysis.grid())?;

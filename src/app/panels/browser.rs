@@ -30,19 +30,19 @@ const LOWEST: f32 = CELL.y + 36.0;
 /// Width in points that the row above the photos needs without wrapping.
 const ONE_ROW: f32 = 420.0;
 
-/// How the browser is looked at.
+/// The view of the browser.
 #[derive(Default)]
 pub struct BrowserView {
     /// The photo it last scrolled to.
     scrolled_to: Option<u64>,
     /// How far it is scrolled, in points.
     top: f32,
-    /// The photos that were drawn last, by their indices. Their thumbnails are asked for at the
-    /// end of the frame.
+    /// The indices of the photos that were drawn last. Their thumbnails are requested at the end
+    /// of the frame.
     pub in_view: Vec<usize>,
 }
 
-/// Draws the browser, once there is more than one photo.
+/// Draws the browser if there is more than one photo.
 pub fn show(
     ui: &mut Ui,
     state: &State,
@@ -227,7 +227,7 @@ fn grid_ui(
                 let rect = Rect::from_min_size(pos2(left, line.top()), CELL);
                 if cell_ui(ui, state, textures, rect, index) {
                     let id = state.photos[index].id;
-                    view.scrolled_to = Some(id); // it is in view
+                    view.scrolled_to = Some(id); // it is visible now
                     actions.push(Action::ShowPhoto(id));
                 }
                 view.in_view.push(index);
@@ -237,7 +237,7 @@ fn grid_ui(
     view.top = output.state.unclamped_offset().y;
 }
 
-/// One photo. Whether it was clicked.
+/// Draws one photo. Returns whether it was clicked.
 fn cell_ui(ui: &mut Ui, state: &State, textures: &Textures, rect: Rect, index: usize) -> bool {
     let item = &state.photos[index];
     let current = Some(item.id) == state.current;

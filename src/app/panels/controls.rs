@@ -47,7 +47,7 @@ pub fn show(
         .default_size(WIDTH)
         .size_range(220.0..=420.0)
         .show(ui, |ui| {
-            // In a low window they scroll with the rest.
+            // In a low window, the display options scroll with the rest.
             let stays = ui.available_height() >= ROOM_FOR_LOOK;
             if stays {
                 Panel::bottom("look")

@@ -18,7 +18,7 @@ use crate::model::target_layer::{LayerChoice, LayerId, LayerKind};
 use crate::text::printable;
 use crate::worker::Answer;
 
-/// Most small multiples.
+/// Maximum number of small multiples.
 const MOST_STAGES: usize = 4;
 /// Below this stride (in input pixels) a layer shows edges and textures.
 const COARSE: f64 = 16.0;
@@ -78,7 +78,8 @@ fn meaning(state: &State, analysis: &Analysis) -> String {
     }
 }
 
-/// The layers that have a small multiple: of each stride the last, the coarsest of them.
+/// The layers that have a small multiple: the last layer of each stride, and only the coarsest
+/// strides.
 fn stages(model: &ModelInfo) -> Vec<LayerId> {
     let outputs = model.layer_ids();
     let outputs = outputs.filter(|id| model.layer(*id).kind == LayerKind::Output);
@@ -86,7 +87,7 @@ fn stages(model: &ModelInfo) -> Vec<LayerId> {
     for layer in outputs {
         let stride = model.layer(layer).stride;
         let before = stages.pop_if(|last| model.layer(*last).stride == stride);
-        // The default layer comes first among equals.
+        // Of layers with the same stride, the default layer comes first.
         let kept = before.filter(|before| *before == model.default_layer);
         stages.push(kept.unwrap_or(layer));
     }

@@ -14,7 +14,7 @@ use crate::worker::Answer;
 /// Enough for three regions; more regions scroll.
 const HEIGHT: f32 = 120.0;
 
-/// Draws the table, where the photo has regions.
+/// Draws the table if the photo has regions.
 pub fn show(ui: &mut Ui, state: &State, textures: &Textures, actions: &mut Actions) {
     let Some(shown) = state.latest.shown() else {
         return;

@@ -13,7 +13,7 @@ use crate::app::textures::Textures;
 
 const THUMBNAIL: f32 = 96.0;
 
-/// Draws what is there before the first photo.
+/// Draws the start screen, which is shown until the first photo is open.
 pub fn start_screen_ui(
     ui: &mut Ui,
     (textures, server): (&Textures, Server),

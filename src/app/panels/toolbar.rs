@@ -10,7 +10,7 @@ use crate::app::state::command::Command;
 use crate::app::state::dialogs::Dialog;
 use crate::app::state::settings::{Side, View};
 
-/// Width in points that it needs in one row; in less space it wraps.
+/// Width in points that the toolbar needs in one row; if there is less space, it wraps.
 const ONE_ROW: f32 = 740.0;
 
 /// Draws the bar.

@@ -1,9 +1,9 @@
 //! Every change that the user can make to the window is an [`Action`].
 //!
-//! Keys and panels push actions into one queue. It is drained at one place, at the end of each
-//! frame, in the order in which the actions were pushed: [`State::apply`] makes the change, and
-//! gives back the [`Command`] that follows from it, if one does. So the state stays as it is
-//! while a frame is drawn, and a window can be replayed from its actions.
+//! Keys and panels push actions into one queue. It is drained in one place, at the end of each
+//! frame, in the order in which the actions were pushed: [`State::apply`] makes the change and
+//! returns the resulting [`Command`], if there is one. The state does not change while a frame is
+//! drawn, and a session can be replayed from its actions.
 //!
 //! [`State::apply`]: crate::app::State::apply
 
@@ -31,7 +31,7 @@ use crate::render::display_options::Display;
 use crate::render::heatmap::{Interpolation, Range, Scaling};
 use crate::render::overlay::Opacity;
 
-/// A change that the user makes. Photos are named by the number they were opened under.
+/// A change that the user makes. Photos are identified by their IDs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Action {
     /// Show a photo of the browser.
@@ -40,7 +40,7 @@ pub enum Action {
     StepPhoto(isize),
     /// Sort the photos of the browser.
     SortPhotos(PhotoOrder),
-    /// Show only photos of one predicted class in the browser; none for all.
+    /// Show only photos of one predicted class in the browser; `None` for all.
     FilterPhotos(Option<ClassId>),
     /// Stop classifying photos.
     StopPredictions,
@@ -51,17 +51,17 @@ pub enum Action {
 
     /// Run a model, with its own class names and preprocessing.
     UseModel(ModelChoice),
-    /// Name the classes by a file, or by the model's default names without one.
+    /// Read class names from a file; `None` for the model's default names.
     UseLabels(Option<PathBuf>),
     /// Choose the device.
     SetDevice(DeviceChoice),
-    /// Choose how photos become input.
+    /// Choose how photos are fitted to the network's input.
     SetFraming(Framing),
-    /// Choose what is done to pixels before the network sees them.
+    /// Choose how pixels are normalized before they enter the network.
     SetPreprocess(PreprocessChoice),
     /// Choose the target layer for all maps.
     SetLayer(LayerChoice),
-    /// Choose the layer this many places after the present one.
+    /// Choose the layer this many places after the current one.
     StepLayer(isize),
     /// Choose the formula of Grad-CAM++.
     SetVariant(Variant),
@@ -74,9 +74,9 @@ pub enum Action {
     SwapPanes,
     /// Choose the method of a map pane.
     SetPaneMethod(Side, Method),
-    /// Choose the target layer of a map pane; none for the one chosen for all.
+    /// Choose the target layer of a map pane; `None` for the layer of all panes.
     SetPaneLayer(Side, Option<LayerChoice>),
-    /// Pin a class to a map pane, or none.
+    /// Pin a class to a map pane, or unpin it.
     PinClass(Side, Option<ClassId>),
     /// Lock the range in which a map is drawn for all maps of its unit, or unlock it.
     ToggleRangeLock {
@@ -96,30 +96,30 @@ pub enum Action {
     ExplainTop,
     /// Explain the most probable class in one pane.
     ExplainTopIn(Side),
-    /// Keep the explained class for the next photos, or no longer.
+    /// Keep the explained class for the next photos, or stop keeping it.
     KeepClass(bool),
-    /// Compare the maps with those of another class, or of none.
+    /// Set the contrast class, whose maps are subtracted; `None` for no contrast class.
     SetContrastClass(Option<ClassId>),
     /// Sort the class table.
     SetOrder(ClassOrder),
     /// Search the class table.
     SetSearch(String),
 
-    /// Set the share of the heat's color in the picture.
+    /// Set the opacity of the overlay.
     SetOpacity(Opacity),
     /// Choose the colors of maps of positive evidence.
     SetColormap(Colormap),
     /// Choose the colors of signed maps.
     SetDivergingColormap(Colormap),
-    /// Choose how cells become 0..1.
+    /// Choose how cell values are scaled to 0..1.
     SetScaling(Scaling),
-    /// Choose what is drawn between the cells' centers.
+    /// Choose the interpolation between the centers of the cells.
     SetInterpolation(Interpolation),
     /// Hide heat below this percentage of the range.
     SetThreshold(u8),
-    /// Draw contours, or not.
+    /// Show or hide contours.
     ShowContours(bool),
-    /// Draw the borders of the cells, or not.
+    /// Show or hide the borders of the cells.
     ShowGrid(bool),
     /// Choose whether photo, heat or both are drawn.
     SetDisplay(Display),
@@ -137,16 +137,16 @@ pub enum Action {
     SetRegion {
         /// The photo.
         photo: u64,
-        /// Its place in the list.
+        /// Its index in the list.
         index: usize,
-        /// What it is from now on.
+        /// The new region.
         region: Region,
     },
     /// Remove a region of a photo.
     RemoveRegion {
         /// The photo.
         photo: u64,
-        /// Its place in the list.
+        /// Its index in the list.
         index: usize,
     },
 
@@ -154,7 +154,7 @@ pub enum Action {
     ShowDialog(Dialog, bool),
     /// Remove the message at the bottom of the window.
     Dismiss,
-    /// Do something that reaches outside the state.
+    /// Run a command, which has an effect outside the state.
     Run(Command),
 }
 
@@ -174,25 +174,25 @@ impl Actions {
         self.0.push(action.into());
     }
 
-    /// Adds some actions.
+    /// Adds several actions.
     pub fn extend(&mut self, actions: impl IntoIterator<Item = impl Into<Action>>) {
         self.0.extend(actions.into_iter().map(Into::into));
     }
 
-    /// Adds an action that sets a value, if the value differs from the present one.
+    /// Adds an action that sets a value, if it differs from the current value.
     pub fn set<T: PartialEq>(&mut self, now: &T, wanted: T, action: impl FnOnce(T) -> Action) {
         if wanted != *now {
             self.push(action(wanted));
         }
     }
 
-    /// Whether there are no answers.
+    /// Whether the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes all of them, in their order.
+    /// Removes and returns all actions, in order.
     #[must_use]
     pub fn take(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.0)

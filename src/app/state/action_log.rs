@@ -1,5 +1,5 @@
-//! The last actions, for tests and for whoever has to find a fault; and all of them as JSON lines
-//! in the file that `CAMLENS_RECORD` names.
+//! Keeps the last actions for tests and debugging. If the environment variable `CAMLENS_RECORD`
+//! names a file, all actions are also written to it as JSON lines.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,10 +7,10 @@ use std::io::Write;
 
 use crate::app::state::action::Action;
 
-/// Actions that are kept.
+/// Maximum number of actions kept.
 const KEPT: usize = 256;
 
-/// What was done, in order.
+/// The last actions, in order.
 #[derive(Debug, Default)]
 pub struct ActionLog {
     last: VecDeque<Action>,
@@ -18,7 +18,7 @@ pub struct ActionLog {
 }
 
 impl ActionLog {
-    /// A log that also writes into the file that the environment names, if it names one.
+    /// A log that also writes to the file in `CAMLENS_RECORD`, if it is set.
     pub fn from_env() -> Self {
         let file = std::env::var_os("CAMLENS_RECORD").and_then(|path| {
             let made = File::options().create(true).append(true).open(&path);
@@ -31,7 +31,7 @@ impl ActionLog {
         }
     }
 
-    /// Notes an action.
+    /// Records an action.
     pub fn record(&mut self, action: &Action) {
         if let Some(file) = &mut self.file {
             let line = serde_json::to_string(action).map_err(std::io::Error::other);

@@ -1,4 +1,4 @@
-//! One place makes every change that the user asks for.
+//! Applies actions to the state: every change that the user makes is made here.
 
 use crate::app::state::State;
 use crate::app::state::action::Action;
@@ -7,8 +7,8 @@ use crate::app::state::dialogs::Dialog;
 use crate::render::display_options::DisplayOptions;
 
 impl State {
-    /// Makes a change. Gives back what has to be done outside the state because of it.
-    #[allow(clippy::too_many_lines)] // an arm for each action
+    /// Applies an action. Returns the command that must be run outside the state as a result.
+    #[allow(clippy::too_many_lines)] // one arm per action
     #[must_use]
     pub fn apply(&mut self, action: Action) -> Option<Command> {
         match action {

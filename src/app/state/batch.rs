@@ -120,7 +120,7 @@ impl Batch {
         self.predictions.is_empty()
     }
 
-    /// The ID of this survey.
+    /// The ID of this batch.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id

@@ -1,4 +1,4 @@
-//! What reaches outside the state: dialogs, files, the clipboard, downloads, the cameras.
+//! Effects outside the state: dialogs, files, the clipboard, downloads, the cameras.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ pub enum Command {
     LinkZoom(bool),
     /// Show the whole photo again.
     Fit,
-    /// Zoom about the center of the panes, by a factor.
+    /// Zoom by a factor about the center of the panes.
     Zoom(f32),
     /// Drop the shape that is being drawn, and the cell chosen with the arrow keys.
     CancelGestures,
@@ -54,7 +54,7 @@ pub enum Command {
 /// The colors of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Theme {
-    /// As the system has it.
+    /// Follow the system.
     System,
     /// Dark on light.
     Light,
@@ -62,7 +62,7 @@ pub enum Theme {
     Dark,
 }
 
-/// Photos as they are recorded: files by their path, samples by their name. Pixels from the
+/// How photos are recorded: files by their path, samples by their name. Pixels from the
 /// clipboard are not recorded.
 mod sources {
     use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a map shows: method, layer, class, and the class it is compared with.
+//! What a map shows: method, layer, class and contrast class.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,6 @@ pub struct MapSpec {
     pub layer: LayerId,
     /// The class.
     pub class: ClassId,
-    /// The class whose map is subtracted.
+    /// The contrast class: its map is subtracted.
     pub contrast_class: Option<ClassId>,
 }

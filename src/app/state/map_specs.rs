@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    /// The class whose map is subtracted from that of `class`, if one is chosen.
+    /// The contrast class for `class`, if one is chosen: its map is subtracted.
     #[must_use]
     pub fn contrast_class(&self, analysis: &Analysis, class: ClassId) -> Option<ClassId> {
         let known = |other: &ClassId| other.index() < analysis.logits.len();
@@ -59,14 +59,14 @@ impl State {
         }
     }
 
-    /// The layer of all panes, or the last one if the network does not have it.
+    /// The layer of all panes, or the default layer if the network does not have it.
     #[must_use]
     pub fn layer_in(&self, analysis: &Analysis) -> LayerId {
         analysis.model.layer_or_default(&self.settings.layer)
     }
 
-    /// A map, once it can be had: where there is a closed form always, at other layers when
-    /// the worker has made it.
+    /// A map, if it is available: always at layers with a closed form, at other layers once the
+    /// worker has computed it.
     #[must_use]
     pub fn map(&self, analysis: &Analysis, map_spec: MapSpec) -> Option<Map> {
         let map = self.map_of(analysis, map_spec, map_spec.class)?;

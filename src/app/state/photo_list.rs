@@ -10,7 +10,7 @@ use crate::input::photo::Limits;
 use crate::labels::ClassId;
 use crate::worker::PhotoSource;
 
-/// Thumbnails that are kept although they are out of view: about 100 kB each, on the graphics
+/// Maximum number of thumbnails kept while out of view: each takes about 100 kB on the graphics
 /// card.
 const KEPT_THUMBNAILS: usize = 64;
 
@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    /// Takes in that a thumbnail was made, of a photo or of a sample.
+    /// Records that the thumbnail of a photo or sample was made.
     pub fn take_thumbnail(&mut self, id: u64, made: Result<(), String>) {
         if let Some(index) = sample_index(id) {
             self.samples[index] = made.is_ok();
@@ -57,7 +57,7 @@ impl State {
     }
 
     /// The photos among `in_view` (indices) that have no thumbnail yet, and the samples on the
-    /// start screen: their numbers, and where they come from.
+    /// start screen: their IDs and sources.
     #[must_use]
     pub fn missing_thumbnails(&self, in_view: &[usize]) -> Vec<(u64, PhotoSource)> {
         let items = in_view.iter().filter_map(|&index| self.photos.get(index));
@@ -72,8 +72,8 @@ impl State {
         missing
     }
 
-    /// Forgets thumbnails out of view beyond a fixed number, so that memory does not grow with
-    /// the number of photos. Gives the numbers of their photos.
+    /// Drops thumbnails out of view beyond a fixed number, so that memory does not grow with
+    /// the number of photos. Returns the IDs of their photos.
     pub fn forget_thumbnails(&mut self, in_view: &[usize]) -> Vec<u64> {
         let made = |item: &PhotoItem| matches!(item.thumbnail, Thumbnail::Made(Ok(())));
         let count = self.photos.iter().filter(|item| made(item)).count();

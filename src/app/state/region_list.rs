@@ -19,7 +19,7 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// All orders, in the order of menus.
+    /// All tools, in the order of menus.
     pub const ALL: [Self; 3] = [Self::Move, Self::Rectangle, Self::Lasso];
 
     /// The name in menus.
@@ -67,14 +67,14 @@ impl Regions {
         }
     }
 
-    /// Puts a region in the place of a photo's region, if there is one of that index.
+    /// Replaces a photo's region, if there is one with this index.
     pub fn replace(&mut self, photo: u64, index: usize, region: Region) {
         if let Some(old) = self.of_mut(photo).get_mut(index) {
             *old = region;
         }
     }
 
-    /// Removes a photo's region, if there is one of that index.
+    /// Removes a photo's region, if there is one with this index.
     pub fn remove(&mut self, photo: u64, index: usize) {
         let regions = self.of_mut(photo);
         if index < regions.len() {

@@ -26,13 +26,13 @@ pub const SAMPLES: [PhotoSource; 5] = [
     },
 ];
 
-/// The number of a sample's thumbnail; opened photos never reach it.
+/// The ID of a sample's thumbnail. IDs of opened photos never reach these values.
 #[must_use]
 pub fn sample_id(index: usize) -> u64 {
     u64::MAX - index as u64
 }
 
-/// The sample that a number stands for, if it stands for one.
+/// The sample with this ID, if there is one.
 #[must_use]
 pub fn sample_index(id: u64) -> Option<usize> {
     let index = usize::try_from(u64::MAX - id).ok()?;

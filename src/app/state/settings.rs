@@ -113,7 +113,7 @@ pub struct Settings {
     pub panes: [PaneSettings; 2],
     /// Which panes are shown.
     pub view: View,
-    /// Keys that change how maps are drawn.
+    /// Display options: how maps are drawn.
     #[serde(rename = "look")]
     pub display_options: DisplayOptions,
     /// The order of the class table.

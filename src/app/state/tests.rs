@@ -113,7 +113,7 @@ fn a_photo_that_fails_leaves_the_old_one_on_screen() {
     assert_eq!(state.latest.shown().unwrap().plan, good.plan);
     assert_eq!(state.current, good.plan.photo);
     assert_eq!(state.error.as_deref(), Some("Can't read bad.png"));
-    assert!(state.next_job().is_none(), "nothing is asked again");
+    assert!(state.next_job().is_none(), "nothing is requested again");
 }
 
 #[test]
@@ -356,11 +356,11 @@ fn photos_are_surveyed_sorted_and_filtered() {
     );
     let more = state.open(vec![file("coffee"), file("rocket"), file("astronaut")]);
     let job = state.next_job().unwrap();
-    assert!(state.next_batch().is_none(), "first what is asked for");
+    assert!(state.next_batch().is_none(), "the job comes first");
     state.apply_event(answer(&mut engine, &job));
     let batch = state.next_batch().unwrap();
     assert_eq!(batch.photos.len(), 4);
-    assert!(state.next_batch().is_none(), "asked once");
+    assert!(state.next_batch().is_none(), "requested once");
 
     let ids = [ids[0], more[0], more[1], more[2]];
     let answers = [
@@ -476,7 +476,7 @@ fn a_run_that_fails_brings_the_last_one_back() {
     assert_eq!(state.layers.fault(), Some("no"));
 }
 
-/// A survey or a GPU failure made the worker lose the run on screen, which maps at earlier layers
+/// A batch or a GPU failure made the worker lose the run on screen, which maps at earlier layers
 /// need.
 #[test]
 fn a_run_that_was_lost_is_run_again_when_its_maps_are_wanted() {
@@ -490,7 +490,7 @@ fn a_run_that_was_lost_is_run_again_when_its_maps_are_wanted() {
     state.apply_event(dropped(job.id + 1, Dropped::RunLost));
     state.apply_event(dropped(job.id, Dropped::Replaced));
     assert!(state.next_job().is_none());
-    assert!(state.layers.next_job(&classes).is_some(), "asked again");
+    assert!(state.layers.next_job(&classes).is_some(), "requested again");
     let request = state
         .layers
         .next_job(&[classes[0], ClassId::all(2).last().unwrap()]);
@@ -512,8 +512,8 @@ fn a_survey_that_fails_is_said_and_stops() {
     let batch = state.next_batch().unwrap();
     state.apply_event(WorkerEvent::BatchFailed(batch.id + 1, "another".into()));
     assert!(state.batch.progress(2).is_some() && state.error.is_none());
-    // Dropped, it is asked for again once nothing runs, unless the user or a newer request
-    // took it back.
+    // A dropped batch is requested again when the worker is idle, unless the user cancelled it or
+    // a newer request replaced it.
     state.apply_event(WorkerEvent::BatchDropped(batch.id + 1, Dropped::OtherPlan));
     state.apply_event(WorkerEvent::BatchDropped(batch.id, Dropped::Cancelled));
     state.apply_event(WorkerEvent::BatchDropped(batch.id, Dropped::Replaced));
@@ -525,7 +525,7 @@ fn a_survey_that_fails_is_said_and_stops() {
     assert_eq!(state.error.as_deref(), Some("no model"));
 }
 
-/// A thread that ends is an error on screen, and the job is asked for again.
+/// A thread that ends is an error on screen, and the job is requested again.
 #[test]
 fn a_job_that_was_dropped_is_not_waited_for() {
     let (mut state, mut engine) = start();
@@ -673,7 +673,10 @@ fn a_manifest_changes_nothing_before_its_answer() {
         (Framing::Crop, Scaling::Signed)
     );
     assert_eq!(state.class, ClassChoice::Chosen(second));
-    assert!(state.next_job().is_none(), "the controls say what was run");
+    assert!(
+        state.next_job().is_none(),
+        "the controls describe the last run"
+    );
     assert!(
         state
             .info

@@ -1,5 +1,5 @@
-//! A network without a head in closed form, and without any of our layers: everything from
-//! the photo to the map works by its gradients alone.
+//! A network without a closed-form head and without any of our layers: maps are computed from its
+//! gradients alone.
 
 use crate::explain::cam;
 use crate::explain::cam::Method;
@@ -124,7 +124,7 @@ fn a_network_without_a_head_is_explained_by_its_gradients() {
         let map = cam::explain(Method::GradCam, layer_gradients);
         assert_eq!(map.height, 224 / stride);
         assert_eq!(map.grid().stride, (stride as f64, stride as f64));
-        // Euler's theorem for a function of degree 2: twice the logit, so no shares of it.
+        // Euler's theorem for a function of degree 2: twice the logit, so the cells are not shares of it.
         let expected = 2.0 * analysis.logit(class);
         assert!((map.sum() - expected).abs() < 1e-4 * expected.abs());
         assert_eq!(map.unit(), "relative");
@@ -136,7 +136,7 @@ fn a_network_without_a_head_is_explained_by_its_gradients() {
         assert!(report.maps[0].class_correlation.is_none());
     }
 
-    // Its layers are found by the names that it gives them.
+    // Layers are found by the network's own names.
     let find = |name: &str| info.need_layer(&name.into());
     assert_eq!(find("last"), Ok(layers[1]));
     assert_eq!(find("pooled"), Ok(layers[1]));

@@ -11,8 +11,8 @@ use crate::model::target_layer::LayerId;
 use crate::model::weights::all_finite;
 
 impl Engine {
-    /// The evidence for a class at some layers of the last run, in their order. Where
-    /// there is no closed form, by one pass back through the network.
+    /// The activations and the gradients of a class's logit at some layers of the last run, in the
+    /// given order. Without a closed form, one backward pass computes them.
     ///
     /// # Errors
     /// [`EngineError::Layer`] if nothing was run yet or the network has no such layer,
@@ -25,10 +25,10 @@ impl Engine {
         self.layer_gradients_while(class, layers, &|| true)
     }
 
-    /// As [`Engine::evidence`], but can be cancelled between its steps.
+    /// As [`Engine::layer_gradients`], but can be cancelled between its steps.
     ///
     /// # Errors
-    /// As [`Engine::evidence`], and [`EngineError::Unwanted`].
+    /// As [`Engine::layer_gradients`], and [`EngineError::Unwanted`].
     pub fn layer_gradients_while(
         &mut self,
         class: ClassId,
@@ -96,9 +96,9 @@ impl Engine {
             mut features,
             ..
         } = run;
-        drop(tape); // two need not fit at once
+        drop(tape); // there may not be enough memory for both
         let tape = self.on_device(|model| model.forward(&input, &preprocessing, precision))?;
-        // The default layer stays as it was shown; the others were not asked for yet.
+        // The default layer keeps the activations that were shown; no other layer was requested yet.
         features.truncate(1);
         self.last = Some(Run {
             input,

@@ -176,7 +176,7 @@ mod tests {
 
     const CELLS: (usize, usize) = (7, 5);
 
-    /// The parts of cells that there are: as where cells reach beyond the input.
+    /// The counted parts of the cells, as when cells extend beyond the input.
     fn part() -> impl Strategy<Value = ((f64, f64), (f64, f64))> {
         let ends = |cells: usize| {
             let last = cells as f64;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     proptest! {
-        /// A region that is cut in two has the sum of its parts.
+        /// Cutting a region in two does not change its sum.
         #[test]
         fn parts_add_up(polygon in convex(), cut in 2usize..7, part in part()) {
             let cut = cut.min(polygon.len() - 2);
@@ -199,7 +199,7 @@ mod tests {
             }
         }
 
-        /// Shares are shares, whichever way round the line goes.
+        /// Shares are between 0 and 1 and do not depend on the direction of the line.
         #[test]
         fn shares_are_bounded_and_have_no_direction(
             mut polygon in any_polygon(),
@@ -215,7 +215,7 @@ mod tests {
             }
         }
 
-        /// What goes round the whole grid has all of every cell.
+        /// A region around the whole grid contains every cell completely.
         #[test]
         fn a_rectangle_round_the_grid_covers_it(
             (left, top) in (-9.0..0.0f64, -9.0..0.0f64),

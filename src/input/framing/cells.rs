@@ -3,9 +3,9 @@
 /// The cells of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CellGrid {
-    /// Across.
+    /// Number of columns.
     pub columns: usize,
-    /// Down.
+    /// Number of rows.
     pub rows: usize,
     /// The distance of two neighboring cells in input pixels, across and down.
     pub stride: (f64, f64),
@@ -14,10 +14,10 @@ pub struct CellGrid {
 /// The cells of a layer along one side of the input, in input pixels: cell `i` covers `start +
 /// i·stride .. start + (i+1)·stride`, as far as that lies within the input.
 ///
-/// The stride is the layer's own: in the networks that are known 4, 8, 16 or 32. Each layer that halves its input rounds up, so
-/// a side of `n` pixels has `⌈n / stride⌉` cells. Where `n` is a multiple of the stride they tile
-/// the input. Where it is none they are longer than the input by `d = stride·cells − n < stride`,
-/// and lie centered on it: half of `d` reaches beyond each end. Dividing the input by the number
+/// The stride is the layer's own: 4, 8, 16 or 32 in the built-in networks. Each layer that halves
+/// its input rounds up, so a side of `n` pixels has `⌈n / stride⌉` cells. Where `n` is a multiple of the stride they tile
+/// the input. Otherwise they are longer than the input by `d = stride·cells − n < stride`,
+/// and are centered on it: half of `d` reaches beyond each end. Dividing the input by the number
 /// of cells instead would make cells smaller than they are (a side of 240 has 8 cells of 32
 /// pixels, not of 30), and those at the ends would be off by up to half a cell.
 ///
@@ -81,8 +81,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// For any input and layer: cells of the layer's stride, one after the other, that
-        /// cover the input, lie centered on it, and all have a part of it.
+        /// For any input and layer, the cells have the layer's stride, are adjacent, cover the
+        /// input, are centered on it, and all overlap it.
         #[test]
         fn cells_cover_the_input(input in 32usize..=4096, depth in 2u32..=5, share in 0.0..1.0f64) {
             let stride = 1usize << depth;

@@ -24,7 +24,7 @@ pub struct EfficientNetLite0 {
 }
 
 impl EfficientNetLite0 {
-    /// From its parts.
+    /// Builds the network from its parts.
     pub fn new(trunk: Trunk, head: Head, backend: Backend) -> Self {
         let last = LayerInfo {
             name: "last".into(),
@@ -54,7 +54,7 @@ impl Network for EfficientNetLite0 {
         Some(&self.head)
     }
 
-    /// In f32, whatever the precision is: nothing here needs gradients.
+    /// Always in f32, because nothing here needs gradients.
     fn forward(&self, input: &NetworkInput, _: Precision) -> Result<Tape, NetworkError> {
         let backend = &self.backend;
         let last = backend.run_layers(|| {

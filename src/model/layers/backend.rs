@@ -79,8 +79,8 @@ impl Backend {
         }
     }
 
-    /// Runs the layers of a network. Those of the fused kernels run as one of rayon's
-    /// threads: from outside every layer would be handed over.
+    /// Runs the layers of a network. The fused kernels run on a thread of rayon's
+    /// pool; otherwise every layer would be sent to the pool separately.
     pub fn run_layers<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match self {
             Self::Fused(_) => rayon::scope(|_| work()),

@@ -34,7 +34,7 @@ struct State {
 }
 
 impl ResNet {
-    /// From its parts.
+    /// Builds the network from its parts.
     pub fn new(architecture: Architecture, trunk: Trunk, head: Head, backend: Backend) -> Self {
         Self {
             layers: layers(architecture),
@@ -134,7 +134,7 @@ impl Network for ResNet {
         } else {
             Some(self.at_layer4(state, class)?)
         };
-        // One pass back reaches every stage down to the first that is asked for.
+        // One backward pass covers every stage down to the earliest requested one.
         let first = at.iter().copied().filter(|layer| *layer < LAST).min();
         let stages = match (first, &at_layer4) {
             (Some(first), Some(at_layer4)) => {
@@ -163,7 +163,7 @@ impl Network for ResNet {
                     per_cell(&gradient)
                 }
                 (stage, _) => {
-                    // The last stage's comes first.
+                    // The gradient of the last stage comes first.
                     let index = (LAST.index() - 1).checked_sub(stage.index());
                     let image = index.and_then(|index| stages.get(index));
                     per_cell(image.ok_or_else(|| NetworkError::no_layer(layer))?)
@@ -172,8 +172,8 @@ impl Network for ResNet {
             .collect()
     }
 
-    /// Rounding gives about one activation in a million the wrong side of its `ReLU`, and
-    /// one of them can move a map at an early layer by 0.2 % (measured).
+    /// Rounding puts about one activation in a million on the wrong side of its `ReLU`, and a
+    /// single one can change a map at an early layer by 0.2 % (measured).
     fn precision_for_gradients(&self) -> Precision {
         Precision::Double
     }

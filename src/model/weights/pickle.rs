@@ -6,8 +6,8 @@
 //!
 //! Values live in one list and refer to each other by index, so that shared and
 //! even cyclic values need no recursion. Their number is bounded ([`MAX_VALUES`](node::MAX_VALUES)), and
-//! so is what may be looked at afterwards ([`MAX_LOOKS`]): a few shared values can stand
-//! for a tree without end.
+//! so is what may be looked at afterwards ([`MAX_LOOKS`]): a few shared values can
+//! describe an endless tree.
 
 mod machine;
 mod node;

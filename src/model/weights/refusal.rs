@@ -1,4 +1,4 @@
-//! Why a weight file is not read, and texts from it in messages.
+//! Why a weight file is rejected, and how text from it is quoted in messages.
 
 /// Why a file is rejected.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 /// Maximum number of values in a pickle. A ResNet-152 saved whole with its optimizer has 60,000.
 pub const MAX_VALUES: usize = 1 << 19;
 
-/// A value's place in the list of values.
+/// The index of a value in the list of values.
 pub type Id = usize;
 
 /// A value.
