@@ -287,7 +287,7 @@ pub struct ExplainArgs {
     /// Recompute the maps of an export and report whether they are identical
     #[arg(long, value_name = "manifest.json", conflicts_with_all = [
         "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
-        "class", "against", "regions", "framing", "out", "map", "repeat",
+        "class", "contrast_class", "regions", "framing", "out", "map", "repeat",
     ])]
     pub manifest: Option<PathBuf>,
     /// Write the overlay at full size, side by side if there are several methods

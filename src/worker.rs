@@ -29,7 +29,7 @@ enum Request {
     Explain(Ticket<LayerJob>),
     Batch(Ticket<BatchJob>),
     /// Cancels the batch, which is answered by its own ticket.
-    CancelSurvey,
+    CancelBatch,
 }
 
 /// Wakes the receiver of the worker's events.
@@ -49,21 +49,38 @@ struct Thread {
     /// The number of jobs sent, so that work for an older one can be cancelled.
     sent: Arc<AtomicU64>,
     handle: JoinHandle<()>,
+    /// The way to the window, which also says whether this thread has dropped a request.
+    outbox: Outbox,
 }
 
 impl Thread {
-    fn start(outbox: Outbox) -> std::io::Result<Self> {
+    fn start(events: &Outbox) -> std::io::Result<Self> {
+        let outbox = events.for_new_thread();
         let (requests, inbox) = mpsc::channel();
         let sent: Arc<AtomicU64> = Arc::default();
         let sent_by_now = sent.clone();
         let handle = thread::Builder::new()
             .name("camlens-inference".into())
-            .spawn(move || WorkerThread::new(inbox, outbox, sent_by_now).work_off())?;
+            .spawn({
+                let outbox = outbox.clone();
+                move || WorkerThread::new(inbox, outbox, sent_by_now).work_off()
+            })?;
         Ok(Self {
             requests,
             sent,
             handle,
+            outbox,
         })
+    }
+
+    fn ticket<R: ticket::Request>(&self, request: R) -> Ticket<R> {
+        Ticket::new(request, self.outbox.clone())
+    }
+
+    /// Whether the thread has ended, or is about to: requests that it can't answer are dropped
+    /// before it ends.
+    fn has_stopped(&self) -> bool {
+        self.handle.is_finished() || self.outbox.has_lost_a_request()
     }
 }
 
@@ -76,7 +93,7 @@ impl Worker {
         let (sender, event) = mpsc::channel();
         let outbox = Outbox::new(sender, wake);
         Ok(Self {
-            thread: Thread::start(outbox.clone())?,
+            thread: Thread::start(&outbox)?,
             event,
             outbox,
         })
@@ -88,18 +105,18 @@ impl Worker {
     /// # Errors
     /// If the system can't start a thread.
     pub fn submit(&mut self, job: Job) -> std::io::Result<bool> {
-        let restarts = self.thread.handle.is_finished();
+        let restarts = self.thread.has_stopped();
         if restarts {
-            self.thread = Thread::start(self.outbox.clone())?;
+            self.thread = Thread::start(&self.outbox)?;
         }
-        // If the thread ends now, the job's ticket reports it.
+        // If the thread stops just now, the job's ticket says so.
         self.send(job);
         Ok(restarts)
     }
 
     fn send(&self, job: Job) -> bool {
         self.thread.sent.fetch_add(1, Ordering::Relaxed);
-        let ticket = Ticket::new(job, self.outbox.clone());
+        let ticket = self.thread.ticket(job);
         self.thread.requests.send(Request::Analyze(ticket)).is_ok()
     }
 
@@ -107,7 +124,7 @@ impl Worker {
     /// stopped: the next [`Worker::submit`] starts it again.
     #[must_use]
     pub fn explain(&self, job: LayerJob) -> bool {
-        let ticket = Ticket::new(job, self.outbox.clone());
+        let ticket = self.thread.ticket(job);
         self.thread.requests.send(Request::Explain(ticket)).is_ok()
     }
 
@@ -116,8 +133,8 @@ impl Worker {
     #[must_use]
     pub fn batch(&self, job: Option<BatchJob>) -> bool {
         let request = match job {
-            Some(job) => Request::Batch(Ticket::new(job, self.outbox.clone())),
-            None => Request::CancelSurvey,
+            Some(job) => Request::Batch(self.thread.ticket(job)),
+            None => Request::CancelBatch,
         };
         self.thread.requests.send(request).is_ok()
     }

@@ -99,8 +99,10 @@ impl App {
                 } else {
                     "the hub did not give a SHA-256: only its size was checked"
                 };
+                let action = Action::UseModel(ModelChoice::File(fetched.path));
+                self.log.record(&action);
+                let _ = self.state.apply(action); // it runs no command
                 self.state.info = Some(format!("{} was downloaded; {checked}.", known.name));
-                self.state.use_model(ModelChoice::File(fetched.path));
             }
             Err(FetchError::Cancelled { .. }) => {
                 self.state.info = Some(format!(
@@ -142,7 +144,8 @@ impl App {
     fn finish_errand(&mut self, ctx: &Context, outcome: TaskResult) {
         match outcome {
             TaskResult::Picked(FileDialog::Photos | FileDialog::Folder, paths) => {
-                self.open(paths.into_iter().map(PhotoSource::File).collect());
+                let sources = paths.into_iter().map(PhotoSource::File).collect();
+                self.actions.push(Command::Open(sources));
             }
             TaskResult::Picked(FileDialog::Model, paths) => {
                 let choices = paths.into_iter().next().map(ModelChoice::File);

@@ -54,11 +54,6 @@ impl Painting {
     ) {
         let ctx = &ui.ctx().clone();
         let zoom_is_linked = self.panes.cameras.are_linked();
-        let now = keys::Now {
-            state,
-            zoom_is_linked,
-        };
-        keys::handle(ctx, &now, actions);
         self.make_maps(ctx, state);
         toolbar::show(ui, state, zoom_is_linked, actions);
         let table = (&mut self.textures, &mut self.listed);
@@ -79,6 +74,15 @@ impl Painting {
         weights_window::show(ctx, state.dialogs.weights, offers.downloads, actions);
         network_input_window::show(ctx, state, &mut self.input, actions);
         start_screen::drop_hint(ctx);
+    }
+
+    /// Pushes the actions of the keys that were pressed.
+    pub fn take_keys(&self, ctx: &Context, state: &State, actions: &mut Actions) {
+        let now = keys::Now {
+            state,
+            zoom_is_linked: self.panes.cameras.are_linked(),
+        };
+        keys::handle(ctx, &now, actions);
     }
 
     /// Makes the available maps of the panes before anything is drawn: the status line, the

@@ -24,7 +24,10 @@ pub fn load(storage: Option<&dyn Storage>, folder: Option<&Path>) -> (Settings, 
     };
     let file = folder.join(FILE);
     let has_file = fs::metadata(&file).is_ok_and(|about| about.len() > 0);
-    let settings = eframe::get_value::<Settings>(storage, SETTINGS_KEY);
+    let settings = storage.get_string(SETTINGS_KEY).and_then(|text| {
+        let current = Current(layers_as_text(&text));
+        eframe::get_value::<Settings>(&current, SETTINGS_KEY)
+    });
     let message = match settings {
         None if has_file => {
             let kept = folder.join(DAMAGED);
@@ -42,6 +45,59 @@ pub fn load(storage: Option<&dyn Storage>, folder: Option<&Path>) -> (Settings, 
         _ => unwritable(folder, &file),
     };
     (settings.unwrap_or_default(), message)
+}
+
+/// Stored settings in the current form.
+struct Current(String);
+
+impl Storage for Current {
+    fn get_string(&self, _key: &str) -> Option<String> {
+        Some(self.0.clone())
+    }
+
+    fn set_string(&mut self, _key: &str, _value: String) {}
+
+    fn remove_string(&mut self, _key: &str) {}
+
+    fn flush(&mut self) {}
+}
+
+/// Earlier versions stored layers as enum variants (`layer:r#last-conv`, `layer:Some(layer1)`).
+/// Now they are strings, since a layer may have any name.
+fn layers_as_text(settings: &str) -> String {
+    let mut current = String::with_capacity(settings.len());
+    let mut rest = settings;
+    let mut in_string = false;
+    while let Some(next) = rest.chars().next() {
+        let is_field = !in_string
+            && rest.starts_with("layer:")
+            && !current.ends_with(|before: char| before.is_alphanumeric() || before == '_');
+        if is_field {
+            let value = &rest["layer:".len()..];
+            let inner = value.strip_prefix("Some(").unwrap_or(value);
+            current.push_str(&rest[..rest.len() - inner.len()]);
+            let name = inner.strip_prefix("r#").unwrap_or(inner);
+            let part = |letter: char| letter.is_alphanumeric() || "-_".contains(letter);
+            let end = name.find(|letter| !part(letter)).unwrap_or(name.len());
+            rest = inner;
+            if end > 0 && &name[..end] != "None" {
+                current.extend(["\"", &name[..end], "\""]);
+                rest = &name[end..];
+            }
+            continue;
+        }
+        let mut length = next.len_utf8();
+        match next {
+            '\\' if in_string => {
+                length += rest[length..].chars().next().map_or(0, char::len_utf8);
+            }
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        current.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    current
 }
 
 /// The settings to save, without values that the command line set for this start only.
@@ -92,6 +148,9 @@ mod tests {
 
     use super::*;
     use crate::input::framing::Framing;
+    use crate::model::ModelChoice;
+    use crate::model::target_layer::LayerChoice;
+    use crate::render::colormap::Colormap;
 
     #[derive(Default)]
     struct Stored(HashMap<String, String>);
@@ -110,6 +169,36 @@ mod tests {
         }
 
         fn flush(&mut self) {}
+    }
+
+    /// As version 0.1 wrote them, when layers were an enum.
+    #[test]
+    fn settings_of_earlier_versions_are_read() {
+        let old = concat!(
+            r#"(model:File("/a layer:last/x.pth"),labels:None,recent:[],device:Auto,framing:whole,preprocess:Model,"#,
+            r"layer:r#last-conv,variant:eq19,panes:((method:r#grad-cam,layer:Some(layer2)),",
+            r"(method:r#grad-cam++,layer:None)),view:SideBySide,look:(opacity:(0.55),colormap:grey,",
+            r"diverging:rdbu,scaling:max,interpolation:bilinear,threshold:0,contours:false,grid:false,",
+            r"display:overlay),order:Score(true),limits:(megapixels:120,decoded_mb:512,file_mb:512))",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), "settings").unwrap();
+        let mut stored = Stored::default();
+        stored.set_string(SETTINGS_KEY, old.into());
+        let (settings, message) = load(Some(&stored), Some(folder.path()));
+        assert_eq!(message, None);
+        assert_eq!(settings.layer, LayerChoice::LastConv);
+        let layers = settings.panes.each_ref().map(|pane| pane.layer.clone());
+        assert_eq!(layers, [Some(LayerChoice::Named("layer2".into())), None]);
+        assert_eq!(settings.display_options.colormap, Colormap::Gray);
+        assert_eq!(settings.limits.megapixels, 120);
+        let file = Path::new("/a layer:last/x.pth").to_owned();
+        assert_eq!(settings.model, ModelChoice::File(file));
+        // What is written now is read as it is.
+        eframe::set_value(&mut stored, SETTINGS_KEY, &settings);
+        let text = stored.get_string(SETTINGS_KEY).unwrap();
+        assert_eq!(layers_as_text(&text), text);
+        assert_eq!(load(Some(&stored), Some(folder.path())).0, settings);
     }
 
     #[test]

@@ -106,6 +106,7 @@ pub struct State {
     /// An export that is being opened.
     restoring: Option<Restoring>,
     last_number: u64,
+    last_photo: u64,
 }
 
 impl State {
@@ -116,6 +117,12 @@ impl State {
             settings,
             ..Self::default()
         }
+    }
+
+    /// Photos are counted apart from requests, so that replayed actions name the same photos.
+    fn next_photo(&mut self) -> u64 {
+        self.last_photo += 1;
+        self.last_photo
     }
 
     fn next_number(&mut self) -> u64 {
@@ -258,7 +265,7 @@ impl State {
                 self.fail(fault, message, run);
             }
             WorkerEvent::JobDropped(id, Dropped::Stopped) if Some(id) == current_job => {
-                let message = "The inference thread stopped unexpectedly. It is started again.";
+                let message = "The inference thread stopped unexpectedly. It is started again when it is next needed.";
                 self.fail(Fault::Run, message.into(), None);
             }
             // The newest job is never replaced. If it were, it would be requested again.

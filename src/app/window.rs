@@ -167,17 +167,25 @@ impl App {
         (self.wake)();
     }
 
-    /// Applies all queued actions in order, and runs the resulting commands.
+    /// Applies the queued actions in their order. What follows from an action is applied right
+    /// after it and not recorded: a replay makes it follow again.
     fn apply_actions(&mut self, ctx: &Context) {
-        while !self.actions.is_empty() {
-            for action in self.actions.take() {
-                self.log.record(&action);
-                if let Some(command) = self.state.apply(action) {
-                    self.run(ctx, command);
+        for action in self.actions.take() {
+            self.log.record(&action);
+            self.apply(ctx, action);
+            while !self.actions.is_empty() {
+                for follower in self.actions.take() {
+                    self.apply(ctx, follower);
                 }
             }
         }
         self.state.arrange();
+    }
+
+    fn apply(&mut self, ctx: &Context, action: Action) {
+        if let Some(command) = self.state.apply(action) {
+            self.run(ctx, command);
+        }
     }
 
     /// Runs a command, which has an effect outside the state.
@@ -299,7 +307,8 @@ impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.painting.frame_began = Some(Instant::now());
         self.apply_event(ctx);
-        self.state.arrange();
+        // Not only while the window is drawn: a dialog may answer while it is minimized.
+        self.apply_actions(ctx);
         self.submit();
     }
 
@@ -308,6 +317,10 @@ impl eframe::App for App {
         if let Some(message) = drop_and_paste::take_photos_in(&ctx, &mut self.actions) {
             self.state.error = Some(message);
         }
+        // Keys first, so that their changes are drawn in this frame.
+        self.painting
+            .take_keys(&ctx, &self.state, &mut self.actions);
+        self.apply_actions(&ctx);
         let offers = Offers {
             devices: &self.devices,
             downloads: &self.downloads,

@@ -179,8 +179,11 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         report.timings_ms.explain,
     ] = times;
     report.timings_ms.repeats = arguments.repeat;
-    let scene = scene(arguments, (photo, analysis), map_spec, maps);
-    write(arguments, &scene, &mut report)?;
+    if arguments.out.is_some() || arguments.map.is_some() || arguments.export.is_some() {
+        let started = Instant::now();
+        let scene = scene(arguments, (photo, analysis), map_spec, maps);
+        write(arguments, &scene, started, &mut report)?;
+    }
     if arguments.json {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
@@ -232,10 +235,14 @@ fn scene(
     }
 }
 
-/// Writes the files that the options ask for.
-fn write(arguments: &ExplainArgs, scene: &ExportScene, report: &mut Report) -> anyhow::Result<()> {
+/// Writes the files that the options ask for. The maps were rendered from `started` on.
+fn write(
+    arguments: &ExplainArgs,
+    scene: &ExportScene,
+    started: Instant,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     if let Some(out) = &arguments.out {
-        let started = Instant::now();
         let picture = scene.overlays(&scene.panes)?;
         report.timings_ms.render = milliseconds(started.elapsed());
         export::write_png(&picture, out, scene.photo.path.as_deref())?;

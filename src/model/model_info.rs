@@ -107,10 +107,21 @@ impl ModelInfo {
         }
     }
 
-    /// The layer that a choice means here, or the default layer.
+    /// The layer that a choice means here. The name that another ResNet has for its last stage or
+    /// its last convolution means the same here: a choice outlives its model.
+    #[must_use]
+    pub fn closest_layer(&self, choice: &LayerChoice) -> Option<LayerId> {
+        self.find_layer(choice).or_else(|| match choice.as_str() {
+            "layer4" => Some(self.default_layer),
+            "layer4.1.conv2" | "layer4.2.conv2" | "layer4.2.conv3" => self.last_conv(),
+            _ => None,
+        })
+    }
+
+    /// The closest layer to a choice, or the default layer.
     #[must_use]
     pub fn layer_or_default(&self, choice: &LayerChoice) -> LayerId {
-        self.find_layer(choice).unwrap_or(self.default_layer)
+        self.closest_layer(choice).unwrap_or(self.default_layer)
     }
 
     /// The same, but a missing layer is an error.

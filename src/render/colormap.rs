@@ -24,8 +24,8 @@ pub enum Colormap {
     Magma,
     /// The classic; its uneven steps suggest edges that are not there.
     Jet,
-    /// Black to white. Earlier versions wrote "grey".
-    #[serde(alias = "grey")]
+    /// Black to white. "grey" in settings and manifests, as in earlier versions.
+    #[serde(rename = "grey", alias = "gray")]
     #[value(alias = "grey")]
     Gray,
     /// For signed maps: blue against, white at zero, red for the class.

@@ -187,6 +187,7 @@ fn a_thread_that_ends_answers_what_it_leaves() {
             requests,
             sent: Arc::default(),
             handle,
+            outbox: outbox.clone(),
         },
         event,
         outbox,
@@ -223,6 +224,8 @@ fn a_thread_that_ends_answers_what_it_leaves() {
     assert!(!worker.explain(maps));
     assert!(!worker.batch(Some(batch(3, 1))));
     told(&worker, &classes);
+    // A thread that lost a request is about to end, even if it has not ended yet.
+    assert!(worker.thread.outbox.has_lost_a_request());
     // The next job starts it again.
     assert!(worker.submit(job(4, None, "")).unwrap());
     while !matches!(wait(&worker), WorkerEvent::Done(4, None)) {}

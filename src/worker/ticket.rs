@@ -3,6 +3,8 @@
 //! dropped.
 
 use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
 use crate::worker::{Answer, BatchJob, Dropped, Fault, Job, LayerJob, Wake, WorkerEvent};
@@ -12,12 +14,28 @@ use crate::worker::{Answer, BatchJob, Dropped, Fault, Job, LayerJob, Wake, Worke
 pub struct Outbox {
     event: Sender<WorkerEvent>,
     wake: Wake,
+    /// Whether a request went out of scope without an answer.
+    lost: Arc<AtomicBool>,
 }
 
 impl Outbox {
     /// Sends into a channel; `wake` is called after each event.
     pub fn new(event: Sender<WorkerEvent>, wake: Wake) -> Self {
-        Self { event, wake }
+        Self {
+            event,
+            wake,
+            lost: Arc::default(),
+        }
+    }
+
+    /// The same way to the window, for another thread.
+    pub fn for_new_thread(&self) -> Self {
+        Self::new(self.event.clone(), self.wake.clone())
+    }
+
+    /// Whether a thread lost a request of this outbox, that is, whether it stopped.
+    pub fn has_lost_a_request(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
     }
 
     /// Sends an event.
@@ -154,6 +172,9 @@ impl<R: Request> Ticket<R> {
 impl<R: Request> Drop for Ticket<R> {
     /// Reports that the thread ended before it answered.
     fn drop(&mut self) {
+        if self.is_open {
+            self.outbox.lost.store(true, Ordering::Release);
+        }
         self.send(R::dropped(Dropped::Stopped));
     }
 }

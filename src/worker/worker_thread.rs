@@ -158,7 +158,7 @@ impl WorkerThread {
                     old.drop_because(Dropped::Replaced);
                 }
             }
-            Request::CancelSurvey => {
+            Request::CancelBatch => {
                 if let Some(old) = self.batch.take() {
                     old.drop_because(Dropped::Cancelled);
                 }

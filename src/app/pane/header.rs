@@ -162,8 +162,8 @@ pub fn menu_ui(
             }
             ui.separator();
             ui.label(RichText::new("Class").small().strong());
-            let pinned = state.pinned[side.index()];
-            let mut pinned = pinned;
+            let pinned_now = state.pinned[side.index()];
+            let mut pinned = pinned_now;
             ui.radio_value(
                 &mut pinned,
                 None,
@@ -178,7 +178,7 @@ pub fn menu_ui(
             .on_hover_text(
                 "It stays, also for the next photos. Choose another class on the left, and compare",
             );
-            actions.set(&pinned, pinned, |class| Action::PinClass(side, class));
+            actions.set(&pinned_now, pinned, |class| Action::PinClass(side, class));
         });
         let place = side.name();
         name_button(&response, &format!("What the {place} map shows"));

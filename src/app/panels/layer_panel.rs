@@ -45,7 +45,7 @@ pub fn layer_panel_ui(ui: &mut Ui, state: &State, textures: &mut Textures, actio
     }
     small_multiples_ui(ui, state, (textures, shown), actions);
     let choice = &state.settings.layer;
-    if model.find_layer(choice).is_none() {
+    if model.closest_layer(choice).is_none() {
         ui.small(format!(
             "{} has no layer {}. Its default layer is shown.",
             model.architecture,

@@ -10,6 +10,9 @@ use crate::worker::{Dropped, LayerJob};
 /// Maximum number of cached classes; the maps of one class take some hundred kilobytes.
 const KEPT: usize = 32;
 
+/// Maps are requested again this often if the inference thread stops.
+const MOST_STOPS: u8 = 2;
+
 /// Cached and requested maps.
 #[derive(Debug, Default)]
 pub struct MapCache {
@@ -21,6 +24,8 @@ pub struct MapCache {
     request: u64,
     /// The reason why no more maps are requested.
     fault: Option<String>,
+    /// How often the inference thread stopped with a request of maps.
+    stops: u8,
 }
 
 /// What to do after maps were dropped.
@@ -38,6 +43,7 @@ impl MapCache {
         *self = Self {
             of,
             request: self.request,
+            stops: self.stops,
             ..Self::default()
         };
     }
@@ -132,7 +138,15 @@ impl MapCache {
         }
         self.asked.retain(|asked| !classes.contains(asked));
         match why {
-            Dropped::RunLost | Dropped::Stopped => Remedy::RunAgain,
+            Dropped::Stopped if self.stops >= MOST_STOPS => {
+                self.give_up("The inference thread stops while it computes these maps.".into());
+                Remedy::None
+            }
+            Dropped::Stopped => {
+                self.stops += 1;
+                Remedy::RunAgain
+            }
+            Dropped::RunLost => Remedy::RunAgain,
             Dropped::Replaced | Dropped::Cancelled | Dropped::OtherPlan => Remedy::None,
         }
     }

@@ -93,7 +93,7 @@ impl State {
 
     /// Adds photos to the browser and requests the first one. Returns their IDs.
     pub fn open(&mut self, sources: Vec<PhotoSource>) -> Vec<u64> {
-        let ids: Vec<u64> = sources.iter().map(|_| self.next_number()).collect();
+        let ids: Vec<u64> = sources.iter().map(|_| self.next_photo()).collect();
         let items = ids.iter().zip(sources).map(|(&id, source)| PhotoItem {
             id,
             source,
