@@ -29,7 +29,6 @@ use crate::app::background::thumbnails::Thumbnails;
 use crate::app::layout::Painting;
 use crate::app::panels::controls::Offers;
 use crate::app::state::action::Actions;
-use crate::app::state::action_log::ActionLog;
 use crate::cli::WindowArgs;
 use crate::explain::analysis::Analysis;
 use crate::model::device::DeviceStatus;
@@ -41,6 +40,7 @@ use crate::worker::{Job, PhotoSource, Wake, Worker};
 pub use crate::app::background::tasks::{Picker, Picking};
 pub use crate::app::native::{Server, open_window};
 pub use crate::app::state::action::Action;
+pub use crate::app::state::action_log::ActionLog;
 pub use crate::app::state::batch::Batch;
 pub use crate::app::state::command::{Command, Theme};
 pub use crate::app::state::dialogs::{Dialog, Dialogs};
@@ -176,6 +176,12 @@ impl App {
         Some((heat.analysis().clone(), heat.map_spec()))
     }
 
+    /// What was done since the window opened.
+    #[must_use]
+    pub fn log(&self) -> &ActionLog {
+        &self.log
+    }
+
     /// The last actions, the oldest first.
     #[must_use]
     pub fn recorded(&self) -> impl ExactSizeIterator<Item = &Action> {
@@ -194,6 +200,7 @@ impl App {
             for action in self.actions.take() {
                 self.log.record(&action);
                 if let Some(command) = self.state.apply(action) {
+                    self.log.record_command(&command);
                     self.run(ctx, command);
                 }
             }

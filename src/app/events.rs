@@ -141,7 +141,8 @@ impl App {
     fn finish_errand(&mut self, ctx: &Context, outcome: TaskResult) {
         match outcome {
             TaskResult::Picked(FileDialog::Photos | FileDialog::Folder, paths) => {
-                self.open(paths.into_iter().map(PhotoSource::File).collect());
+                let files = paths.into_iter().map(PhotoSource::File);
+                self.actions.push(Command::Open(files.collect()));
             }
             TaskResult::Picked(FileDialog::Model, paths) => {
                 let choices = paths.into_iter().next().map(ModelChoice::File);

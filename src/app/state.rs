@@ -106,6 +106,8 @@ pub struct State {
     /// An export that is being opened.
     restoring: Option<Restoring>,
     last_number: u64,
+    /// How many photos were opened.
+    opened: u64,
 }
 
 impl State {

@@ -57,6 +57,16 @@ fn window_with(photos: &[&str], picker: Picker) -> Harness<'static, App> {
 }
 
 fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<'static, App> {
+    let hub = Hub::new("http://127.0.0.1:9", "/nonexistent".into());
+    window_at(photos, arguments, picker, hub)
+}
+
+fn window_at(
+    photos: &[&str],
+    arguments: WindowArgs,
+    picker: Picker,
+    hub: Hub,
+) -> Harness<'static, App> {
     let launch = Launch {
         overrides: WindowArgs {
             photos: photos.iter().map(PathBuf::from).collect(),
@@ -65,7 +75,7 @@ fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<
         },
         picker,
         remember: false,
-        hub: Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
+        hub,
         server: Server::Other,
         started: std::time::Instant::now(),
     };

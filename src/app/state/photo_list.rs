@@ -93,7 +93,9 @@ impl State {
 
     /// Adds photos to the browser and requests the first one. Returns their IDs.
     pub fn open(&mut self, sources: Vec<PhotoSource>) -> Vec<u64> {
-        let ids: Vec<u64> = sources.iter().map(|_| self.next_number()).collect();
+        // Not the numbers of jobs: the same actions give the same photos the same numbers.
+        let ids: Vec<u64> = (self.opened + 1..).take(sources.len()).collect();
+        self.opened += sources.len() as u64;
         let items = ids.iter().zip(sources).map(|(&id, source)| PhotoItem {
             id,
             source,
