@@ -37,6 +37,7 @@ mod widgets;
 mod window;
 
 pub use crate::app::state::action::Action;
+pub use crate::app::state::action_log::ActionLog;
 pub use crate::app::state::batch::Batch;
 pub use crate::app::state::command::{Command, Theme};
 pub use crate::app::state::dialogs::{Dialog, Dialogs};

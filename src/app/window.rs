@@ -155,6 +155,12 @@ impl App {
         Some((heat.analysis().clone(), heat.map_spec()))
     }
 
+    /// The log of the actions since the window opened.
+    #[must_use]
+    pub fn log(&self) -> &ActionLog {
+        &self.log
+    }
+
     /// The last actions, the oldest first.
     #[must_use]
     pub fn recorded(&self) -> impl ExactSizeIterator<Item = &Action> {
@@ -184,6 +190,7 @@ impl App {
 
     fn apply(&mut self, ctx: &Context, action: Action) {
         if let Some(command) = self.state.apply(action) {
+            self.log.record_command(&command);
             self.run(ctx, command);
         }
     }

@@ -59,7 +59,17 @@ fn window_with(photos: &[&str], picker: Picker) -> Harness<'static, App> {
 }
 
 fn window_of(photos: &[&str], arguments: WindowArgs, picker: Picker) -> Harness<'static, App> {
-    window_from(Harness::builder(), photos, arguments, picker)
+    let hub = Hub::new("http://127.0.0.1:9", "/nonexistent".into());
+    window_at(photos, arguments, picker, hub)
+}
+
+fn window_at(
+    photos: &[&str],
+    arguments: WindowArgs,
+    picker: Picker,
+    hub: Hub,
+) -> Harness<'static, App> {
+    window_from(Harness::builder(), photos, arguments, picker, hub)
 }
 
 fn window_from(
@@ -67,6 +77,7 @@ fn window_from(
     photos: &[&str],
     arguments: WindowArgs,
     picker: Picker,
+    hub: Hub,
 ) -> Harness<'static, App> {
     let launch = Launch {
         overrides: WindowArgs {
@@ -76,7 +87,7 @@ fn window_from(
         },
         picker,
         remember: false,
-        hub: Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
+        hub,
         server: Server::Other,
         started: std::time::Instant::now(),
     };

@@ -17,7 +17,13 @@ fn window_in(theme: egui::Theme, photos: &[&str]) -> Harness<'static, App> {
     let builder = Harness::builder()
         .with_theme(theme)
         .renderer(CpuRenderer::default());
-    let mut harness = window_from(builder, photos, arguments, picker(None));
+    let mut harness = window_from(
+        builder,
+        photos,
+        arguments,
+        picker(None),
+        Hub::new("http://127.0.0.1:9", "/nonexistent".into()),
+    );
     if !photos.is_empty() {
         wait(&mut harness, "the photo", ready);
         wait_for_text(&mut harness, "other classes");

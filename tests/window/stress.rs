@@ -1,185 +1,59 @@
-//! Thousands of random actions. After each frame, the screen must belong to the photo, model, layer
-//! and class of the controls. When the window is quiet, it must show the last request, and every
-//! number must equal the result of a separate engine.
+//! Some thousand actions at random, each by the control that a user has for it. After each frame:
+//! does what is on screen belong to the photo, model, layer and class that the controls name? When
+//! all is quiet: is it exactly what was asked for last, and is every number the one that an engine
+//! of the test's own computes? In the end: was every control used, and did every [`Action`] and
+//! every [`Command`] come about?
 //!
-//! `CAMLENS_STRESS=ACTIONS` sets the number of actions, and `CAMLENS_SEED=NUMBER` the random seed.
+//! `CAMLENS_STRESS=STEPS` and `CAMLENS_SEED=NUMBER` make it longer, and different. When it fails,
+//! it leaves what the window did in a file, and says how to do that again.
+//!
+//! [`Action`]: camlens::app::Action
+//! [`Command`]: camlens::app::Command
 
-mod actions;
+mod dice;
+mod doors;
 mod oracle;
+mod plans;
+mod record;
+mod session;
+mod variants;
+mod watch;
 mod world;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use camlens::labels::ClassId;
-use camlens::worker::Plan;
+use camlens::app::PhotoOrder;
+use camlens::text::printable;
 
 use super::*;
-use actions::ACTIONS;
+use dice::Dice;
+use doors::{DOORS, Door};
 use oracle::Oracle;
-use world::World;
+use session::{ROOMY, Session};
+use watch::{Watch, describe, quiet};
 
 /// Timeout until the window is quiet.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Reproducible pseudo-random numbers.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-
-    pub fn of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[self.roll(all.len())].clone()
-    }
-}
+/// From so many steps on, everything must have come about.
+const FULL: u64 = 1000;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     let text = std::env::var(variable).ok();
     text.map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// State from the last frame: what may remain in the next one, and what may not.
-#[derive(Default)]
-pub struct Watch {
-    photo: Option<u64>,
-    /// A key that selects another class was pressed, for whichever photo is shown when it takes
-    /// effect.
-    pub class_key: bool,
-    /// The photo of the last manifest, whose classes come from the export.
-    pub restored: Option<u64>,
-    /// Classes that were pinned to panes in their menus.
-    pub pinned: [Option<ClassId>; 2],
-}
-
-impl Watch {
-    /// Checks the invariants of every frame.
-    pub fn check(&mut self, app: &App) {
-        let state = app.state();
-        if !matches!(state.latest, Latest::Working { .. }) {
-            let shows = state.latest.shown().is_some();
-            assert_eq!(state.current.is_some(), shows, "what is asked for is shown");
-        }
-        let Some(shown) = state.latest.shown() else {
-            return;
-        };
-        let analysis = &shown.analysis;
-        let item = state
-            .photos
-            .iter()
-            .find(|item| Some(item.id) == shown.plan.photo);
-        assert_eq!(item.unwrap().source.name(), shown.photo.name);
-        assert_eq!(analysis.logits.len(), analysis.model.labels.len());
-        // A new photo on screen is explained by its top class, unless a class is kept.
-        let class = state.class_in(analysis);
-        let is_new = self.photo != shown.plan.photo && self.restored != shown.plan.photo;
-        if is_new {
-            let kept = matches!(state.class, ClassChoice::Kept(_));
-            let chosen = kept || self.class_key;
-            assert!(chosen || class == analysis.top(), "a class nobody chose");
-        }
-        for (pinned, held) in self.pinned.iter_mut().zip(state.pinned) {
-            *pinned = pinned.filter(|class| held == Some(*class));
-            assert!(!is_new || held == *pinned, "a class nobody pinned");
-        }
-        self.photo = shown.plan.photo;
-        if !ready(app) {
-            return;
-        }
-        // Every difference from the wanted plan has become a job in the same frame.
-        assert_eq!(shown.plan, state.wanted());
-        let running = state.model.as_ref().unwrap();
-        assert_eq!(running.choice, shown.plan.model);
-        assert_eq!(running.info.sha256, analysis.model.sha256);
-        assert_eq!(analysis.framing, shown.plan.framing);
-        let own = analysis.model.preprocessing;
-        assert_eq!(analysis.preprocessing, shown.plan.preprocess.over(own));
-    }
-}
-
-/// The plan that a quiet window must have, as far as the actions determine it.
-#[derive(Clone, Debug, Default)]
-pub struct Expected {
-    /// The photo's name.
-    pub photo: Option<String>,
-    /// The rest of the plan.
-    pub plan: Option<Plan>,
-}
-
-impl Expected {
-    fn check(&self, app: &App, what: &str) {
-        let state = app.state();
-        let shown = state.latest.shown().unwrap();
-        if let Some(name) = &self.photo {
-            assert_eq!(shown.photo.name, *name, "{what}");
-        }
-        if let Some(plan) = &self.plan {
-            let photo = shown.plan.photo;
-            let expected = Plan {
-                photo,
-                ..plan.clone()
-            };
-            assert_eq!(shown.plan, expected, "{what}");
-        }
-    }
-}
-
-/// Whether nothing is in progress: the last answer and both its maps are on screen.
-fn quiet(app: &App) -> bool {
-    let state = app.state();
-    match &state.latest {
-        Latest::Empty => true,
-        Latest::Working { .. } => false,
-        Latest::Ready(shown) => state.settings.view.sides().iter().all(|&side| {
-            let wanted = state.map_spec(side, &shown.analysis);
-            app.drawn(side)
-                .is_some_and(|(of, now)| Arc::ptr_eq(&of, &shown.analysis) && now == wanted)
-        }),
-    }
-}
-
-/// Draws frames until the window is quiet.
-pub fn rest(harness: &mut Harness<App>, watch: &mut Watch, what: &str) {
-    harness.run_steps(2);
-    let started = Instant::now();
-    while !quiet(harness.state()) {
-        assert!(
-            started.elapsed() < PATIENCE,
-            "{what}: never quiet. {}",
-            describe(harness.state())
-        );
-        std::thread::sleep(Duration::from_millis(2));
-        harness.run_steps(1);
-        watch.check(harness.state());
-    }
-    harness.run_steps(2);
-    watch.check(harness.state());
-}
-
-/// When the window is quiet, every number must match the last request.
-fn check_when_quiet(
-    harness: &mut Harness<App>,
-    (watch, oracle): (&mut Watch, &mut Oracle),
-    expected: &mut Expected,
-    what: &str,
-) {
-    rest(harness, watch, what);
-    let app = harness.state();
+/// When all is quiet, the window shows what was asked for, and every number is right.
+fn check_when_quiet(session: &mut Session, oracle: &mut Oracle, what: &str) {
+    session.rest(what);
+    check_labels(session, what);
+    let app = session.harness.state();
     let state = app.state();
     let Some(shown) = state.latest.shown() else {
         return;
     };
-    assert_eq!(state.current, shown.plan.photo, "{what}");
-    expected.check(app, what);
-    // From here on it is known.
-    expected.photo = Some(shown.photo.name.clone());
-    expected.plan = Some(shown.plan.clone());
-    let (analysis, maps) = oracle.maps(app);
+    let (analysis, maps) = oracle.maps(app, session.world.limits);
     assert_eq!(shown.analysis.logits, analysis.logits, "{what}");
     for (side, expected) in maps {
         let map_spec = state.map_spec(side, &shown.analysis);
@@ -191,110 +65,130 @@ fn check_when_quiet(
             None => format!("{} map of {name},", map_spec.recipe.method.name()),
             Some(_) => format!("{} map of {name} minus", map_spec.recipe.method.name()),
         };
-        let titles = harness.query_all_by_label_contains(&title).count();
+        let titles = session.harness.query_all_by_label_contains(&title).count();
         assert!(titles > 0, "{what}: no pane is called {title:?}");
     }
 }
 
-/// A description of the window's state, for debugging.
-fn describe(app: &App) -> String {
-    let state = app.state();
-    let mut text = match &state.latest {
-        Latest::Empty => "nothing".into(),
-        Latest::Working { job, step, .. } => format!("job {job} at {step:?}"),
-        Latest::Ready(shown) => format!("ready, job {} of {:?}", shown.job, shown.plan),
+/// What the window says of the plan, in words, is the plan. A small window has no room for it.
+fn check_labels(session: &Session, what: &str) {
+    let harness = &session.harness;
+    let Some(shown) = session.state().latest.shown() else {
+        return;
     };
-    if let Some(shown) = state.latest.shown() {
-        for &side in state.settings.view.sides() {
-            let wanted = state.map_spec(side, &shown.analysis);
-            let drawn = app.drawn(side).map(|(of, now)| {
-                let same = Arc::ptr_eq(&of, &shown.analysis);
-                format!(
-                    "{now:?} of {} answer",
-                    if same { "this" } else { "another" }
-                )
-            });
-            let (there, pending) = (state.has_map(wanted), state.is_pending(wanted));
-            write!(
-                text,
-                "; {side:?} wants {wanted:?} (there: {there}, pending: {pending}), drawn: {drawn:?}"
-            )
-            .unwrap();
-        }
+    if session.world.size != ROOMY {
+        return;
     }
-    text + &format!("; error {:?}; settings {:?}", state.error, state.settings)
+    if session.state().settings.view == View::SideBySide {
+        let photo = format!("Photo {}", printable::name(&shown.photo.name));
+        assert!(session.has(Role::Image, &photo), "{what}: {photo:?}");
+    }
+    for framing in Framing::ALL {
+        use egui_kittest::kittest::NodeT;
+        let button = harness.get_by_role_and_label(Role::Button, framing.name());
+        let is_on = button.accesskit_node().toggled() == Some(egui::accesskit::Toggled::True);
+        assert_eq!(is_on, framing == shown.plan.framing, "{what}: {framing:?}");
+    }
+    let own = shown.analysis.model.preprocessing;
+    let edited = harness.query_by_label_contains("Not the model's own input");
+    let expected = shown.plan.preprocess.over(own) != own;
+    assert_eq!(edited.is_some(), expected, "{what}: preprocessing");
+}
+
+/// Chooses what to do next. What could not be done is tried again.
+fn next_door(session: &mut Session, owed: &mut Vec<&'static Door>) -> &'static Door {
+    if !owed.is_empty() && session.dice.roll(4) == 0 {
+        let index = session.dice.roll(owed.len());
+        return owed.swap_remove(index);
+    }
+    let all: Vec<&Door> = DOORS
+        .iter()
+        .flat_map(|door| std::iter::repeat_n(door, door.weight))
+        .collect();
+    session.dice.deal("doors", &all)
+}
+
+/// Does something; whether it was possible.
+fn do_something(session: &mut Session, door: &Door, lately: &mut Vec<String>) -> bool {
+    let done = (door.open)(session);
+    let possible = done.is_some();
+    lately.extend(done);
+    let frames = session.dice.roll(4);
+    session.step(if possible { 1 + frames } else { 0 });
+    session.watch.class_key = false;
+    possible
 }
 
 #[test]
 fn what_is_on_screen_belongs_to_what_the_controls_name() {
     let seed = number("CAMLENS_SEED", 6);
-    let actions = number("CAMLENS_STRESS", 1000);
-    let mut dice = Dice(seed);
-    let mut world = World::new();
-    let (mut oracle, mut watch) = (Oracle::default(), Watch::default());
-    let mut harness = world.open(&[CAT]);
+    let steps = number("CAMLENS_STRESS", FULL);
+    let mut session = Session::new(seed, &[CAT]);
+    let mut oracle = Oracle::default();
     let mut lately: Vec<String> = Vec::new();
-    let mut hits: BTreeMap<&str, usize> = ACTIONS.iter().map(|action| (action.name, 0)).collect();
-    let weights: usize = ACTIONS.iter().map(|action| action.weight).sum();
-    for number in 0..actions {
-        let mut at = dice.roll(weights);
-        let action = ACTIONS.iter().find(|action| {
-            let found = at < action.weight;
-            at = at.saturating_sub(action.weight);
-            found
-        });
-        let action = action.unwrap();
-        let context = format!(
-            "seed {seed}, action {number}, after {lately:?}: {}",
-            action.name
-        );
-        // The last actions, for debugging.
-        let trace = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let done = (action.act)(&mut harness, &mut dice, &mut world, &mut watch);
-            if done.is_some() {
-                for _ in 0..=dice.roll(3) {
-                    harness.run_steps(1);
-                    watch.check(harness.state());
+    let mut owed: Vec<&Door> = Vec::new();
+    let mut hits: BTreeMap<&str, [usize; 2]> =
+        DOORS.iter().map(|door| (door.name, [0; 2])).collect();
+    for step in 0..steps {
+        let door = next_door(&mut session, &mut owed);
+        let tried = catch_unwind(AssertUnwindSafe(|| {
+            let possible = do_something(&mut session, door, &mut lately);
+            if step % 23 == 0 || step + 1 == steps {
+                let what = format!("seed {seed}, step {step}, after {lately:?}");
+                check_when_quiet(&mut session, &mut oracle, &what);
+                lately.clear();
+            } else if session.world.plans.count() > 200 {
+                session.rest("so many plans");
+            }
+            possible
+        }));
+        match tried {
+            Ok(possible) => {
+                hits.get_mut(door.name).unwrap()[usize::from(!possible)] += 1;
+                if !possible {
+                    owed.push(door);
                 }
             }
-            watch.class_key = false;
-            done
-        }));
-        match trace {
-            Ok(Some(what)) => {
-                lately.push(what);
-                *hits.get_mut(action.name).unwrap() += 1;
-            }
-            Ok(None) => {} // not possible now
             Err(panic) => {
-                eprintln!("{context}. {}", describe(harness.state()));
-                std::panic::resume_unwind(panic);
+                let place = format!("seed {seed}, step {step}, after {lately:?}: {}", door.name);
+                report(&mut session, seed, &place);
+                resume_unwind(panic);
             }
         }
-        if number % 23 == 0 {
-            let what = format!("seed {seed}, action {number}, after {lately:?}");
-            let expected = &mut world.expected;
-            check_when_quiet(&mut harness, (&mut watch, &mut oracle), expected, &what);
-            lately.clear();
-        }
-        if number % 301 == 300 {
-            // Close the window in the middle of its work, and open it again.
-            watch = Watch::default();
-            let photos = dice.of(&[&[CAT][..], &[]]);
-            harness = world.open(photos);
+        if step % 301 == 300 {
+            let photos = session.dice.of(&[&[CAT][..], &[]]);
+            session.reopen(photos);
             lately = vec![format!("reopened with {photos:?}")];
         }
     }
-    check_when_quiet(
-        &mut harness,
-        (&mut watch, &mut oracle),
-        &mut world.expected,
-        &format!("seed {seed}, at the end after {lately:?}"),
-    );
-    println!("{actions} actions, seed {seed}: {hits:?}");
-    let missed: Vec<_> = hits.iter().filter(|(_, hits)| **hits == 0).collect();
+    println!("{steps} steps, seed {seed}; done, not possible:");
+    for (name, [done, not]) in &hits {
+        println!("{done:7} {not:4} {name}");
+    }
+    let (actions, commands) = (&session.record.of_actions, &session.record.of_commands);
+    println!("actions:\n{}", actions.table());
+    println!("commands:\n{}", commands.table());
+    let never = |(name, [done, _]): (&&'static str, &[usize; 2])| (*done == 0).then_some(*name);
+    let doors: Vec<_> = hits.iter().filter_map(never).collect();
+    let missed = (doors, actions.missed(), commands.missed());
+    let none = missed.0.is_empty() && missed.1.is_empty() && missed.2.is_empty();
     assert!(
-        actions < 1000 || missed.is_empty(),
-        "never done: {missed:?}"
+        steps < FULL || none,
+        "never came about: controls, actions, commands {missed:?}"
+    );
+}
+
+/// Says where a fault was found, and how to find it again.
+fn report(session: &mut Session, seed: u64, place: &str) {
+    session.record.take(session.harness.state());
+    let path = session.record.write(&format!("stress-{seed}.jsonl"));
+    session.world.keep_files();
+    eprintln!(
+        "{place}. {}\n{} actions since the window was opened are in {}. To do them again:\n\
+         CAMLENS_REPLAY={} cargo test --test window replay_a_file -- --ignored --nocapture",
+        describe(session.harness.state()),
+        session.record.actions.len(),
+        path.display(),
+        path.display(),
     );
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Write;
 
 use crate::app::state::action::Action;
+use crate::app::state::command::Command;
 
 /// Maximum number of actions kept.
 const KEPT: usize = 256;
@@ -14,12 +15,28 @@ const KEPT: usize = 256;
 #[derive(Debug, Default)]
 pub struct ActionLog {
     last: VecDeque<Action>,
+    actions: u64,
+    last_commands: VecDeque<Command>,
+    commands: u64,
     file: Option<File>,
+}
+
+/// The last of `all`, of which there were `count`: those after the first `seen`.
+fn after<T>(all: &VecDeque<T>, count: u64, seen: u64) -> impl ExactSizeIterator<Item = &T> {
+    let new = usize::try_from(count.saturating_sub(seen)).unwrap_or(usize::MAX);
+    all.range(all.len().saturating_sub(new)..)
+}
+
+fn keep<T>(all: &mut VecDeque<T>, item: T) {
+    if all.len() == KEPT {
+        all.pop_front();
+    }
+    all.push_back(item);
 }
 
 impl ActionLog {
     /// A log that also writes to the file in `CAMLENS_RECORD`, if it is set.
-    pub fn from_env() -> Self {
+    pub(in crate::app) fn from_env() -> Self {
         let file = std::env::var_os("CAMLENS_RECORD").and_then(|path| {
             let made = File::options().create(true).append(true).open(&path);
             made.inspect_err(|error| log::error!("{} can't be written: {error}", path.display()))
@@ -32,20 +49,50 @@ impl ActionLog {
     }
 
     /// Records an action.
-    pub fn record(&mut self, action: &Action) {
+    pub(in crate::app) fn record(&mut self, action: &Action) {
         if let Some(file) = &mut self.file {
             let line = serde_json::to_string(action).map_err(std::io::Error::other);
             if let Err(error) = line.and_then(|line| writeln!(file, "{line}")) {
                 log::warn!("{action:?} is not recorded: {error}");
             }
         }
-        if self.last.len() == KEPT {
-            self.last.pop_front();
-        }
-        self.last.push_back(action.clone());
+        self.actions += 1;
+        keep(&mut self.last, action.clone());
+    }
+
+    /// Notes what reached outside the state: an [`Action::Run`], or what followed from another
+    /// action.
+    pub(in crate::app) fn record_command(&mut self, command: &Command) {
+        self.commands += 1;
+        keep(&mut self.last_commands, command.clone());
+    }
+
+    /// How many actions there were.
+    #[must_use]
+    pub fn actions(&self) -> u64 {
+        self.actions
+    }
+
+    /// The actions after the first `seen`, as far as they are kept.
+    #[must_use]
+    pub fn actions_after(&self, seen: u64) -> impl ExactSizeIterator<Item = &Action> {
+        after(&self.last, self.actions, seen)
+    }
+
+    /// How many commands there were.
+    #[must_use]
+    pub fn commands(&self) -> u64 {
+        self.commands
+    }
+
+    /// The commands after the first `seen`, as far as they are kept.
+    #[must_use]
+    pub fn commands_after(&self, seen: u64) -> impl ExactSizeIterator<Item = &Command> {
+        after(&self.last_commands, self.commands, seen)
     }
 
     /// The last actions, the oldest first.
+    #[must_use]
     pub fn last(&self) -> impl ExactSizeIterator<Item = &Action> {
         self.last.iter()
     }
@@ -64,5 +111,8 @@ mod tests {
         assert_eq!(log.last().len(), KEPT);
         assert!(matches!(log.last().next(), Some(Action::StepPhoto(44))));
         assert!(matches!(log.last().last(), Some(Action::StepPhoto(299))));
+        assert_eq!(log.actions(), 300);
+        assert_eq!(log.actions_after(298).len(), 2);
+        assert_eq!(log.actions_after(0).len(), KEPT);
     }
 }

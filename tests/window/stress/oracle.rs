@@ -6,6 +6,7 @@ use camlens::explain::analysis::Analysis;
 use camlens::explain::cam;
 use camlens::explain::cam::Map;
 use camlens::explain::engine::Engine;
+use camlens::input::photo::Limits;
 use camlens::model::cpu::Precision;
 
 use super::*;
@@ -16,7 +17,7 @@ pub struct Oracle(HashMap<String, Engine>);
 
 impl Oracle {
     /// The reference answer for what the window shows, and the maps of its panes.
-    pub fn maps(&mut self, app: &App) -> (Analysis, Vec<(Side, Map)>) {
+    pub fn maps(&mut self, app: &App, limits: Limits) -> (Analysis, Vec<(Side, Map)>) {
         let state = app.state();
         let shown = state.latest.shown().unwrap();
         let plan = &shown.plan;
@@ -28,7 +29,7 @@ impl Oracle {
             .photos
             .iter()
             .find(|item| Some(item.id) == state.current);
-        let photo = item.unwrap().source.load(state.settings.limits).unwrap();
+        let photo = item.unwrap().source.load(limits).unwrap();
         engine.run_in(Precision::Single);
         engine.preprocess(plan.preprocess);
         let analysis = engine.analyze(&photo, plan.framing).unwrap();

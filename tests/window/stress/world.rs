@@ -1,27 +1,64 @@
 //! The files that actions use, and what a window must show after them.
 
+use camlens::input::photo::Limits;
 use camlens::model::preprocessing::PreprocessChoice;
+use camlens::worker::Plan;
 
+use super::plans::{Fates, Plans};
 use super::*;
 
 /// The files that actions use.
 pub struct World {
     pub folder: tempfile::TempDir,
-    _weights: tempfile::TempDir,
+    weights: tempfile::TempDir,
     pub pets: PathBuf,
     pub garbage: PathBuf,
     pub names: PathBuf,
     pub wrong_names: PathBuf,
     /// The manifests of the exports.
     pub manifests: Vec<PathBuf>,
-    /// Number of exports.
-    pub exports: usize,
+    /// How many files and folders were made.
+    made: usize,
     /// The answer of the next file dialog.
     pub answer: Arc<Mutex<PathBuf>>,
-    /// What the window must show when it is quiet.
-    pub expected: Expected,
-    /// Whether something that will be rejected is in progress.
-    pub refusal: bool,
+    /// A hub that never answers.
+    pub hub: DeafHub,
+    /// What the window may rest with.
+    pub plans: Plans,
+    /// The names of the photos that were opened, in order. Their numbers begin with 1.
+    pub photos: Vec<String>,
+    /// How large photos may be.
+    pub limits: Limits,
+    /// The order of the photos that was chosen.
+    pub order: PhotoOrder,
+    /// The size of the window, in points.
+    pub size: (f32, f32),
+}
+
+/// A hub that takes calls and never answers.
+pub struct DeafHub {
+    address: String,
+    calls: Arc<Mutex<Vec<std::net::TcpStream>>>,
+}
+
+impl DeafHub {
+    fn new() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let calls = Arc::<Mutex<Vec<_>>>::default();
+        let kept = calls.clone();
+        std::thread::spawn(move || {
+            for call in listener.incoming().flatten() {
+                kept.lock().unwrap().push(call);
+            }
+        });
+        Self { address, calls }
+    }
+
+    /// Ends all calls.
+    pub fn hang_up(&self) {
+        self.calls.lock().unwrap().clear();
+    }
 }
 
 impl World {
@@ -43,87 +80,117 @@ impl World {
         std::fs::copy(CAT, photos.join("a-cat.png")).unwrap();
         std::fs::copy(COFFEE, photos.join("b-coffee.png")).unwrap();
         std::fs::write(photos.join("c-broken.jpg"), b"no photo").unwrap();
+        let fates = Fates {
+            garbage: file_model(&garbage),
+            pets: file_model(&pets),
+            names: names.clone(),
+            broken: Vec::new(),
+        };
         Self {
             folder,
-            _weights: weights,
+            weights,
             pets,
             garbage,
             names,
             wrong_names,
             manifests: Vec::new(),
-            exports: 0,
+            made: 0,
             answer: Arc::default(),
-            expected: Expected::default(),
-            refusal: false,
+            hub: DeafHub::new(),
+            plans: Plans::new(fates, start()),
+            photos: Vec::new(),
+            limits: Limits::default(),
+            order: PhotoOrder::default(),
+            size: ROOMY,
         }
     }
 
     /// Opens a new window, with or without a photo.
     pub fn open(&mut self, photos: &[&str]) -> Harness<'static, App> {
-        self.expected = Expected::default();
-        self.refusal = false;
+        let fates = Fates {
+            garbage: file_model(&self.garbage),
+            pets: file_model(&self.pets),
+            names: self.names.clone(),
+            broken: Vec::new(),
+        };
+        self.plans = Plans::new(fates, start());
+        self.photos.clear();
+        self.limits = Limits::default();
+        self.order = PhotoOrder::default();
+        self.size = ROOMY;
+        self.opened(photos);
         let answer = self.answer.clone();
         let picker: Picker = Arc::new(move |_| {
             let path = answer.lock().unwrap().clone();
             Box::pin(async move { Some(vec![path]) })
         });
-        window_with(photos, picker)
+        let cache = self.folder.path().join("hub");
+        let hub = Hub::new(&self.hub.address, cache);
+        let arguments = WindowArgs {
+            model: Some(ModelChoice::BuiltIn),
+            ..WindowArgs::default()
+        };
+        window_at(photos, arguments, picker, hub)
     }
 
-    /// A photo was requested.
-    pub fn expect_photo(&mut self, path: &str) {
-        let name = Path::new(path).file_name().unwrap();
-        self.expected.photo = Some(name.to_string_lossy().into_owned());
-    }
-
-    /// A photo was requested that will be rejected. The screen is unchanged; which photo it shows
-    /// is known only if the window was quiet.
-    pub fn expect_photo_refused(&mut self, was_quiet: bool) {
-        if !was_quiet {
-            self.expected.photo = None;
-        }
-    }
-
-    /// A part of the plan was changed.
-    pub fn expect(&mut self, change: impl FnOnce(&mut Plan)) {
-        if let Some(plan) = &mut self.expected.plan {
-            change(plan);
-        }
-    }
-
-    /// A setting that belongs to the model was changed.
-    pub fn expect_of_model(&mut self, change: impl FnOnce(&mut Plan)) {
-        if self.refusal {
-            // When the request is rejected, everything changed in the meantime is reset as well.
-            self.expected.plan = None;
-        }
-        self.expect(change);
-    }
-
-    pub fn expect_model(&mut self, model: ModelChoice) {
-        self.expect_of_model(|plan| {
-            if plan.model != model {
-                plan.labels = None;
-                plan.preprocess = PreprocessChoice::Model;
+    /// Photos are opened, and the first of them is asked for.
+    pub fn opened(&mut self, paths: &[&str]) {
+        let first = self.photos.len() as u64 + 1;
+        for path in paths {
+            let name = Path::new(path).file_name().unwrap().to_string_lossy();
+            self.photos.push(name.into_owned());
+            if is_broken(path) {
+                let photo = self.photos.len() as u64;
+                self.plans.fates.broken.push(photo);
             }
-            plan.model = model;
-        });
-    }
-
-    /// A model or class names were requested that will be rejected.
-    pub fn expect_refusal(&mut self, was_quiet: bool) {
-        self.refusal = true;
-        if !was_quiet {
-            self.expected.plan = None;
+        }
+        if !paths.is_empty() {
+            self.plans.change(|plan| plan.photo = Some(first));
         }
     }
 
-    /// The window is quiet, so nothing is in progress any more.
-    pub fn was_quiet(&mut self, harness: &Harness<App>) -> bool {
-        let quiet = quiet(harness.state());
-        if quiet {
-            self.refusal = false;
-        }
-        quiet
+    /// A path within the folder at which nothing is yet.
+    pub fn new_path(&mut self, name: &str) -> PathBuf {
+        self.made += 1;
+        self.folder.path().join(format!("{}-{name}", self.made))
     }
+
+    /// A copy of a photo, whose name no other photo has.
+    pub fn copy(&mut self, photo: &str) -> String {
+        let path = Path::new(photo);
+        let name = path.file_name().unwrap().to_string_lossy();
+        let copy = self.new_path(&name);
+        std::fs::copy(path, &copy).unwrap();
+        copy.to_str().unwrap().to_owned()
+    }
+
+    /// Files stay after the test, for whoever does it again.
+    pub fn keep_files(&mut self) {
+        self.folder.disable_cleanup(true);
+        self.weights.disable_cleanup(true);
+    }
+}
+
+/// What a new window is asked for before any photo.
+fn start() -> Plan {
+    Plan {
+        photo: None,
+        model: ModelChoice::BuiltIn,
+        labels: None,
+        preprocess: PreprocessChoice::Model,
+        device: DeviceChoice::Cpu,
+        framing: Framing::default(),
+    }
+}
+
+/// Photos that can't be read.
+pub const BROKEN: [&str; 4] = [
+    "tests/corpus/60000x60000.png",
+    "tests/corpus/zero-bytes.png",
+    "tests/corpus/text.jpg",
+    "/nowhere/gone.png",
+];
+
+fn is_broken(path: &str) -> bool {
+    BROKEN.contains(&path) || path.ends_with("c-broken.jpg")
 }
