@@ -534,7 +534,7 @@ fn what_is_there_for_training_only_is_ignored() {
     assert_eq!(found.logits, expected);
     let notice = &found.model.notices[0];
     assert!(
-        notice.contains("the only linear layer of 512 inputs: last"),
+        notice.contains("the only linear layer with 512 inputs: last"),
         "{notice}"
     );
     // A linear layer without a bias is not an error.
@@ -628,10 +628,10 @@ fn a_training_script_that_names_another_network_is_believed() {
         ),
         (vec![arguments("drop_rate", Py::Float(0.1))], "as the file"),
         // Names chosen by the user.
-        (vec![text("arch", "lesions v2")], "The weights alone can't"),
+        (vec![text("arch", "lesions v2")], "The weights alone do not show it"),
         (
             vec![args(vec![text("model", "mine"), text("gp", "max")])],
-            "The weights alone can't",
+            "The weights alone do not show it",
         ),
     ] {
         write_pth(&path, &[("state_dict", &plain)], &written(entries));

@@ -27,7 +27,7 @@ fn broken_checkpoints_are_refused_at_once_and_name_the_tensors() {
         (
             "no head",
             &|state| state.retain(|name, _| !name.starts_with("fc.")),
-            &["no classifier, a linear layer of 512 inputs"],
+            &["no classifier, a linear layer with 512 inputs"],
         ),
         (
             "NaN",
