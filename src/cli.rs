@@ -443,7 +443,7 @@ mod tests {
             "camlens explain a.png --region x=1,2,3",
             "camlens explain a.png --overwrite",
             "camlens explain --manifest m.json --class 3",
-            "camlens a.png --layer layer9",
+            "camlens explain --manifest m.json --against dog",
             "camlens a.png --key ema",
             "camlens a.png --model auto --key ema",
             "camlens explain a.png --model resnet18 --prefix ema.",

@@ -216,7 +216,7 @@ fn every_photo_is_exported_and_every_option_is_used() {
             "--export",
             &at(&out),
             "--method",
-            methods[index % 5],
+            methods[index % methods.len()],
         ]));
         for (option, values) in &lists {
             // Each option cycles at a different rate, so that values are combined.
@@ -232,7 +232,7 @@ fn every_photo_is_exported_and_every_option_is_used() {
             0 => strings(&["--map", &at("cells.npy"), "--json"]),
             1 => strings(&[
                 "--method",
-                methods[(index + 1) % 5],
+                methods[(index + 1) % methods.len()],
                 "--out",
                 &at("out.png"),
             ]),

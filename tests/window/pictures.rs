@@ -33,7 +33,7 @@ fn window_in(theme: egui::Theme, photos: &[&str]) -> Harness<'static, App> {
 
 fn wait_for_text(harness: &mut Harness<App>, text: &str) {
     let started = Instant::now();
-    while harness.query_by_label_contains(text).is_none() {
+    while harness.query_all_by_label_contains(text).next().is_none() {
         let waited = started.elapsed();
         assert!(
             waited < Duration::from_mins(1),
@@ -65,7 +65,10 @@ fn the_start_screen() {
     for (theme, name) in THEMES {
         let mut harness = window_in(theme, &[]);
         wait(&mut harness, "the samples", |app| {
-            app.state().samples.iter().all(|made| *made)
+            let state = app.state();
+            state.samples.iter().all(|made| *made)
+                && state.model.is_some()
+                && !matches!(state.latest, Latest::Working { .. })
         });
         compare(&mut harness, &format!("start_{name}"));
     }
@@ -94,10 +97,11 @@ fn several_photos() {
     for (theme, name) in THEMES {
         let mut harness = window_in(theme, &[CAT, COFFEE]);
         wait(&mut harness, "the thumbnails", |app| {
-            let photos = &app.state().photos;
-            photos
-                .iter()
-                .all(|item| matches!(item.thumbnail, Thumbnail::Made(..)))
+            let state = app.state();
+            state.photos.iter().all(|item| {
+                let predicted = state.batch.get(item.id).is_some();
+                predicted && matches!(item.thumbnail, Thumbnail::Made(..))
+            })
         });
         compare(&mut harness, &format!("photos_{name}"));
     }
