@@ -628,7 +628,10 @@ fn a_training_script_that_names_another_network_is_believed() {
         ),
         (vec![arguments("drop_rate", Py::Float(0.1))], "as the file"),
         // Names chosen by the user.
-        (vec![text("arch", "lesions v2")], "The weights alone do not show it"),
+        (
+            vec![text("arch", "lesions v2")],
+            "The weights alone do not show it",
+        ),
         (
             vec![args(vec![text("model", "mine"), text("gp", "max")])],
             "The weights alone do not show it",

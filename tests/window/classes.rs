@@ -127,6 +127,8 @@ fn a_kept_class_that_is_improbable_is_said_with_a_way_back() {
     harness.get_by_role_and_label(Role::Image, "Grad-CAM map of Egyptian cat, < 0.1 %");
     harness.check_accessibility();
     let back = "Egyptian cat: < 0.1 % here · show espresso 37 % (right map)";
+    // The notes move once the last of them is there.
+    wait_for_text(&mut harness, "other classes");
     harness.get_by_label_contains(back).click();
     harness.run_steps(4);
     let espresso = "Grad-CAM map of espresso, 37 %";
@@ -151,6 +153,8 @@ fn a_kept_class_that_is_improbable_is_said_with_a_way_back() {
     harness.run_steps(2);
     wait(&mut harness, "the coffee", |app| shows(app, "coffee.png"));
     assert_eq!(improbable(&harness), 1);
+    // The notes move once the last of them is there.
+    wait_for_text(&mut harness, "other classes");
     harness.get_by_label_contains(back).click();
     harness.run_steps(4);
     assert_eq!(harness.state().state().pinned, [None; 2]);

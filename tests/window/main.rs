@@ -21,7 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use camlens::app::{App, ClassChoice, Latest, Launch, Picker, Server, Side, Thumbnail, View};
+use camlens::app::{
+    App, ClassChoice, Latest, Launch, PhotoItem, Picker, Server, Side, Thumbnail, View,
+};
 use camlens::cli::WindowArgs;
 use camlens::explain::analysis::Analysis;
 use camlens::explain::cam::Method;
@@ -114,6 +116,19 @@ fn wait(harness: &mut Harness<App>, what: &str, so: impl Fn(&App) -> bool) {
         harness.run_steps(1);
     }
     harness.run_steps(2);
+}
+
+/// Draws frames until a text is on screen.
+fn wait_for_text(harness: &mut Harness<App>, text: &str) {
+    let started = Instant::now();
+    while harness.query_all_by_label_contains(text).next().is_none() {
+        let waited = started.elapsed();
+        assert!(
+            waited < Duration::from_mins(1),
+            "timed out waiting for: {text}"
+        );
+        harness.run_steps(1);
+    }
 }
 
 fn ready(app: &App) -> bool {

@@ -86,7 +86,7 @@ pub fn lock(s: &mut Session) -> Option<String> {
     s.analysis()?;
     let sides = s.state().settings.view.sides();
     let side = s.dice.of(sides);
-    let lock = format!("Hold the range of the {} map", side.name());
+    let lock = format!("Lock the range of the {} map", side.name());
     if !s.has(Role::Button, &lock) {
         return None; // there is nothing to draw
     }
