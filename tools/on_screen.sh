@@ -57,3 +57,11 @@ wait_for_heat() {
     done
     fail "$1: no heat on screen ($heat %)"
 }
+# open_photo PROGRAM PHOTO SCREENSHOT: opens a photo with the built-in model on a display of its own.
+open_photo() {
+    start_display
+    "$1" --model efficientnet-lite0 --device cpu "$2" >"$scratch/log" 2>&1 &
+    pid=$!
+    wait_for_title "$(basename "$2")"
+    wait_for_heat "photo from the command line" "$3"
+}

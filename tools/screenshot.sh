@@ -12,12 +12,7 @@ shot=$2
 shots=$(dirname "$shot")
 . tools/on_screen.sh
 
-start_display
-"$program" --model efficientnet-lite0 --device cpu assets/samples/astronaut.png >"$scratch/log" 2>&1 &
-pid=$!
-
-wait_for_title astronaut.png
-wait_for_heat "photo from the command line" "$shot"
+open_photo "$program" assets/samples/astronaut.png "$shot"
 
 # Where the search box and the first row of the class table are, in pixels of the window.
 search_box=(130 479)

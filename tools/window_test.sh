@@ -12,12 +12,7 @@ shot=$2
 shots=$(dirname "$shot")
 . tools/on_screen.sh
 
-start_display
-"$program" --model efficientnet-lite0 --device cpu assets/samples/cat.png >"$scratch/log" 2>&1 &
-pid=$!
-
-wait_for_title cat.png
-wait_for_heat "photo from the command line" "$shot"
+open_photo "$program" assets/samples/cat.png "$shot"
 
 /usr/bin/python3 tools/xdnd_drop.py "$window" assets/samples/coffee.png >>"$scratch/log" || fail "the drop was refused"
 wait_for_title coffee.png

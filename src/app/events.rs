@@ -46,20 +46,19 @@ impl App {
     }
 
     /// Handles files that are not photos: weights become the model, and a file of class names
-    /// becomes the names of its classes.
+    /// becomes the names of its classes. This follows from opening them: a recording has only that.
     fn is_no_photo(&mut self, path: &Path) -> bool {
         let ending = path
             .extension()
             .map(|ending| ending.to_string_lossy().to_lowercase());
-        let action = match ending.as_deref() {
+        match ending.as_deref() {
             Some("json") if path.ends_with(MANIFEST) => return false, // was already handled
             Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") => {
-                Action::UseModel(ModelChoice::File(path.to_owned()))
+                self.state.use_model(ModelChoice::File(path.to_owned()));
             }
-            Some("txt" | "json") => Action::UseLabels(Some(path.to_owned())),
+            Some("txt" | "json") => self.state.use_labels(Some(path.to_owned())),
             _ => return false,
-        };
-        self.actions.push(action);
+        }
         true
     }
 
@@ -84,7 +83,7 @@ impl App {
             self.state.take_thumbnail(id, made);
         }
         while let Some(outcome) = self.tasks.outcome() {
-            self.finish_errand(ctx, outcome);
+            self.finish_task(ctx, outcome);
         }
         if let Some((known, result)) = self.downloads.poll() {
             self.finish_fetch(known, result);
@@ -141,7 +140,7 @@ impl App {
         }
     }
 
-    fn finish_errand(&mut self, ctx: &Context, outcome: TaskResult) {
+    fn finish_task(&mut self, ctx: &Context, outcome: TaskResult) {
         match outcome {
             TaskResult::Picked(FileDialog::Photos | FileDialog::Folder, paths) => {
                 let sources = paths.into_iter().map(PhotoSource::File).collect();

@@ -135,10 +135,13 @@ impl App {
         };
         app.tasks.find_devices();
         if !photos.is_empty() {
-            let files = photos.into_iter().map(PhotoSource::File);
-            app.open(files.collect());
+            let files: Vec<PhotoSource> = photos.into_iter().map(PhotoSource::File).collect();
+            app.log.record(&Command::Open(files.clone()).into());
+            app.open(files);
         }
-        app.state.error = lost;
+        if lost.is_some() {
+            app.state.error = lost;
+        }
         Ok(app)
     }
 
@@ -161,38 +164,22 @@ impl App {
         &self.log
     }
 
-    /// The last actions, the oldest first.
-    #[must_use]
-    pub fn recorded(&self) -> impl ExactSizeIterator<Item = &Action> {
-        self.log.last()
-    }
-
     /// Queues an action, as keys and panels do. It is applied at the end of the next frame.
     pub fn act(&mut self, action: impl Into<Action>) {
         self.actions.push(action);
         (self.wake)();
     }
 
-    /// Applies the queued actions in their order. What follows from an action is applied right
-    /// after it and not recorded: a replay makes it follow again.
+    /// Applies all queued actions in order, and runs the resulting commands.
     fn apply_actions(&mut self, ctx: &Context) {
         for action in self.actions.take() {
             self.log.record(&action);
-            self.apply(ctx, action);
-            while !self.actions.is_empty() {
-                for follower in self.actions.take() {
-                    self.apply(ctx, follower);
-                }
+            if let Some(command) = self.state.apply(action) {
+                self.log.commands.push(command.clone());
+                self.run(ctx, command);
             }
         }
         self.state.arrange();
-    }
-
-    fn apply(&mut self, ctx: &Context, action: Action) {
-        if let Some(command) = self.state.apply(action) {
-            self.log.record_command(&command);
-            self.run(ctx, command);
-        }
     }
 
     /// Runs a command, which has an effect outside the state.

@@ -155,7 +155,7 @@ impl Hub {
     ) -> io::Result<Fetch> {
         let (sender, event) = mpsc::channel();
         let cancelled = Arc::new(AtomicBool::new(false));
-        let errand = Transfer {
+        let transfer = Transfer {
             hub: self.clone(),
             known,
             cancelled: cancelled.clone(),
@@ -164,7 +164,7 @@ impl Hub {
         };
         thread::Builder::new()
             .name("camlens-fetch".into())
-            .spawn(move || errand.run())?;
+            .spawn(move || transfer.run())?;
         Ok(Fetch {
             known,
             cancelled,

@@ -116,7 +116,7 @@ fn batch(id: u64, photos: u64) -> BatchJob {
 }
 
 #[test]
-fn each_survey_and_each_request_for_maps_is_answered_once() {
+fn each_batch_and_each_request_for_maps_is_answered_once() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
     // Without photos a batch is done at once; replaced and cancelled ones say so.
     assert!(worker.batch(Some(batch(1, 0))));
@@ -231,6 +231,35 @@ fn a_thread_that_ends_answers_what_it_leaves() {
     while !matches!(wait(&worker), WorkerEvent::Done(4, None)) {}
 }
 
+/// A thread drops its requests before it ends: a job that comes meanwhile is for a new thread.
+#[test]
+fn a_thread_that_is_about_to_end_is_replaced_once() {
+    let (sender, event) = mpsc::channel();
+    let outbox = Outbox::new(sender, Arc::new(|| ()));
+    let (requests, inbox) = mpsc::channel();
+    let (_ends_with_the_test, lives) = mpsc::channel::<()>();
+    let mut worker = Worker {
+        thread: Thread {
+            requests,
+            sent: Arc::default(),
+            handle: thread::spawn(move || lives.recv().unwrap_or_default()),
+            outbox: outbox.for_new_thread(),
+        },
+        event,
+        outbox,
+    };
+    assert!(worker.send(job(1, None, "")));
+    drop(inbox);
+    assert!(matches!(
+        wait(&worker),
+        WorkerEvent::JobDropped(1, Dropped::Stopped)
+    ));
+    assert!(!worker.thread.handle.is_finished());
+    assert!(worker.submit(job(2, None, "")).unwrap());
+    assert!(!worker.submit(job(3, None, "")).unwrap());
+    while !matches!(wait(&worker), WorkerEvent::Done(3, None)) {}
+}
+
 #[test]
 fn a_photo_that_fails_leaves_the_worker_well() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
@@ -299,7 +328,7 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
 /// After a panic the engine is lost: a batch loads its model again, and reports an error if that
 /// fails.
 #[test]
-fn a_survey_after_a_panic_goes_on_or_says_why_not() {
+fn a_batch_after_a_panic_goes_on_or_says_why_not() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
     let bad = Job {
         source: Some(hollow()),
@@ -321,7 +350,7 @@ fn a_survey_after_a_panic_goes_on_or_says_why_not() {
 }
 
 #[test]
-fn a_survey_gives_what_opening_each_photo_gives_and_jobs_come_first() {
+fn a_batch_gives_what_opening_each_photo_gives_and_jobs_come_first() {
     let mut worker = Worker::start(Arc::new(|| ())).unwrap();
     let names = ["cat", "coffee", "nothing", "rocket"];
     let path = |name: &str| format!("assets/samples/{name}.png");

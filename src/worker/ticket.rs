@@ -49,13 +49,13 @@ impl Outbox {
 /// A request to the worker.
 pub trait Request {
     /// The outcome of the request.
-    type TaskResult;
+    type Outcome;
 
     /// The outcome of a request that was dropped.
-    fn dropped(why: Dropped) -> Self::TaskResult;
+    fn dropped(why: Dropped) -> Self::Outcome;
 
     /// The answer to this request, which ends it.
-    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent;
+    fn answer(&mut self, outcome: Self::Outcome) -> WorkerEvent;
 }
 
 /// Why a job has no result.
@@ -68,13 +68,13 @@ pub enum JobStop {
 }
 
 impl Request for Job {
-    type TaskResult = Result<Option<Answer>, JobStop>;
+    type Outcome = Result<Option<Answer>, JobStop>;
 
-    fn dropped(why: Dropped) -> Self::TaskResult {
+    fn dropped(why: Dropped) -> Self::Outcome {
         Err(JobStop::Dropped(why))
     }
 
-    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
+    fn answer(&mut self, outcome: Self::Outcome) -> WorkerEvent {
         match outcome {
             Ok(shown) => WorkerEvent::Done(self.id, shown),
             Err(JobStop::Dropped(why)) => WorkerEvent::JobDropped(self.id, why),
@@ -86,14 +86,14 @@ impl Request for Job {
 }
 
 impl Request for LayerJob {
-    type TaskResult = Result<(), Dropped>;
+    type Outcome = Result<(), Dropped>;
 
-    fn dropped(why: Dropped) -> Self::TaskResult {
+    fn dropped(why: Dropped) -> Self::Outcome {
         Err(why)
     }
 
     /// The classes that remain in the request were not computed.
-    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
+    fn answer(&mut self, outcome: Self::Outcome) -> WorkerEvent {
         match outcome {
             Ok(()) => WorkerEvent::LayersDone(self.id),
             Err(why) => {
@@ -105,7 +105,7 @@ impl Request for LayerJob {
 }
 
 /// Why a batch ended before all of its photos were classified.
-pub enum SurveyStop {
+pub enum BatchStop {
     /// It was dropped.
     Dropped(Dropped),
     /// It can't go on, with the message for the user.
@@ -113,17 +113,17 @@ pub enum SurveyStop {
 }
 
 impl Request for BatchJob {
-    type TaskResult = Result<(), SurveyStop>;
+    type Outcome = Result<(), BatchStop>;
 
-    fn dropped(why: Dropped) -> Self::TaskResult {
-        Err(SurveyStop::Dropped(why))
+    fn dropped(why: Dropped) -> Self::Outcome {
+        Err(BatchStop::Dropped(why))
     }
 
-    fn answer(&mut self, outcome: Self::TaskResult) -> WorkerEvent {
+    fn answer(&mut self, outcome: Self::Outcome) -> WorkerEvent {
         match outcome {
             Ok(()) => WorkerEvent::BatchDone(self.id),
-            Err(SurveyStop::Dropped(why)) => WorkerEvent::BatchDropped(self.id, why),
-            Err(SurveyStop::Failed(message)) => WorkerEvent::BatchFailed(self.id, message),
+            Err(BatchStop::Dropped(why)) => WorkerEvent::BatchDropped(self.id, why),
+            Err(BatchStop::Failed(message)) => WorkerEvent::BatchFailed(self.id, message),
         }
     }
 }
@@ -152,7 +152,7 @@ impl<R: Request> Ticket<R> {
     }
 
     /// Answers the request.
-    pub fn close(mut self, outcome: R::TaskResult) {
+    pub fn close(mut self, outcome: R::Outcome) {
         self.send(outcome);
     }
 
@@ -161,7 +161,7 @@ impl<R: Request> Ticket<R> {
         self.close(R::dropped(why));
     }
 
-    fn send(&mut self, outcome: R::TaskResult) {
+    fn send(&mut self, outcome: R::Outcome) {
         if self.is_open {
             self.is_open = false;
             self.outbox.tell(self.request.answer(outcome));

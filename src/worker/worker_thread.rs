@@ -19,7 +19,7 @@ use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError};
 use crate::model::{ModelChoice, ModelError, Selection};
 use crate::platform::panics::mistake;
-use crate::worker::ticket::{JobStop, Outbox, SurveyStop, Ticket};
+use crate::worker::ticket::{BatchStop, JobStop, Outbox, Ticket};
 use crate::worker::{
     Answer, BatchJob, Dropped, Fault, Job, LayerJob, OVERVIEW_SIDE, PhotoSource, Plan, Prediction,
     Request, RunningModel, Step, WorkerEvent, ticket,
@@ -33,8 +33,8 @@ enum Task {
     Predict(Ticket<BatchJob>),
 }
 
-type JobOutcome = <Job as ticket::Request>::TaskResult;
-type SurveyOutcome = <BatchJob as ticket::Request>::TaskResult;
+type JobOutcome = <Job as ticket::Request>::Outcome;
+type BatchOutcome = <BatchJob as ticket::Request>::Outcome;
 
 /// The data of the thread.
 pub struct WorkerThread {
@@ -167,13 +167,13 @@ impl WorkerThread {
     }
 
     /// Classifies the next photo of a batch, with the model of its request.
-    fn predict(&mut self, batch: &mut BatchJob) -> ControlFlow<SurveyOutcome> {
+    fn predict(&mut self, batch: &mut BatchJob) -> ControlFlow<BatchOutcome> {
         let Some((photo, source)) = batch.photos.pop() else {
             return ControlFlow::Break(Ok(()));
         };
         let plan = &batch.plan;
         if let Err(message) = self.ready_batch(plan) {
-            return ControlFlow::Break(Err(SurveyStop::Failed(message)));
+            return ControlFlow::Break(Err(BatchStop::Failed(message)));
         }
         let Some(Loaded { engine, .. }) = &mut self.engine else {
             unreachable!("it was loaded just now");
@@ -202,7 +202,7 @@ impl WorkerThread {
         if changed && let Ok(Err(message)) = answer {
             // It can no longer run anywhere: the next job loads the file in its current state.
             self.forget_engine();
-            return ControlFlow::Break(Err(SurveyStop::Failed(message)));
+            return ControlFlow::Break(Err(BatchStop::Failed(message)));
         }
         // The engine is kept: a cancelled run leaves no partial state in it.
         let answer = answer.unwrap_or_else(|panic| Err(mistake(panic.as_ref())));

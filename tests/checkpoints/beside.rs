@@ -127,6 +127,13 @@ fn layers_can_be_asked_for_after_a_run_only() {
         let model = engine.model();
         assert_eq!(model.layer_name(layer(model, spelling)), name);
     }
+    // What another ResNet calls the same layer: understood in the window, refused by `explain`.
+    for (elsewhere, here) in [("layer4.2.conv3", Some("layer4.1.conv2")), ("layer5", None)] {
+        let model = engine.model();
+        let closest = model.closest_layer(&elsewhere.into());
+        assert_eq!(closest.map(|layer| model.layer_name(layer)), here);
+        assert!(model.need_layer(&elsewhere.into()).is_err());
+    }
     let problem = engine.model().need_layer(&"layer5".into()).unwrap_err();
     let layers = "Give last or one of layer1, layer2, layer3, layer4, layer4.1.conv2.";
     assert!(problem.ends_with(layers), "{problem}");

@@ -22,7 +22,7 @@ fn what_was_done_can_be_done_again() {
         .set_value_accesskit(25.0);
     harness.run_steps(2);
     wait(&mut harness, "the maps", ready);
-    let done: Vec<Action> = harness.state().recorded().cloned().collect();
+    let done: Vec<Action> = harness.state().log().actions.after(0).cloned().collect();
     assert!(
         matches!(done.first(), Some(Action::Run(Command::Open(_)))),
         "{done:?}"

@@ -235,3 +235,21 @@ fn networks_of_which_none_is_the_usual_one_are_offered() {
     assert!(harness.state().state().error.is_none());
     assert!(harness.query_by_label("Use student.").is_none());
 }
+
+/// Weights and a folder without photos, dropped together: the model is used, and the folder's fault
+/// is shown.
+#[test]
+fn weights_do_not_hide_the_fault_of_what_was_dropped_with_them() {
+    let (_folder, weights) = made_up_resnet();
+    let empty = tempfile::tempdir().unwrap();
+    let mut harness = cat();
+    let paths = [weights.as_path(), empty.path()].map(|path| path.to_str().unwrap());
+    drop_files(&mut harness, &paths);
+    wait(&mut harness, "the fault", |app| {
+        let error = app.state().error.as_deref();
+        error.is_some_and(|error| error.contains("no photos"))
+    });
+    wait(&mut harness, "the model", ready);
+    assert_eq!(harness.state().state().settings.model, file_model(&weights));
+    harness.get_by_label_contains("no photos");
+}

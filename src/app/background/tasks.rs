@@ -273,10 +273,10 @@ impl BackgroundTasks {
         Some(outcome)
     }
 
-    fn spawn(&mut self, name: &'static str, errand: impl FnOnce() -> TaskResult + Send + 'static) {
+    fn spawn(&mut self, name: &'static str, task: impl FnOnce() -> TaskResult + Send + 'static) {
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         let work = move || {
-            let outcome = panic::catch_unwind(AssertUnwindSafe(errand));
+            let outcome = panic::catch_unwind(AssertUnwindSafe(task));
             let outcome = outcome.unwrap_or_else(|panic| {
                 TaskResult::Broken(mistake(panic.as_ref()), name == DIALOG)
             });

@@ -11,34 +11,60 @@ use crate::app::state::command::Command;
 /// Maximum number of actions kept.
 const KEPT: usize = 256;
 
-/// The last actions, in order.
+/// What happened since the window opened.
 #[derive(Debug, Default)]
 pub struct ActionLog {
-    last: VecDeque<Action>,
-    actions: u64,
-    last_commands: VecDeque<Command>,
-    commands: u64,
+    /// The actions.
+    pub actions: Kept<Action>,
+    /// What reached outside the state: an [`Action::Run`], or what followed from another action.
+    pub commands: Kept<Command>,
     file: Option<File>,
 }
 
-/// The last of `all`, of which there were `count`: those after the first `seen`.
-fn after<T>(all: &VecDeque<T>, count: u64, seen: u64) -> impl ExactSizeIterator<Item = &T> {
-    let new = usize::try_from(count.saturating_sub(seen)).unwrap_or(usize::MAX);
-    all.range(all.len().saturating_sub(new)..)
+/// The last items of a sequence, and how many there were.
+#[derive(Debug)]
+pub struct Kept<T> {
+    last: VecDeque<T>,
+    count: u64,
 }
 
-fn keep<T>(all: &mut VecDeque<T>, item: T) {
-    if all.len() == KEPT {
-        all.pop_front();
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self {
+            last: VecDeque::new(),
+            count: 0,
+        }
     }
-    all.push_back(item);
+}
+
+impl<T> Kept<T> {
+    /// Adds an item, and drops the oldest if there are too many.
+    pub(in crate::app) fn push(&mut self, item: T) {
+        if self.last.len() == KEPT {
+            self.last.pop_front();
+        }
+        self.last.push_back(item);
+        self.count += 1;
+    }
+
+    /// How many items there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The items after the first `seen`, the oldest first, as far as they are kept.
+    pub fn after(&self, seen: u64) -> impl ExactSizeIterator<Item = &T> {
+        let new = usize::try_from(self.count.saturating_sub(seen)).unwrap_or(usize::MAX);
+        self.last.range(self.last.len().saturating_sub(new)..)
+    }
 }
 
 impl ActionLog {
     /// A log that also writes to the file in `CAMLENS_RECORD`, if it is set.
     pub(in crate::app) fn from_env() -> Self {
         let file = std::env::var_os("CAMLENS_RECORD").and_then(|path| {
-            let made = File::options().create(true).append(true).open(&path);
+            let made = File::create(&path);
             made.inspect_err(|error| log::error!("{} can't be written: {error}", path.display()))
                 .ok()
         });
@@ -56,45 +82,7 @@ impl ActionLog {
                 log::warn!("{action:?} is not recorded: {error}");
             }
         }
-        self.actions += 1;
-        keep(&mut self.last, action.clone());
-    }
-
-    /// Notes what reached outside the state: an [`Action::Run`], or what followed from another
-    /// action.
-    pub(in crate::app) fn record_command(&mut self, command: &Command) {
-        self.commands += 1;
-        keep(&mut self.last_commands, command.clone());
-    }
-
-    /// How many actions there were.
-    #[must_use]
-    pub fn actions(&self) -> u64 {
-        self.actions
-    }
-
-    /// The actions after the first `seen`, as far as they are kept.
-    #[must_use]
-    pub fn actions_after(&self, seen: u64) -> impl ExactSizeIterator<Item = &Action> {
-        after(&self.last, self.actions, seen)
-    }
-
-    /// How many commands there were.
-    #[must_use]
-    pub fn commands(&self) -> u64 {
-        self.commands
-    }
-
-    /// The commands after the first `seen`, as far as they are kept.
-    #[must_use]
-    pub fn commands_after(&self, seen: u64) -> impl ExactSizeIterator<Item = &Command> {
-        after(&self.last_commands, self.commands, seen)
-    }
-
-    /// The last actions, the oldest first.
-    #[must_use]
-    pub fn last(&self) -> impl ExactSizeIterator<Item = &Action> {
-        self.last.iter()
+        self.actions.push(action.clone());
     }
 }
 
@@ -108,11 +96,17 @@ mod tests {
         for by in 0..300 {
             log.record(&Action::StepPhoto(by));
         }
-        assert_eq!(log.last().len(), KEPT);
-        assert!(matches!(log.last().next(), Some(Action::StepPhoto(44))));
-        assert!(matches!(log.last().last(), Some(Action::StepPhoto(299))));
-        assert_eq!(log.actions(), 300);
-        assert_eq!(log.actions_after(298).len(), 2);
-        assert_eq!(log.actions_after(0).len(), KEPT);
+        assert_eq!(log.actions.after(0).len(), KEPT);
+        assert!(matches!(
+            log.actions.after(0).next(),
+            Some(Action::StepPhoto(44))
+        ));
+        assert!(matches!(
+            log.actions.after(0).last(),
+            Some(Action::StepPhoto(299))
+        ));
+        assert_eq!(log.actions.count(), 300);
+        assert_eq!(log.actions.after(298).len(), 2);
+        assert_eq!(log.actions.after(0).len(), KEPT);
     }
 }

@@ -43,6 +43,8 @@ impl MapCache {
         *self = Self {
             of,
             request: self.request,
+            // A thread that stops again and again is not asked for maps of other answers either.
+            fault: self.fault.take_if(|_| self.stops >= MOST_STOPS),
             stops: self.stops,
             ..Self::default()
         };
@@ -225,6 +227,28 @@ mod tests {
         cache.give_up("no".into());
         let remedy = cache.apply_dropped((fourth.id, 8), &classes, Dropped::RunLost);
         assert_eq!((remedy, cache.fault()), (Remedy::None, Some("no")));
+    }
+
+    #[test]
+    fn a_thread_that_stops_again_and_again_is_not_asked_any_more() {
+        let classes: Vec<ClassId> = ClassId::all(2).collect();
+        let mut cache = MapCache::default();
+        for of in 1..=u64::from(MOST_STOPS) + 1 {
+            cache.begin(of);
+            let job = cache.next_job(&classes).unwrap();
+            cache.apply_event(of, classes[0], Ok(Arc::new(LayerMaps::new(&[]))));
+            let remedy = cache.apply_dropped((job.id, of), &classes[1..], Dropped::Stopped);
+            let expected = if of <= u64::from(MOST_STOPS) {
+                Remedy::RunAgain
+            } else {
+                Remedy::None
+            };
+            assert_eq!(remedy, expected, "after {of} stops");
+        }
+        assert!(cache.fault().is_some());
+        // Also after the photo was run again for another reason.
+        cache.begin(9);
+        assert!(cache.next_job(&classes).is_none() && cache.fault().is_some());
     }
 
     #[test]

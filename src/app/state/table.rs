@@ -13,8 +13,8 @@ const TOP: usize = 5;
 impl State {
     /// The predictions as CSV (RFC 4180), in the browser's order: the file (relative to the common
     /// folder of all photos, whose path is not revealed), its size, the five most probable classes,
-    /// the probability of the explained class, and errors. Photos that were not classified yet have
-    /// no numbers.
+    /// the probability of the explained class, and errors. Photos that are not classified yet have
+    /// empty columns.
     ///
     /// # Errors
     /// If a row can't be written.

@@ -345,7 +345,7 @@ fn prediction(logits: [f32; 3]) -> Prediction {
 }
 
 #[test]
-fn photos_are_surveyed_sorted_and_filtered() {
+fn photos_are_classified_sorted_and_filtered() {
     let (mut state, mut engine) = start();
     let ids = state.open(vec![file("cat")]);
     let job = state.next_job().unwrap();
@@ -410,7 +410,7 @@ fn photos_are_surveyed_sorted_and_filtered() {
 }
 
 #[test]
-fn a_stopped_survey_goes_on_where_it_was() {
+fn a_stopped_batch_goes_on_where_it_was() {
     let (mut state, mut engine) = start();
     let ids = state.open(vec![file("cat"), file("coffee")]);
     let job = state.next_job().unwrap();
@@ -504,7 +504,7 @@ fn a_run_that_was_lost_is_run_again_when_its_maps_are_wanted() {
 }
 
 #[test]
-fn a_survey_that_fails_is_said_and_stops() {
+fn a_batch_that_fails_is_said_and_stops() {
     let (mut state, mut engine) = start();
     state.open(vec![file("cat"), file("coffee")]);
     let job = state.next_job().unwrap();

@@ -1,7 +1,6 @@
 //! What the window did, as actions: counted, written down, and done again.
 
 use camlens::app::{Action, Command};
-use camlens::worker::PhotoSource;
 
 use super::variants::Counts;
 use super::*;
@@ -26,27 +25,29 @@ impl Recording {
         }
     }
 
-    /// A new window was opened with these photos.
-    pub fn begin(&mut self, photos: &[&str]) {
-        let sources = photos.iter().map(|path| PhotoSource::File(path.into()));
-        let open = Command::Open(sources.collect());
-        self.actions = vec![Action::Run(open)];
+    /// A new window was opened. Its log begins with the photos that it was opened with.
+    pub fn begin(&mut self) {
+        self.actions.clear();
         self.seen = (0, 0);
     }
 
     /// Takes in what the window has done since.
     pub fn take(&mut self, app: &App) {
         let log = app.log();
-        let actions = log.actions_after(self.seen.0);
-        assert_eq!(actions.len() as u64, log.actions() - self.seen.0, "lost");
+        let actions = log.actions.after(self.seen.0);
+        assert_eq!(
+            actions.len() as u64,
+            log.actions.count() - self.seen.0,
+            "lost"
+        );
         for action in actions {
             self.of_actions.count(action);
             self.actions.push(action.clone());
         }
-        for command in log.commands_after(self.seen.1) {
+        for command in log.commands.after(self.seen.1) {
             self.of_commands.count(command);
         }
-        self.seen = (log.actions(), log.commands());
+        self.seen = (log.actions.count(), log.commands.count());
     }
 
     /// Writes the actions of the last window into a file.

@@ -21,7 +21,7 @@ impl Session {
         let mut world = World::new();
         let harness = world.open(photos);
         let mut record = Recording::new();
-        record.begin(photos);
+        record.begin();
         Self {
             harness,
             dice: Dice::new(seed),
@@ -35,7 +35,7 @@ impl Session {
     pub fn reopen(&mut self, photos: &[&str]) {
         self.watch = Watch::default();
         self.harness = self.world.open(photos);
-        self.record.begin(photos);
+        self.record.begin();
     }
 
     pub fn state(&self) -> &camlens::app::State {
