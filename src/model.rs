@@ -14,6 +14,7 @@ pub mod device;
 mod efficientnet_lite;
 mod families;
 mod file_selection;
+pub mod graph;
 pub mod hub;
 pub mod known_weights;
 pub mod layers;

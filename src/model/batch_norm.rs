@@ -31,14 +31,12 @@ pub fn folded_conv(
         ));
     }
     let mut bias = beta;
-    let range_locks = gamma.iter().zip(&variance);
-    let range_locks: Vec<f32> = range_locks
-        .map(|(gamma, v)| gamma / (v + eps).sqrt())
-        .collect();
-    for ((bias, mean), scale) in bias.iter_mut().zip(&mean).zip(&range_locks) {
+    let scales = gamma.iter().zip(&variance);
+    let scales: Vec<f32> = scales.map(|(gamma, v)| gamma / (v + eps).sqrt()).collect();
+    for ((bias, mean), scale) in bias.iter_mut().zip(&mean).zip(&scales) {
         *bias -= mean * scale;
     }
-    let conv = Conv::new(&weight, bias, range_locks, spec, backend);
+    let conv = Conv::new(&weight, bias, scales, spec, backend);
     checkpoint.reuse(weight);
     conv
 }

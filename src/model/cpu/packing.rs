@@ -80,9 +80,9 @@ impl Panels {
         );
         Self::new(taps * cin, cout, |first, width, panel| {
             let kernels = &weight[first * cin * taps..];
-            let range_locks = &scale[first..cout.min(first + width)];
+            let scales = &scale[first..cout.min(first + width)];
             for input in 0..cin {
-                for (column, scale) in range_locks.iter().enumerate() {
+                for (column, scale) in scales.iter().enumerate() {
                     let kernel = &kernels[(column * cin + input) * taps..][..taps];
                     for (tap, value) in kernel.iter().enumerate() {
                         panel[(tap * cin + input) * width + column] = value * scale;
