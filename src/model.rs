@@ -31,6 +31,7 @@ mod recognize;
 mod resnet;
 mod selection;
 mod standard;
+pub mod state_dict;
 pub mod target_layer;
 pub mod weights;
 
