@@ -195,7 +195,7 @@ fn all_layers_ui(ui: &mut Ui, state: &State, analysis: &Analysis, actions: &mut 
     let model = &analysis.model;
     let chosen = state.layer_in(analysis);
     let title = format!("All {} layers…", model.layers.len());
-    let filter_id = ui.id().with("layer filter");
+    let filter_id = ui.scope_id().with("layer filter");
     let button = MenuButton::new(title)
         .config(MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside));
     button.ui(ui, |ui| {
