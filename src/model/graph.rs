@@ -7,6 +7,7 @@
 
 pub mod analysis;
 mod builder;
+pub mod fast;
 mod op;
 mod shape;
 
