@@ -9,6 +9,7 @@ pub mod analysis;
 mod builder;
 pub mod fast;
 mod op;
+pub mod reference;
 mod shape;
 
 use std::fmt;
