@@ -11,4 +11,4 @@ pub use crate::model::graph::analysis::cuts::Relevant;
 pub use crate::model::graph::analysis::head::{HeadKind, head};
 pub use crate::model::graph::analysis::layers::{Layer, Layers, layers};
 pub use crate::model::graph::analysis::logits::{Logits, Scale, logits};
-pub use crate::model::graph::analysis::roles::{Roles, Space, roles};
+pub use crate::model::graph::analysis::roles::{Roles, Space, SpaceAxes, roles};
