@@ -363,7 +363,7 @@ impl Prepared {
             )
         })?;
         let keep = [layers.all[layers.default].id, layers.cut, logits.id];
-        let plan = Plan::new(&graph, &keep, cpu, weights)?;
+        let plan = Plan::with_layout(&graph, &keep, input.channels_last, cpu, weights)?;
         Ok(Self {
             size: (height, width),
             graph,
