@@ -5,11 +5,13 @@
 //! that a network that only looks similar is refused and not run wrongly.
 
 mod layers;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::model::state_dict::layers::Layers;
+pub use crate::model::state_dict::saved::{Role, SavedModule, same_padding};
 
 use crate::model::graph::{GraphError, ValueId};
 
@@ -27,6 +29,11 @@ pub trait Tensors {
     /// # Errors
     /// If the tensor is missing or can't be read.
     fn values(&mut self, name: &str) -> Result<Arc<Vec<f32>>, GraphError>;
+
+    /// The modules, if the network was saved whole; each comes before its submodules.
+    fn modules(&self) -> &[SavedModule] {
+        &[]
+    }
 }
 
 /// A family of networks with the same structure and tensor names.
