@@ -4,7 +4,9 @@
 //! A file is accepted only if its builder used every tensor with exactly the expected shape, so
 //! that a network that only looks similar is refused and not run wrongly.
 
+mod head;
 mod layers;
+mod resnet;
 mod saved;
 
 use std::collections::BTreeMap;
@@ -88,4 +90,4 @@ impl Default for UsualInput {
 }
 
 /// All families, in the order in which they are tried.
-pub const FAMILIES: &[Family] = &[];
+pub const FAMILIES: &[Family] = &[resnet::FAMILY];
