@@ -4,12 +4,16 @@
 //! A file is accepted only if its builder used every tensor with exactly the expected shape, so
 //! that a network that only looks similar is refused and not run wrongly.
 
+mod head;
 mod layers;
+mod resnet;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::model::state_dict::layers::Layers;
+pub use crate::model::state_dict::saved::{Role, SavedModule, same_padding};
 
 use crate::model::graph::{GraphError, ValueId};
 
@@ -27,6 +31,11 @@ pub trait Tensors {
     /// # Errors
     /// If the tensor is missing or can't be read.
     fn values(&mut self, name: &str) -> Result<Arc<Vec<f32>>, GraphError>;
+
+    /// The modules, if the network was saved whole; each comes before its submodules.
+    fn modules(&self) -> &[SavedModule] {
+        &[]
+    }
 }
 
 /// A family of networks with the same structure and tensor names.
@@ -81,4 +90,4 @@ impl Default for UsualInput {
 }
 
 /// All families, in the order in which they are tried.
-pub const FAMILIES: &[Family] = &[];
+pub const FAMILIES: &[Family] = &[resnet::FAMILY];

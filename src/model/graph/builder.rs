@@ -95,6 +95,11 @@ impl GraphBuilder {
         Ok(output)
     }
 
+    /// The operators so far.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> + Clone {
+        self.nodes.iter().map(|node| &node.op)
+    }
+
     /// The finished graph.
     #[must_use]
     pub fn finish(self, outputs: Vec<ValueId>) -> Graph {
