@@ -7,11 +7,13 @@
 mod blocks;
 mod densenet;
 mod efficientnet;
+mod head;
 mod inception;
 mod layers;
 mod mobile;
 mod mobile_timm;
 mod regnet;
+mod resnet;
 mod saved;
 mod shufflenet;
 mod squeezenet;
@@ -113,4 +115,5 @@ pub const FAMILIES: &[Family] = &[
     shufflenet::SHUFFLENET_V2,
     inception::GOOGLENET,
     inception::INCEPTION_V3,
+    resnet::FAMILY,
 ];

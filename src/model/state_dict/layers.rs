@@ -89,6 +89,14 @@ impl<'a> Layers<'a> {
         self.graph.constant(tensor, &shape, values)
     }
 
+    /// A constant number.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn number(&mut self, name: &str, value: f32) -> Result<ValueId, GraphError> {
+        self.graph.constant(name, &[], Arc::new(vec![value]))
+    }
+
     /// The values of a tensor that is not used as it is.
     ///
     /// # Errors
@@ -123,6 +131,18 @@ impl<'a> Layers<'a> {
         let module = self.saved.get(path)?.clone();
         self.visited.insert(path.to_owned());
         Some(module)
+    }
+
+    /// The modules, if the network was saved whole, each before its submodules.
+    #[must_use]
+    pub fn saved_in_order(&self) -> Vec<SavedModule> {
+        self.tensors.modules().to_vec()
+    }
+
+    /// Whether the graph has a saved module.
+    #[must_use]
+    pub fn was_visited(&self, path: &str) -> bool {
+        self.visited.contains(path)
     }
 
     /// What saved modules say that the graph does not have, one sentence each. Activations and

@@ -242,15 +242,18 @@ impl SavedModule {
         Ok(self.number("count_include_pad", 1.0) > 0.0)
     }
 
+    /// Whether it is adaptive pooling to one cell.
+    #[must_use]
+    pub fn makes_one_cell(&self) -> bool {
+        let sides = self.numbers("output_size").unwrap_or_default();
+        !sides.is_empty() && sides.iter().all(|side| (side - 1.0).abs() == 0.0)
+    }
+
     /// Whether it is the mean over all rows and columns.
     #[must_use]
     pub fn is_global_average(&self) -> bool {
-        let ones = |name: &str| {
-            let sides = self.numbers(name).unwrap_or_default();
-            !sides.is_empty() && sides.iter().all(|side| (side - 1.0).abs() == 0.0)
-        };
         match self.class.as_str() {
-            "AdaptiveAvgPool2d" | "AdaptiveAvgPool1d" => ones("output_size"),
+            "AdaptiveAvgPool2d" | "AdaptiveAvgPool1d" => self.makes_one_cell(),
             "SelectAdaptivePool2d" => {
                 let average = ["avg", "fast", "fastavg"];
                 let kind = self.text("pool_type");

@@ -127,10 +127,10 @@ impl Layout {
             }
             stages.push(blocks);
         }
-        let features = match base.head {
+        let features = match &base.head {
             Head::None => None,
             Head::BeforePooling(features) => Some(features.channels(&scaled)),
-            Head::AfterPooling(features) => Some(features),
+            Head::AfterPooling(features) => Some(*features),
         };
         Self {
             stem,
