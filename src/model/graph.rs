@@ -5,6 +5,7 @@
 //! in memory is its own business. Every node has one output. Activations are floating point;
 //! integers exist only while a graph is built, and end up in the attributes of operators.
 
+pub mod analysis;
 mod builder;
 mod op;
 mod shape;
