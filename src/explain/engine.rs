@@ -18,7 +18,7 @@ use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
 use crate::model::layers::Backend;
 use crate::model::network::{Network, NetworkError, Tape};
-use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
+use crate::model::preprocessing::{ChannelOrder, PreprocessChoice, Preprocessing};
 use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError, all_finite};
 use crate::model::{Model, ModelChoice, ModelError, ModelInfo, device, hub, known_weights};
@@ -58,6 +58,18 @@ pub enum EngineError {
         height: usize,
         /// The memory needed, in megabytes.
         megabytes: u64,
+    },
+    /// The network does not take an input of this size.
+    #[error(
+        "{network} takes only inputs of {width}×{height} pixels. Set that input size, or use the model's own preprocessing."
+    )]
+    InputSize {
+        /// The network.
+        network: String,
+        /// The width of its input.
+        width: usize,
+        /// The height of its input.
+        height: usize,
     },
     /// The device failed, and the weight file has changed, so the CPU can't continue with the same
     /// weights.
@@ -227,7 +239,11 @@ impl Engine {
     /// How pixels are normalized before they enter the network.
     #[must_use]
     pub fn preprocessing(&self) -> Preprocessing {
-        self.preprocess.over(self.model.info.preprocessing)
+        let mut now = self.preprocess.over(self.model.info.preprocessing);
+        if self.model.info.needs.channels == 1 {
+            now.order = ChannelOrder::Gray;
+        }
+        now
     }
 
     /// Sets the precision of sums on the CPU in future runs. Gradients need [`Precision::Double`]:
@@ -237,14 +253,16 @@ impl Engine {
         self.precision = precision;
     }
 
-    /// Frames a photo and runs the network on it once. If the device fails, the CPU is used, with a
+    /// Frames a photo and runs the network on it once. If the network does not allow the framing,
+    /// [`ModelInfo::framing`] says which one is used. If the device fails, the CPU is used, with a
     /// notice.
     ///
     /// # Errors
     /// [`EngineError::Run`] if the CPU fails too.
     pub fn analyze(&mut self, photo: &Photo, framing: Framing) -> Result<Analysis, EngineError> {
         let started = Instant::now();
-        let input = framing.frame(photo, self.preprocessing().size);
+        let framing = self.model.info.framing(framing);
+        let input = framing.frame(photo, self.preprocessing().frame_options());
         let framed = started.elapsed();
         self.run(&input, framing).map(|mut analysis| {
             analysis.timings.frame = framed;
@@ -261,6 +279,7 @@ impl Engine {
         self.last = None;
         let started = Instant::now();
         let (preprocessing, precision) = (self.preprocessing(), self.precision);
+        self.check_size(input.placement.input)?;
         self.check_memory(input.placement.input)?;
         let layer = self.model.info.default_layer;
         let (mut tape, features) = self.on_device(|model| {
@@ -298,6 +317,18 @@ impl Engine {
         })
     }
 
+    /// Checks that the network takes an input of this width and height.
+    fn check_size(&self, (width, height): (usize, usize)) -> Result<(), EngineError> {
+        match self.model.info.needs.fixed_size {
+            Some(fixed) if fixed != (height, width) => Err(EngineError::InputSize {
+                network: self.model.info.architecture.clone(),
+                width: fixed.1,
+                height: fixed.0,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that there is enough memory for a run on the CPU beyond what was used before.
     fn check_memory(&mut self, input: (usize, usize)) -> Result<(), EngineError> {
         if self.device != DeviceChoice::Cpu {
@@ -323,8 +354,10 @@ impl Engine {
     /// As [`Engine::analyze`].
     pub fn classify(&mut self, photo: &Photo, framing: Framing) -> Result<Vec<f32>, EngineError> {
         let preprocessing = self.preprocessing();
-        let input = framing.frame(photo, preprocessing.size);
+        let framing = self.model.info.framing(framing);
+        let input = framing.frame(photo, preprocessing.frame_options());
         let (device, precision) = (self.device, self.precision);
+        self.check_size(input.placement.input)?;
         self.check_memory(input.placement.input)?;
         let tape = self.on_device(|model| model.forward(&input, &preprocessing, precision))?;
         if self.device != device {

@@ -697,7 +697,6 @@ fn a_config_that_names_another_network_is_refused() {
             r#"{"problem_type": "multi_label_classification"}"#,
             "sigmoid",
         ),
-        (r#"{"crop_mode": "squash"}"#, "crop_mode squash"),
     ] {
         config(text);
         let message = open(&path).err().expect(text);
