@@ -103,7 +103,9 @@ impl OnnxFile {
                 )));
             }
         }
-        let constants = order.iter().flat_map(|index| &graph.nodes[*index].attributes);
+        let constants = order
+            .iter()
+            .flat_map(|index| &graph.nodes[*index].attributes);
         let constants = constants.filter_map(|attribute| attribute.tensor.as_ref());
         let beside = refusal::external(initializers.values().chain(constants), path)?;
         Ok(Self {

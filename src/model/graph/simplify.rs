@@ -186,7 +186,11 @@ impl Pass {
             return None;
         }
         let mut conv = *conv;
-        for (pad, more) in conv.pads.iter_mut().zip([first[2], first[3], last[2], last[3]]) {
+        for (pad, more) in conv
+            .pads
+            .iter_mut()
+            .zip([first[2], first[3], last[2], last[3]])
+        {
             *pad = pad.checked_add(more)?;
         }
         let mut inputs = node.inputs.clone();
@@ -229,7 +233,11 @@ impl Pass {
             shape: vec![outputs],
             constant: Some(constant),
         };
-        inputs.push(if shape.len() == 1 { bias } else { self.new_value(flat) });
+        inputs.push(if shape.len() == 1 {
+            bias
+        } else {
+            self.new_value(flat)
+        });
         Some((op, inputs))
     }
 

@@ -91,10 +91,12 @@ pub(super) fn external(tensor: &TensorPart) -> Option<Result<(&str, u64, Option<
             tensor.name
         ))
     };
-    Some(match (text("location"), number("offset"), number("length")) {
-        (Some(location), Ok(offset), Ok(length)) => Ok((location, offset.unwrap_or(0), length)),
-        _ => Err(bad()),
-    })
+    Some(
+        match (text("location"), number("offset"), number("length")) {
+            (Some(location), Ok(offset), Ok(length)) => Ok((location, offset.unwrap_or(0), length)),
+            _ => Err(bad()),
+        },
+    )
 }
 
 /// Opens a file beside the model. Only a plain name is accepted, and no link, so that a model can't
@@ -104,10 +106,8 @@ pub(super) fn external(tensor: &TensorPart) -> Option<Result<(&str, u64, Option<
 /// If it is missing or its name leads elsewhere.
 pub(super) fn open_beside(model: &Path, location: &str) -> Result<Source, OnnxError> {
     let name = location.strip_prefix("./").unwrap_or(location);
-    let plain = !name.is_empty()
-        && name != "."
-        && name != ".."
-        && !name.contains(['/', '\\', ':', '\0']);
+    let plain =
+        !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', ':', '\0']);
     if !plain {
         return Err(OnnxError::Refused(format!(
             "Its weights are in {location:?}, which is not a plain file name: export it again with the weights beside the model."
@@ -225,9 +225,9 @@ fn raw(source: &Source, span: Span, element: Element) -> Result<Data, OnnxError>
         Element::Unsigned(4) => {
             integers(numbers(&bytes, |four| i64::from(u32::from_le_bytes(four))))
         }
-        Element::Signed(1) => {
-            integers(numbers(&bytes, |one: [u8; 1]| i64::from(i8::from_le_bytes(one))))
-        }
+        Element::Signed(1) => integers(numbers(&bytes, |one: [u8; 1]| {
+            i64::from(i8::from_le_bytes(one))
+        })),
         Element::Signed(2) => integers(numbers(&bytes, |two| i64::from(i16::from_le_bytes(two)))),
         Element::Signed(4) => integers(numbers(&bytes, |four| i64::from(i32::from_le_bytes(four)))),
         Element::Unsigned(_) | Element::Signed(_) => integers(numbers(&bytes, i64::from_le_bytes)),
@@ -285,7 +285,9 @@ fn typed(
     Ok(match element {
         Element::F32 => Data::F32(Arc::new(floats)),
         Element::F64 => Data::F64(Arc::new(doubles)),
-        Element::F16 => Data::F32(Arc::new(halves(&ints, |bits| f16::from_bits(bits).to_f32()))),
+        Element::F16 => Data::F32(Arc::new(halves(&ints, |bits| {
+            f16::from_bits(bits).to_f32()
+        }))),
         Element::Bf16 => Data::F32(Arc::new(halves(&ints, |bits| {
             bf16::from_bits(bits).to_f32()
         }))),

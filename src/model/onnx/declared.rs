@@ -168,7 +168,11 @@ fn image(
     let &[batch, one, two, three] = &shape[..] else {
         return Err(no_image());
     };
-    if [batch, one, two, three].iter().flatten().any(|side| *side > LARGEST) {
+    if [batch, one, two, three]
+        .iter()
+        .flatten()
+        .any(|side| *side > LARGEST)
+    {
         return Err(no_image());
     }
     let few = |declared: Option<i64>| side(declared).filter(|side| matches!(side, 1 | 3));

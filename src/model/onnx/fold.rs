@@ -88,7 +88,10 @@ impl Folding<'_> {
     }
 
     fn is_float(&self) -> bool {
-        self.inputs.iter().flatten().any(|input| input.data.is_float())
+        self.inputs
+            .iter()
+            .flatten()
+            .any(|input| input.data.is_float())
     }
 
     /// The result, or `None` if the operator is not one for constants only.
@@ -260,11 +263,14 @@ impl Folding<'_> {
         let (shape, inputs) = self.spread(1)?;
         let (a, b) = pair(&inputs)?;
         let (a, b) = (a.to_bool(), b.to_bool());
-        let values = a.iter().zip(b.iter()).map(|(a, b)| match self.node.op.as_str() {
-            "And" => *a && *b,
-            "Or" => *a || *b,
-            _ => a != b,
-        });
+        let values = a
+            .iter()
+            .zip(b.iter())
+            .map(|(a, b)| match self.node.op.as_str() {
+                "And" => *a && *b,
+                "Or" => *a || *b,
+                _ => a != b,
+            });
         let values = values.collect();
         Ok(self.array(shape, Data::Bool(Arc::new(values))))
     }
@@ -277,7 +283,11 @@ impl Folding<'_> {
         fn pick<T: Copy>(condition: &[bool], yes: &[T], no: &[T]) -> Arc<Vec<T>> {
             let pairs = yes.iter().zip(no);
             let chosen = condition.iter().zip(pairs);
-            Arc::new(chosen.map(|(is, (yes, no))| if *is { *yes } else { *no }).collect())
+            Arc::new(
+                chosen
+                    .map(|(is, (yes, no))| if *is { *yes } else { *no })
+                    .collect(),
+            )
         }
         let condition = condition.to_bool();
         let data = match (yes, no) {
@@ -314,7 +324,11 @@ impl Folding<'_> {
             // Slices use the largest 64-bit integers as "to the end", also after a cast.
             6 | 7 => Data::I64(input.data.to_i64()),
             12 | 13 => narrowed(0, i64::MAX)?,
-            _ => return Err(format!("it casts to a type (number {kind}) that is not supported")),
+            _ => {
+                return Err(format!(
+                    "it casts to a type (number {kind}) that is not supported"
+                ));
+            }
         };
         Ok(self.array(input.shape, data))
     }
@@ -333,7 +347,13 @@ impl Folding<'_> {
             Some(axes) => super::lower::axes(&axes, rank)?,
         };
         let kept: Vec<usize> = (0..rank)
-            .map(|axis| if axes.contains(&axis) { 1 } else { input.shape[axis] })
+            .map(|axis| {
+                if axes.contains(&axis) {
+                    1
+                } else {
+                    input.shape[axis]
+                }
+            })
             .collect();
         self.budget.take(&input.shape, 8)?;
         let values = self.budget.take(&kept, 8)?;

@@ -45,14 +45,18 @@ struct Inlining<'a> {
 
 impl Inlining<'_> {
     fn add(&mut self, call: NodePart, depth: usize) -> Result<(), OnnxError> {
-        let function = self.functions.get(&(call.domain.as_str(), call.op.as_str()));
+        let function = self
+            .functions
+            .get(&(call.domain.as_str(), call.op.as_str()));
         let Some(function) = function.copied() else {
             self.nodes.push(call);
             return Ok(());
         };
         self.calls += 1;
         if depth >= DEEPEST || self.nodes.len() + self.calls > MOST_NODES {
-            return Err(OnnxError::damaged("its functions call each other too often"));
+            return Err(OnnxError::damaged(
+                "its functions call each other too often",
+            ));
         }
         let mut names: HashMap<&str, String> = HashMap::new();
         for (index, input) in function.inputs.iter().enumerate() {

@@ -64,7 +64,9 @@ impl Call<'_> {
             Some(Value::Constant(array)) => Ok(Some(array)),
             Some(Value::Dynamic(_)) => {
                 let name = self.node.inputs.get(index).map_or("", |name| name);
-                Err(format!("its input {name} depends on the photo's content, which camlens does not support here"))
+                Err(format!(
+                    "its input {name} depends on the photo's content, which camlens does not support here"
+                ))
             }
         }
     }
@@ -132,7 +134,10 @@ impl Lower<'_> {
     /// Puts a constant into the graph, once.
     fn constant(&mut self, array: &Array) -> Result<ValueId, String> {
         if let Data::I64(_) | Data::Bool(_) = array.data {
-            return Err(format!("the constant {} is not a floating-point number", array.name));
+            return Err(format!(
+                "the constant {} is not a floating-point number",
+                array.name
+            ));
         }
         let values = array.data.to_f32();
         let key = (Arc::as_ptr(&values) as usize, array.shape.clone());
@@ -191,7 +196,10 @@ impl Lower<'_> {
         let mut tensors = Vec::with_capacity(inputs.len());
         for input in inputs {
             if !input.data.is_float() {
-                return Err(format!("{} does not hold floating-point numbers", input.name));
+                return Err(format!(
+                    "{} does not hold floating-point numbers",
+                    input.name
+                ));
             }
             let values = match &input.data {
                 Data::F64(values) => Values::Double(Arc::clone(values)),
@@ -212,15 +220,22 @@ impl Lower<'_> {
             Op::Lrn { size, .. } => *size,
             _ => inputs.iter().map(|input| input.data.len()).sum::<usize>() / values.max(1) + 1,
         };
-        self.budget.work((values as u64).saturating_mul(depth as u64))?;
-        let inputs_double = inputs.iter().any(|input| matches!(input.data, Data::F64(_)));
+        self.budget
+            .work((values as u64).saturating_mul(depth as u64))?;
+        let inputs_double = inputs
+            .iter()
+            .any(|input| matches!(input.data, Data::F64(_)));
         let references: Vec<&Tensor> = tensors.iter().collect();
         let result = forward(op, &references, self.level).map_err(|error| error.to_string())?;
         let data = match result.values {
             Values::Single(values) => Data::F32(values),
             Values::Double(values) => Data::F64(values),
         };
-        Ok(if inputs_double { data } else { Data::F32(data.to_f32()) })
+        Ok(if inputs_double {
+            data
+        } else {
+            Data::F32(data.to_f32())
+        })
     }
 
     /// A result of an earlier size of the input, which does not depend on it.
@@ -283,7 +298,11 @@ pub(super) fn axes(given: &[i64], rank: usize) -> Result<Vec<usize>, String> {
 /// A position that may count from the end.
 pub(super) fn position(index: i64, side: usize) -> Result<usize, String> {
     let length = i64::try_from(side).unwrap_or(i64::MAX);
-    let index = if index < 0 { index.saturating_add(length) } else { index };
+    let index = if index < 0 {
+        index.saturating_add(length)
+    } else {
+        index
+    };
     usize::try_from(index)
         .ok()
         .filter(|index| *index < side)

@@ -219,7 +219,8 @@ impl<'a> Reader<'a> {
         if rest.start < self.window_start || end > held {
             let length = (self.source.len() - rest.start).min(WINDOW as u64);
             // At most `WINDOW`.
-            self.window.resize(usize::try_from(length).unwrap_or(WINDOW), 0);
+            self.window
+                .resize(usize::try_from(length).unwrap_or(WINDOW), 0);
             self.window_start = rest.start;
             self.source
                 .read_at(rest.start, &mut self.window)

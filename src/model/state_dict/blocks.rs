@@ -58,7 +58,8 @@ impl Layers<'_> {
         same: bool,
     ) -> Result<Conv, GraphError> {
         let weight = self.tensor_shape(&format!("{name}.weight"))?;
-        let fault = |what: &str| GraphError::new(format!("{name} {what}: its weight is {weight:?}"));
+        let fault =
+            |what: &str| GraphError::new(format!("{name} {what}: its weight is {weight:?}"));
         let (&[out, each, down, across], &[_, channels, height, width]) =
             (&weight[..], self.shape(x))
         else {

@@ -90,8 +90,7 @@ fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
     let channels = channels.first().copied().unwrap_or_default();
     let blocks: usize = depths.iter().sum();
     let fits = |variant: &&Variant| {
-        (variant.channels, variant.blocks, variant.stages.len())
-            == (channels, blocks, depths.len())
+        (variant.channels, variant.blocks, variant.stages.len()) == (channels, blocks, depths.len())
     };
     let variant = VARIANTS.iter().find(fits).ok_or_else(|| {
         GraphError::new(format!(

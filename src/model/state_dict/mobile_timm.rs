@@ -27,7 +27,15 @@ pub const MOBILE_TIMM: Family = Family {
 
 /// Suffixes of the names of weights that do not change the network.
 const SUFFIXES: [&str; 9] = [
-    "_ns", "_ns_475", "_ap", "_aa", "_ra", "_in21k", "_in21ft1k", "_miil", "_miil_in21k",
+    "_ns",
+    "_ns_475",
+    "_ap",
+    "_aa",
+    "_ra",
+    "_in21k",
+    "_in21ft1k",
+    "_miil",
+    "_miil_in21k",
 ];
 
 fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
@@ -120,7 +128,10 @@ fn taken_as(row: &Row, candidates: &[&Row]) -> String {
     } else {
         format!("{} has the same weights.", others.join(" or "))
     };
-    format!("Taken as timm's {}: {activation}, {padding}. {same}", row.name)
+    format!(
+        "Taken as timm's {}: {activation}, {padding}. {same}",
+        row.name
+    )
 }
 
 fn unit<'a>(conv: &'a str, norm: &'a str, output: &'a str) -> Unit<'a> {
@@ -146,12 +157,7 @@ fn named(
 }
 
 /// What follows the blocks, up to a vector.
-fn last(
-    layers: &mut Layers,
-    base: &Base,
-    style: Style,
-    x: ValueId,
-) -> Result<ValueId, GraphError> {
+fn last(layers: &mut Layers, base: &Base, style: Style, x: ValueId) -> Result<ValueId, GraphError> {
     let activation = base.activation;
     let pool = ["global_pool"];
     match base.head {

@@ -50,8 +50,7 @@ impl Pass {
             }
             match self.producer(*input) {
                 Some(inner)
-                    if depth > 0
-                        && matches!(inner.op, Op::Binary(Binary::Mul | Binary::Div)) =>
+                    if depth > 0 && matches!(inner.op, Op::Binary(Binary::Mul | Binary::Div)) =>
                 {
                     self.factors(inner, scale, into, depth - 1);
                 }
@@ -91,9 +90,9 @@ impl Pass {
                         let (inner, factor) = self.times(argument)?;
                         (inner == x && close(factor, FRAC_1_SQRT_2)).then_some(Unary::Gelu)
                     }
-                    Op::Unary(Unary::Tanh) => {
-                        self.is_tanh_argument(argument, x).then_some(Unary::GeluTanh)
-                    }
+                    Op::Unary(Unary::Tanh) => self
+                        .is_tanh_argument(argument, x)
+                        .then_some(Unary::GeluTanh),
                     _ => None,
                 }
             }

@@ -51,7 +51,11 @@ impl Folding<'_> {
         } else {
             (-span, -i128::from(step))
         };
-        let steps = if span <= 0 { 0 } else { (span + size - 1) / size };
+        let steps = if span <= 0 {
+            0
+        } else {
+            (span + size - 1) / size
+        };
         let steps = usize::try_from(steps)
             .ok()
             .filter(|steps| *steps <= MOST_POSITIONS)
@@ -83,12 +87,20 @@ impl Folding<'_> {
             Some(kind) => matches!(kind, 1 | 10 | 11 | 16),
             None => input.data.is_float(),
         };
-        let data = if float { data } else { Data::I64(data.to_i64()) };
+        let data = if float {
+            data
+        } else {
+            Data::I64(data.to_i64())
+        };
         Ok(self.array(vec![rows, columns], data))
     }
 
     fn scatter(&mut self) -> Result<Array, String> {
-        if self.node.string("reduction").is_some_and(|kind| kind != "none") {
+        if self
+            .node
+            .string("reduction")
+            .is_some_and(|kind| kind != "none")
+        {
             return Err("its reduction is not supported".into());
         }
         let (data, indices, updates) = (

@@ -198,7 +198,11 @@ impl Lower<'_> {
             }
         }
         let x = self.reshape(&call.part("wide"), x, &widened_if(flat, &shape))?;
-        let name = if flat { call.part("pool") } else { call.name.to_owned() };
+        let name = if flat {
+            call.part("pool")
+        } else {
+            call.name.to_owned()
+        };
         let y = self.emit(&name, op, &[x])?;
         self.narrowed(call, y, flat)
     }

@@ -160,7 +160,11 @@ impl Lower<'_> {
             if limits[0] > limits[1] {
                 limits[0] = limits[1];
             }
-            return self.emit(call.name, Op::Unary(Unary::Clip(limits[0], limits[1])), &[x]);
+            return self.emit(
+                call.name,
+                Op::Unary(Unary::Clip(limits[0], limits[1])),
+                &[x],
+            );
         }
         let limit = |index: usize| {
             let constant = Value::Constant(Array::scalar("", limits[index]));

@@ -42,11 +42,12 @@ impl Lower<'_> {
         let (shape, sized) = (Folding::shape_from(given.ints()?)?, given.sized);
         let values = self.budget.take(&shape, 4)?;
         let value = match call.node.tensor("value") {
-            Some(tensor) => self
-                .file
-                .attribute("", tensor)
-                .map_err(|error| error.to_string())?
-                .data,
+            Some(tensor) => {
+                self.file
+                    .attribute("", tensor)
+                    .map_err(|error| error.to_string())?
+                    .data
+            }
             None => Data::F32(Arc::new(vec![0.0])),
         };
         if value.len() != 1 {
@@ -72,7 +73,10 @@ impl Lower<'_> {
         let rank = self.shape(first).len();
         let at = axis(call.node.int("axis").unwrap_or(1), rank)?;
         // Empty constants add nothing.
-        if inputs.iter().any(|input| matches!(input, Value::Dynamic(_))) {
+        if inputs
+            .iter()
+            .any(|input| matches!(input, Value::Dynamic(_)))
+        {
             inputs.retain(|input| !self.shape(input).contains(&0));
         }
         if inputs.len() == 1 && call.inputs.len() == 1 {
@@ -103,7 +107,9 @@ impl Lower<'_> {
                 // The last part is smaller if it must be.
                 let each = shape[at].div_ceil(parts);
                 let start = |part: usize| (part * each).min(shape[at]);
-                (0..parts).map(|part| start(part + 1) - start(part)).collect()
+                (0..parts)
+                    .map(|part| start(part + 1) - start(part))
+                    .collect()
             }
         };
         if count_sum(&lengths) != Some(shape[at]) {
@@ -224,7 +230,9 @@ impl Lower<'_> {
             None => (0..shape.len()).filter(|at| shape[*at] == 1).collect(),
         };
         if removed.iter().any(|at| shape[*at] != 1) {
-            return Err(format!("an axis of {shape:?} that it removes is longer than 1"));
+            return Err(format!(
+                "an axis of {shape:?} that it removes is longer than 1"
+            ));
         }
         let kept = shape.iter().enumerate();
         let kept = kept.filter(|(at, _)| !removed.contains(at));
@@ -241,7 +249,13 @@ impl Lower<'_> {
             return Err("it has too many dimensions".into());
         }
         let added = axes(&given, rank)?;
-        let sides = (0..rank).map(|at| if added.contains(&at) { 1 } else { old.next().unwrap_or(1) });
+        let sides = (0..rank).map(|at| {
+            if added.contains(&at) {
+                1
+            } else {
+                old.next().unwrap_or(1)
+            }
+        });
         let shape: Vec<usize> = sides.collect();
         self.reshape(call.name, x, &shape)
     }
@@ -278,7 +292,11 @@ impl Lower<'_> {
     pub(super) fn pad(&mut self, call: &Call<'_>) -> Result<Value, String> {
         let mut x = call.input(0)?;
         let rank = self.shape(&x).len();
-        let attribute = if call.node.has("paddings") { "paddings" } else { "pads" };
+        let attribute = if call.node.has("paddings") {
+            "paddings"
+        } else {
+            "pads"
+        };
         let given = call.ints(1, attribute)?.ok_or("it has no pads")?;
         let value = match call.known(2)? {
             Some(value) => value.single()?,
@@ -327,7 +345,15 @@ impl Lower<'_> {
         if before.iter().chain(&after).all(|pad| *pad == 0) {
             return Ok(x);
         }
-        self.emit(call.name, Op::Pad { before, after, mode }, &[x])
+        self.emit(
+            call.name,
+            Op::Pad {
+                before,
+                after,
+                mode,
+            },
+            &[x],
+        )
     }
 
     pub(super) fn depth_space(&mut self, call: &Call<'_>) -> Result<Value, String> {
@@ -335,7 +361,10 @@ impl Lower<'_> {
         let &[n, c, h, w] = self.shape(&x) else {
             return Err("it needs an image".into());
         };
-        let block = call.node.int("blocksize").and_then(|size| usize::try_from(size).ok());
+        let block = call
+            .node
+            .int("blocksize")
+            .and_then(|size| usize::try_from(size).ok());
         let block = block
             .filter(|block| (1..=1 << 12).contains(block))
             .ok_or("its blocksize is not supported")?;
@@ -389,7 +418,13 @@ fn batch_hint(old: &[usize], given: &[i64]) -> String {
 /// First position and number of positions of a slice, as in numpy.
 fn range(start: i64, end: i64, step: i64, side: usize) -> Result<(usize, usize), String> {
     let length = i64::try_from(side).map_err(|_| "it is too long")?;
-    let from_end = |at: i64| if at < 0 { at.saturating_add(length) } else { at };
+    let from_end = |at: i64| {
+        if at < 0 {
+            at.saturating_add(length)
+        } else {
+            at
+        }
+    };
     let (first, count) = match step {
         0 => return Err("its step is 0".into()),
         1.. => {
@@ -408,6 +443,10 @@ fn range(start: i64, end: i64, step: i64, side: usize) -> Result<(usize, usize),
     };
     let count = usize::try_from(count).unwrap_or(0);
     // An empty part begins anywhere.
-    let first = if count == 0 { 0 } else { usize::try_from(first).unwrap_or(0) };
+    let first = if count == 0 {
+        0
+    } else {
+        usize::try_from(first).unwrap_or(0)
+    };
     Ok((first, count))
 }

@@ -59,7 +59,9 @@ impl Lower<'_> {
         let (mut a, mut b) = (call.input(0)?, call.input(1)?);
         let (shape_a, shape_b) = (self.shape(&a).to_vec(), self.shape(&b).to_vec());
         if shape_a.len() != 2 || shape_b.len() != 2 {
-            return Err(format!("it needs matrices, not {shape_a:?} and {shape_b:?}"));
+            return Err(format!(
+                "it needs matrices, not {shape_a:?} and {shape_b:?}"
+            ));
         }
         let turn = || Op::Transpose { perm: vec![1, 0] };
         if flag("transA") {
@@ -141,11 +143,16 @@ impl Lower<'_> {
             return Err("its variant (causal, with past or soft cap) is not supported".into());
         }
         let mut parts = Vec::with_capacity(3);
-        for (index, heads) in ["q_num_heads", "kv_num_heads", "kv_num_heads"].iter().enumerate() {
+        for (index, heads) in ["q_num_heads", "kv_num_heads", "kv_num_heads"]
+            .iter()
+            .enumerate()
+        {
             let mut x = call.input(index)?;
             let shape = self.shape(&x).to_vec();
             if let [n, tokens, width] = shape[..] {
-                let heads = node.int(heads).and_then(|heads| usize::try_from(heads).ok());
+                let heads = node
+                    .int(heads)
+                    .and_then(|heads| usize::try_from(heads).ok());
                 let heads = heads
                     .filter(|heads| *heads > 0 && width.is_multiple_of(*heads))
                     .ok_or("its number of heads does not fit")?;

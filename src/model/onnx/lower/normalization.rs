@@ -9,7 +9,13 @@ impl Lower<'_> {
         let x = call.input(0)?;
         let eps = call.node.float("epsilon").unwrap_or(1e-5);
         let training = call.node.int("training_mode") == Some(1)
-            || (call.opset < 14 && call.node.outputs.iter().skip(1).any(|name| !name.is_empty()));
+            || (call.opset < 14
+                && call
+                    .node
+                    .outputs
+                    .iter()
+                    .skip(1)
+                    .any(|name| !name.is_empty()));
         if training {
             let Value::Constant(_) = x else {
                 return Err("it is in training mode: export the model in eval mode".into());
@@ -85,8 +91,8 @@ impl Lower<'_> {
         let op = Op::LayerNorm { axis: first, eps };
         let (weight, bias) = (call.input(1)?, call.optional(2).cloned());
         let part = shape[first..].to_vec();
-        let constant = matches!(weight, Value::Constant(_))
-            && !matches!(bias, Some(Value::Dynamic(_)));
+        let constant =
+            matches!(weight, Value::Constant(_)) && !matches!(bias, Some(Value::Dynamic(_)));
         let fits = self.shape(&weight).len() <= part.len();
         if constant && fits {
             let mut inputs = vec![x, self.expand(&call.part("weight"), weight, &part)?];
@@ -124,7 +130,11 @@ impl Lower<'_> {
         };
         let mean = self.emit(&call.part("mean"), mean, &[square])?;
         let eps = Value::Constant(Array::scalar("", eps));
-        let mean = self.emit(&call.part("with eps"), Op::Binary(Binary::Add), &[mean, eps])?;
+        let mean = self.emit(
+            &call.part("with eps"),
+            Op::Binary(Binary::Add),
+            &[mean, eps],
+        )?;
         let root = self.emit(&call.part("root"), Op::Unary(Unary::Sqrt), &[mean])?;
         let normal = self.emit(&call.part("normal"), Op::Binary(Binary::Div), &[x, root])?;
         let scaled = [normal, call.input(1)?];
@@ -165,7 +175,10 @@ impl Lower<'_> {
     }
 
     pub(super) fn lrn(&mut self, call: &Call<'_>) -> Result<Value, String> {
-        let size = call.node.int("size").and_then(|size| usize::try_from(size).ok());
+        let size = call
+            .node
+            .int("size")
+            .and_then(|size| usize::try_from(size).ok());
         let float = |name: &str, default: f32| call.node.float(name).unwrap_or(default);
         let op = Op::Lrn {
             size: size.ok_or("it has no size")?,
@@ -186,7 +199,11 @@ impl Lower<'_> {
             keep_dims: true,
         };
         let norm = match call.node.int("p").unwrap_or(2) {
-            2 => self.emit(&call.part("norm"), reduce(ReduceKind::L2), std::slice::from_ref(&x))?,
+            2 => self.emit(
+                &call.part("norm"),
+                reduce(ReduceKind::L2),
+                std::slice::from_ref(&x),
+            )?,
             1 => {
                 let size = Op::Unary(Unary::Abs);
                 let size = self.emit(&call.part("size"), size, std::slice::from_ref(&x))?;

@@ -58,7 +58,13 @@ impl Lower<'_> {
         self.budget.take(&given.shape, 16)?;
         let own = strides(&shape);
         let steps: Vec<isize> = (0..shape.len())
-            .map(|axis| if axis == at { 0 } else { own[axis].cast_signed() })
+            .map(|axis| {
+                if axis == at {
+                    0
+                } else {
+                    own[axis].cast_signed()
+                }
+            })
             .collect();
         let bases = positions(&given.shape, 0, &steps);
         let indices: Result<Vec<usize>, String> = bases
@@ -137,7 +143,11 @@ impl Lower<'_> {
         let whole = condition.data.to_bool();
         if whole.iter().all(|first| *first) || !whole.contains(&true) {
             let [yes, no] = values;
-            let chosen = if whole.first() == Some(&true) { yes } else { no };
+            let chosen = if whole.first() == Some(&true) {
+                yes
+            } else {
+                no
+            };
             return self.expand(call.name, chosen, &shape);
         }
         self.budget.take(&shape, 24)?;

@@ -239,5 +239,10 @@ fn merged(taps: Vec<Tap>) -> Vec<Tap> {
 fn cubic(ratio: f64, a: f64) -> [f64; 4] {
     let near = |x: f64| ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
     let far = |x: f64| ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a;
-    [far(ratio + 1.0), near(ratio), near(1.0 - ratio), far(2.0 - ratio)]
+    [
+        far(ratio + 1.0),
+        near(ratio),
+        near(1.0 - ratio),
+        far(2.0 - ratio),
+    ]
 }

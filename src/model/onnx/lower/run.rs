@@ -130,7 +130,12 @@ impl<'a> Lower<'a> {
                 let input = call.input(0)?;
                 let shape = self.shape(&input);
                 let rank = i64::try_from(shape.len()).unwrap_or(0);
-                let bound = |at: i64| usize::try_from(if at < 0 { at.saturating_add(rank) } else { at }.clamp(0, rank)).unwrap_or(0);
+                let bound = |at: i64| {
+                    usize::try_from(
+                        if at < 0 { at.saturating_add(rank) } else { at }.clamp(0, rank),
+                    )
+                    .unwrap_or(0)
+                };
                 let start = bound(node.int("start").unwrap_or(0));
                 let end = bound(node.int("end").unwrap_or(rank)).max(start);
                 let sides = shape[start..end].iter().map(|side| *side as i64).collect();
