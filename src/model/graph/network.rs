@@ -329,8 +329,13 @@ impl Network for GraphNetwork {
         let ids: Vec<_> = layers.iter().map(|layer| layer.id).collect();
         let gradients = reference::gradients(graph, run, logits.id, &seed, &ids, self.cpu.level);
         let gradients = gradients.map_err(failed)?;
+        let prepared_default = state.prepared.layers.all[state.prepared.layers.default].id;
         let maps = layers.iter().zip(gradients).map(|(layer, gradient)| {
             let maps = feature_maps(graph.shape(layer.id), layer, &gradient.singles());
+            if self.pooled && layer.id == prepared_default {
+                let cells = maps.cells();
+                return Gradients::PerChannel(maps.values.into_iter().step_by(cells).collect());
+            }
             Gradients::PerCell(maps.values)
         });
         Ok(maps.collect())
