@@ -8,6 +8,7 @@
 pub mod analysis;
 mod builder;
 mod op;
+pub mod reference;
 mod shape;
 
 use std::fmt;
