@@ -35,7 +35,7 @@ def photo(name, height, width, gray=False):
     scale = min(image.width / width, image.height / height)
     w, h = scale * width, scale * height
     left, top = (image.width - w) / 2, (image.height - h) / 2
-    image = image.resize((width, height), Image.BILINEAR, box=(left, top, left + w, top + h))
+    image = image.resize((width, height), Image.BILINEAR, box=(max(left, 0), max(top, 0), min(left + w, image.width), min(top + h, image.height)))
     if gray:
         image = image.convert("L")
     return np.atleast_3d(np.asarray(image))
@@ -165,17 +165,21 @@ def watch(model, layers):
         path, _, function = spec.partition("|")
 
         def hook(module, inputs, output, label=label, function=function):
+            rest = ()
             if isinstance(output, (tuple, list)):
-                output = output[0]
+                output, *rest = output
             if function == "relu":
                 output = torch.relu(output)
             if not output.requires_grad:
                 output = output.clone().requires_grad_()
             seen[label] = output
-            return output
+            return (output, *rest) if rest else output
 
         hooks.append(model.get_submodule(path).register_forward_hook(hook))
+    relu = nn.functional.relu  # torchvision's DenseNet changes the hooked value in place
+    nn.functional.relu = lambda x, inplace=False: relu(x)
     yield seen
+    nn.functional.relu = relu
     for hook in hooks:
         hook.remove()
 
