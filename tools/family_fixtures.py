@@ -52,6 +52,13 @@ def narrow(model, classes=10):
     return model
 
 
+def narrow_timm_vgg(name):
+    model = timm.create_model(name, num_classes=10)
+    model.pre_logits = timm.models.vgg.ConvMlp(512, 128, 7)
+    model.head.fc = nn.Linear(128, 10)
+    return model
+
+
 def layers_of(model):
     """The default layer and an earlier one, by hand for each class of networks."""
     kind = type(model).__name__
@@ -90,7 +97,7 @@ def layers_of(model):
         return "inception5b", "inception4e"
     if kind in ("Inception3", "InceptionV3"):
         return "Mixed_7c", "Mixed_6e"
-    if kind == "ResNet":
+    if kind in ("ResNet", "SENet"):
         return "layer4", "layer3"
     if kind == "ResNetV2":
         return "norm", "stages.2"
@@ -182,7 +189,7 @@ def table():
         size = (299, 299) if name == "inception_v3" else SIZE
         add("timm", name, timm_model(name), large=large, size=size, patches="nhwc" if name.startswith("swin") else None)
     for name in ("vgg11", "vgg11_bn"):
-        add("timm", name, timm_model(name, num_features=128), arguments="num_features=128", large=name == "vgg11")
+        add("timm", name, lambda name=name: narrow_timm_vgg(name), arguments="pre_logits with 128 units", large=name == "vgg11")
     add("timm", "resnetv2_own", lambda: timm.models.resnetv2.ResNetV2((1, 1, 1, 1), (128, 256, 384, 512), num_classes=10), arguments="layers 1, 1, 1, 1, channels 128 to 512")
     add("timm", "resnet18_gray", timm_model("resnet18", in_chans=1), gray=True, arguments="in_chans=1")
     add("timm", "swin_own", lambda: timm.models.swin_transformer.SwinTransformer(224, 4, embed_dim=48, depths=(2, 2, 2, 2), num_heads=(3, 6, 12, 24), window_size=7, num_classes=10), patches="nhwc", arguments="embed_dim=48, depths 2, 2, 2, 2")
