@@ -24,6 +24,7 @@ mod model_choice;
 mod model_info;
 pub mod needs;
 pub mod network;
+pub mod onnx;
 mod open;
 mod outside;
 pub mod preprocessing;

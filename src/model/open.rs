@@ -1,5 +1,9 @@
 //! From a weight file to a loaded network.
 
+mod family;
+mod onnx;
+mod parts;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +28,8 @@ use crate::model::{
     weights,
 };
 use crate::platform::memory;
+use crate::text::printable;
+use crate::text::printable::quotation;
 
 /// A loaded network.
 pub struct Model {
@@ -77,9 +83,23 @@ impl Model {
         backend: Backend,
         progress: Option<Progress>,
     ) -> Result<Self, ModelError> {
-        let loaded = Checkpoint::open(path, progress)
+        if onnx::is_onnx(path) {
+            return Self::open_onnx(path, selection, labels, &backend);
+        }
+        let loaded = Checkpoint::open(path, progress.clone())
             .map_err(ModelError::from)
-            .and_then(|checkpoint| Self::build(checkpoint, selection, Some(path), labels, backend));
+            .and_then(|checkpoint| {
+                let loaded =
+                    Self::build(checkpoint, selection, Some(path), labels, backend.clone());
+                // What is not one of the networks with their own code may be one of a family.
+                loaded.or_else(|error| {
+                    if !family::may_be_of_a_family(&error) {
+                        return Err(error);
+                    }
+                    let checkpoint = Checkpoint::open(path, progress)?;
+                    Self::build_of_family(checkpoint, selection, path, labels, &backend, error)
+                })
+            });
         if let Some(known) = hub::of_file(path) {
             // A damaged file may still hold a network, or may no longer be a weight file.
             let sha256 = match &loaded {
@@ -367,6 +387,14 @@ pub enum ModelError {
     /// Its file.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// An ONNX file.
+    #[error("{} can't be used: {}", printable::name(.name), quotation(.what))]
+    Onnx {
+        /// The name of the file.
+        name: String,
+        /// The problem, and what to do.
+        what: String,
+    },
     /// The class names.
     #[error(transparent)]
     Labels(#[from] LabelFileError),

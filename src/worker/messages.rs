@@ -10,6 +10,7 @@ use crate::input::photo::{Limits, Photo, PhotoError, Picture};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::model::target_layer::LayerId;
 use crate::model::{ModelChoice, ModelInfo};
 
 /// The source of a photo.
@@ -103,6 +104,8 @@ pub struct LayerJob {
     pub of: u64,
     /// The classes, the most urgent first.
     pub classes: Vec<ClassId>,
+    /// The layers.
+    pub layers: Vec<LayerId>,
 }
 
 /// A request for the predictions of many photos, which replaces the previous one. It is handled

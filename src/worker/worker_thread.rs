@@ -228,16 +228,21 @@ impl WorkerThread {
     /// are removed from the request.
     fn explain(&mut self, job: &mut LayerJob) -> Result<(), Dropped> {
         while let Some(&class) = job.classes.first() {
-            let maps = self.maps(job.of, class)?;
+            let maps = self.maps(job.of, class, &job.layers)?;
             self.outbox.tell(WorkerEvent::Layers(job.of, class, maps));
             job.classes.remove(0);
         }
         Ok(())
     }
 
-    /// The maps of a class at all layers for the answer to job `of`, or the message if they can't
+    /// The maps of a class at some layers for the answer to job `of`, or the message if they can't
     /// be computed.
-    fn maps(&mut self, of: u64, class: ClassId) -> Result<Result<Arc<LayerMaps>, String>, Dropped> {
+    fn maps(
+        &mut self,
+        of: u64,
+        class: ClassId,
+        layers: &[LayerId],
+    ) -> Result<Result<Arc<LayerMaps>, String>, Dropped> {
         self.empty_inbox();
         if self.waiting.is_some() || self.explain.is_some() {
             return Err(Dropped::Replaced);
@@ -247,10 +252,9 @@ impl WorkerThread {
             return Err(Dropped::RunLost);
         };
         let device = engine.device();
-        let layers: Vec<LayerId> = engine.model().layer_ids().collect();
         let wanted = || self.sent.load(Ordering::Relaxed) == self.received;
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let layer_gradients = engine.layer_gradients_while(class, &layers, &wanted);
+            let layer_gradients = engine.layer_gradients_while(class, layers, &wanted);
             layer_gradients.map(|layer_gradients| Arc::new(LayerMaps::new(&layer_gradients)))
         }));
         let changed = engine.device() != device;

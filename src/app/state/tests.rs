@@ -485,15 +485,18 @@ fn a_run_that_was_lost_is_run_again_when_its_maps_are_wanted() {
     let job = state.next_job().unwrap();
     state.apply_event(answer(&mut engine, &job));
     let classes = [state.latest.shown().unwrap().analysis.top()];
-    let request = state.layers.next_job(&classes).unwrap();
+    let request = state.layers.next_job(&classes, &[]).unwrap();
     let dropped = |of, why| WorkerEvent::LayersDropped(request.id, of, classes.to_vec(), why);
     state.apply_event(dropped(job.id + 1, Dropped::RunLost));
     state.apply_event(dropped(job.id, Dropped::Replaced));
     assert!(state.next_job().is_none());
-    assert!(state.layers.next_job(&classes).is_some(), "requested again");
+    assert!(
+        state.layers.next_job(&classes, &[]).is_some(),
+        "requested again"
+    );
     let request = state
         .layers
-        .next_job(&[classes[0], ClassId::all(2).last().unwrap()]);
+        .next_job(&[classes[0], ClassId::all(2).last().unwrap()], &[]);
     let request = request.unwrap();
     let lost = WorkerEvent::LayersDropped(request.id, job.id, request.classes, Dropped::RunLost);
     state.apply_event(lost);
