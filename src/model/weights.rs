@@ -70,7 +70,7 @@ pub enum WeightsError {
     },
     /// A weight file of an unsupported network.
     #[error(
-        "{} holds {}. camlens opens ResNet-18, 34, 50, 101 and 152 (names as in torchvision or timm) and EfficientNet-Lite0.",
+        "{} holds {}. camlens opens ONNX files, and weights of the usual classifiers of torchvision and timm: export yours with torch.onnx.export, or see docs/checkpoints.md.",
         printable::name(.name), quotation(.what)
     )]
     Architecture {

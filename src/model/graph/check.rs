@@ -37,9 +37,8 @@ pub fn gradient_error(
     let seed = Tensor::double(graph.shape(logits), seed);
     let go_on = || true;
     let to = [logits];
-    let run = |from: Tensor, keep| {
-        reference::run(graph, vec![(at, from)], &to, keep, level, &go_on)
-    };
+    let run =
+        |from: Tensor, keep| reference::run(graph, vec![(at, from)], &to, keep, level, &go_on);
     let kept = run(values.clone(), Keep::All)?;
     let gradient = reference::gradients(graph, &kept, logits, &seed, &[at], level)?;
     let gradient = gradient[0].doubles();

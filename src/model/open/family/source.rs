@@ -21,12 +21,6 @@ pub struct Built {
     pub network: GraphNetwork,
     /// What its builder says about it.
     pub described: Described,
-    /// The prefix of its tensors.
-    pub prefix: String,
-    /// The only input size (height, width) that it can have, if there is only one.
-    pub fixed: Option<(usize, usize)>,
-    /// Number of channels of its input.
-    pub channels: usize,
 }
 
 /// Builds the network of a checkpoint. `None` if no family knows its tensors.
@@ -50,7 +44,7 @@ pub fn build(
         channels: 3,
         fixed: None,
     };
-    Some(source.build(checkpoint, level, prefix))
+    Some(source.build(checkpoint, level))
 }
 
 /// The prefix that all tensors share, their shapes without it, and their family.
@@ -88,17 +82,11 @@ struct Source {
 }
 
 impl Source {
-    fn build(
-        mut self,
-        checkpoint: &mut Checkpoint,
-        level: Isa,
-        prefix: String,
-    ) -> Result<Built, String> {
+    fn build(mut self, checkpoint: &mut Checkpoint, level: Isa) -> Result<Built, String> {
         let (side, described) = self.first(checkpoint)?;
         if described.input.fixed {
             self.fixed = Some((side, side));
         }
-        let (fixed, channels) = (self.fixed, self.channels);
         let input = GraphInput {
             size: (side, side),
             channels_last: false,
@@ -108,9 +96,6 @@ impl Source {
         Ok(Built {
             network: network.map_err(|error| error.0)?,
             described,
-            prefix,
-            fixed,
-            channels,
         })
     }
 
