@@ -324,6 +324,12 @@ fn notes(scene: &ExportScene) -> Vec<String> {
         env!("CARGO_PKG_VERSION"),
     )];
     notes.extend(analysis.model.assumed.clone());
+    if analysis.preprocessing_from.is_guess {
+        notes.push(format!(
+            "The preprocessing is a guess ({}): {}.",
+            analysis.preprocessing_from.source, analysis.preprocessing
+        ));
+    }
     for MapView {
         rendered,
         class,

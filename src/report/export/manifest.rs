@@ -10,7 +10,7 @@ use crate::input::framing::Framing;
 use crate::labels::ClassId;
 use crate::model::cpu::{Isa, Precision};
 use crate::model::device::DeviceChoice;
-use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
 use crate::model::target_layer::LayerChoice;
 use crate::model::weights::{hash_file, hex_sha256};
 use crate::model::{ModelChoice, Selection, device};
@@ -92,6 +92,9 @@ pub struct Manifest {
     pub input: (usize, usize),
     /// How its pixels were normalized.
     pub preprocessing: Preprocessing,
+    /// Where the preprocessing came from, and whether it is a guess.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing_from: Option<PreprocessingSource>,
     /// How the maps were drawn.
     #[serde(rename = "look")]
     pub display_options: DisplayOptions,
@@ -266,6 +269,7 @@ impl Manifest {
             framing: analysis.framing,
             input: analysis.placement.input,
             preprocessing: analysis.preprocessing,
+            preprocessing_from: Some(analysis.preprocessing_from.clone()),
             display_options: scene.display_options,
             maps: scene
                 .named()
