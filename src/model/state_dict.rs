@@ -4,10 +4,15 @@
 //! A file is accepted only if its builder used every tensor with exactly the expected shape, so
 //! that a network that only looks similar is refused and not run wrongly.
 
+mod convnext;
 mod head;
 mod layers;
 mod resnet;
+mod resnetv2;
 mod saved;
+mod swin;
+mod tokens;
+mod vit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,4 +95,4 @@ impl Default for UsualInput {
 }
 
 /// All families, in the order in which they are tried.
-pub const FAMILIES: &[Family] = &[resnet::FAMILY];
+pub const FAMILIES: &[Family] = &[resnet::FAMILY, convnext::TIMM, convnext::TORCHVISION, vit::FAMILY, swin::FAMILY, resnetv2::FAMILY];
