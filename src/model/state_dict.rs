@@ -4,14 +4,24 @@
 //! A file is accepted only if its builder used every tensor with exactly the expected shape, so
 //! that a network that only looks similar is refused and not run wrongly.
 
+mod blocks;
 mod convnext;
+mod densenet;
+mod efficientnet;
 mod head;
+mod inception;
 mod layers;
+mod mobile;
+mod mobile_timm;
+mod regnet;
 mod resnet;
 mod resnetv2;
 mod saved;
+mod shufflenet;
+mod squeezenet;
 mod swin;
 mod tokens;
+mod vgg;
 mod vit;
 
 use std::collections::BTreeMap;
@@ -95,4 +105,25 @@ impl Default for UsualInput {
 }
 
 /// All families, in the order in which they are tried.
-pub const FAMILIES: &[Family] = &[resnet::FAMILY, convnext::TIMM, convnext::TORCHVISION, vit::FAMILY, swin::FAMILY, resnetv2::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    vgg::VGG,
+    vgg::ALEXNET,
+    squeezenet::SQUEEZENET,
+    densenet::DENSENET,
+    mobile::MOBILENET_V2,
+    mobile::MOBILENET_V3,
+    mobile::MNASNET,
+    efficientnet::EFFICIENTNET,
+    mobile_timm::MOBILE_TIMM,
+    regnet::TORCHVISION,
+    regnet::TIMM,
+    shufflenet::SHUFFLENET_V2,
+    inception::GOOGLENET,
+    inception::INCEPTION_V3,
+    resnet::FAMILY,
+    resnetv2::FAMILY,
+    convnext::TIMM,
+    convnext::TORCHVISION,
+    vit::FAMILY,
+    swin::FAMILY,
+];

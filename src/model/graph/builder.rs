@@ -100,6 +100,11 @@ impl GraphBuilder {
         self.nodes.iter().map(|node| &node.op)
     }
 
+    /// Gives a value another name.
+    pub fn rename(&mut self, id: ValueId, name: &str) {
+        name.clone_into(&mut self.values[id.index()].name);
+    }
+
     /// The finished graph.
     #[must_use]
     pub fn finish(self, outputs: Vec<ValueId>) -> Graph {

@@ -192,6 +192,11 @@ impl<'a> Layers<'a> {
         differences
     }
 
+    /// Gives a value of the graph another name.
+    pub fn rename(&mut self, value: ValueId, name: &str) {
+        self.graph.rename(value, name);
+    }
+
     /// Any operator. `name` is that of the PyTorch module whose output this is.
     ///
     /// # Errors
@@ -225,6 +230,20 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// If a tensor is missing or does not fit.
     pub fn batch_norm(&mut self, name: &str, x: ValueId, eps: f32) -> Result<ValueId, GraphError> {
+        self.batch_norm_as(name, name, x, eps)
+    }
+
+    /// `nn.BatchNorm2d` in evaluation mode, whose output is called `output`.
+    ///
+    /// # Errors
+    /// If a tensor is missing or does not fit.
+    pub fn batch_norm_as(
+        &mut self,
+        name: &str,
+        output: &str,
+        x: ValueId,
+        eps: f32,
+    ) -> Result<ValueId, GraphError> {
         let eps = match self.saved(name) {
             Some(module) if module.is_batch_norm() => module.eps(eps)?,
             Some(module) => return Err(unexpected(&module, "a batch norm")),
@@ -234,7 +253,7 @@ impl<'a> Layers<'a> {
         for part in ["weight", "bias", "running_mean", "running_var"] {
             inputs.push(self.constant(&format!("{name}.{part}"))?);
         }
-        self.push(name, Op::BatchNorm { eps }, &inputs)
+        self.push(output, Op::BatchNorm { eps }, &inputs)
     }
 
     /// `nn.Linear`: `{name}.weight` and, if it exists, `{name}.bias`.
