@@ -8,7 +8,7 @@ use crate::model::weights::pickle::{Id, Node, Pickle};
 use crate::model::weights::refusal::short;
 
 /// The attributes that are kept, with PyTorch's and timm's names.
-const ATTRIBUTES: [&str; 23] = [
+const ATTRIBUTES: [&str; 25] = [
     "stride",
     "padding",
     "dilation",
@@ -32,6 +32,8 @@ const ATTRIBUTES: [&str; 23] = [
     "max_val",
     "approximate",
     "normalized_shape",
+    "num_heads",
+    "num_attention_heads",
 ];
 
 /// One module.
