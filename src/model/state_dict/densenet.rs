@@ -8,7 +8,9 @@ use crate::model::state_dict::{Family, Layers, head};
 pub const DENSENET: Family = Family {
     matches: |shapes| {
         shapes.contains_key("features.conv0.weight")
-            && shapes.keys().any(|name| name.starts_with("features.denseblock1."))
+            && shapes
+                .keys()
+                .any(|name| name.starts_with("features.denseblock1."))
     },
     build,
 };

@@ -80,11 +80,7 @@ fn googlenet(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError>
     let x = square(layers, "conv2", x, 1, 1)?;
     let x = square(layers, "conv3", x, 3, 1)?;
     let mut x = layers.max_pool("maxpool2", x, pool(3))?;
-    for (stage, modules, after) in [
-        (3, "ab", Some(3)),
-        (4, "abcde", Some(2)),
-        (5, "ab", None),
-    ] {
+    for (stage, modules, after) in [(3, "ab", Some(3)), (4, "abcde", Some(2)), (5, "ab", None)] {
         for module in modules.chars() {
             x = googlenet_module(layers, &format!("inception{stage}{module}"), x)?;
         }
@@ -287,7 +283,12 @@ fn unit(
 /// Ignores the tensors of classifiers that only training needs; whether there are any.
 fn ignore_auxiliary(layers: &mut Layers, starts: &[&str]) -> bool {
     let is_auxiliary = |name: &&String| starts.iter().any(|start| name.starts_with(start));
-    let names: Vec<String> = layers.shapes().keys().filter(is_auxiliary).cloned().collect();
+    let names: Vec<String> = layers
+        .shapes()
+        .keys()
+        .filter(is_auxiliary)
+        .cloned()
+        .collect();
     for name in &names {
         layers.ignore(name);
     }

@@ -27,8 +27,7 @@ pub const MOBILENET_V3: Family = Family {
 /// `MNASNet`.
 pub const MNASNET: Family = Family {
     matches: |shapes| {
-        shapes.contains_key("layers.0.weight")
-            && shapes.contains_key("layers.8.0.layers.0.weight")
+        shapes.contains_key("layers.0.weight") && shapes.contains_key("layers.8.0.layers.0.weight")
     },
     build: mnasnet,
 };
@@ -232,7 +231,11 @@ fn numbered(
         conv: &format!("{path}.{at}"),
         norm: &norm,
         act: &act,
-        output: if plan.activation.is_some() { &act } else { &norm },
+        output: if plan.activation.is_some() {
+            &act
+        } else {
+            &norm
+        },
     };
     layers.unit(&unit, plan, STYLE, x)
 }

@@ -70,7 +70,10 @@ fn build(layers: &mut Layers, input: ValueId, names: &Names) -> Result<ValueId, 
         .map(|stage| {
             let conv = |index: &usize| {
                 let block = (names.block)(stage, *index);
-                layers.has(&format!("{block}.{}.{}.weight", names.units[0], names.parts[0]))
+                layers.has(&format!(
+                    "{block}.{}.{}.weight",
+                    names.units[0], names.parts[0]
+                ))
             };
             (0..).take_while(conv).count()
         })
@@ -126,7 +129,10 @@ fn block(
         let [act, function] = if names.is_timm {
             [format!("{gate}.act"), format!("{gate}.gate")]
         } else {
-            [format!("{gate}.activation"), format!("{gate}.scale_activation")]
+            [
+                format!("{gate}.activation"),
+                format!("{gate}.scale_activation"),
+            ]
         };
         let squeeze = Squeeze {
             name: &gate,
@@ -178,7 +184,9 @@ fn unit(
 /// timm's `regnetx_…` and `regnety_…`, without `regnety_040_sgn` (other normalization).
 fn is_declared_here(name: &str) -> bool {
     let name = name.split('.').next().unwrap_or(name);
-    let rest = name.strip_prefix("regnetx_").or(name.strip_prefix("regnety_"));
+    let rest = name
+        .strip_prefix("regnetx_")
+        .or(name.strip_prefix("regnety_"));
     rest.is_some_and(|rest| {
         let digits = rest.strip_suffix("_tv").unwrap_or(rest);
         digits.len() >= 3 && digits.chars().all(|c| c.is_ascii_digit())

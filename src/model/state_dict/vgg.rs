@@ -153,11 +153,7 @@ fn alexnet(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
 
 /// The two fully connected layers with `ReLU`. A classifier that was replaced as a whole is left
 /// as it is.
-fn hidden(
-    layers: &mut Layers,
-    names: [&str; 2],
-    mut x: ValueId,
-) -> Result<ValueId, GraphError> {
+fn hidden(layers: &mut Layers, names: [&str; 2], mut x: ValueId) -> Result<ValueId, GraphError> {
     let inputs = layers.shape(x)[1];
     let shapes = [[HIDDEN, inputs], [HIDDEN, HIDDEN]];
     let mut pairs = names.iter().zip(shapes);

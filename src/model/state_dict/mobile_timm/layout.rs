@@ -147,9 +147,8 @@ impl Layout {
             shape.is_some_and(|shape| *shape == wanted)
         };
         let stem = shapes.get("conv_stem.weight");
-        let stem = stem.is_some_and(|shape| {
-            matches!(shape[..], [out, _, 3, 3] if out == self.stem)
-        });
+        let stem =
+            stem.is_some_and(|shape| matches!(shape[..], [out, _, 3, 3] if out == self.stem));
         let fits = |stage: usize, at: usize, block: &Block| {
             let part = |part: &str| format!("blocks.{stage}.{at}.{part}");
             let (kernel, [input, middle, output]) = (block.kernel, block.channels);
@@ -184,9 +183,13 @@ impl Layout {
         let ends = |stage: usize, at: usize| {
             let start = format!("blocks.{stage}.{at}.");
             let mut from = shapes.range(start.clone()..);
-            !from.next().is_some_and(|(name, _)| name.starts_with(&start))
+            !from
+                .next()
+                .is_some_and(|(name, _)| name.starts_with(&start))
         };
-        let all_end = stages.clone().all(|(stage, blocks)| ends(stage, blocks.len()));
+        let all_end = stages
+            .clone()
+            .all(|(stage, blocks)| ends(stage, blocks.len()));
         let last = self.stages.last().and_then(|blocks| blocks.last());
         let last = last.map_or(self.stem, |block| block.channels[2]);
         let head = match self.features {
