@@ -131,7 +131,7 @@ fn preprocessing_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo
     };
     row("mean", &mut now.mean, -1.0..=2.0);
     row("std", &mut now.std, 0.001..=10.0);
-    let mut side = now.size.crop;
+    let mut side = now.size.width;
     ui.horizontal(|ui| {
         ui.label("input size");
         let field = DragValue::new(&mut side)
@@ -142,7 +142,7 @@ fn preprocessing_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo
         field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::SpinButton, true, "input size"));
         ui.small(format!("short side {}", now.size.short));
     });
-    if side != now.size.crop
+    if side != now.size.width
         && let Ok(size) = InputSize::of_side(side)
     {
         now.size = size;
