@@ -109,8 +109,8 @@ impl Layers<'_> {
             return self.batch_norm_as(unit.norm, unit.output, x, style.eps);
         };
         let x = self.batch_norm(unit.norm, x, style.eps)?;
-        let paths = [unit.act];
-        let paths = if unit.act.is_empty() { &[] } else { &paths[..] };
+        let act = [unit.act];
+        let paths = if unit.act.is_empty() { &act[..0] } else { &act };
         self.activation(unit.output, paths, activation, x)
     }
 

@@ -65,9 +65,12 @@ const fn v2(name: &'static str, blocks: usize, crop: usize, bicubic: bool) -> Va
     }
 }
 
-const VARIANTS: [Variant; 11] = [
+const VARIANTS: &[Variant] = &[
     v1("EfficientNet-B0", (1280, 16), 1e-5, (224, 256)),
-    v1("EfficientNet-B1", (1280, 23), 1e-5, (240, 255)),
+    Variant {
+        bicubic: false,
+        ..v1("EfficientNet-B1", (1280, 23), 1e-5, (240, 255))
+    },
     v1("EfficientNet-B2", (1408, 23), 1e-5, (288, 288)),
     v1("EfficientNet-B3", (1536, 26), 1e-5, (300, 320)),
     v1("EfficientNet-B4", (1792, 32), 1e-5, (380, 384)),

@@ -20,7 +20,7 @@ pub const MOBILE_TIMM: Family = Family {
     matches: |shapes| {
         let first = ["conv_dw", "conv_pw", "conv_exp", "conv"];
         let is_first = |conv: &&str| shapes.contains_key(&format!("blocks.0.0.{conv}.weight"));
-        shapes.contains_key("conv_stem.weight") && first.iter().any(|conv| is_first(&conv))
+        shapes.contains_key("conv_stem.weight") && first.iter().any(is_first)
     },
     build,
 };
@@ -75,7 +75,7 @@ fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
 
 /// The candidate that is declared, or the usual one, which is then said.
 fn chosen<'a>(layers: &mut Layers, candidates: &[&'a Row]) -> Result<&'a Row, GraphError> {
-    let Some(usual) = candidates.first() else {
+    let Some(&usual) = candidates.first() else {
         return Err(GraphError::new(
             "its layers are not those of a network that camlens knows by timm's names (EfficientNet, EfficientNet-Lite, MobileNet v2 and v3, MNASNet …): export it as ONNX",
         ));
@@ -85,20 +85,20 @@ fn chosen<'a>(layers: &mut Layers, candidates: &[&'a Row]) -> Result<&'a Row, Gr
         return Ok(usual);
     };
     let declared = declared.split('.').next().unwrap_or(&declared);
-    let is_it = |row: &&&Row| {
+    let is_it = |row: &&Row| {
         let rest = declared.strip_prefix(row.name);
         rest.is_some_and(|rest| {
             let is_pruned = rest == "_pruned" && row.name.contains("_e");
             rest.is_empty() || is_pruned || SUFFIXES.contains(&rest)
         })
     };
-    if let Some(row) = candidates.iter().find(is_it) {
+    if let Some(row) = candidates.iter().copied().find(is_it) {
         return Ok(row);
     }
     // torchvision's spelling: mobilenet_v3_large for mobilenetv3_large_100.
     let plain = |name: &str| name.replace('_', "");
-    let is_like = |row: &&&Row| plain(row.name).starts_with(&plain(declared));
-    if let Some(row) = candidates.iter().find(is_like) {
+    let is_like = |row: &&Row| plain(row.name).starts_with(&plain(declared));
+    if let Some(row) = candidates.iter().copied().find(is_like) {
         layers.described.assumed.push(taken_as(row, candidates));
         return Ok(row);
     }
@@ -124,7 +124,7 @@ fn taken_as(row: &Row, candidates: &[&Row]) -> String {
     let others = candidates.iter().filter(|other| other.name != row.name);
     let others: Vec<&str> = others.map(|row| row.name).collect();
     let same = if others.is_empty() {
-        "The weights alone do not show it.".into()
+        String::from("The weights alone do not show it.")
     } else {
         format!("{} has the same weights.", others.join(" or "))
     };
