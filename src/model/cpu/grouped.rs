@@ -37,10 +37,7 @@ impl Grouped {
             1
         } else {
             let most = (UNIT / cout_per_group).min(groups);
-            (1..=most)
-                .rev()
-                .find(|n| groups.is_multiple_of(*n))
-                .unwrap_or(1)
+            (1..=most).rev().find(|n| groups.is_multiple_of(*n)).unwrap_or(1)
         };
         let (cin, cout) = (joined * cin_per_group, joined * cout_per_group);
         let pack = |index: usize| {
@@ -99,8 +96,9 @@ pub fn grouped(
             window,
             finish,
             first: index * tile,
-            out,
+            out: &mut *out,
         });
+        finish.after(cpu.level, out);
     });
     Image::new(out)
 }
@@ -131,21 +129,21 @@ impl WithSimd for Tile<'_> {
             for panel in panels.panels() {
                 let weight = (panel.values, panel.width);
                 let channel = group * self.weight.cout + panel.first;
-                if panel.columns == panel.width {
-                    let at = self.first * cout + channel;
-                    let out = Out {
+                let whole = panel.columns == panel.width;
+                let products = if whole {
+                    Out {
                         values: &mut self.out[channel..],
                         stride: cout,
-                        finish: Some((self.finish, at, channel)),
-                    };
-                    multiply(simd, rows, count, weight, out);
+                        finish: Some((self.finish, self.first * cout + channel, channel)),
+                    }
+                } else {
+                    Out::sums(sums, panel.width)
+                };
+                multiply(simd, rows, count, weight, products);
+                if whole {
                     continue;
                 }
-                multiply(simd, rows, count, weight, Out::sums(sums, panel.width));
-                let pixels = self
-                    .out
-                    .chunks_exact_mut(cout)
-                    .zip(sums.chunks(panel.width));
+                let pixels = self.out.chunks_exact_mut(cout).zip(sums.chunks(panel.width));
                 for (index, (pixel, sums)) in pixels.enumerate() {
                     let part = &mut pixel[channel..][..panel.columns];
                     let at = (self.first + index) * cout + channel;
@@ -153,7 +151,6 @@ impl WithSimd for Tile<'_> {
                 }
             }
         }
-        self.finish.after(simd, self.out);
     }
 }
 
