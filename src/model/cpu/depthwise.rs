@@ -39,17 +39,15 @@ pub fn depthwise(
         finish,
     };
     let lines = out.0.par_chunks_exact_mut(window.output.1 * channels);
-    lines
-        .enumerate()
-        .for_each(|(down, out)| {
-            let line = Line {
-                job,
-                out: &mut *out,
-                down,
-            };
-            cpu.level.run(line);
-            finish.after(cpu.level, out);
-        });
+    lines.enumerate().for_each(|(down, out)| {
+        let line = Line {
+            job,
+            out: &mut *out,
+            down,
+        };
+        cpu.level.run(line);
+        finish.after(cpu.level, out);
+    });
     Image::new(out)
 }
 

@@ -37,7 +37,10 @@ impl Grouped {
             1
         } else {
             let most = (UNIT / cout_per_group).min(groups);
-            (1..=most).rev().find(|n| groups.is_multiple_of(*n)).unwrap_or(1)
+            (1..=most)
+                .rev()
+                .find(|n| groups.is_multiple_of(*n))
+                .unwrap_or(1)
         };
         let (cin, cout) = (joined * cin_per_group, joined * cout_per_group);
         let pack = |index: usize| {
@@ -143,7 +146,10 @@ impl WithSimd for Tile<'_> {
                 if whole {
                     continue;
                 }
-                let pixels = self.out.chunks_exact_mut(cout).zip(sums.chunks(panel.width));
+                let pixels = self
+                    .out
+                    .chunks_exact_mut(cout)
+                    .zip(sums.chunks(panel.width));
                 for (index, (pixel, sums)) in pixels.enumerate() {
                     let part = &mut pixel[channel..][..panel.columns];
                     let at = (self.first + index) * cout + channel;

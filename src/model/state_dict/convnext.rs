@@ -51,10 +51,14 @@ fn timm(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     let count = |layers: &Layers, name: &dyn Fn(usize) -> String| {
         (0..).take_while(|index| layers.has(&name(*index))).count()
     };
-    let stages = count(layers, &|stage| format!("stages.{stage}.blocks.0.conv_dw.weight"));
+    let stages = count(layers, &|stage| {
+        format!("stages.{stage}.blocks.0.conv_dw.weight")
+    });
     let depths: Vec<usize> = (0..stages)
         .map(|stage| {
-            count(layers, &|index| format!("stages.{stage}.blocks.{index}.conv_dw.weight"))
+            count(layers, &|index| {
+                format!("stages.{stage}.blocks.{index}.conv_dw.weight")
+            })
         })
         .collect();
     let v2 = layers.has("stages.0.blocks.0.mlp.grn.weight");
@@ -88,7 +92,12 @@ fn timm(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     if norm_first {
         x = norm_2d(layers, "norm_pre", x, eps)?;
     }
-    let mut x = global_pool(layers, "head.global_pool", &["head.global_pool.pool", "head.global_pool"], x)?;
+    let mut x = global_pool(
+        layers,
+        "head.global_pool",
+        &["head.global_pool.pool", "head.global_pool"],
+        x,
+    )?;
     if !norm_first {
         x = layers.layer_norm("head.norm", x, eps)?;
     }
@@ -97,7 +106,13 @@ fn timm(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
         let act = "head.pre_logits.act";
         x = layers.activation(act, &[act], Unary::Gelu, x)?;
     }
-    let inside = ["stem.", "stages.", "norm_pre.", "head.norm.", "head.pre_logits."];
+    let inside = [
+        "stem.",
+        "stages.",
+        "norm_pre.",
+        "head.norm.",
+        "head.pre_logits.",
+    ];
     classifier(layers, x, &inside.map(str::to_owned))
 }
 
@@ -218,7 +233,11 @@ fn torchvision(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     }
     let x = global_pool(layers, "avgpool", &["avgpool"], x)?;
     let x = layers.layer_norm("classifier.0", x, EPS)?;
-    classifier(layers, x, &["features.".to_owned(), "classifier.0.".to_owned()])
+    classifier(
+        layers,
+        x,
+        &["features.".to_owned(), "classifier.0.".to_owned()],
+    )
 }
 
 fn torchvision_block(

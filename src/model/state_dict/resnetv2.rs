@@ -102,11 +102,17 @@ fn build(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
             "Taken as timm's usual {name}: ReLU, strides in the 3×3 convolutions, average pooling at the end. The weights alone do not show it."
         ));
     }
-    let is_conv = layers.tensor_shape("head.fc.weight").is_ok_and(|shape| shape.len() == 4);
+    let is_conv = layers
+        .tensor_shape("head.fc.weight")
+        .is_ok_and(|shape| shape.len() == 4);
     if is_conv {
         return linear_or_conv(layers, "head.fc", x);
     }
-    classifier(layers, x, &["stem.".into(), "stages.".into(), "norm.".into()])
+    classifier(
+        layers,
+        x,
+        &["stem.".into(), "stages.".into(), "norm.".into()],
+    )
 }
 
 impl Plan {
@@ -143,7 +149,11 @@ impl Plan {
         let block = format!("stages.{stage}.blocks.{index}");
         let at = |part: &str| format!("{block}.{part}");
         let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-        let convs = if layers.has(&at("conv3.weight")) { 3 } else { 2 };
+        let convs = if layers.has(&at("conv3.weight")) {
+            3
+        } else {
+            2
+        };
         let first = self.norm_act(layers, &at("norm1"), x)?;
         let mut shortcut = x;
         if layers.has(&at("downsample.conv.weight")) {
@@ -247,7 +257,10 @@ fn standardized(values: &[f32], rows: usize) -> Vec<f32> {
         let variance = row.iter().map(square).sum::<f64>() / count;
         let scale = 1.0 / (variance + STANDARDIZED_EPS).sqrt();
         #[allow(clippy::cast_possible_truncation)] // weights of a graph are f32
-        standardized.extend(row.iter().map(|value| ((f64::from(*value) - mean) * scale) as f32));
+        standardized.extend(
+            row.iter()
+                .map(|value| ((f64::from(*value) - mean) * scale) as f32),
+        );
     }
     standardized
 }

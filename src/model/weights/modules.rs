@@ -91,6 +91,18 @@ impl Module {
         module
     }
 
+    /// Its attributes that are numbers or sequences of numbers.
+    pub fn all_numbers(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.numbers
+            .iter()
+            .map(|(name, values)| (*name, &values[..]))
+    }
+
+    /// Its attributes that are texts.
+    pub fn all_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(name, text)| (*name, &text[..]))
+    }
+
     fn attribute(&mut self, pickle: &Pickle, name: &'static str, value: Id) {
         /// More than the axes of any kernel.
         const MOST: usize = 6;

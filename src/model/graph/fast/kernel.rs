@@ -204,7 +204,12 @@ impl fmt::Display for Kernel {
             Self::Grouped(_, window, finish) => product("Grouped", window, finish),
             Self::FewRows(_, _, _, finish) => write!(f, "FewRows to {}", finish.bias.len()),
             Self::MatMul(matrices, _) => {
-                write!(f, "MatMul {} of {:?}", matrices.starts.len(), matrices.sides)
+                write!(
+                    f,
+                    "MatMul {} of {:?}",
+                    matrices.starts.len(),
+                    matrices.sides
+                )
             }
             Self::Unary(function) => write!(f, "Unary {function:?}"),
             Self::Binary(how, loops, _) => write!(f, "Binary {how:?} {:?}", loops.sides),

@@ -14,7 +14,10 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
@@ -49,11 +52,15 @@ impl Net {
 
     fn weight(&mut self, shape: &[usize]) -> ValueId {
         let values = self.random.values(shape.iter().product());
-        self.builder.constant("weight", shape, Arc::new(values)).unwrap()
+        self.builder
+            .constant("weight", shape, Arc::new(values))
+            .unwrap()
     }
 
     fn scalar(&mut self, value: f32) -> ValueId {
-        self.builder.constant("scalar", &[], Arc::new(vec![value])).unwrap()
+        self.builder
+            .constant("scalar", &[], Arc::new(vec![value]))
+            .unwrap()
     }
 
     fn push(&mut self, op: Op, inputs: &[ValueId]) -> ValueId {
@@ -81,8 +88,17 @@ impl Net {
         let channels = self.builder.shape(x)[1];
         let mut inputs = vec![x];
         inputs.extend([(); 3].map(|()| self.weight(&[channels])));
-        let variance: Vec<f32> = self.random.values(channels).iter().map(|v| v.abs() + 0.2).collect();
-        inputs.push(self.builder.constant("variance", &[channels], Arc::new(variance)).unwrap());
+        let variance: Vec<f32> = self
+            .random
+            .values(channels)
+            .iter()
+            .map(|v| v.abs() + 0.2)
+            .collect();
+        inputs.push(
+            self.builder
+                .constant("variance", &[channels], Arc::new(variance))
+                .unwrap(),
+        );
         self.push(Op::BatchNorm { eps: 1e-5 }, &inputs)
     }
 
@@ -94,11 +110,21 @@ impl Net {
     }
 
     fn transpose(&mut self, x: ValueId, perm: &[usize]) -> ValueId {
-        self.push(Op::Transpose { perm: perm.to_vec() }, &[x])
+        self.push(
+            Op::Transpose {
+                perm: perm.to_vec(),
+            },
+            &[x],
+        )
     }
 
     fn reshape(&mut self, x: ValueId, shape: &[usize]) -> ValueId {
-        self.push(Op::Reshape { shape: shape.to_vec() }, &[x])
+        self.push(
+            Op::Reshape {
+                shape: shape.to_vec(),
+            },
+            &[x],
+        )
     }
 
     /// Compares the value with the reference, for all instructions and 1 and 4 threads.
@@ -122,14 +148,19 @@ fn check(what: &str, graph: &Graph, keep: &[ValueId]) {
     let mut first: Option<Vec<Vec<f32>>> = None;
     for level in Isa::available() {
         for threads in [1, 4] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             let found = pool.install(|| {
                 let mut cache = WeightCache::default();
                 let plan =
                     Plan::with_layout(graph, keep, false, &Cpu::new(level), &mut cache).unwrap();
                 let _ = plan.run(&pixels).unwrap();
                 let values = plan.run(&pixels).unwrap();
-                keep.iter().map(|id| values.get(*id).unwrap()).collect::<Vec<_>>()
+                keep.iter()
+                    .map(|id| values.get(*id).unwrap())
+                    .collect::<Vec<_>>()
             });
             for (id, found) in keep.iter().zip(&found) {
                 let expected = expected.get(*id).unwrap().doubles();
@@ -146,10 +177,20 @@ fn check(what: &str, graph: &Graph, keep: &[ValueId]) {
             }
             if level.name() != "portable" {
                 let bits = |values: &[Vec<f32>]| -> Vec<u32> {
-                    values.iter().flatten().map(|value| value.to_bits()).collect()
+                    values
+                        .iter()
+                        .flatten()
+                        .map(|value| value.to_bits())
+                        .collect()
                 };
-                let same = first.as_ref().is_none_or(|first| bits(first) == bits(&found));
-                assert!(same, "{what}: other bits with {} and {threads}", level.name());
+                let same = first
+                    .as_ref()
+                    .is_none_or(|first| bits(first) == bits(&found));
+                assert!(
+                    same,
+                    "{what}: other bits with {} and {threads}",
+                    level.name()
+                );
                 first = first.or(Some(found));
             }
         }
@@ -168,15 +209,40 @@ fn convolutions_of_any_kind() {
     // Channels, size, output channels, kernel.
     let cases = [
         ((3, 9, 11), 20, [3, 3], conv([2, 2], [1; 4], [1, 1], 1)),
-        ((3, 9, 11), 20, [5, 3], conv([2, 1], [0, 1, 2, 3], [1, 1], 1)),
+        (
+            (3, 9, 11),
+            20,
+            [5, 3],
+            conv([2, 1], [0, 1, 2, 3], [1, 1], 1),
+        ),
         ((3, 12, 12), 16, [3, 3], conv([1, 1], [2; 4], [2, 2], 1)),
         ((20, 9, 11), 33, [3, 3], plain(1)),
         ((16, 9, 11), 32, [3, 3], plain(1)),
-        ((16, 8, 8), 32, [3, 3], conv([1, 1], [0, 2, 1, 3], [1, 1], 1)),
+        (
+            (16, 8, 8),
+            32,
+            [3, 3],
+            conv([1, 1], [0, 2, 1, 3], [1, 1], 1),
+        ),
         ((160, 5, 6), 128, [3, 3], plain(1)),
-        ((20, 9, 11), 17, [1, 7], conv([1, 1], [0, 3, 0, 3], [1, 1], 1)),
-        ((20, 9, 11), 17, [7, 1], conv([1, 1], [3, 0, 3, 0], [1, 1], 1)),
-        ((20, 9, 11), 17, [3, 3], conv([2, 3], [3, 2, 1, 0], [2, 3], 1)),
+        (
+            (20, 9, 11),
+            17,
+            [1, 7],
+            conv([1, 1], [0, 3, 0, 3], [1, 1], 1),
+        ),
+        (
+            (20, 9, 11),
+            17,
+            [7, 1],
+            conv([1, 1], [3, 0, 3, 0], [1, 1], 1),
+        ),
+        (
+            (20, 9, 11),
+            17,
+            [3, 3],
+            conv([2, 3], [3, 2, 1, 0], [2, 3], 1),
+        ),
         ((20, 9, 11), 40, [1, 1], Conv::PLAIN),
         ((20, 9, 11), 40, [1, 1], conv([2, 2], [0; 4], [1, 1], 1)),
         ((20, 9, 11), 40, [1, 1], conv([1, 1], [1; 4], [1, 1], 1)),
@@ -184,21 +250,39 @@ fn convolutions_of_any_kind() {
         ((70, 2, 2), 130, [1, 1], Conv::PLAIN),
         ((32, 9, 11), 32, [3, 3], plain(8)),
         ((48, 9, 11), 96, [3, 3], plain(2)),
-        ((24, 9, 11), 12, [3, 2], conv([2, 1], [1, 0, 2, 1], [1, 2], 3)),
+        (
+            (24, 9, 11),
+            12,
+            [3, 2],
+            conv([2, 1], [1, 0, 2, 1], [1, 2], 3),
+        ),
         ((6, 9, 11), 12, [3, 3], plain(6)),
         ((20, 9, 11), 20, [3, 3], plain(20)),
         ((7, 9, 11), 7, [3, 3], plain(7)),
         ((40, 9, 13), 40, [5, 5], conv([2, 2], [2; 4], [1, 1], 40)),
-        ((40, 9, 13), 40, [3, 5], conv([1, 2], [1, 2, 3, 4], [2, 1], 40)),
+        (
+            (40, 9, 13),
+            40,
+            [3, 5],
+            conv([1, 2], [1, 2, 3, 4], [2, 1], 40),
+        ),
         ((24, 14, 14), 24, [7, 7], conv([1, 1], [3; 4], [1, 1], 24)),
         ((20, 9, 13), 20, [3, 3], conv([1, 1], [2; 4], [2, 3], 20)),
     ];
     for ((channels, height, width), cout, kernel, conv) in cases {
         let mut net = Net::new(&[1, channels, height, width]);
         let out = net.conv(net.input(), cout, kernel, conv);
-        net.check(&format!("{channels} {height}x{width} {cout} {kernel:?} {conv:?}"), out);
+        net.check(
+            &format!("{channels} {height}x{width} {cout} {kernel:?} {conv:?}"),
+            out,
+        );
         // With all that can follow.
-        for unary in [Unary::Relu, Unary::Clip(0.0, 6.0), Unary::Silu, Unary::LeakyRelu(0.1)] {
+        for unary in [
+            Unary::Relu,
+            Unary::Clip(0.0, 6.0),
+            Unary::Silu,
+            Unary::LeakyRelu(0.1),
+        ] {
             let mut net = Net::new(&[1, channels, height, width]);
             let other = net.conv(net.input(), cout, kernel, conv);
             let other = net.unary(Unary::Tanh, other);
@@ -208,7 +292,10 @@ fn convolutions_of_any_kind() {
             let out = net.binary(Binary::Mul, out, factors);
             let out = net.binary(Binary::Add, other, out);
             let out = net.unary(unary, out);
-            net.check(&format!("{channels} {cout} {kernel:?} {conv:?} {unary:?}"), out);
+            net.check(
+                &format!("{channels} {cout} {kernel:?} {conv:?} {unary:?}"),
+                out,
+            );
         }
     }
 }
@@ -322,14 +409,25 @@ fn functions_and_broadcasting() {
         &[2, 1, 6, 1],
     ];
     for shape in shapes {
-        for binary in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Max, Binary::Min, Binary::PRelu] {
+        for binary in [
+            Binary::Add,
+            Binary::Sub,
+            Binary::Mul,
+            Binary::Max,
+            Binary::Min,
+            Binary::PRelu,
+        ] {
             for swapped in [false, true] {
                 if binary == Binary::PRelu && (swapped || shape.len() == 4) {
                     continue;
                 }
                 let mut net = Net::new(&[1, 5, 6, 7]);
                 let weight = net.weight(shape);
-                let (a, b) = if swapped { (weight, net.input()) } else { (net.input(), weight) };
+                let (a, b) = if swapped {
+                    (weight, net.input())
+                } else {
+                    (net.input(), weight)
+                };
                 let out = net.binary(binary, a, b);
                 net.check(&format!("{binary:?} {shape:?} {swapped}"), out);
             }
@@ -425,9 +523,15 @@ fn movement() {
         after: after.to_vec(),
         mode,
     };
-    let x = net.push(pad(PadMode::Constant(0.5), [0, 1, 2, 0], [0, 0, 1, 3]), &[x]);
+    let x = net.push(
+        pad(PadMode::Constant(0.5), [0, 1, 2, 0], [0, 0, 1, 3]),
+        &[x],
+    );
     let x = net.push(pad(PadMode::Reflect, [0, 0, 1, 2], [0; 4]), &[x]);
-    let x = net.push(pad(PadMode::Constant(0.0), [0, 0, 0, 1], [0, 0, 1, 2]), &[x]);
+    let x = net.push(
+        pad(PadMode::Constant(0.0), [0, 0, 0, 1], [0, 0, 1, 2]),
+        &[x],
+    );
     let x = net.conv(x, 9, [3, 3], Conv::new(2, 0, 1));
     let flat: usize = net.builder.shape(x).iter().product();
     let x = net.reshape(x, &[1, flat]);
@@ -442,7 +546,12 @@ fn attention() {
     let x = net.reshape(x, &[1, 32, 24]);
     let x = net.transpose(x, &[0, 2, 1]);
     let class = net.weight(&[1, 1, 32]);
-    let class = net.push(Op::Expand { shape: vec![1, 1, 32] }, &[class]);
+    let class = net.push(
+        Op::Expand {
+            shape: vec![1, 1, 32],
+        },
+        &[class],
+    );
     let x = net.push(Op::Concat { axis: 1 }, &[class, x]);
     let position = net.weight(&[1, 25, 32]);
     let x = net.binary(Binary::Add, x, position);
@@ -509,8 +618,21 @@ fn a_block_of_convnext() {
 
 #[test]
 fn reductions_and_normalization() {
-    for kind in [ReduceKind::Mean, ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::L2] {
-        for axes in [vec![2, 3], vec![1], vec![0], vec![1, 3], vec![0, 1, 2, 3], vec![3]] {
+    for kind in [
+        ReduceKind::Mean,
+        ReduceKind::Sum,
+        ReduceKind::Max,
+        ReduceKind::Min,
+        ReduceKind::L2,
+    ] {
+        for axes in [
+            vec![2, 3],
+            vec![1],
+            vec![0],
+            vec![1, 3],
+            vec![0, 1, 2, 3],
+            vec![3],
+        ] {
             for keep_dims in [false, true] {
                 let mut net = Net::new(&[1, 20, 19, 17]);
                 let axes = axes.clone();
@@ -535,7 +657,13 @@ fn reductions_and_normalization() {
     let soft = [1, 2, 3].map(|axis| net.push(Op::Softmax { axis }, &[x]));
     let log = net.push(Op::LogSoftmax { axis: 1 }, &[x]);
     let (weight, bias) = (net.weight(&[20]), net.weight(&[20]));
-    let group = net.push(Op::GroupNorm { groups: 4, eps: 1e-5 }, &[x, weight, bias]);
+    let group = net.push(
+        Op::GroupNorm {
+            groups: 4,
+            eps: 1e-5,
+        },
+        &[x, weight, bias],
+    );
     let lrn = Op::Lrn {
         size: 5,
         alpha: 0.1,
@@ -543,7 +671,11 @@ fn reductions_and_normalization() {
         bias: 1.0,
     };
     let lrn = net.push(lrn, &[x]);
-    let taps = Arc::new(vec![vec![(0, 0.5), (1, 0.5)], vec![(3, 1.0)], vec![(2, 0.25), (5, 0.75)]]);
+    let taps = Arc::new(vec![
+        vec![(0, 0.5), (1, 0.5)],
+        vec![(3, 1.0)],
+        vec![(2, 0.25), (5, 0.75)],
+    ]);
     let resampled = net.push(Op::Resample { axis: 2, taps }, &[x]);
     let graph = net.builder.finish(vec![log]);
     let keep = [&norms[..], &soft, &[log, group, lrn, resampled]].concat();

@@ -7,7 +7,7 @@ use crate::model::cpu::Isa;
 use crate::model::file_selection::Selection;
 use crate::model::graph::network::{GraphInput, GraphNetwork};
 use crate::model::graph::{Graph, GraphError, GraphSource};
-use crate::model::state_dict::{Described, FAMILIES, Family, Layers, Shapes, Tensors};
+use crate::model::state_dict::{Described, FAMILIES, Family, Layers, SavedModule, Shapes, Tensors};
 use crate::model::weights::Checkpoint;
 
 /// The side of the input at which a network is first tried.
@@ -34,12 +34,19 @@ pub fn build(
     level: Isa,
 ) -> Option<Result<Built, String>> {
     let (prefix, shapes, family) = find(checkpoint, wanted)?;
+    if let Some(module) = checkpoint.modules().iter().find(|module| module.has_hooks) {
+        return Some(Err(format!(
+            "hooks are called at its module {}, and camlens runs no code of a file. Save it without hooks",
+            module.path
+        )));
+    }
     checkpoint.enter(&prefix);
     let declared = Some(declared.to_owned()).filter(|name| !name.is_empty());
     let source = Source {
         shapes: Arc::new(shapes),
         family,
         declared,
+        modules: saved_modules(checkpoint, &prefix),
         loaded: Mutex::new(HashMap::new()),
         channels: 3,
         fixed: None,
@@ -76,6 +83,8 @@ struct Source {
     shapes: Arc<Shapes>,
     family: &'static Family,
     declared: Option<String>,
+    /// The modules, if the network was saved whole.
+    modules: Vec<SavedModule>,
     loaded: Mutex<HashMap<String, Arc<Vec<f32>>>>,
     channels: usize,
     fixed: Option<(usize, usize)>,
@@ -151,8 +160,16 @@ impl Source {
         let input = layers.input();
         let built = (self.family.build)(&mut layers, input);
         let unused = layers.unused();
+        let differences = layers.differences();
         let (_, described) = layers.finish();
-        (built.map(|_| unused), described)
+        let built = built.and_then(|_| match &differences[..] {
+            [] => Ok(unused),
+            [first, ..] => Err(GraphError::new(format!(
+                "the network saved whole is not the {} that camlens runs: {first}",
+                described.name
+            ))),
+        });
+        (built, described)
     }
 }
 
@@ -175,6 +192,33 @@ impl GraphSource for Source {
     }
 }
 
+/// The modules of a network that was saved whole, by their paths within it.
+fn saved_modules(checkpoint: &Checkpoint, prefix: &str) -> Vec<SavedModule> {
+    let within = |path: &str| {
+        let path = format!("{path}.");
+        let rest = path.strip_prefix(prefix)?;
+        Some(rest.trim_end_matches('.').to_owned())
+    };
+    let modules = checkpoint.modules().iter();
+    let modules = modules.filter_map(|module| {
+        Some(SavedModule {
+            path: within(&module.path)?,
+            class: module.class.clone(),
+            package: module.package.clone(),
+            has_tensors: module.has_tensors,
+            numbers: module
+                .all_numbers()
+                .map(|(name, values)| (name.to_owned(), values.to_vec()))
+                .collect(),
+            texts: module
+                .all_texts()
+                .map(|(name, text)| (name.to_owned(), text.to_owned()))
+                .collect(),
+        })
+    });
+    modules.collect()
+}
+
 /// The tensors, from memory or from the file.
 struct FromFile<'a> {
     source: &'a Source,
@@ -184,6 +228,10 @@ struct FromFile<'a> {
 impl Tensors for FromFile<'_> {
     fn shapes(&self) -> &Shapes {
         &self.source.shapes
+    }
+
+    fn modules(&self) -> &[SavedModule] {
+        &self.source.modules
     }
 
     fn values(&mut self, name: &str) -> Result<Arc<Vec<f32>>, GraphError> {
