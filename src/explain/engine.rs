@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::explain::analysis::{Analysis, Timings, rank, softmax};
+use crate::explain::analysis::{Analysis, Timings, rank};
 use crate::explain::engine::loading::{Loading, load};
 use crate::input::framing::{Framing, Input};
 use crate::input::photo::Photo;
@@ -18,10 +18,12 @@ use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
 use crate::model::layers::Backend;
 use crate::model::network::{Network, NetworkError, Tape};
-use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
+use crate::model::preprocessing::{
+    ChannelOrder, PreprocessChoice, Preprocessing, PreprocessingSource,
+};
 use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError, all_finite};
-use crate::model::{Model, ModelChoice, ModelError, ModelInfo, device, hub, known_weights};
+use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Scores, device, hub, known_weights};
 use crate::platform::memory;
 use crate::text::printable;
 
@@ -58,6 +60,18 @@ pub enum EngineError {
         height: usize,
         /// The memory needed, in megabytes.
         megabytes: u64,
+    },
+    /// The network does not take an input of this size.
+    #[error(
+        "{network} takes only inputs of {width}×{height} pixels. Set that input size, or use the model's own preprocessing."
+    )]
+    InputSize {
+        /// The network.
+        network: String,
+        /// The width of its input.
+        width: usize,
+        /// The height of its input.
+        height: usize,
     },
     /// The device failed, and the weight file has changed, so the CPU can't continue with the same
     /// weights.
@@ -99,6 +113,8 @@ pub struct Engine {
     choice: Option<ModelChoice>,
     device: DeviceChoice,
     preprocess: PreprocessChoice,
+    /// `None` for the model's own.
+    scores: Option<Scores>,
     fallbacks: Vec<String>,
     precision: Precision,
     /// The largest memory that runs have used, in bytes: buffers of this size already exist.
@@ -169,6 +185,7 @@ impl Engine {
             model,
             device: used,
             preprocess: PreprocessChoice::Model,
+            scores: None,
             fallbacks,
             precision: Precision::Single,
             taken: 0,
@@ -184,6 +201,7 @@ impl Engine {
             model,
             device: DeviceChoice::Cpu,
             preprocess: PreprocessChoice::Model,
+            scores: None,
             fallbacks: Vec::new(),
             precision: Precision::Single,
             taken: 0,
@@ -227,7 +245,36 @@ impl Engine {
     /// How pixels are normalized before they enter the network.
     #[must_use]
     pub fn preprocessing(&self) -> Preprocessing {
-        self.preprocess.over(self.model.info.preprocessing)
+        let mut now = self.preprocess.over(self.model.info.preprocessing);
+        if self.model.info.needs.channels == 1 {
+            now.order = ChannelOrder::Gray;
+        }
+        now
+    }
+
+    /// Sets how logits become scores in future runs; `None` for the model's own scores.
+    pub fn score(&mut self, choice: Option<Scores>) {
+        self.scores = choice;
+    }
+
+    /// How logits become scores.
+    #[must_use]
+    pub fn scores(&self) -> Scores {
+        self.model.info.scores.unless(self.scores)
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn preprocessing_from(&self) -> PreprocessingSource {
+        let info = &self.model.info;
+        match self.preprocess {
+            PreprocessChoice::Model => info.preprocessing_from.clone(),
+            // From a manifest, or from options that change nothing.
+            PreprocessChoice::Custom(custom) if custom == info.preprocessing => {
+                info.preprocessing_from.clone()
+            }
+            _ => PreprocessingSource::known("set by the user"),
+        }
     }
 
     /// Sets the precision of sums on the CPU in future runs. Gradients need [`Precision::Double`]:
@@ -237,14 +284,16 @@ impl Engine {
         self.precision = precision;
     }
 
-    /// Frames a photo and runs the network on it once. If the device fails, the CPU is used, with a
+    /// Frames a photo and runs the network on it once. If the network does not allow the framing,
+    /// [`ModelInfo::framing`] says which one is used. If the device fails, the CPU is used, with a
     /// notice.
     ///
     /// # Errors
     /// [`EngineError::Run`] if the CPU fails too.
     pub fn analyze(&mut self, photo: &Photo, framing: Framing) -> Result<Analysis, EngineError> {
         let started = Instant::now();
-        let input = framing.frame(photo, self.preprocessing().size);
+        let framing = self.model.info.framing(framing);
+        let input = framing.frame(photo, self.preprocessing().frame_options());
         let framed = started.elapsed();
         self.run(&input, framing).map(|mut analysis| {
             analysis.timings.frame = framed;
@@ -261,6 +310,7 @@ impl Engine {
         self.last = None;
         let started = Instant::now();
         let (preprocessing, precision) = (self.preprocessing(), self.precision);
+        self.check_size(input.placement.input)?;
         self.check_memory(input.placement.input)?;
         let layer = self.model.info.default_layer;
         let (mut tape, features) = self.on_device(|model| {
@@ -287,8 +337,10 @@ impl Engine {
             framing,
             placement: input.placement,
             preprocessing,
+            preprocessing_from: self.preprocessing_from(),
             features,
-            probabilities: softmax(&logits),
+            scores: self.scores(),
+            probabilities: self.scores().of(&logits),
             ranking: rank(&logits),
             logits,
             timings: Timings {
@@ -296,6 +348,18 @@ impl Engine {
                 ..Timings::default()
             },
         })
+    }
+
+    /// Checks that the network takes an input of this width and height.
+    fn check_size(&self, (width, height): (usize, usize)) -> Result<(), EngineError> {
+        match self.model.info.needs.fixed_size {
+            Some(fixed) if fixed != (height, width) => Err(EngineError::InputSize {
+                network: self.model.info.architecture.clone(),
+                width: fixed.1,
+                height: fixed.0,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that there is enough memory for a run on the CPU beyond what was used before.
@@ -316,15 +380,17 @@ impl Engine {
         Ok(())
     }
 
-    /// The probabilities of all classes for a photo, as in [`Engine::analyze`], without replacing
-    /// the last run.
+    /// The logits of all classes for a photo, as in [`Engine::analyze`], without replacing the last
+    /// run.
     ///
     /// # Errors
     /// As [`Engine::analyze`].
     pub fn classify(&mut self, photo: &Photo, framing: Framing) -> Result<Vec<f32>, EngineError> {
         let preprocessing = self.preprocessing();
-        let input = framing.frame(photo, preprocessing.size);
+        let framing = self.model.info.framing(framing);
+        let input = framing.frame(photo, preprocessing.frame_options());
         let (device, precision) = (self.device, self.precision);
+        self.check_size(input.placement.input)?;
         self.check_memory(input.placement.input)?;
         let tape = self.on_device(|model| model.forward(&input, &preprocessing, precision))?;
         if self.device != device {
@@ -333,7 +399,7 @@ impl Engine {
         if !all_finite(&tape.logits) {
             return Err(EngineError::Overflow);
         }
-        Ok(softmax(&tape.logits))
+        Ok(tape.logits)
     }
 
     /// Runs a function on the last run. If the device fails, the network runs once more on the CPU.
@@ -430,6 +496,7 @@ fn is_same(now: &Model, before: &Model) -> bool {
         && new.architecture == old.architecture
         && new.network == old.network
         && new.preprocessing == old.preprocessing
+        && new.scores == old.scores
         && new.labels.len() == old.labels.len()
 }
 

@@ -4,12 +4,27 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::input::framing::Framing;
 use crate::labels::Labels;
 use crate::model::activations::Head;
 use crate::model::file_selection::Selection;
+use crate::model::gradient_check::GradientCheck;
 use crate::model::hub;
-use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{InputNeeds, Preprocessing, PreprocessingSource};
+use crate::model::scores::Scores;
 use crate::model::target_layer::{LayerChoice, LayerId, LayerInfo, LayerKind, TargetLayer};
+
+/// Maximum number of small multiples.
+const MOST_STAGES: usize = 4;
+
+/// One of the outputs of a network that can be explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputInfo {
+    /// Its name in the file.
+    pub name: String,
+    /// Its number of classes.
+    pub classes: usize,
+}
 
 /// Information about a loaded model for the user.
 #[derive(Clone, Debug)]
@@ -32,10 +47,18 @@ pub struct ModelInfo {
     pub labels: Labels,
     /// Where its class names came from.
     pub labels_from: String,
+    /// How its logits become scores.
+    pub scores: Scores,
+    /// How that is known, if it is not the usual softmax: "config.json".
+    pub scores_from: Option<String>,
     /// The model's own preprocessing.
     pub preprocessing: Preprocessing,
     /// Where the preprocessing came from.
-    pub preprocessing_from: String,
+    pub preprocessing_from: PreprocessingSource,
+    /// How its photos are fitted to the input, if a file next to it says so.
+    pub own_framing: Option<Framing>,
+    /// What the network needs of its input: its channels, and a fixed size.
+    pub needs: InputNeeds,
     /// What was assumed about the network because the weight file does not say it, in a
     /// sentence. `None` if nothing was assumed.
     pub assumed: Option<String>,
@@ -43,11 +66,39 @@ pub struct ModelInfo {
     pub network: Selection,
     /// The networks in the file, if it holds several.
     pub networks: Vec<Selection>,
+    /// The outputs of the network, if it has several. [`Selection::output`] of `network` is the one
+    /// that is explained.
+    pub outputs: Vec<OutputInfo>,
+    /// The check of its gradients; `None` if there is nothing to check.
+    pub gradient_check: Option<GradientCheck>,
     /// Notices about this file for the user.
     pub notices: Vec<String>,
 }
 
 impl ModelInfo {
+    /// Whether the network takes the inputs of a framing: `whole` needs inputs of any size.
+    #[must_use]
+    pub fn allows(&self, framing: Framing) -> bool {
+        framing != Framing::Whole || self.needs.fixed_size.is_none()
+    }
+
+    /// The framing that is used when one is wanted: itself, if the network allows it. Otherwise the
+    /// model's own, or what networks of this input are usually evaluated with.
+    #[must_use]
+    pub fn framing(&self, wanted: Framing) -> Framing {
+        if self.allows(wanted) {
+            return wanted;
+        }
+        let is_square = self.needs.fixed_size.is_some_and(|(h, w)| h == w);
+        let usual = if is_square {
+            Framing::Crop
+        } else {
+            Framing::Squash
+        };
+        let own = self.own_framing.filter(|own| self.allows(*own));
+        own.unwrap_or(usual)
+    }
+
     /// Its layers, in the order in which they run.
     pub fn layer_ids(&self) -> impl DoubleEndedIterator<Item = LayerId> + ExactSizeIterator {
         (0..self.layers.len()).map(LayerId::new)
@@ -88,6 +139,14 @@ impl ModelInfo {
     #[must_use]
     pub fn has_closed_form(&self, layer: LayerId) -> bool {
         self.head.is_some() && layer == self.default_layer
+    }
+
+    /// The layers that have a small multiple: one for each size, and only the coarsest sizes.
+    pub fn stages(&self) -> impl Iterator<Item = LayerId> {
+        let is_stage = |id: &LayerId| self.layer(*id).stage.is_some();
+        let count = self.layer_ids().filter(is_stage).count();
+        let stages = self.layer_ids().filter(is_stage);
+        stages.skip(count.saturating_sub(MOST_STAGES))
     }
 
     /// The last layer before its batch-norm, if it can be explained.

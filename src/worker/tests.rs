@@ -6,6 +6,7 @@ use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::model::target_layer::LayerId;
 use std::time::Duration;
 
 fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
@@ -16,6 +17,7 @@ fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
             model: ModelChoice::BuiltIn,
             labels: None,
             preprocess: PreprocessChoice::Model,
+            scores: None,
             device: DeviceChoice::Cpu,
             framing: Framing::Whole,
         },
@@ -155,6 +157,7 @@ fn each_batch_and_each_request_for_maps_is_answered_once() {
         id,
         of,
         classes: classes.clone(),
+        layers: vec![shown.analysis.model.default_layer],
     };
     // No maps for an answer that the worker never had; all maps for its own.
     assert!(worker.explain(of(1, 6)));
@@ -197,6 +200,7 @@ fn a_thread_that_ends_answers_what_it_leaves() {
         id: 2,
         of: 1,
         classes: classes.clone(),
+        layers: vec![LayerId::new(0)],
     };
     // Requests that wait in the inbox of a thread that ends.
     assert!(worker.send(job(1, None, "")));
@@ -288,7 +292,12 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
         }
     };
     let classes = shown.analysis.ranking[..3].to_vec();
-    let request = |id, classes| LayerJob { id, of: 1, classes };
+    let request = |id, classes| LayerJob {
+        id,
+        of: 1,
+        classes,
+        layers: vec![shown.analysis.model.default_layer],
+    };
     assert!(worker.explain(request(1, classes)));
     let WorkerEvent::Layers(1, class, Ok(maps)) = wait(&worker) else {
         panic!("the maps of the first class");

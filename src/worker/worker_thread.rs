@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use crate::explain::analysis::rank;
 use crate::explain::cam::LayerMaps;
 use crate::explain::engine::{Engine, EngineError};
 use crate::input::photo::{Photo, Picture};
@@ -180,20 +179,18 @@ impl WorkerThread {
         };
         let device = engine.device();
         engine.preprocess(plan.preprocess);
+        engine.score(plan.scores);
         let mut changed = false;
         let answer = panic::catch_unwind(AssertUnwindSafe(|| {
             let photo = source
                 .load(batch.limits)
                 .map_err(|error| error.to_string())?;
-            let probabilities = engine.classify(&photo, plan.framing).map_err(|error| {
+            let logits = engine.classify(&photo, plan.framing).map_err(|error| {
                 changed = matches!(error, EngineError::Changed { .. });
                 error.to_string()
             })?;
-            Ok(Prediction {
-                size: (photo.width, photo.height),
-                top: rank(&probabilities)[0],
-                probabilities,
-            })
+            let size = (photo.width, photo.height);
+            Ok(Prediction::new(size, logits, engine.scores()))
         }));
         if engine.device() != device {
             self.analyzed = None; // its run was on the old device
@@ -228,16 +225,21 @@ impl WorkerThread {
     /// are removed from the request.
     fn explain(&mut self, job: &mut LayerJob) -> Result<(), Dropped> {
         while let Some(&class) = job.classes.first() {
-            let maps = self.maps(job.of, class)?;
+            let maps = self.maps(job.of, class, &job.layers)?;
             self.outbox.tell(WorkerEvent::Layers(job.of, class, maps));
             job.classes.remove(0);
         }
         Ok(())
     }
 
-    /// The maps of a class at all layers for the answer to job `of`, or the message if they can't
+    /// The maps of a class at some layers for the answer to job `of`, or the message if they can't
     /// be computed.
-    fn maps(&mut self, of: u64, class: ClassId) -> Result<Result<Arc<LayerMaps>, String>, Dropped> {
+    fn maps(
+        &mut self,
+        of: u64,
+        class: ClassId,
+        layers: &[LayerId],
+    ) -> Result<Result<Arc<LayerMaps>, String>, Dropped> {
         self.empty_inbox();
         if self.waiting.is_some() || self.explain.is_some() {
             return Err(Dropped::Replaced);
@@ -247,10 +249,9 @@ impl WorkerThread {
             return Err(Dropped::RunLost);
         };
         let device = engine.device();
-        let layers: Vec<LayerId> = engine.model().layer_ids().collect();
         let wanted = || self.sent.load(Ordering::Relaxed) == self.received;
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let layer_gradients = engine.layer_gradients_while(class, &layers, &wanted);
+            let layer_gradients = engine.layer_gradients_while(class, layers, &wanted);
             layer_gradients.map(|layer_gradients| Arc::new(LayerMaps::new(&layer_gradients)))
         }));
         let changed = engine.device() != device;
@@ -324,6 +325,7 @@ impl WorkerThread {
         };
         let device = engine.device();
         engine.preprocess(job.plan.preprocess);
+        engine.score(job.plan.scores);
         self.analyzed = None;
         let analysis = match engine.analyze(&photo, job.plan.framing) {
             Ok(analysis) => analysis,

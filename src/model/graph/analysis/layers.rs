@@ -32,6 +32,9 @@ pub struct Layers {
     pub all: Vec<Layer>,
     /// The index of the default layer.
     pub default: usize,
+    /// The cut vertex from which the default layer and the logits can be computed: mostly the
+    /// default layer itself.
+    pub cut: ValueId,
     /// Whether only a class token (or a similar one) is read in the end.
     pub class_token: bool,
 }
@@ -129,6 +132,7 @@ pub fn layers(
     number_stages(&mut all, default);
     Some(Layers {
         default: all.iter().position(|layer| layer.id == default)?,
+        cut: if class_token { last } else { default },
         all,
         class_token,
     })
@@ -240,6 +244,7 @@ fn passes(graph: &Graph, roles: &[Roles], index: usize, at: usize, of_output: Re
         // The rows of the first matrix.
         Op::MatMul if at == 0 && axis + 2 == graph.shape(input).len() => of_output,
         Op::Softmax { axis: over } if *over != axis => of_output,
+        Op::Reduce { axes, .. } if !axes.contains(&axis) => of_output,
         Op::Slice { .. } | Op::Gather { .. } if tokens(node.output).is_some() => of_output,
         _ => match of_output {
             Reach::Nothing => Reach::Nothing,
