@@ -51,10 +51,14 @@ fn timm(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     let count = |layers: &Layers, name: &dyn Fn(usize) -> String| {
         (0..).take_while(|index| layers.has(&name(*index))).count()
     };
-    let stages = count(layers, &|stage| format!("stages.{stage}.blocks.0.conv_dw.weight"));
+    let stages = count(layers, &|stage| {
+        format!("stages.{stage}.blocks.0.conv_dw.weight")
+    });
     let depths: Vec<usize> = (0..stages)
         .map(|stage| {
-            count(layers, &|index| format!("stages.{stage}.blocks.{index}.conv_dw.weight"))
+            count(layers, &|index| {
+                format!("stages.{stage}.blocks.{index}.conv_dw.weight")
+            })
         })
         .collect();
     let v2 = layers.has("stages.0.blocks.0.mlp.grn.weight");
@@ -88,7 +92,12 @@ fn timm(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     if norm_first {
         x = norm_2d(layers, "norm_pre", x, eps)?;
     }
-    let mut x = global_pool(layers, "head.global_pool", &["head.global_pool.pool", "head.global_pool"], x)?;
+    let mut x = global_pool(
+        layers,
+        "head.global_pool",
+        &["head.global_pool.pool", "head.global_pool"],
+        x,
+    )?;
     if !norm_first {
         x = layers.layer_norm("head.norm", x, eps)?;
     }
@@ -97,7 +106,13 @@ fn timm(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
         let act = "head.pre_logits.act";
         x = layers.activation(act, &[act], Unary::Gelu, x)?;
     }
-    let inside = ["stem.", "stages.", "norm_pre.", "head.norm.", "head.pre_logits."];
+    let inside = [
+        "stem.",
+        "stages.",
+        "norm_pre.",
+        "head.norm.",
+        "head.pre_logits.",
+    ];
     classifier(layers, x, &inside.map(str::to_owned))
 }
 
@@ -218,7 +233,11 @@ fn torchvision(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     }
     let x = global_pool(layers, "avgpool", &["avgpool"], x)?;
     let x = layers.layer_norm("classifier.0", x, EPS)?;
-    classifier(layers, x, &["features.".to_owned(), "classifier.0.".to_owned()])
+    classifier(
+        layers,
+        x,
+        &["features.".to_owned(), "classifier.0.".to_owned()],
+    )
 }
 
 fn torchvision_block(
@@ -268,7 +287,7 @@ fn same_shape(layers: &Layers, name: &str, a: ValueId, b: ValueId) -> Result<(),
     )))
 }
 
-/// Names the network. Sizes that nobody published may have another activation.
+/// Names the network, from its first depthwise convolution and its blocks.
 fn describe(
     layers: &mut Layers,
     first: &str,
@@ -283,13 +302,14 @@ fn describe(
         Some((_, _, size)) => format!("ConvNeXt{version}-{size}"),
         None => format!("ConvNeXt{version}"),
     };
-    let is_tests = depths.iter().sum::<usize>() < 10;
+    // timm's test networks have another activation and eps.
+    let is_tests = first.starts_with("stages.") && depths.iter().sum::<usize>() < 10;
     if known.is_none() && is_tests && !layers.is_saved_whole() {
         return Err(GraphError::new(format!(
             "it is a ConvNeXt with {depths:?} blocks, which nobody published: the file does not say its activation and eps. Save the model whole, or export it as ONNX"
         )));
     }
-    if !layers.is_saved_whole() && layers.declared.is_none() {
+    if !layers.is_declared_as(&["convnext"]) && !layers.is_saved_whole() {
         let name = layers.described.name.clone();
         layers.described.assumed.push(format!(
             "Taken as a usual {name}: GELU, average pooling at the end. The weights alone do not show it."

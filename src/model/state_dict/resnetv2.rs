@@ -82,6 +82,13 @@ fn build(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
             "it is a ResNetV2 with a deep stem and without batch norm, which camlens does not know",
         ));
     }
+    let published: [&[usize]; 3] = [&[3, 4, 6, 3], &[3, 4, 23, 3], &[3, 8, 36, 3]];
+    if bit && !published.contains(&&plan.depths[..]) {
+        return Err(GraphError::new(format!(
+            "it is a ResNetV2 with group norm and {:?} blocks, which nobody published: the file does not say its padding and how its weights are standardized. Export it as ONNX",
+            plan.depths
+        )));
+    }
     if layers.is_saved_whole() && bit {
         return Err(GraphError::new(
             "it is a BiT network saved whole: save its state_dict instead",
@@ -96,17 +103,23 @@ fn build(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     x = plan.norm_act(layers, "norm", x)?;
     let paths = ["head.global_pool.pool", "head.global_pool"];
     let x = global_pool(layers, "head.global_pool", &paths, x)?;
-    if layers.declared.is_none() && !layers.is_saved_whole() {
+    if !layers.is_declared_as(&["resnetv2"]) && !layers.is_saved_whole() {
         let name = layers.described.name.clone();
         layers.described.assumed.push(format!(
             "Taken as timm's usual {name}: ReLU, strides in the 3×3 convolutions, average pooling at the end. The weights alone do not show it."
         ));
     }
-    let is_conv = layers.tensor_shape("head.fc.weight").is_ok_and(|shape| shape.len() == 4);
+    let is_conv = layers
+        .tensor_shape("head.fc.weight")
+        .is_ok_and(|shape| shape.len() == 4);
     if is_conv {
         return linear_or_conv(layers, "head.fc", x);
     }
-    classifier(layers, x, &["stem.".into(), "stages.".into(), "norm.".into()])
+    classifier(
+        layers,
+        x,
+        &["stem.".into(), "stages.".into(), "norm.".into()],
+    )
 }
 
 impl Plan {
@@ -143,7 +156,11 @@ impl Plan {
         let block = format!("stages.{stage}.blocks.{index}");
         let at = |part: &str| format!("{block}.{part}");
         let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-        let convs = if layers.has(&at("conv3.weight")) { 3 } else { 2 };
+        let convs = if layers.has(&at("conv3.weight")) {
+            3
+        } else {
+            2
+        };
         let first = self.norm_act(layers, &at("norm1"), x)?;
         let mut shortcut = x;
         if layers.has(&at("downsample.conv.weight")) {
@@ -247,7 +264,10 @@ fn standardized(values: &[f32], rows: usize) -> Vec<f32> {
         let variance = row.iter().map(square).sum::<f64>() / count;
         let scale = 1.0 / (variance + STANDARDIZED_EPS).sqrt();
         #[allow(clippy::cast_possible_truncation)] // weights of a graph are f32
-        standardized.extend(row.iter().map(|value| ((f64::from(*value) - mean) * scale) as f32));
+        standardized.extend(
+            row.iter()
+                .map(|value| ((f64::from(*value) - mean) * scale) as f32),
+        );
     }
     standardized
 }

@@ -14,8 +14,7 @@ use crate::model::state_dict::{Family, Layers, UsualInput};
 pub const FAMILY: Family = Family {
     matches: |shapes| {
         let has = |name: &str| shapes.contains_key(name);
-        has("layers.0.blocks.0.attn.relative_position_bias_table")
-            && has("patch_embed.proj.weight")
+        has("layers.0.blocks.0.attn.relative_position_bias_table") && has("patch_embed.proj.weight")
             || has("features.1.0.attn.relative_position_bias_table")
                 && has("features.0.0.weight")
                 && !has("features.1.0.attn.logit_scale")
@@ -42,7 +41,8 @@ fn build(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
         depths: Vec::new(),
     };
     for stage in 0.. {
-        let has = |index: &usize| layers.has(&format!("{}.norm1.weight", plan.block(stage, *index)));
+        let has =
+            |index: &usize| layers.has(&format!("{}.norm1.weight", plan.block(stage, *index)));
         let depth = (0..).take_while(has).count();
         if depth == 0 {
             break;
@@ -57,7 +57,9 @@ fn build(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     };
     let weight = layers.tensor_shape(&format!("{patch}.weight"))?;
     let &[_, _, down, across] = &weight[..] else {
-        return Err(GraphError::new(format!("{patch}.weight has shape {weight:?}")));
+        return Err(GraphError::new(format!(
+            "{patch}.weight has shape {weight:?}"
+        )));
     };
     if down != across {
         return Err(GraphError::new(format!("its patches are {down}×{across}")));
@@ -148,7 +150,7 @@ impl Plan {
                 ..UsualInput::default()
             }
         };
-        if layers.declared.is_none() && !layers.is_saved_whole() {
+        if !layers.is_declared_as(&["swin_"]) && !layers.is_saved_whole() {
             let name = layers.described.name.clone();
             layers.described.assumed.push(format!(
                 "Taken as a usual {name}: GELU, every second block shifted by half a window. The weights alone do not show it."

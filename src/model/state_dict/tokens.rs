@@ -96,7 +96,10 @@ impl Attention {
         let k = apart("k", self.qkv[1], vec![0, 2, 3, 1])?;
         let v = apart("v", self.qkv[2], vec![0, 2, 1, 3])?;
         #[allow(clippy::cast_possible_truncation)] // the constants of a graph are f32
-        let scale = layers.number(&format!("{name}.scale"), (1.0 / (width as f64).sqrt()) as f32)?;
+        let scale = layers.number(
+            &format!("{name}.scale"),
+            (1.0 / (width as f64).sqrt()) as f32,
+        )?;
         let q = layers.mul(&format!("{name}.scaled"), q, scale)?;
         let mut products = layers.push(&format!("{name}.products"), Op::MatMul, &[q, k])?;
         if let Some(bias) = self.bias {
@@ -116,18 +119,20 @@ impl Attention {
 ///
 /// # Errors
 /// If its weight does not fit.
-pub fn split_qkv(
-    layers: &mut Layers,
-    name: &str,
-    x: ValueId,
-) -> Result<[ValueId; 3], GraphError> {
+pub fn split_qkv(layers: &mut Layers, name: &str, x: ValueId) -> Result<[ValueId; 3], GraphError> {
     let all = *layers.shape(x).last().unwrap_or(&0);
     let channels = all / 3;
     if channels * 3 != all {
         return Err(GraphError::new(format!("{name} has {all} outputs")));
     }
     let mut of = |letter: &str, at: usize| {
-        part(layers, &format!("{name}.{letter}"), x, at * channels, channels)
+        part(
+            layers,
+            &format!("{name}.{letter}"),
+            x,
+            at * channels,
+            channels,
+        )
     };
     Ok([of("q", 0)?, of("k", 1)?, of("v", 2)?])
 }

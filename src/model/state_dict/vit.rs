@@ -8,9 +8,7 @@ mod names;
 
 use crate::model::graph::{Conv, GraphError, Op, ReduceKind, Unary, ValueId};
 use crate::model::state_dict::head::classifier;
-use crate::model::state_dict::tokens::{
-    Attention, gather, layer_scale, mlp, split_qkv, tokens_of,
-};
+use crate::model::state_dict::tokens::{Attention, gather, layer_scale, mlp, split_qkv, tokens_of};
 use crate::model::state_dict::vit::names::{Names, Query};
 use crate::model::state_dict::{Family, Layers, UsualInput};
 
@@ -70,9 +68,8 @@ impl Plan {
         if patch == 0 || patch != across {
             return Err(GraphError::new(format!("its patches are {patch}×{across}")));
         }
-        let depth = (0..).take_while(|index| {
-            layers.has(&format!("{}.weight", names.norm(*index, 1)))
-        });
+        let depth =
+            (0..).take_while(|index| layers.has(&format!("{}.weight", names.norm(*index, 1))));
         let depth = depth.count();
         layers.described.name = format!("ViT with {depth} blocks of {width} channels");
         let tokens = |tensor: &Option<String>| {
@@ -81,7 +78,8 @@ impl Plan {
             shape.get(1).copied()
         };
         let class = tokens(&names.class);
-        let prefix = class.unwrap_or(0) + tokens(&names.distilled).unwrap_or(0)
+        let prefix = class.unwrap_or(0)
+            + tokens(&names.distilled).unwrap_or(0)
             + tokens(&names.registers).unwrap_or(0);
         let positions = layers.tensor_shape(&names.positions)?;
         let &[1, count, channels] = &positions[..] else {
@@ -164,7 +162,12 @@ impl Plan {
         // timm's networks without class token and registers differ in their heads and activations.
         let plain = !has_class && self.prefix == 0;
         let declared = layers.declared.as_deref().unwrap_or_default();
-        let tanh = ["vit_base_patch32_siglip", "vit_large_patch16_siglip_gap_512", "vit_so400m_patch16_siglip", "vit_giantopt"];
+        let tanh = [
+            "vit_base_patch32_siglip",
+            "vit_large_patch16_siglip_gap_512",
+            "vit_so400m_patch16_siglip",
+            "vit_giantopt",
+        ];
         if tanh.iter().any(|name| declared.starts_with(name)) {
             return Err(GraphError::new(format!(
                 "{declared} has the tanh form of GELU, which camlens does not use here"
@@ -174,7 +177,9 @@ impl Plan {
             768 if plain && declared.starts_with("vit_base_patch16_gap") => return Ok(16),
             768 if plain && declared.starts_with("vit_base_patch16_siglip_gap") => return Ok(12),
             1024 if plain && declared.starts_with("vit_large_patch16_siglip_gap") => return Ok(16),
-            1152 if plain && declared.starts_with("vit_so400m_patch14_siglip_gap") => return Ok(16),
+            1152 if plain && declared.starts_with("vit_so400m_patch14_siglip_gap") => {
+                return Ok(16);
+            }
             768 | 1024 | 1152 | 1536 if plain => {
                 return Err(GraphError::new(format!(
                     "it is a vision transformer of {width} channels without class token: several have these tensors, with other heads and activations. Name the file as timm does (vit_base_patch16_siglip_gap_224), or export it as ONNX"
@@ -208,13 +213,20 @@ impl Plan {
             _ => "ViT",
         };
         layers.described.name = match size {
-            "" => format!("{kind} ({} blocks, {} channels)/{}", self.depth, self.width, self.patch),
+            "" => format!(
+                "{kind} ({} blocks, {} channels)/{}",
+                self.depth, self.width, self.patch
+            ),
             size => format!("{kind}-{size}/{}", self.patch),
         };
         let crop = self.side * self.patch;
         layers.described.input = UsualInput {
             crop,
-            short: if self.names.is_torchvision { crop * 8 / 7 } else { crop * 10 / 9 },
+            short: if self.names.is_torchvision {
+                crop * 8 / 7
+            } else {
+                crop * 10 / 9
+            },
             fixed: true,
             bicubic: !self.names.is_torchvision,
             ..UsualInput::default()
@@ -223,15 +235,23 @@ impl Plan {
             layers.described.input.short = if crop == 224 { 256 } else { crop };
         } else {
             // The weights of Google, which most others follow; DeiT has ImageNet's.
-            let deit = kind == "DeiT" || layers.declared.as_deref().is_some_and(|name| name.contains("deit"));
+            let deit = kind == "DeiT"
+                || layers
+                    .declared
+                    .as_deref()
+                    .is_some_and(|name| name.contains("deit"));
             if !deit {
                 layers.described.input.mean = [0.5; 3];
                 layers.described.input.std = [0.5; 3];
             }
         }
-        if layers.declared.is_none() && !layers.is_saved_whole() {
+        if !layers.is_declared_as(&["vit_", "deit"]) && !layers.is_saved_whole() {
             let name = layers.described.name.clone();
-            let act = if self.eps > 5e-6 { "GELU (not CLIP's QuickGELU)" } else { "GELU" };
+            let act = if self.eps > 5e-6 {
+                "GELU (not CLIP's QuickGELU)"
+            } else {
+                "GELU"
+            };
             let pooling = match self.pooling {
                 Pooling::Token => "the class token decides",
                 Pooling::Mean => "the mean of the patches decides",

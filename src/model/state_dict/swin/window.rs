@@ -67,7 +67,13 @@ impl Windows {
                 side * 32
             )));
         }
-        let half = |length: usize| if shifted && side < length { side / 2 } else { 0 };
+        let half = |length: usize| {
+            if shifted && side < length {
+                side / 2
+            } else {
+                0
+            }
+        };
         Ok(Self {
             heads,
             side,

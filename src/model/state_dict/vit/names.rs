@@ -66,13 +66,22 @@ impl Names {
         let patches = ".embeddings.patch_embeddings.projection.weight";
         let mut prefixes = ["vit", "deit"].into_iter();
         let prefix = prefixes.find(|prefix| has(&format!("{prefix}{patches}")))?;
-        let old = has(&format!("{prefix}.encoder.layer.0.attention.attention.query.weight"));
+        let old = has(&format!(
+            "{prefix}.encoder.layer.0.attention.attention.query.weight"
+        ));
         let new = has(&format!("{prefix}.layers.0.attention.q_proj.weight"));
         (old || new).then(|| Self::transformers(prefix, old))
     }
 
     fn timm() -> Self {
-        let inside = ["patch_embed.", "blocks.", "norm.", "norm_pre.", "fc_norm.", "attn_pool."];
+        let inside = [
+            "patch_embed.",
+            "blocks.",
+            "norm.",
+            "norm_pre.",
+            "fc_norm.",
+            "attn_pool.",
+        ];
         Self {
             is_torchvision: false,
             patch: "patch_embed.proj".into(),
@@ -156,7 +165,11 @@ impl Names {
             positions_added: at("embeddings"),
             blocks: at(blocks),
             norms: ["layernorm_before", "layernorm_after"],
-            attention: if old { "attention.attention" } else { "attention" },
+            attention: if old {
+                "attention.attention"
+            } else {
+                "attention"
+            },
             query: Query::Three(query),
             projection,
             mlp,
