@@ -287,7 +287,7 @@ fn same_shape(layers: &Layers, name: &str, a: ValueId, b: ValueId) -> Result<(),
     )))
 }
 
-/// Names the network. Sizes that nobody published may have another activation.
+/// Names the network, from its first depthwise convolution and its blocks.
 fn describe(
     layers: &mut Layers,
     first: &str,
@@ -302,13 +302,14 @@ fn describe(
         Some((_, _, size)) => format!("ConvNeXt{version}-{size}"),
         None => format!("ConvNeXt{version}"),
     };
-    let is_tests = depths.iter().sum::<usize>() < 10;
+    // timm's test networks have another activation and eps.
+    let is_tests = first.starts_with("stages.") && depths.iter().sum::<usize>() < 10;
     if known.is_none() && is_tests && !layers.is_saved_whole() {
         return Err(GraphError::new(format!(
             "it is a ConvNeXt with {depths:?} blocks, which nobody published: the file does not say its activation and eps. Save the model whole, or export it as ONNX"
         )));
     }
-    if !layers.is_saved_whole() && layers.declared.is_none() {
+    if !layers.is_declared_as(&["convnext"]) && !layers.is_saved_whole() {
         let name = layers.described.name.clone();
         layers.described.assumed.push(format!(
             "Taken as a usual {name}: GELU, average pooling at the end. The weights alone do not show it."

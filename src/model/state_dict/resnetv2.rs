@@ -82,6 +82,13 @@ fn build(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
             "it is a ResNetV2 with a deep stem and without batch norm, which camlens does not know",
         ));
     }
+    let published: [&[usize]; 3] = [&[3, 4, 6, 3], &[3, 4, 23, 3], &[3, 8, 36, 3]];
+    if bit && !published.contains(&&plan.depths[..]) {
+        return Err(GraphError::new(format!(
+            "it is a ResNetV2 with group norm and {:?} blocks, which nobody published: the file does not say its padding and how its weights are standardized. Export it as ONNX",
+            plan.depths
+        )));
+    }
     if layers.is_saved_whole() && bit {
         return Err(GraphError::new(
             "it is a BiT network saved whole: save its state_dict instead",
@@ -96,7 +103,7 @@ fn build(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
     x = plan.norm_act(layers, "norm", x)?;
     let paths = ["head.global_pool.pool", "head.global_pool"];
     let x = global_pool(layers, "head.global_pool", &paths, x)?;
-    if layers.declared.is_none() && !layers.is_saved_whole() {
+    if !layers.is_declared_as(&["resnetv2"]) && !layers.is_saved_whole() {
         let name = layers.described.name.clone();
         layers.described.assumed.push(format!(
             "Taken as timm's usual {name}: ReLU, strides in the 3×3 convolutions, average pooling at the end. The weights alone do not show it."

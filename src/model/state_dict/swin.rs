@@ -150,7 +150,7 @@ impl Plan {
                 ..UsualInput::default()
             }
         };
-        if layers.declared.is_none() && !layers.is_saved_whole() {
+        if !layers.is_declared_as(&["swin_"]) && !layers.is_saved_whole() {
             let name = layers.described.name.clone();
             layers.described.assumed.push(format!(
                 "Taken as a usual {name}: GELU, every second block shifted by half a window. The weights alone do not show it."

@@ -245,7 +245,7 @@ impl Plan {
                 layers.described.input.std = [0.5; 3];
             }
         }
-        if layers.declared.is_none() && !layers.is_saved_whole() {
+        if !layers.is_declared_as(&["vit_", "deit"]) && !layers.is_saved_whole() {
             let name = layers.described.name.clone();
             let act = if self.eps > 5e-6 {
                 "GELU (not CLIP's QuickGELU)"

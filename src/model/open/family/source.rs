@@ -44,14 +44,29 @@ pub fn build(
     let declared = Some(declared.to_owned()).filter(|name| !name.is_empty());
     let source = Source {
         shapes: Arc::new(shapes),
+        modules: modules(checkpoint, &prefix),
         family,
         declared,
-        modules: saved_modules(checkpoint, &prefix),
         loaded: Mutex::new(HashMap::new()),
         channels: 3,
         fixed: None,
     };
     Some(source.build(checkpoint, level))
+}
+
+/// The modules of a network that was saved whole, with their paths within it.
+fn modules(checkpoint: &Checkpoint, prefix: &str) -> Vec<SavedModule> {
+    let modules = checkpoint.modules().iter();
+    let inside = modules.filter_map(|module| {
+        let whole = format!("{}.", module.path);
+        let path = match module.path.strip_prefix(prefix) {
+            Some(path) => path,
+            None if whole == prefix || module.path.is_empty() && prefix.is_empty() => "",
+            None => return None,
+        };
+        Some(module.saved(path))
+    });
+    inside.collect()
 }
 
 /// The prefix that all tensors share, their shapes without it, and their family.
@@ -81,10 +96,9 @@ fn find(checkpoint: &Checkpoint, wanted: &Selection) -> Option<(String, Shapes, 
 /// The tensors of a network that were read, to build its graph for several sizes.
 struct Source {
     shapes: Arc<Shapes>,
+    modules: Vec<SavedModule>,
     family: &'static Family,
     declared: Option<String>,
-    /// The modules, if the network was saved whole.
-    modules: Vec<SavedModule>,
     loaded: Mutex<HashMap<String, Arc<Vec<f32>>>>,
     channels: usize,
     fixed: Option<(usize, usize)>,
@@ -153,23 +167,24 @@ impl Source {
     ) -> (Result<Vec<String>, GraphError>, Described) {
         let mut tensors = FromFile {
             source: self,
-            checkpoint: Some(checkpoint),
+            checkpoint: Some(&mut *checkpoint),
         };
         let shape = [1, self.channels, side, side];
         let mut layers = Layers::new(&mut tensors, &shape, self.declared.clone());
         let input = layers.input();
-        let built = (self.family.build)(&mut layers, input);
-        let unused = layers.unused();
-        let differences = layers.differences();
-        let (_, described) = layers.finish();
-        let built = built.and_then(|_| match &differences[..] {
-            [] => Ok(unused),
-            [first, ..] => Err(GraphError::new(format!(
-                "the network saved whole is not the {} that camlens runs: {first}",
-                described.name
-            ))),
+        let built = (self.family.build)(&mut layers, input).and_then(|logits| {
+            match &layers.differences()[..] {
+                [] => Ok(logits),
+                differences => Err(GraphError::new(differences.join("; "))),
+            }
         });
-        (built, described)
+        let unused = layers.unused();
+        let ignored = layers.ignored().to_vec();
+        let (_, described) = layers.finish();
+        for tensor in ignored {
+            checkpoint.ignore(&tensor);
+        }
+        (built.map(|_| unused), described)
     }
 }
 
@@ -190,33 +205,6 @@ impl GraphSource for Source {
     fn fixed_size(&self) -> Option<(usize, usize)> {
         self.fixed
     }
-}
-
-/// The modules of a network that was saved whole, by their paths within it.
-fn saved_modules(checkpoint: &Checkpoint, prefix: &str) -> Vec<SavedModule> {
-    let within = |path: &str| {
-        let path = format!("{path}.");
-        let rest = path.strip_prefix(prefix)?;
-        Some(rest.trim_end_matches('.').to_owned())
-    };
-    let modules = checkpoint.modules().iter();
-    let modules = modules.filter_map(|module| {
-        Some(SavedModule {
-            path: within(&module.path)?,
-            class: module.class.clone(),
-            package: module.package.clone(),
-            has_tensors: module.has_tensors,
-            numbers: module
-                .all_numbers()
-                .map(|(name, values)| (name.to_owned(), values.to_vec()))
-                .collect(),
-            texts: module
-                .all_texts()
-                .map(|(name, text)| (name.to_owned(), text.to_owned()))
-                .collect(),
-        })
-    });
-    modules.collect()
 }
 
 /// The tensors, from memory or from the file.
