@@ -7,6 +7,8 @@
 mod blocks;
 mod densenet;
 mod efficientnet;
+#[cfg(test)]
+mod family_tests;
 mod head;
 mod inception;
 mod layers;
@@ -110,6 +112,7 @@ pub const FAMILIES: &[Family] = &[
     mobile::MNASNET,
     efficientnet::EFFICIENTNET,
     mobile_timm::MOBILE_TIMM,
+    mobile_timm::EFFICIENTNET_SOURCE,
     regnet::TORCHVISION,
     regnet::TIMM,
     shufflenet::SHUFFLENET_V2,

@@ -8,7 +8,7 @@ use crate::model::weights::pickle::{Id, Node, Pickle};
 use crate::model::weights::refusal::short;
 
 /// The attributes that are kept, with PyTorch's and timm's names.
-const ATTRIBUTES: [&str; 23] = [
+const ATTRIBUTES: [&str; 24] = [
     "stride",
     "padding",
     "dilation",
@@ -32,6 +32,7 @@ const ATTRIBUTES: [&str; 23] = [
     "max_val",
     "approximate",
     "normalized_shape",
+    "transform_input",
 ];
 
 /// One module.

@@ -101,6 +101,27 @@ pub struct Row {
     pub half: bool,
 }
 
+impl Row {
+    /// The side of the image for which `efficientnet_pytorch` makes this network.
+    #[must_use]
+    pub fn nominal(&self) -> usize {
+        if self.name.ends_with("_l2") {
+            800
+        } else {
+            self.crop
+        }
+    }
+}
+
+impl Base {
+    /// Whether all blocks have squeeze and excitation.
+    #[must_use]
+    pub fn gates_everywhere(&self) -> bool {
+        let mut blocks = self.stages.iter().copied().flatten();
+        blocks.all(|block| block.contains("_se"))
+    }
+}
+
 const fn row(
     (name, title): (&'static str, &'static str),
     base: &'static Base,
@@ -288,6 +309,24 @@ const TEST_EFFICIENTNET: Base = Base {
     round_limit: 0.0,
     head: Head::BeforePooling(Features::Scaled(256)),
     ..EFFICIENTNET
+};
+
+const MOBILENET_V1: Base = Base {
+    stages: &[
+        &["dsa_r1_k3_s1_c64"],
+        &["dsa_r2_k3_s2_c128"],
+        &["dsa_r2_k3_s2_c256"],
+        &["dsa_r6_k3_s2_c512"],
+        &["dsa_r2_k3_s2_c1024"],
+    ],
+    activation: RELU6,
+    head: Head::None,
+    ..PLAIN
+};
+
+const MOBILENET_V1_HEAD: Base = Base {
+    head: Head::BeforePooling(Features::AtLeast(1024)),
+    ..MOBILENET_V1
 };
 
 const MOBILENET_V2: Base = Base {
@@ -538,6 +577,9 @@ pub const NETWORKS: &[Row] = &[
     row(("efficientnetv2_rw_t", "EfficientNetV2-T (timm)"), &EFFICIENTNET_V2_S, (0.8, &[0.9]), TIMM, (224, 224, true, false)),
     row(("efficientnetv2_rw_s", "EfficientNetV2-S (timm)"), &EFFICIENTNET_V2_RW, (1.0, &[1.0]), TIMM, (288, 288, true, false)),
     row(("efficientnetv2_rw_m", "EfficientNetV2-M (timm)"), &EFFICIENTNET_V2_RW, (1.2, &[1.2, 1.2, 1.2, 1.2, 1.6]), TIMM, (320, 320, true, false)),
+    row(("mobilenetv1_100", "MobileNet v1"), &MOBILENET_V1, (1.0, &[1.0]), TIMM, (224, 256, true, true)),
+    row(("mobilenetv1_125", "MobileNet v1 ×1.25"), &MOBILENET_V1, (1.25, &[1.0]), TIMM, (224, 248, true, true)),
+    row(("mobilenetv1_100h", "MobileNet v1 with a head"), &MOBILENET_V1_HEAD, (1.0, &[1.0]), TIMM, (224, 256, true, true)),
     row(("mobilenetv2_035", "MobileNet v2 ×0.35"), &MOBILENET_V2, (0.35, &[1.0]), TIMM, (224, 256, true, false)),
     row(("mobilenetv2_050", "MobileNet v2 ×0.5"), &MOBILENET_V2, (0.5, &[1.0]), TIMM, (224, 256, true, false)),
     row(("mobilenetv2_075", "MobileNet v2 ×0.75"), &MOBILENET_V2, (0.75, &[1.0]), TIMM, (224, 256, true, false)),
