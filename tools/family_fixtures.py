@@ -2,9 +2,9 @@
 """State dicts of the families of torchvision, timm and transformers, with reference values.
 
     pip install torch torchvision timm transformers safetensors pillow
-    OMP_NUM_THREADS=1 tools/family_fixtures.py OUT [--large] [--pth] [NAME...]
+    OMP_NUM_THREADS=1 tools/family_fixtures.py OUT [--large] [--pth] [--again] [NAME...]
 
-Random weights with fixed seeds. Writes OUT/LIBRARY.NAME/, see OUT/README.md. Without NAME all but
+Random weights with fixed seeds. Writes OUT/LIBRARY.NAME/, see OUT/README.md. Without NAME (and --again) all but those already there and
 the large ones (about 1.2 GB).
 """
 import copy
@@ -71,7 +71,7 @@ def layers_of(model):
     if kind == "SqueezeNet":
         return "features", "features.7"
     if kind == "DenseNet":
-        return ("features|relu" if library == "torchvision" else "features"), "features.denseblock3"
+        return ("features|relu", "features.transition3.relu") if library == "torchvision" else ("features", "features.transition3.norm")
     if kind == "MobileNetV2":
         return "features.18", "features.13"
     if kind == "MobileNetV3" and library == "torchvision":
@@ -225,7 +225,7 @@ def main():
                 continue
         elif options.get("large") and "--large" not in sys.argv:
             continue
-        if not wanted and os.path.exists(os.path.join(out, name, "reference.json")):
+        if not wanted and "--again" not in sys.argv and os.path.exists(os.path.join(out, name, "reference.json")):
             continue
         started = time.time()
         folder = os.path.join(out, name)

@@ -177,7 +177,8 @@ def watch(model, layers):
 
         hooks.append(model.get_submodule(path).register_forward_hook(hook))
     relu = nn.functional.relu  # torchvision's DenseNet changes the hooked value in place
-    nn.functional.relu = lambda x, inplace=False: relu(x)
+    # A hooked value after "|relu" is not rectified again: that would cut the gradient at its zeros.
+    nn.functional.relu = lambda x, inplace=False: x if any(x is v for v in seen.values()) else relu(x)
     yield seen
     nn.functional.relu = relu
     for hook in hooks:
@@ -224,7 +225,10 @@ def methods(a, g):
     # What an error in A costs: sums that cancel.
     size = a.abs().sum((1, 2), keepdim=True)
     weight = (x.abs() * size).sum()
+    pair = torch.where((g > 0) & (divisor > 0), (2 + s.abs() * g) / torch.where(divisor == 0, 1, divisor), 0)
+    share = (terms * size).sum()
     conditions = {
+        "grad-cam++": float((pair * terms * size).sum() / share) if share > 0 else 1.0,
         "xgrad-cam": float(((x.abs() * size) * size / s.abs().clamp(min=1e-300)).sum() / weight) if weight > 0 else 1.0,
         "hirescam": float((g * a).abs().sum() / (g * a).sum(0).abs().sum().clamp(min=1e-300)),
     }

@@ -50,10 +50,7 @@ def wrapped(model, inputs, dynamic, output):
     """The file around a test's graph, or None. `dynamic` is the index of an input or None."""
     graph = model.graph
     nodes, initializers = [], [*graph.initializer]
-    taken = {i.name for i in graph.initializer}
     for index, (value, tensor) in enumerate(zip(graph.input, inputs)):
-        if value.name in taken:
-            continue
         if index != dynamic:
             copy = onnx.TensorProto()
             copy.CopyFrom(tensor)
@@ -80,14 +77,14 @@ def wrapped(model, inputs, dynamic, output):
         nodes.append(helper.make_node("Cast", [last], ["camlens_cast_out"], "camlens_out", to=TensorProto.FLOAT))
         last = "camlens_cast_out"
     initializers.append(constant(np.array([1, -1], np.int64), "camlens_row"))
-    rows = "camlens_flat" if dynamic is None else "scores"
+    rows = "camlens_flat" if dynamic is None else "camlens_scores"
     nodes.append(helper.make_node("Reshape", [last, "camlens_row"], [rows], "camlens_reshape"))
     if dynamic is None:
         nodes.append(helper.make_node("Reshape", ["camlens_photo", "camlens_row"], ["camlens_zero"], "camlens_reshape_photo"))
-        nodes.append(helper.make_node("Add", ["camlens_flat", "camlens_zero"], ["scores"], "camlens_add"))
+        nodes.append(helper.make_node("Add", ["camlens_flat", "camlens_zero"], ["camlens_scores"], "camlens_add"))
     photo = helper.make_tensor_value_info("camlens_photo", TensorProto.FLOAT, [1, 1, 1, pixels])
     count = int(np.prod(output.dims)) if output.dims else 1
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, count])
+    scores = helper.make_tensor_value_info("camlens_scores", TensorProto.FLOAT, [1, count])
     out = helper.make_model(helper.make_graph(nodes, "node", [photo], [scores], initializers), opset_imports=model.opset_import)
     out.ir_version = model.ir_version
     out.functions.extend(model.functions)
@@ -117,6 +114,10 @@ def prepare(name, folder, work):
     kinds = [v.type.WhichOneof("value") for v in [*graph.input, *graph.output]]
     if any(k != "tensor_type" for k in kinds):
         return "sequences, optionals or maps"
+    taken = {i.name for i in graph.initializer}
+    given = [v for v in graph.input if v.name not in taken]  # old files list weights among the inputs
+    del graph.input[:]
+    graph.input.extend(given)
     inputs, outputs = tensors("input", len(graph.input)), tensors("output", len(graph.output))
     if any(t.data_type not in (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL, TensorProto.UINT8, TensorProto.INT8, TensorProto.BFLOAT16) for t in [*inputs, outputs[0]]):
         return "other types of elements"

@@ -18,7 +18,9 @@ use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
 use crate::model::layers::Backend;
 use crate::model::network::{Network, NetworkError, Tape};
-use crate::model::preprocessing::{ChannelOrder, PreprocessChoice, Preprocessing};
+use crate::model::preprocessing::{
+    ChannelOrder, PreprocessChoice, Preprocessing, PreprocessingSource,
+};
 use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError, all_finite};
 use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Scores, device, hub, known_weights};
@@ -261,6 +263,20 @@ impl Engine {
         self.model.info.scores.unless(self.scores)
     }
 
+    /// Where it comes from.
+    #[must_use]
+    pub fn preprocessing_from(&self) -> PreprocessingSource {
+        let info = &self.model.info;
+        match self.preprocess {
+            PreprocessChoice::Model => info.preprocessing_from.clone(),
+            // From a manifest, or from options that change nothing.
+            PreprocessChoice::Custom(custom) if custom == info.preprocessing => {
+                info.preprocessing_from.clone()
+            }
+            _ => PreprocessingSource::known("set by the user"),
+        }
+    }
+
     /// Sets the precision of sums on the CPU in future runs. Gradients need [`Precision::Double`]:
     /// after a run in [`Precision::Single`], the first request for gradients runs the network once
     /// more.
@@ -321,6 +337,7 @@ impl Engine {
             framing,
             placement: input.placement,
             preprocessing,
+            preprocessing_from: self.preprocessing_from(),
             features,
             scores: self.scores(),
             probabilities: self.scores().of(&logits),

@@ -5,6 +5,7 @@
 //! that a network that only looks similar is refused and not run wrongly.
 
 mod blocks;
+mod convnext;
 mod densenet;
 mod efficientnet;
 #[cfg(test)]
@@ -16,10 +17,14 @@ mod mobile;
 mod mobile_timm;
 mod regnet;
 mod resnet;
+mod resnetv2;
 mod saved;
 mod shufflenet;
 mod squeezenet;
+mod swin;
+mod tokens;
 mod vgg;
+mod vit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,4 +124,9 @@ pub const FAMILIES: &[Family] = &[
     inception::GOOGLENET,
     inception::INCEPTION_V3,
     resnet::FAMILY,
+    resnetv2::FAMILY,
+    convnext::TIMM,
+    convnext::TORCHVISION,
+    vit::FAMILY,
+    swin::FAMILY,
 ];

@@ -476,6 +476,11 @@ impl Checkpoint {
         })
     }
 
+    /// Marks a tensor as known although no network computes with it.
+    pub fn ignore(&mut self, tensor: &str) {
+        self.used.insert(self.whole(tensor));
+    }
+
     /// Takes the memory of a tensor that is no longer needed, to reuse it for another one. Every
     /// new megabyte costs 256 page faults.
     pub fn reuse(&mut self, memory: Vec<f32>) {

@@ -124,15 +124,33 @@ fn model_ui(ui: &mut Ui, state: &State, offers: &Offers, actions: &mut Actions) 
                 .color(ui.visuals().warn_fg_color),
         );
     }
-    let mut wanted = state.settings.framing;
-    ui.horizontal(|ui| {
+    framing_ui(ui, state, actions);
+}
+
+fn framing_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let info = state.model.as_ref().map(|model| &model.info);
+    let wanted = state.settings.framing;
+    let used = info.map_or(wanted, |info| info.framing(wanted));
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
         ui.label("Framing");
         for framing in Framing::ALL {
-            ui.selectable_value(&mut wanted, framing, framing.name())
-                .on_hover_text(framing.summary());
+            let allowed = info.is_none_or(|info| info.allows(framing));
+            let mut hint = framing.summary().to_owned();
+            if info.is_some_and(|info| info.own_framing == Some(framing)) {
+                hint += "\nThe model's own framing.";
+            }
+            ui.add_enabled_ui(allowed, |ui| {
+                let button = ui.selectable_label(framing == used, framing.name());
+                let button = button.on_hover_text(hint).on_disabled_hover_text(
+                    "The network takes inputs of one size only, so a photo of another shape can't be its input.",
+                );
+                if button.clicked() && framing != wanted {
+                    actions.push(Action::SetFraming(framing));
+                }
+            });
         }
     });
-    actions.set(&state.settings.framing, wanted, Action::SetFraming);
 }
 
 fn device_ui(ui: &mut Ui, state: &State, offers: &Offers, actions: &mut Actions) {

@@ -25,6 +25,7 @@ pub fn may_be_of_a_family(error: &ModelError) -> bool {
         ModelError::Weights(
             WeightsError::Architecture { .. }
                 | WeightsError::Tensors { .. }
+                | WeightsError::Modules { .. }
                 | WeightsError::Structure { .. }
         )
     )

@@ -13,6 +13,7 @@ pub struct Layers<'a> {
     graph: GraphBuilder,
     tensors: &'a mut dyn Tensors,
     used: BTreeSet<String>,
+    ignored: Vec<String>,
     saved: BTreeMap<String, SavedModule>,
     /// The saved modules that the graph has.
     visited: BTreeSet<String>,
@@ -34,6 +35,7 @@ impl<'a> Layers<'a> {
             visited: BTreeSet::new(),
             tensors,
             used: BTreeSet::new(),
+            ignored: Vec::new(),
             declared,
             described: Described::default(),
         }
@@ -109,6 +111,13 @@ impl<'a> Layers<'a> {
     /// Marks a tensor that a network does not need to run, such as an auxiliary head's.
     pub fn ignore(&mut self, tensor: &str) {
         self.used.insert(tensor.to_owned());
+        self.ignored.push(tensor.to_owned());
+    }
+
+    /// The tensors that were marked as not needed.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// The tensors that no node uses, without counters of batches.
@@ -118,6 +127,13 @@ impl<'a> Layers<'a> {
         let unused = names
             .filter(|name| !self.used.contains(*name) && !name.ends_with("num_batches_tracked"));
         unused.cloned().collect()
+    }
+
+    /// Whether the declared name begins with one of these, which are names of this family.
+    #[must_use]
+    pub fn is_declared_as(&self, names: &[&str]) -> bool {
+        let declared = self.declared.as_deref().unwrap_or_default().to_lowercase();
+        names.iter().any(|name| declared.starts_with(name))
     }
 
     /// Whether the network was saved whole, with its modules.

@@ -8,7 +8,7 @@ use crate::model::weights::pickle::{Id, Node, Pickle};
 use crate::model::weights::refusal::short;
 
 /// The attributes that are kept, with PyTorch's and timm's names.
-const ATTRIBUTES: [&str; 24] = [
+const ATTRIBUTES: [&str; 26] = [
     "stride",
     "padding",
     "dilation",
@@ -32,7 +32,12 @@ const ATTRIBUTES: [&str; 24] = [
     "max_val",
     "approximate",
     "normalized_shape",
+<<<<<<< HEAD
     "transform_input",
+=======
+    "num_heads",
+    "num_attention_heads",
+>>>>>>> main
 ];
 
 /// One module.
@@ -88,6 +93,18 @@ impl Module {
             }
         }
         module
+    }
+
+    /// Its attributes that are numbers or sequences of numbers.
+    pub fn all_numbers(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.numbers
+            .iter()
+            .map(|(name, values)| (*name, &values[..]))
+    }
+
+    /// Its attributes that are texts.
+    pub fn all_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(name, text)| (*name, &text[..]))
     }
 
     fn attribute(&mut self, pickle: &Pickle, name: &'static str, value: Id) {

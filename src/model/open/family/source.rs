@@ -7,7 +7,7 @@ use crate::model::cpu::Isa;
 use crate::model::file_selection::Selection;
 use crate::model::graph::network::{GraphInput, GraphNetwork};
 use crate::model::graph::{Graph, GraphError, GraphSource};
-use crate::model::state_dict::{Described, FAMILIES, Family, Layers, Shapes, Tensors};
+use crate::model::state_dict::{Described, FAMILIES, Family, Layers, SavedModule, Shapes, Tensors};
 use crate::model::weights::Checkpoint;
 
 /// The side of the input at which a network is first tried.
@@ -34,10 +34,17 @@ pub fn build(
     level: Isa,
 ) -> Option<Result<Built, String>> {
     let (prefix, shapes, family) = find(checkpoint, wanted)?;
+    if let Some(module) = checkpoint.modules().iter().find(|module| module.has_hooks) {
+        return Some(Err(format!(
+            "hooks are called at its module {}, and camlens runs no code of a file. Save it without hooks",
+            module.path
+        )));
+    }
     checkpoint.enter(&prefix);
     let declared = Some(declared.to_owned()).filter(|name| !name.is_empty());
     let source = Source {
         shapes: Arc::new(shapes),
+        modules: modules(checkpoint, &prefix),
         family,
         declared,
         loaded: Mutex::new(HashMap::new()),
@@ -45,6 +52,21 @@ pub fn build(
         fixed: None,
     };
     Some(source.build(checkpoint, level))
+}
+
+/// The modules of a network that was saved whole, with their paths within it.
+fn modules(checkpoint: &Checkpoint, prefix: &str) -> Vec<SavedModule> {
+    let modules = checkpoint.modules().iter();
+    let inside = modules.filter_map(|module| {
+        let whole = format!("{}.", module.path);
+        let path = match module.path.strip_prefix(prefix) {
+            Some(path) => path,
+            None if whole == prefix || module.path.is_empty() && prefix.is_empty() => "",
+            None => return None,
+        };
+        Some(module.saved(path))
+    });
+    inside.collect()
 }
 
 /// The prefix that all tensors share, their shapes without it, and their family.
@@ -74,6 +96,7 @@ fn find(checkpoint: &Checkpoint, wanted: &Selection) -> Option<(String, Shapes, 
 /// The tensors of a network that were read, to build its graph for several sizes.
 struct Source {
     shapes: Arc<Shapes>,
+    modules: Vec<SavedModule>,
     family: &'static Family,
     declared: Option<String>,
     loaded: Mutex<HashMap<String, Arc<Vec<f32>>>>,
@@ -144,14 +167,23 @@ impl Source {
     ) -> (Result<Vec<String>, GraphError>, Described) {
         let mut tensors = FromFile {
             source: self,
-            checkpoint: Some(checkpoint),
+            checkpoint: Some(&mut *checkpoint),
         };
         let shape = [1, self.channels, side, side];
         let mut layers = Layers::new(&mut tensors, &shape, self.declared.clone());
         let input = layers.input();
-        let built = (self.family.build)(&mut layers, input);
+        let built = (self.family.build)(&mut layers, input).and_then(|logits| {
+            match &layers.differences()[..] {
+                [] => Ok(logits),
+                differences => Err(GraphError::new(differences.join("; "))),
+            }
+        });
         let unused = layers.unused();
+        let ignored = layers.ignored().to_vec();
         let (_, described) = layers.finish();
+        for tensor in ignored {
+            checkpoint.ignore(&tensor);
+        }
         (built.map(|_| unused), described)
     }
 }
@@ -184,6 +216,10 @@ struct FromFile<'a> {
 impl Tensors for FromFile<'_> {
     fn shapes(&self) -> &Shapes {
         &self.source.shapes
+    }
+
+    fn modules(&self) -> &[SavedModule] {
+        &self.source.modules
     }
 
     fn values(&mut self, name: &str) -> Result<Arc<Vec<f32>>, GraphError> {

@@ -46,7 +46,8 @@ pub fn build(
         }
         out = conv(layers, &name, out, if anti { 1 } else { stride }, &[kernel])?;
         out = plan.normalize(layers, &network.norm(stage, index, at), out)?;
-        if at == convs {
+        // timm's legacy basic block has one more activation, before the attention.
+        if at == convs && (network.style != Style::Legacy || bottleneck) {
             break;
         }
         let paths = network.activations(stage, index, Some(at));

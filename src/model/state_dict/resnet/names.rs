@@ -419,7 +419,12 @@ pub fn known(declared: &str) -> Known {
     let name = declared.to_lowercase().replace('-', "_");
     let name = name.rsplit('/').next().unwrap_or_default();
     let name = name.split('.').next().unwrap_or_default();
-    if OTHERS.iter().any(|other| name.starts_with(other)) {
+    // A name that also says ResNet is one that somebody made up.
+    let is_other = |other: &&&str| {
+        let rest = name.strip_prefix(**other);
+        rest.is_some_and(|rest| !rest.contains("resnet"))
+    };
+    if OTHERS.iter().any(|other| is_other(&other)) {
         return Known::Other;
     }
     let is_variant = |rest: &str| {
