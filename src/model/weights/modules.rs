@@ -32,12 +32,9 @@ const ATTRIBUTES: [&str; 26] = [
     "max_val",
     "approximate",
     "normalized_shape",
-<<<<<<< HEAD
     "transform_input",
-=======
     "num_heads",
     "num_attention_heads",
->>>>>>> main
 ];
 
 /// One module.
