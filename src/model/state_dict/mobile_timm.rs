@@ -6,6 +6,7 @@
 //! the tensors: the widths of all convolutions must be those of a network of the table. Where two
 //! networks have the same tensors, the declared name decides.
 
+mod bases;
 mod layout;
 mod names;
 mod table;
