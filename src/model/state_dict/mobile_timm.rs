@@ -122,7 +122,9 @@ fn chosen<'a>(layers: &mut Layers, candidates: &[&'a Row]) -> Result<&'a Row, Gr
         return Err(unknown());
     };
     let Some(declared) = layers.declared.clone() else {
-        layers.described.assumed.push(taken_as(usual, candidates));
+        if !layers.is_saved_whole() {
+            layers.described.assumed.push(taken_as(usual, candidates));
+        }
         return Ok(usual);
     };
     let declared = declared.split('.').next().unwrap_or(&declared);
