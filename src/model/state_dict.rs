@@ -8,6 +8,8 @@ mod blocks;
 mod convnext;
 mod densenet;
 mod efficientnet;
+#[cfg(test)]
+mod family_tests;
 mod head;
 mod inception;
 mod layers;
@@ -115,6 +117,7 @@ pub const FAMILIES: &[Family] = &[
     mobile::MNASNET,
     efficientnet::EFFICIENTNET,
     mobile_timm::MOBILE_TIMM,
+    mobile_timm::EFFICIENTNET_SOURCE,
     regnet::TORCHVISION,
     regnet::TIMM,
     shufflenet::SHUFFLENET_V2,

@@ -105,7 +105,21 @@ impl Layers<'_> {
         let kernel = (plan.kernel, plan.stride);
         let conv = self.padded_conv(unit.conv, x, kernel, plan.reads, style.same)?;
         let x = self.conv(unit.conv, x, conv)?;
-        let Some(activation) = plan.activation else {
+        self.norm_activation(unit, plan.activation, style, x)
+    }
+
+    /// The batch norm and the activation of a unit.
+    ///
+    /// # Errors
+    /// If a tensor is missing or does not fit.
+    pub fn norm_activation(
+        &mut self,
+        unit: &Unit,
+        activation: Option<Unary>,
+        style: Style,
+        x: ValueId,
+    ) -> Result<ValueId, GraphError> {
+        let Some(activation) = activation else {
             return self.batch_norm_as(unit.norm, unit.output, x, style.eps);
         };
         let x = self.batch_norm(unit.norm, x, style.eps)?;

@@ -22,6 +22,7 @@ fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
     // The first convolution, two in each layer, one in each transition, and the classifier.
     let count = 1 + 2 * depths.iter().sum::<usize>() + depths.len();
     layers.described.name = format!("DenseNet-{count}");
+    layers.assume("ReLU, no anti-aliasing, average pooling at the end");
     let stem = layers.padded_conv("features.conv0", input, (7, 2), Reads::All, false)?;
     let x = layers.conv("features.conv0", input, stem)?;
     let mut x = norm_relu(layers, "features.norm0", "features.relu0", x)?;

@@ -101,6 +101,7 @@ fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
         ))
     })?;
     layers.described.name = variant.name.into();
+    layers.assume("SiLU, symmetric padding, average pooling at the end");
     layers.described.input = UsualInput {
         crop: variant.crop,
         short: variant.short,

@@ -22,55 +22,41 @@ pub const INCEPTION_V3: Family = Family {
 
 const EPS: f32 = 1e-3;
 
-/// `torchvision.models.googlenet`'s and `inception_v3`'s option that turns an input normalized
-/// with ImageNet's mean and deviation into one with mean and deviation 1/2.
+/// torchvision's option `transform_input`, which its own weights need: an input normalized with
+/// ImageNet's mean and deviation becomes one with mean and deviation 1/2. `usual` is whether it
+/// is on, if the network was not saved whole.
 fn transform_input(
     layers: &mut Layers,
     input: ValueId,
-    by_default: bool,
+    usual: bool,
 ) -> Result<ValueId, GraphError> {
-    let saved = layers.saved("");
-    let saved = saved.and_then(|network| network.numbers("transform_input").map(<[f64]>::to_vec));
-    let half = [0.5; 3];
-    match saved.as_deref() {
-        Some([flag]) if flag.abs() > 0.0 => {
-            let usual = layers.described.input;
-            if layers.shape(input)[1] != 3 {
-                return Err(GraphError::new("transform_input needs three channels"));
-            }
-            let scale = usual.std.map(|std| std / 0.5).to_vec();
-            let shift = usual.mean.map(|mean| (mean - 0.5) / 0.5).to_vec();
-            let shape = [1, 3, 1, 1];
-            let graph = layers.graph();
-            let scale = graph.constant("transform_input.scale", &shape, scale.into())?;
-            let shift = graph.constant("transform_input.shift", &shape, shift.into())?;
-            let x = layers.mul("transform_input.scaled", input, scale)?;
-            layers.add("transform_input", x, shift)
-        }
-        Some(_) => Ok(input),
-        None if by_default => {
-            layers.described.input.mean = half;
-            layers.described.input.std = half;
-            layers.described.assumed.push(
-                "Taken as trained from torchvision's or timm's weights: the input is normalized with mean and deviation 0.5 (torchvision's transform_input). For a network that was trained from scratch, choose ImageNet's mean and deviation."
-                    .into(),
-            );
-            Ok(input)
-        }
-        None => {
-            layers.described.assumed.push(
-                "Taken as a network without torchvision's transform_input, because it has auxiliary classifiers. If it was trained from torchvision's weights, choose mean and deviation 0.5."
-                    .into(),
-            );
-            Ok(input)
-        }
+    let network = layers.saved("");
+    let flag = network.and_then(|network| network.numbers("transform_input")?.first().copied());
+    if !flag.map_or(usual, |flag| flag.abs() > 0.0) || layers.shape(input)[1] != 3 {
+        return Ok(input);
     }
+    if flag.is_none() {
+        let name = &layers.described.name;
+        let sentence = format!(
+            "Taken as a {name} that started from torchvision's weights (transform_input). If it was trained from scratch, save the model whole or export it as ONNX."
+        );
+        layers.described.assumed.push(sentence);
+    }
+    let usual = layers.described.input;
+    let scale = usual.std.map(|std| std / 0.5).to_vec();
+    let shift = usual.mean.map(|mean| (mean - 0.5) / 0.5).to_vec();
+    let shape = [1, 3, 1, 1];
+    let graph = layers.graph();
+    let scale = graph.constant("transform_input.scale", &shape, scale.into())?;
+    let shift = graph.constant("transform_input.shift", &shape, shift.into())?;
+    let x = layers.mul("transform_input.scaled", input, scale)?;
+    layers.add("transform_input", x, shift)
 }
 
 fn googlenet(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
     layers.described.name = "GoogLeNet".into();
-    let auxiliary = ignore_auxiliary(layers, &["aux1.", "aux2."]);
-    let x = transform_input(layers, input, !auxiliary)?;
+    ignore_auxiliary(layers, &["aux1.", "aux2."]);
+    let x = transform_input(layers, input, true)?;
     let pool = |kernel: usize| Pool {
         ceil_mode: true,
         ..Pool::new(kernel, 2, 0)
@@ -112,8 +98,16 @@ fn inception_v3(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphErr
     layers.described.name = "Inception v3".into();
     layers.described.input.crop = 299;
     layers.described.input.short = 342;
-    ignore_auxiliary(layers, &["AuxLogits."]);
-    let x = transform_input(layers, input, true)?;
+    // timm's has no auxiliary classifier, and wants mean and deviation 1/2 instead.
+    let network = layers.saved("");
+    let has_option = network.is_some_and(|its| its.numbers("transform_input").is_some());
+    let is_torchvision = ignore_auxiliary(layers, &["AuxLogits."]) || has_option;
+    if !is_torchvision {
+        layers.described.input.mean = [0.5; 3];
+        layers.described.input.std = [0.5; 3];
+        layers.described.input.bicubic = true;
+    }
+    let x = transform_input(layers, input, is_torchvision)?;
     let x = unpadded(layers, "Conv2d_1a_3x3", x, 3, 2)?;
     let x = unpadded(layers, "Conv2d_2a_3x3", x, 3, 1)?;
     let x = square(layers, "Conv2d_2b_3x3", x, 3, 1)?;

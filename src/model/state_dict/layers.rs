@@ -208,6 +208,17 @@ impl<'a> Layers<'a> {
         differences
     }
 
+    /// Says what was taken for granted, unless the network was saved whole or its architecture is
+    /// declared.
+    pub fn assume(&mut self, what: &str) {
+        if self.declared.is_none() && !self.is_saved_whole() {
+            let name = &self.described.name;
+            let sentence =
+                format!("Taken as a usual {name}: {what}. The weights alone do not show it.");
+            self.described.assumed.push(sentence);
+        }
+    }
+
     /// Gives a value of the graph another name.
     pub fn rename(&mut self, value: ValueId, name: &str) {
         self.graph.rename(value, name);

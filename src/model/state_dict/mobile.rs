@@ -47,6 +47,7 @@ const STAGES_V2: [(usize, usize); 7] = [(1, 1), (2, 2), (3, 2), (4, 2), (3, 1), 
 
 fn mobilenet_v2(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
     layers.described.name = "MobileNet v2".into();
+    layers.assume("ReLU6, symmetric padding, average pooling at the end");
     let stem = Plan::full(3, 2, RELU6);
     let mut x = layers.sequential_unit("features.0", stem, STYLE, input)?;
     let mut at = 1;
@@ -132,6 +133,7 @@ fn mobilenet_v3(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphErr
         ("MobileNet v3 small", &SMALL, 1024)
     };
     layers.described.name = name.into();
+    layers.assume("hard swish and ReLU, symmetric padding, average pooling");
     let stem = Plan::full(3, 2, Unary::HardSwish);
     let mut x = layers.sequential_unit("features.0", stem, STYLE_V3, input)?;
     let width = layers.shape(x)[1];
@@ -197,6 +199,7 @@ const STACKS: [(usize, usize, usize); 6] = [
 
 fn mnasnet(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
     layers.described.name = "MNASNet".into();
+    layers.assume("ReLU, symmetric padding, average pooling at the end");
     let relu = Unary::Relu;
     let x = numbered(layers, "layers", 0, Plan::full(3, 2, relu), input)?;
     let x = numbered(layers, "layers", 3, Plan::depthwise(3, 1, relu), x)?;

@@ -6,14 +6,19 @@
 //! the tensors: the widths of all convolutions must be those of a network of the table. Where two
 //! networks have the same tensors, the declared name decides.
 
+mod bases;
 mod layout;
+mod names;
 mod table;
+#[cfg(test)]
+pub mod tests;
 
-use crate::model::graph::{Conv, GraphError, Op, ReduceKind, Unary, ValueId};
+use crate::model::graph::{Conv, GraphError, Unary, ValueId};
 use crate::model::state_dict::blocks::{Plan, Squeeze, Style, Unit};
 use crate::model::state_dict::mobile_timm::layout::{Block, Kind, Layout};
+use crate::model::state_dict::mobile_timm::names::Names;
 use crate::model::state_dict::mobile_timm::table::{Base, Head, NETWORKS, Row};
-use crate::model::state_dict::{Family, Layers, UsualInput, head};
+use crate::model::state_dict::{Family, Layers, UsualInput, head, same_padding};
 
 /// All networks of the table.
 pub const MOBILE_TIMM: Family = Family {
@@ -22,7 +27,25 @@ pub const MOBILE_TIMM: Family = Family {
         let is_first = |conv: &&str| shapes.contains_key(&format!("blocks.0.0.{conv}.weight"));
         shapes.contains_key("conv_stem.weight") && first.iter().any(is_first)
     },
-    build,
+    build: |layers, input| {
+        let fitting = candidates(layers, Names::Timm);
+        let row = chosen(layers, &fitting)?;
+        build(layers, input, row, Names::Timm)
+    },
+};
+
+/// `EfficientNet` and `EfficientNet`-Lite with the names of `efficientnet_pytorch`.
+pub const EFFICIENTNET_SOURCE: Family = Family {
+    matches: |shapes| {
+        shapes.contains_key("_conv_stem.weight")
+            && shapes.contains_key("_blocks.0._depthwise_conv.weight")
+    },
+    build: |layers, input| {
+        let fitting = candidates(layers, Names::Source);
+        let tensorflow = |row: &&&Row| row.name.starts_with("tf_efficientnet_");
+        let row = *fitting.iter().find(tensorflow).ok_or_else(unknown)?;
+        build(layers, input, row, Names::Source)
+    },
 };
 
 /// Suffixes of the names of weights that do not change the network.
@@ -38,10 +61,23 @@ const SUFFIXES: [&str; 9] = [
     "_miil_in21k",
 ];
 
-fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
-    let fitting = |row: &&Row| Layout::new(row).fits(layers.shapes());
-    let candidates: Vec<&Row> = NETWORKS.iter().filter(fitting).collect();
-    let row = chosen(layers, &candidates)?;
+fn candidates(layers: &Layers, names: Names) -> Vec<&'static Row> {
+    let fits = |row: &&Row| Layout::new(row).fits(layers.shapes(), names);
+    NETWORKS.iter().filter(fits).collect()
+}
+
+fn unknown() -> GraphError {
+    GraphError::new(
+        "its layers are not those of a network that camlens knows by these names (EfficientNet, EfficientNet-Lite, MobileNet v2 and v3, MNASNet …): export it as ONNX",
+    )
+}
+
+fn build(
+    layers: &mut Layers,
+    input: ValueId,
+    row: &Row,
+    names: Names,
+) -> Result<ValueId, GraphError> {
     let Row { base, .. } = row;
     layers.described.name = row.title.into();
     layers.described.input = UsualInput {
@@ -54,34 +90,41 @@ fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
         layers.described.input.mean = [0.5; 3];
         layers.described.input.std = [0.5; 3];
     }
-    let style = Style {
-        eps: row.eps,
-        same: row.same,
-    };
-    let stem = unit("conv_stem", "bn1", "bn1");
-    let plan = Plan::full(3, 2, base.activation);
-    let mut x = named(layers, &stem, plan, style, input)?;
-    let layout = Layout::new(row);
-    for (stage, blocks) in layout.stages.iter().enumerate() {
-        for (at, block) in blocks.iter().enumerate() {
-            let name = format!("blocks.{stage}.{at}");
-            let network = Network { base, style };
-            x = network.block(layers, &name, block, x)?;
-        }
+    if names == Names::Source {
+        layers.assume("padding as in TensorFlow, average pooling at the end");
     }
-    let x = last(layers, base, style, x)?;
-    head::classifier(layers, x, &["conv_".into(), "bn".into(), "blocks.".into()])
+    let mut network = Network {
+        base,
+        names,
+        style: Style {
+            eps: row.eps,
+            same: row.same,
+        },
+        // efficientnet_pytorch takes the padding of its usual size for all sizes.
+        nominal: (names == Names::Source && row.base.gates_everywhere()).then_some(row.nominal()),
+    };
+    let norm = names.outer("bn1");
+    let stem = unit(names.outer("conv_stem"), norm, norm);
+    let plan = Plan::full(3, 2, base.activation);
+    let mut x = network.unit(layers, &stem, plan, input)?;
+    let layout = Layout::new(row);
+    for (path, block) in layout.paths(names) {
+        x = network.block(layers, &path, block, x)?;
+    }
+    let x = network.last(layers, x)?;
+    let inside = ["conv_", "bn", "blocks.", "_conv_", "_bn", "_blocks."];
+    head::classifier(layers, x, &inside.map(str::to_owned))
 }
 
 /// The candidate that is declared, or the usual one, which is then said.
 fn chosen<'a>(layers: &mut Layers, candidates: &[&'a Row]) -> Result<&'a Row, GraphError> {
     let Some(&usual) = candidates.first() else {
-        return Err(GraphError::new(
-            "its layers are not those of a network that camlens knows by timm's names (EfficientNet, EfficientNet-Lite, MobileNet v2 and v3, MNASNet …): export it as ONNX",
-        ));
+        return Err(unknown());
     };
     let Some(declared) = layers.declared.clone() else {
-        layers.described.assumed.push(taken_as(usual, candidates));
+        if !layers.is_saved_whole() {
+            layers.described.assumed.push(taken_as(usual, candidates));
+        }
         return Ok(usual);
     };
     let declared = declared.split('.').next().unwrap_or(&declared);
@@ -143,98 +186,75 @@ fn unit<'a>(conv: &'a str, norm: &'a str, output: &'a str) -> Unit<'a> {
     }
 }
 
-/// A unit whose activation, in networks that were saved whole, is in the batch norm.
-fn named(
-    layers: &mut Layers,
-    unit: &Unit,
-    plan: Plan,
-    style: Style,
-    x: ValueId,
-) -> Result<ValueId, GraphError> {
-    let act = format!("{}.act", unit.norm);
-    let unit = Unit { act: &act, ..*unit };
-    layers.unit(&unit, plan, style, x)
-}
-
-/// What follows the blocks, up to a vector.
-fn last(layers: &mut Layers, base: &Base, style: Style, x: ValueId) -> Result<ValueId, GraphError> {
-    let activation = base.activation;
-    let pool = ["global_pool"];
-    match base.head {
-        Head::None => head::global_pool(layers, "global_pool", &pool, x),
-        Head::BeforePooling(_) => {
-            let unit = unit("conv_head", "bn2", "bn2");
-            let plan = Plan::pointwise(Some(activation));
-            let x = named(layers, &unit, plan, style, x)?;
-            head::global_pool(layers, "global_pool", &pool, x)
-        }
-        Head::AfterPooling(_) => {
-            if let Some(module) = layers.saved("global_pool")
-                && !module.is_global_average()
-            {
-                let text = format!("global_pool is {} instead of averaging", module.class);
-                return Err(GraphError::new(text));
-            }
-            let mean = Op::Reduce {
-                kind: ReduceKind::Mean,
-                axes: vec![2, 3],
-                keep_dims: true,
-            };
-            let x = layers.push("global_pool", mean, &[x])?;
-            let x = layers.conv("conv_head", x, Conv::PLAIN)?;
-            let x = layers.activation("act2", &["act2"], activation, x)?;
-            layers.flatten("flatten", x)
-        }
-    }
-}
-
 /// What all blocks share.
 struct Network<'a> {
     base: &'a Base,
+    names: Names,
     style: Style,
+    /// The side of the image that decides the padding, if it is not the image itself.
+    nominal: Option<usize>,
 }
 
 impl Network<'_> {
+    /// A unit whose activation, in networks that were saved whole, is in the batch norm.
+    fn unit(
+        &mut self,
+        layers: &mut Layers,
+        unit: &Unit,
+        plan: Plan,
+        x: ValueId,
+    ) -> Result<ValueId, GraphError> {
+        let act = format!("{}.act", unit.norm);
+        let unit = Unit { act: &act, ..*unit };
+        let Some(side) = self.nominal.filter(|_| plan.stride > 1) else {
+            return layers.unit(&unit, plan, self.style, x);
+        };
+        self.nominal = Some(side.div_ceil(plan.stride));
+        let kernel = (plan.kernel, plan.stride);
+        let mut conv = layers.padded_conv(unit.conv, x, kernel, plan.reads, false)?;
+        let Some((before, after)) = same_padding(side, plan.kernel, plan.stride, 1) else {
+            return Err(GraphError::new(format!("{} can't be padded", unit.conv)));
+        };
+        conv.pads = [before, before, after, after];
+        let x = layers.conv(unit.conv, x, conv)?;
+        layers.norm_activation(&unit, plan.activation, self.style, x)
+    }
+
     fn block(
-        &self,
+        &mut self,
         layers: &mut Layers,
         name: &str,
         block: &Block,
         input: ValueId,
     ) -> Result<ValueId, GraphError> {
-        let (style, activation) = (self.style, block.activation);
-        let part = |part: &str| format!("{name}.{part}");
-        let run = |layers: &mut Layers, conv: &str, norm: &str, plan: Plan, x: ValueId| {
-            let (conv, norm) = (part(conv), part(norm));
-            named(layers, &unit(&conv, &norm, &norm), plan, style, x)
+        let (kernel, stride, activation) = (block.kernel, block.stride, block.activation);
+        let expanding = Plan::pointwise(Some(activation));
+        let depthwise = Plan::depthwise(kernel, stride, activation);
+        let full = Plan::full(kernel, stride, activation);
+        let last = Plan::pointwise(block.activated.then_some(activation));
+        // Convolution, batch norm, plan of each unit; squeeze and excitation are before the last.
+        let units: &[(&str, &str, Plan)] = match block.kind {
+            Kind::Separable => &[("conv_dw", "bn1", depthwise), ("conv_pw", "bn2", last)],
+            Kind::Inverted => &[
+                ("conv_pw", "bn1", expanding),
+                ("conv_dw", "bn2", depthwise),
+                ("conv_pwl", "bn3", last),
+            ],
+            Kind::Edge => &[("conv_exp", "bn1", full), ("conv_pwl", "bn2", last)],
+            Kind::Conv => &[("conv", "bn1", full)],
         };
-        let (kernel, stride) = (block.kernel, block.stride);
-        let x = match block.kind {
-            Kind::Separable => {
-                let plan = Plan::depthwise(kernel, stride, activation);
-                let x = run(layers, "conv_dw", "bn1", plan, input)?;
-                let x = self.gates(layers, name, block, x)?;
-                run(layers, "conv_pw", "bn2", Plan::pointwise(None), x)?
+        let part = |part: &str| format!("{name}.{}", self.names.inner(block.kind, part));
+        let paths: Vec<_> = units
+            .iter()
+            .map(|unit| (part(unit.0), part(unit.1)))
+            .collect();
+        let mut x = input;
+        for (at, ((conv, norm), (_, _, plan))) in paths.iter().zip(units).enumerate() {
+            if at > 0 && at + 1 == units.len() {
+                x = self.gates(layers, name, block, x)?;
             }
-            Kind::Inverted => {
-                let plan = Plan::pointwise(Some(activation));
-                let x = run(layers, "conv_pw", "bn1", plan, input)?;
-                let plan = Plan::depthwise(kernel, stride, activation);
-                let x = run(layers, "conv_dw", "bn2", plan, x)?;
-                let x = self.gates(layers, name, block, x)?;
-                run(layers, "conv_pwl", "bn3", Plan::pointwise(None), x)?
-            }
-            Kind::Edge => {
-                let plan = Plan::full(kernel, stride, activation);
-                let x = run(layers, "conv_exp", "bn1", plan, input)?;
-                let x = self.gates(layers, name, block, x)?;
-                run(layers, "conv_pwl", "bn2", Plan::pointwise(None), x)?
-            }
-            Kind::Conv => {
-                let plan = Plan::full(kernel, stride, activation);
-                run(layers, "conv", "bn1", plan, input)?
-            }
-        };
+            x = self.unit(layers, &unit(conv, norm, norm), *plan, x)?;
+        }
         if block.skip {
             layers.residual(name, input, x, stride)
         } else {
@@ -253,15 +273,49 @@ impl Network<'_> {
         if block.squeeze.is_none() {
             return Ok(x);
         }
+        let part = |part: &str| format!("{name}.{}", self.names.inner(block.kind, part));
+        let act = part("se.act1");
+        // One module serves all activations of a block in efficientnet_pytorch.
+        let gate = match self.names {
+            Names::Timm => part("se.gate"),
+            Names::Source => format!("{name}.se.gate"),
+        };
         let squeeze = Squeeze {
             name: &format!("{name}.se"),
-            reduce: &format!("{name}.se.conv_reduce"),
-            expand: &format!("{name}.se.conv_expand"),
-            act: &format!("{name}.se.act1"),
-            gate: &format!("{name}.se.gate"),
+            reduce: &part("se.conv_reduce"),
+            expand: &part("se.conv_expand"),
+            act: &act,
+            gate: &gate,
         };
         let gates = &self.base.gates;
         let functions = (gates.activation.unwrap_or(block.activation), gates.gate);
         layers.squeeze(&squeeze, functions, x)
+    }
+
+    /// What follows the blocks, up to a vector.
+    fn last(&mut self, layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
+        let activation = self.base.activation;
+        let pool = ["global_pool", "_avg_pooling"];
+        match self.base.head {
+            Head::None => head::global_pool(layers, pool[0], &pool, x),
+            Head::BeforePooling(_) => {
+                let norm = self.names.outer("bn2");
+                let unit = unit(self.names.outer("conv_head"), norm, norm);
+                let x = self.unit(layers, &unit, Plan::pointwise(Some(activation)), x)?;
+                head::global_pool(layers, pool[0], &pool, x)
+            }
+            Head::AfterPooling(_) => {
+                if let Some(module) = layers.saved(pool[0])
+                    && !module.is_global_average()
+                {
+                    let text = format!("global_pool is {} instead of averaging", module.class);
+                    return Err(GraphError::new(text));
+                }
+                let x = layers.global_average_pool(pool[0], x, true)?;
+                let x = layers.conv("conv_head", x, Conv::PLAIN)?;
+                let x = layers.activation("act2", &["act2"], activation, x)?;
+                layers.flatten("flatten", x)
+            }
+        }
     }
 }

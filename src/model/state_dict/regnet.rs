@@ -82,6 +82,7 @@ fn build(layers: &mut Layers, input: ValueId, names: &Names) -> Result<ValueId, 
     let [reduce, _] = gate_paths(names, &first);
     let has_gates = layers.has(&format!("{reduce}.weight"));
     layers.described.name = format!("RegNet{}", if has_gates { "Y" } else { "X" });
+    layers.assume("ReLU, average pooling at the end");
     if names.is_timm {
         layers.described.input.bicubic = true;
         if let Some(name) = &layers.declared

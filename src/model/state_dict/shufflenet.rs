@@ -31,6 +31,7 @@ fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
         244 => "ShuffleNet v2 ×2.0".into(),
         _ => "ShuffleNet v2".into(),
     };
+    layers.assume("ReLU, average pooling at the end");
     let x = layers.sequential_unit("conv1", Plan::full(3, 2, Unary::Relu), STYLE, input)?;
     let mut x = layers.max_pool("maxpool", x, Pool::new(3, 2, 1))?;
     for stage in 2..=4 {

@@ -29,6 +29,7 @@ fn build(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
         return Err(GraphError::new(text));
     };
     layers.described.name = name.into();
+    layers.assume("ReLU, the maximum of 3×3 between stages, the mean of the class maps");
     let mut x = layers.conv("features.0", input, Conv::new(2, 0, 1))?;
     x = relu(layers, "features.1", x)?;
     for at in 2..=12 {

@@ -44,6 +44,7 @@ fn vgg(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
     let with_norm = has_norm(layers.shapes());
     let modules = if with_norm { 3 } else { 2 };
     layers.described.name = format!("{name}{}", if with_norm { " with batch norm" } else { "" });
+    layers.assume("ReLU, the maximum of 2×2 after each stage");
     let mut x = input;
     let mut at = 0;
     for convs in stages {
@@ -124,6 +125,7 @@ fn timm_head(layers: &mut Layers, x: ValueId) -> Result<ValueId, GraphError> {
 
 fn alexnet(layers: &mut Layers, input: ValueId) -> Result<ValueId, GraphError> {
     layers.described.name = "AlexNet".into();
+    layers.assume("ReLU, the maximum of 3×3 after convolutions 1, 2 and 5");
     layers.described.input.fixed = true;
     // (number in `features`, kernel, stride, whether a pooling follows)
     let convs = [

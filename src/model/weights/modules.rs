@@ -8,7 +8,7 @@ use crate::model::weights::pickle::{Id, Node, Pickle};
 use crate::model::weights::refusal::short;
 
 /// The attributes that are kept, with PyTorch's and timm's names.
-const ATTRIBUTES: [&str; 25] = [
+const ATTRIBUTES: [&str; 26] = [
     "stride",
     "padding",
     "dilation",
@@ -32,6 +32,7 @@ const ATTRIBUTES: [&str; 25] = [
     "max_val",
     "approximate",
     "normalized_shape",
+    "transform_input",
     "num_heads",
     "num_attention_heads",
 ];

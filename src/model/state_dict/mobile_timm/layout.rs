@@ -3,12 +3,13 @@
 use crate::model::graph::Unary;
 use crate::model::state_dict::Shapes;
 use crate::model::state_dict::blocks::{RELU6, divisible};
+use crate::model::state_dict::mobile_timm::names::Names;
 use crate::model::state_dict::mobile_timm::table::{Head, Row};
 
 /// The kinds of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// "ds": a convolution of each channel, 1×1.
+    /// "ds", "dsa": a convolution of each channel, 1×1.
     Separable,
     /// "ir": 1×1, a convolution of each channel, 1×1.
     Inverted,
@@ -33,6 +34,8 @@ pub struct Block {
     pub squeeze: Option<usize>,
     /// The activation.
     pub activation: Unary,
+    /// Whether the last convolution has an activation too ("dsa").
+    pub activated: bool,
     /// Whether the input is added if stride and channels allow it.
     pub skip: bool,
 }
@@ -74,7 +77,7 @@ impl Definition<'_> {
 
     fn kind(self) -> Kind {
         match self.text.split('_').next() {
-            Some("ds") => Kind::Separable,
+            Some("ds" | "dsa") => Kind::Separable,
             Some("er") => Kind::Edge,
             Some("cn") => Kind::Conv,
             _ => Kind::Inverted,
@@ -141,16 +144,16 @@ impl Layout {
 
     /// Whether the convolutions of a file are those of this layout.
     #[must_use]
-    pub fn fits(&self, shapes: &Shapes) -> bool {
+    pub fn fits(&self, shapes: &Shapes, names: Names) -> bool {
         let is = |conv: &str, wanted: &[usize]| {
             let shape = shapes.get(&format!("{conv}.weight"));
             shape.is_some_and(|shape| *shape == wanted)
         };
-        let stem = shapes.get("conv_stem.weight");
+        let stem = shapes.get(&format!("{}.weight", names.outer("conv_stem")));
         let stem =
             stem.is_some_and(|shape| matches!(shape[..], [out, _, 3, 3] if out == self.stem));
-        let fits = |stage: usize, at: usize, block: &Block| {
-            let part = |part: &str| format!("blocks.{stage}.{at}.{part}");
+        let fits = |path: &str, block: &Block| {
+            let part = |part: &str| format!("{path}.{}", names.inner(block.kind, part));
             let (kernel, [input, middle, output]) = (block.kernel, block.channels);
             let convs = match block.kind {
                 Kind::Separable => {
@@ -175,28 +178,35 @@ impl Layout {
                     None => !shapes.contains_key(&format!("{gates}.weight")),
                 }
         };
-        let stages = self.stages.iter().enumerate();
-        let all_fit = stages.clone().all(|(stage, blocks)| {
-            let mut all = blocks.iter().enumerate();
-            all.all(|(at, block)| fits(stage, at, block))
-        });
-        let ends = |stage: usize, at: usize| {
-            let start = format!("blocks.{stage}.{at}.");
+        let blocks = self.paths(names);
+        let all_fit = blocks.iter().all(|(path, block)| fits(path, block));
+        let is_over = names.ends(&self.stages).iter().all(|path| {
+            let start = format!("{path}.");
             let mut from = shapes.range(start.clone()..);
             !from
                 .next()
                 .is_some_and(|(name, _)| name.starts_with(&start))
-        };
-        let all_end = stages
-            .clone()
-            .all(|(stage, blocks)| ends(stage, blocks.len()));
+        });
         let last = self.stages.last().and_then(|blocks| blocks.last());
         let last = last.map_or(self.stem, |block| block.channels[2]);
+        let conv_head = names.outer("conv_head");
         let head = match self.features {
-            Some(features) => is("conv_head", &[features, last, 1, 1]),
-            None => !shapes.contains_key("conv_head.weight"),
+            Some(features) => is(conv_head, &[features, last, 1, 1]),
+            None => !shapes.contains_key(&format!("{conv_head}.weight")),
         };
-        stem && all_fit && all_end && ends(self.stages.len(), 0) && head
+        stem && all_fit && is_over && head
+    }
+
+    /// All blocks with their paths.
+    #[must_use]
+    pub fn paths(&self, names: Names) -> Vec<(String, &Block)> {
+        let mut paths = Vec::new();
+        for (stage, blocks) in self.stages.iter().enumerate() {
+            for (at, block) in blocks.iter().enumerate() {
+                paths.push((names.block(stage, at, paths.len()), block));
+            }
+        }
+        paths
     }
 }
 
@@ -242,9 +252,10 @@ fn block(
         channels: [input, middle, output],
         squeeze,
         activation: definition.activation(base.activation),
+        activated: definition.text.starts_with("dsa_"),
         skip: match kind {
             Kind::Conv => definition.has("skip"),
-            _ => !definition.has("noskip"),
+            _ => !definition.has("noskip") && !definition.text.starts_with("dsa_"),
         },
     }
 }
