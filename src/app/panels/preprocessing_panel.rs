@@ -265,7 +265,7 @@ fn size_ui(ui: &mut Ui, now: &mut Preprocessing, info: &ModelInfo) {
         let hint = format!(
             "The short side of the photo before framing crop cuts {least} pixels out of it; framing whole uses the nearest multiple of 32"
         );
-        named_field(ui, field(&mut short, least..=4 * least), "short side").on_hover_text(hint);
+        named_field(ui, field(&mut short, InputSize::shorts(least)), "short side").on_hover_text(hint);
         ui.small(format!("crop keeps {} %", before.percent_kept()));
     });
     ui.end_row();
