@@ -22,7 +22,7 @@ use crate::input::resample::Resampling;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::{ChannelOrder, Channels};
 use crate::model::target_layer::LayerChoice;
-use crate::model::{ModelChoice, Selection};
+use crate::model::{ModelChoice, Scores, Selection};
 use crate::render::colormap::Colormap;
 use crate::render::display_options::{Display, DisplayOptions};
 use crate::render::heatmap::{Interpolation, Scaling};
@@ -72,6 +72,9 @@ pub struct WindowArgs {
     /// A file with the names of the classes: one per line, or JSON
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    /// How logits become scores: softmax, or sigmoid for several labels at once
+    #[arg(long, value_name = "softmax|sigmoid")]
+    pub scores: Option<Scores>,
     /// The target layer: last, or one of the network's (layer1, …, layer4, layer4.1.conv2)
     #[arg(long)]
     pub layer: Option<LayerChoice>,
@@ -99,6 +102,9 @@ pub struct NetworkArgs {
     /// The linear layer to use as the classifier, such as `head2`
     #[arg(long, value_name = "NAME", requires = "model")]
     pub head: Option<String>,
+    /// The output to explain, for a network with several
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub output: Option<String>,
 }
 
 impl NetworkArgs {
@@ -108,6 +114,7 @@ impl NetworkArgs {
             key: self.key.clone(),
             prefix: self.prefix.clone(),
             head: self.head.clone(),
+            output: self.output.clone(),
         };
         *model = match model.take() {
             Some(choice) => Some(choice.within(selection)?),
@@ -266,6 +273,10 @@ pub struct ExplainArgs {
     /// A file with the names of the classes: one per line, or JSON
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    /// How logits become scores: softmax, or sigmoid for several labels at once [default: the
+    /// model's own]
+    #[arg(long, value_name = "softmax|sigmoid")]
+    pub scores: Option<Scores>,
     /// The method; can be given several times [default: grad-cam and grad-cam++]
     #[arg(long = "method")]
     pub methods: Vec<Method>,
@@ -350,7 +361,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "manifest.json", conflicts_with_all = [
         "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
         "channel_order", "crop_pct", "resample", "pad",
-        "class", "contrast_class", "regions", "framing", "out", "map", "repeat",
+        "class", "contrast_class", "regions", "framing", "out", "map", "repeat", "scores",
     ])]
     pub manifest: Option<PathBuf>,
     /// Write the overlay at full size, side by side if there are several methods
@@ -503,6 +514,7 @@ mod tests {
                 key: key.map(str::to_owned),
                 prefix: prefix.map(str::to_owned),
                 head: head.map(str::to_owned),
+                ..Selection::default()
             };
             Some(ModelChoice::Within("w.pth".into(), Box::new(selection)))
         };

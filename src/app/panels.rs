@@ -7,6 +7,7 @@ pub(in crate::app) mod layer_panel;
 pub(in crate::app) mod menus;
 pub(in crate::app) mod network_input_window;
 pub(in crate::app) mod network_menu;
+pub(in crate::app) mod output_menu;
 pub(in crate::app) mod preprocessing_panel;
 pub(in crate::app) mod region_panel;
 pub(in crate::app) mod start_screen;

@@ -107,11 +107,15 @@ pub fn to_keep(now: &Settings, given: &WindowArgs, stored: &Settings) -> Setting
         settings.model = stored.model.clone();
     }
     if settings.model != now.model {
-        // Class names and preprocessing belong to the model.
+        // Class names, preprocessing and scores belong to the model.
         settings.labels.clone_from(&stored.labels);
         settings.preprocess = stored.preprocess;
+        settings.scores = stored.scores;
     } else if given.labels.is_some() && given.labels == settings.labels {
         settings.labels.clone_from(&stored.labels);
+    }
+    if given.scores.is_some() && given.scores == settings.scores {
+        settings.scores = stored.scores;
     }
     if given.layer.as_ref() == Some(&settings.layer) {
         settings.layer = stored.layer.clone();

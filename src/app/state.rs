@@ -136,6 +136,7 @@ impl State {
             model: self.settings.model.clone(),
             labels: self.settings.labels.clone(),
             preprocess: self.settings.preprocess,
+            scores: self.settings.scores,
             device: self.settings.device,
             framing: self.settings.framing,
         }
@@ -320,6 +321,7 @@ impl State {
         if choice != self.settings.model {
             self.settings.labels = None;
             self.settings.preprocess = PreprocessChoice::Model;
+            self.settings.scores = None;
         }
         self.settings.model = choice;
     }

@@ -108,8 +108,10 @@ impl App {
             settings.model = model.clone();
             settings.labels = None;
             settings.preprocess = PreprocessChoice::Model;
+            settings.scores = None;
         }
         settings.labels = given.labels.clone().or(settings.labels);
+        settings.scores = given.scores.or(settings.scores);
         settings.layer = given.layer.clone().unwrap_or(settings.layer);
         settings.device = given.device.unwrap_or(settings.device);
         settings.framing = given.framing.unwrap_or(settings.framing);

@@ -18,7 +18,7 @@ use crate::labels::ClassId;
 use crate::model::cpu::Precision;
 use crate::model::preprocessing::{ChannelOrder, PreprocessChoice, Preprocessing};
 use crate::model::target_layer::LayerId;
-use crate::model::{ModelInfo, preprocessing};
+use crate::model::{ModelInfo, Scores, preprocessing};
 use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::Scaling;
 use crate::render::rendered_map::{RenderedMap, Rendering};
@@ -180,6 +180,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     let contrast_class = arguments.contrast_class.as_deref();
     let contrast_class = contrast_class.map(|text| labels.find(text)).transpose()?;
     engine.preprocess(chosen.preprocess);
+    engine.score(chosen_scores(arguments, engine.model())?);
     if !engine.model().has_closed_form(chosen.layer) {
         engine.run_in(Precision::Double); // required for gradients
     }
@@ -246,6 +247,16 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
     Ok(report.text())
+}
+
+/// How logits become scores; `None` for the model's own.
+fn chosen_scores(arguments: &ExplainArgs, model: &ModelInfo) -> anyhow::Result<Option<Scores>> {
+    if arguments.scores.is_some() && model.scores == Scores::OneLogit {
+        bail!(
+            "--scores is not possible: this network has one logit for its two classes, so their probabilities are sigmoid(y) and 1 − sigmoid(y). Leave it out."
+        );
+    }
+    Ok(arguments.scores)
 }
 
 /// Collects what is drawn and exported.

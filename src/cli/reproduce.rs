@@ -73,6 +73,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
     let device = arguments.device.unwrap_or(manifest.device);
     let mut engine = Engine::open_with(&choice, labels.as_deref(), device, None)?;
     engine.preprocess(PreprocessChoice::Custom(manifest.preprocessing));
+    engine.score(Some(manifest.scores));
     engine.run_in(manifest.precision);
     let analysis = engine.analyze(&photo, manifest.framing)?;
     for notice in engine.notices() {

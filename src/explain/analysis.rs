@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::input::framing::{CellGrid, Framing, Placement};
 use crate::labels::ClassId;
-use crate::model::ModelInfo;
 use crate::model::activations::{FeatureMaps, Gradients, LayerGradients};
 use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
+use crate::model::{ModelInfo, Scores};
 
 /// How long each step took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,11 +40,13 @@ pub struct Analysis {
     pub preprocessing_from: PreprocessingSource,
     /// Activations of the model's default layer.
     pub features: Arc<FeatureMaps>,
-    /// `y_c`, one for each class, before softmax.
+    /// `y_c`, one for each class, before softmax or sigmoid.
     pub logits: Vec<f32>,
-    /// Softmax of the logits.
+    /// How they become probabilities.
+    pub scores: Scores,
+    /// The probability of each class, by [`Analysis::scores`].
     pub probabilities: Vec<f32>,
-    /// Classes from the most to the least probable.
+    /// Classes from the largest to the smallest logit: from the most to the least probable.
     pub ranking: Vec<ClassId>,
     /// How long each step took.
     pub timings: Timings,
@@ -101,24 +103,11 @@ impl Analysis {
         }
     }
 
-    /// Softmax probability of a class, 0..=1.
+    /// The probability of a class, 0..=1: see [`Analysis::scores`].
     #[must_use]
     pub fn probability(&self, class: ClassId) -> f32 {
         self.probabilities[class.index()]
     }
-}
-
-/// Softmax, in f64 and shifted by the largest logit, so that it cannot overflow.
-#[must_use]
-#[allow(clippy::cast_possible_truncation)] // rounded once, at the end
-pub fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits
-        .iter()
-        .map(|&logit| f64::from(logit - largest).exp())
-        .collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|power| (power / sum) as f32).collect()
 }
 
 /// Class indices from the largest to the smallest logit; ties in index order.
@@ -132,13 +121,6 @@ pub fn rank(logits: &[f32]) -> Vec<ClassId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn softmax_adds_up_and_survives_large_logits() {
-        let shares = softmax(&[1000.0, 999.0, -1000.0]);
-        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((shares[0] - 0.731_058_6).abs() < 1e-6 && shares[2] == 0.0);
-    }
 
     #[test]
     fn ranking_is_by_logit_then_index() {

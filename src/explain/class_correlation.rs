@@ -7,6 +7,7 @@ use crate::explain::analysis::Analysis;
 use crate::explain::cam;
 use crate::explain::cam::{Map, Recipe};
 use crate::labels::ClassId;
+use crate::model::Scores;
 
 /// Number of other classes that a map at the last layer is compared with.
 pub const CLASSES: usize = 50;
@@ -32,6 +33,13 @@ impl ClassCorrelation {
     pub fn is_insensitive(self) -> bool {
         self.correlation >= INSENSITIVE
     }
+}
+
+/// Whether a map says anything in comparison with the maps of other classes: the two classes of one
+/// logit have opposite maps in any case.
+#[must_use]
+pub fn comparable(scores: Scores) -> bool {
+    scores != Scores::OneLogit
 }
 
 /// The classes whose maps are compared with those of `class`: `count` others, or all if there are

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::explain::analysis::{Analysis, Timings, rank, softmax};
+use crate::explain::analysis::{Analysis, Timings, rank};
 use crate::explain::engine::loading::{Loading, load};
 use crate::input::framing::{Framing, Input};
 use crate::input::photo::Photo;
@@ -23,7 +23,7 @@ use crate::model::preprocessing::{
 };
 use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError, all_finite};
-use crate::model::{Model, ModelChoice, ModelError, ModelInfo, device, hub, known_weights};
+use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Scores, device, hub, known_weights};
 use crate::platform::memory;
 use crate::text::printable;
 
@@ -113,6 +113,8 @@ pub struct Engine {
     choice: Option<ModelChoice>,
     device: DeviceChoice,
     preprocess: PreprocessChoice,
+    /// `None` for the model's own.
+    scores: Option<Scores>,
     fallbacks: Vec<String>,
     precision: Precision,
     /// The largest memory that runs have used, in bytes: buffers of this size already exist.
@@ -183,6 +185,7 @@ impl Engine {
             model,
             device: used,
             preprocess: PreprocessChoice::Model,
+            scores: None,
             fallbacks,
             precision: Precision::Single,
             taken: 0,
@@ -198,6 +201,7 @@ impl Engine {
             model,
             device: DeviceChoice::Cpu,
             preprocess: PreprocessChoice::Model,
+            scores: None,
             fallbacks: Vec::new(),
             precision: Precision::Single,
             taken: 0,
@@ -246,6 +250,17 @@ impl Engine {
             now.order = ChannelOrder::Gray;
         }
         now
+    }
+
+    /// Sets how logits become scores in future runs; `None` for the model's own scores.
+    pub fn score(&mut self, choice: Option<Scores>) {
+        self.scores = choice;
+    }
+
+    /// How logits become scores.
+    #[must_use]
+    pub fn scores(&self) -> Scores {
+        self.model.info.scores.unless(self.scores)
     }
 
     /// Where it comes from.
@@ -325,7 +340,8 @@ impl Engine {
             preprocessing,
             preprocessing_from: self.preprocessing_from(),
             features,
-            probabilities: softmax(&logits),
+            scores: self.scores(),
+            probabilities: self.scores().of(&logits),
             ranking: rank(&logits),
             logits,
             timings: Timings {
@@ -376,8 +392,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The probabilities of all classes for a photo, as in [`Engine::analyze`], without replacing
-    /// the last run.
+    /// The logits of all classes for a photo, as in [`Engine::analyze`], without replacing the last
+    /// run.
     ///
     /// # Errors
     /// As [`Engine::analyze`].
@@ -392,7 +408,7 @@ impl Engine {
         if !all_finite(&tape.logits) {
             return Err(EngineError::Overflow);
         }
-        Ok(softmax(&tape.logits))
+        Ok(tape.logits)
     }
 
     /// Runs a function on the last run. If the device fails, the network runs once more on the CPU.
@@ -489,6 +505,7 @@ fn is_same(now: &Model, before: &Model) -> bool {
         && new.architecture == old.architecture
         && new.network == old.network
         && new.preprocessing == old.preprocessing
+        && new.scores == old.scores
         && new.labels.len() == old.labels.len()
 }
 

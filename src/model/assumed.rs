@@ -1,6 +1,7 @@
 //! Properties that are not in a weight file: strides, pooling and activations are only in the
 //! program that saved it. camlens shows the user what it assumes.
 
+use crate::model::Scores;
 use crate::model::architecture::{Architecture, BlockKind, LiteNames};
 
 /// What is known about a network besides its tensors.
@@ -20,15 +21,25 @@ pub enum KnownFacts<'a> {
 
 /// The sentence for the user; `None` if nothing is assumed.
 #[must_use]
-pub fn assumed(architecture: Architecture, names: LiteNames, known: KnownFacts) -> Option<String> {
+pub fn assumed(
+    architecture: Architecture,
+    names: LiteNames,
+    known: KnownFacts,
+    scores: Scores,
+) -> Option<String> {
     let name = architecture.name();
+    // Softmax is assumed where nothing says otherwise.
+    let by = match scores {
+        Scores::Softmax => "by softmax",
+        Scores::Sigmoid | Scores::OneLogit => "by sigmoid",
+    };
     match known {
         KnownFacts::File => None,
         KnownFacts::Modules => Some(format!(
-            "The modules saved with the weights are a standard {name}'s; what else their forward method does is not in the file. Probabilities by softmax."
+            "The modules saved with the weights are a standard {name}'s; what else their forward method does is not in the file. Probabilities {by}."
         )),
         KnownFacts::Config(declared) => Some(format!(
-            "Taken as timm's {declared}, which config.json names; probabilities by softmax."
+            "Taken as timm's {declared}, which config.json names; probabilities {by}."
         )),
         KnownFacts::Tensors | KnownFacts::Written(_) => {
             let parts = match architecture.blocks() {
@@ -45,10 +56,10 @@ pub fn assumed(architecture: Architecture, names: LiteNames, known: KnownFacts) 
             };
             Some(match known {
                 KnownFacts::Written(written) => format!(
-                    "Taken as a standard {name}, as the file names it ({written}): {parts}; probabilities by softmax."
+                    "Taken as a standard {name}, as the file names it ({written}): {parts}; probabilities {by}."
                 ),
                 _ => format!(
-                    "Taken as a standard {name}: {parts}; probabilities by softmax. The weights alone do not show it."
+                    "Taken as a standard {name}: {parts}; probabilities {by}. The weights alone do not show it."
                 ),
             })
         }
@@ -61,7 +72,8 @@ mod tests {
 
     #[test]
     fn what_is_assumed_is_said_unless_it_is_known() {
-        let of = |architecture, known| assumed(architecture, LiteNames::Source, known);
+        let of =
+            |architecture, known| assumed(architecture, LiteNames::Source, known, Scores::Softmax);
         assert_eq!(of(Architecture::ResNet18, KnownFacts::File), None);
         for (architecture, known, words) in [
             (

@@ -118,13 +118,16 @@ impl Declared {
                 architecture.name()
             ));
         }
-        if text(self.object.get("problem_type")).as_deref() == Some("multi_label_classification") {
-            return Some("says that its classes are several labels at once (sigmoid), and camlens shows probabilities by softmax".into());
-        }
         let is_timms = meaning == Some(Meaning::Same) || self.has_timms_input();
         self.pooling()
             .or_else(|| self.arguments(is_timms))
             .or_else(|| self.input(is_timms))
+    }
+
+    /// Whether several labels can be true at once (transformers' `problem_type`).
+    #[must_use]
+    pub fn several_labels(&self) -> bool {
+        text(self.object.get("problem_type")).as_deref() == Some("multi_label_classification")
     }
 
     /// Notices about differences that are not errors, because the tensors decide.
@@ -372,10 +375,6 @@ mod tests {
                 "new = 1",
             ),
             (
-                r#"{"problem_type": "multi_label_classification"}"#,
-                "sigmoid",
-            ),
-            (
                 r#"{"pretrained_cfg": {"input_size": [1, 224, 224]}}"#,
                 "1 channels",
             ),
@@ -391,6 +390,7 @@ mod tests {
             "[]",
             "{}",
             r#"{"model_type": "bert", "num_labels": 3}"#,
+            r#"{"problem_type": "multi_label_classification"}"#,
             r#"{"global_pool": "avg", "num_classes": 1000, "pretrained_cfg": {"crop_mode": "center", "input_size": [3, 224, 224]}}"#,
             r#"{"model_args": {"drop_path_rate": 0.1, "output_stride": 32, "act_layer": "ReLU", "aa_layer": null, "avg_down": false}}"#,
             r#"{"pretrained_cfg": "in1k"}"#,

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which network of a file that holds several, and which of its linear layers is the
-/// classifier. Fields that are `None` are chosen automatically.
+/// Which network of a file that holds several, which of its linear layers is the classifier, and
+/// which of its outputs is explained. Fields that are `None` are chosen automatically.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
@@ -16,6 +16,9 @@ pub struct Selection {
     pub prefix: Option<String>,
     /// The linear layer that is its classifier (`head2`).
     pub head: Option<String>,
+    /// The output that is explained, for a network with several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 impl Selection {
@@ -38,6 +41,7 @@ impl Selection {
             ("--key", &self.key),
             ("--prefix", &self.prefix),
             ("--head", &self.head),
+            ("--output", &self.output),
         ];
         let given = options.iter().filter_map(|(option, value)| {
             let value = value.as_ref()?;
@@ -55,7 +59,7 @@ impl Selection {
 impl fmt::Display for Selection {
     /// A short description: `state_dict_ema, teacher.`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [&self.key, &self.prefix, &self.head];
+        let parts = [&self.key, &self.prefix, &self.head, &self.output];
         let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
         let parts: Vec<&str> = parts.map(String::as_str).collect();
         match parts[..] {

@@ -75,7 +75,7 @@ impl ModelChoice {
         }
         match self {
             Self::File(path) | Self::Within(path, _) => Ok(Self::Within(path, Box::new(selection))),
-            _ => Err("--key, --prefix and --head select a network in a weight file: give its path with --model.".into()),
+            _ => Err("--key, --prefix, --head and --output select a network in a file: give its path with --model.".into()),
         }
     }
 

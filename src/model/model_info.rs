@@ -8,12 +8,23 @@ use crate::input::framing::Framing;
 use crate::labels::Labels;
 use crate::model::activations::Head;
 use crate::model::file_selection::Selection;
+use crate::model::gradient_check::GradientCheck;
 use crate::model::hub;
 use crate::model::preprocessing::{InputNeeds, Preprocessing, PreprocessingSource};
+use crate::model::scores::Scores;
 use crate::model::target_layer::{LayerChoice, LayerId, LayerInfo, LayerKind, TargetLayer};
 
 /// Maximum number of small multiples.
 const MOST_STAGES: usize = 4;
+
+/// One of the outputs of a network that can be explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputInfo {
+    /// Its name in the file.
+    pub name: String,
+    /// Its number of classes.
+    pub classes: usize,
+}
 
 /// Information about a loaded model for the user.
 #[derive(Clone, Debug)]
@@ -36,6 +47,10 @@ pub struct ModelInfo {
     pub labels: Labels,
     /// Where its class names came from.
     pub labels_from: String,
+    /// How its logits become scores.
+    pub scores: Scores,
+    /// How that is known, if it is not the usual softmax: "config.json".
+    pub scores_from: Option<String>,
     /// The model's own preprocessing.
     pub preprocessing: Preprocessing,
     /// Where the preprocessing came from.
@@ -51,6 +66,11 @@ pub struct ModelInfo {
     pub network: Selection,
     /// The networks in the file, if it holds several.
     pub networks: Vec<Selection>,
+    /// The outputs of the network, if it has several. [`Selection::output`] of `network` is the one
+    /// that is explained.
+    pub outputs: Vec<OutputInfo>,
+    /// The check of its gradients; `None` if there is nothing to check.
+    pub gradient_check: Option<GradientCheck>,
     /// Notices about this file for the user.
     pub notices: Vec<String>,
 }

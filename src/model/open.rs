@@ -1,12 +1,16 @@
 //! From a weight file to a loaded network.
 
+mod family;
+mod onnx;
+mod parts;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::input::framing::Input;
 use crate::labels::{LabelFileError, Labels};
-use crate::model::architecture::LiteNames;
+use crate::model::architecture::{Architecture, LiteNames};
 use crate::model::assumed::KnownFacts;
 use crate::model::cpu::Precision;
 use crate::model::declared::Declared;
@@ -14,18 +18,22 @@ use crate::model::efficientnet_lite::EfficientNetLite0;
 use crate::model::file_selection::Selection;
 use crate::model::hub::Integrity;
 use crate::model::layers::Backend;
+use crate::model::linear::Linear;
 use crate::model::model_info::ModelInfo;
 use crate::model::network::{Network, NetworkError, NetworkInput, Tape};
 use crate::model::preprocessing::{
     Config, InputNeeds, Preprocessing, PreprocessingSource, SettledPreprocessing,
 };
 use crate::model::resnet::ResNet;
+use crate::model::scores::Scores;
 use crate::model::weights::{Checkpoint, Progress, WeightsError};
 use crate::model::{
-    assumed, declared, efficientnet_lite, hub, known_weights, needs, recognize, resnet, standard,
-    weights,
+    assumed, declared, efficientnet_lite, hub, known_weights, needs, outside, recognize, resnet,
+    standard, weights,
 };
 use crate::platform::memory;
+use crate::text::printable;
+use crate::text::printable::quotation;
 
 /// A loaded network.
 pub struct Model {
@@ -79,9 +87,23 @@ impl Model {
         backend: Backend,
         progress: Option<Progress>,
     ) -> Result<Self, ModelError> {
-        let loaded = Checkpoint::open(path, progress)
+        if onnx::is_onnx(path) {
+            return Self::open_onnx(path, selection, labels, &backend);
+        }
+        let loaded = Checkpoint::open(path, progress.clone())
             .map_err(ModelError::from)
-            .and_then(|checkpoint| Self::build(checkpoint, selection, Some(path), labels, backend));
+            .and_then(|checkpoint| {
+                let loaded =
+                    Self::build(checkpoint, selection, Some(path), labels, backend.clone());
+                // What is not one of the networks with their own code may be one of a family.
+                loaded.or_else(|error| {
+                    if !family::may_be_of_a_family(&error) {
+                        return Err(error);
+                    }
+                    let checkpoint = Checkpoint::open(path, progress)?;
+                    Self::build_of_family(checkpoint, selection, path, labels, &backend, error)
+                })
+            });
         if let Some(known) = hub::of_file(path) {
             // A damaged file may still hold a network, or may no longer be a weight file.
             let sha256 = match &loaded {
@@ -126,6 +148,7 @@ impl Model {
         labels: Option<&Path>,
         backend: Backend,
     ) -> Result<Self, ModelError> {
+        one_output(selection, &checkpoint)?;
         let mut config = path.map(Config::beside).unwrap_or_default();
         let mut written = Declared::written(checkpoint.written());
         let names = [&config.declared.name(), &written.name(), checkpoint.name()];
@@ -161,16 +184,10 @@ impl Model {
             );
         }
         notices.extend_from_slice(checkpoint.notices());
-        notices.extend(standard::compare_rest(&mut checkpoint, architecture));
-        let network: Box<dyn Network> = if let Some(blocks) = architecture.blocks() {
-            let trunk = resnet::Trunk::load(&mut checkpoint, blocks, &backend)?;
-            let head = linear.read(&mut checkpoint);
-            Box::new(ResNet::new(architecture, trunk, head, backend))
-        } else {
-            let trunk = efficientnet_lite::Trunk::load(&mut checkpoint, names, &backend)?;
-            let head = linear.read(&mut checkpoint);
-            Box::new(EfficientNetLite0::new(trunk, head, backend))
-        };
+        let (of_modules, module) = standard::compare_rest(&mut checkpoint, architecture);
+        notices.extend(of_modules);
+        let (scores, scores_from) = found_scores(&config.declared, module, &checkpoint);
+        let network = built(&mut checkpoint, (architecture, names), &linear, backend)?;
         let parts = architecture.parts();
         let head_part = format!("/{}", linear.part);
         let parts: Vec<&str> = parts.iter().copied().chain([&head_part[..]]).collect();
@@ -221,9 +238,13 @@ impl Model {
                 preprocessing_from: settled.from,
                 own_framing: settled.framing,
                 needs,
-                assumed: assumed::assumed(architecture, names, known),
+                assumed: assumed::assumed(architecture, names, known, scores),
+                scores,
+                scores_from,
                 network: recognized.selected.network,
                 networks: recognized.selected.networks,
+                outputs: Vec::new(),
+                gradient_check: None,
                 notices,
             }),
             network,
@@ -315,9 +336,13 @@ impl Model {
             preprocessing_from: PreprocessingSource::known("given"),
             own_framing: None,
             needs,
+            scores: Scores::default(),
+            scores_from: None,
             assumed: None,
             network: Selection::default(),
             networks: Vec::new(),
+            outputs: Vec::new(),
+            gradient_check: None,
             notices: Vec::new(),
         };
         Self {
@@ -357,6 +382,53 @@ impl Model {
     }
 }
 
+/// Checks that no output was chosen: the networks here have only one.
+fn one_output(selection: &Selection, checkpoint: &Checkpoint) -> Result<(), WeightsError> {
+    match selection.output {
+        None => Ok(()),
+        Some(_) => Err(checkpoint.refused(
+            "its network has one output, and --output names one of several: leave it out".into(),
+        )),
+    }
+}
+
+/// The network with its weights.
+fn built(
+    checkpoint: &mut Checkpoint,
+    (architecture, names): (Architecture, LiteNames),
+    linear: &Linear,
+    backend: Backend,
+) -> Result<Box<dyn Network>, ModelError> {
+    Ok(if let Some(blocks) = architecture.blocks() {
+        let trunk = resnet::Trunk::load(checkpoint, blocks, &backend)?;
+        let head = linear.read(checkpoint);
+        Box::new(ResNet::new(architecture, trunk, head, backend))
+    } else {
+        let trunk = efficientnet_lite::Trunk::load(checkpoint, names, &backend)?;
+        let head = linear.read(checkpoint);
+        Box::new(EfficientNetLite0::new(trunk, head, backend))
+    })
+}
+
+/// How logits become scores, and how that is known: from `config.json`, a module that was saved
+/// with the network, or the weight of a loss.
+fn found_scores(
+    config: &Declared,
+    module: Option<String>,
+    checkpoint: &Checkpoint,
+) -> (Scores, Option<String>) {
+    let tensor = outside::several_labels(checkpoint.names());
+    let from = if config.several_labels() {
+        Some("config.json".to_owned())
+    } else {
+        module.or(tensor.map(str::to_owned))
+    };
+    match from {
+        Some(_) => (Scores::Sigmoid, from),
+        None => (Scores::Softmax, None),
+    }
+}
+
 /// The beginning of a notice about class names.
 const NAMES_NOTICE: &str = "The class names";
 
@@ -374,6 +446,14 @@ pub enum ModelError {
     /// Its file.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// An ONNX file.
+    #[error("{} can't be used: {}", printable::name(.name), quotation(.what))]
+    Onnx {
+        /// The name of the file.
+        name: String,
+        /// The problem, and what to do.
+        what: String,
+    },
     /// The class names.
     #[error(transparent)]
     Labels(#[from] LabelFileError),

@@ -60,7 +60,7 @@ impl Outside<'_> {
                 Chosen::Head => {
                     !self.follows(shape) && !self.precedes(shape) || self.leftovers.has(name, shape)
                 }
-                Chosen::Nothing => self.leftovers.has(name, shape) && !is_of_several(name),
+                Chosen::Nothing => self.leftovers.has(name, shape) || is_of_several(name),
             });
         if others.is_empty() {
             let names: Vec<&str> = ignored.iter().map(|(name, _)| *name).collect();
@@ -72,11 +72,6 @@ impl Outside<'_> {
             }));
         }
         let way_out = self.way_out();
-        if let Some((tensor, _)) = others.iter().find(|(name, _)| is_of_several(name)) {
-            return Err(format!(
-                "its classes seem to be several labels at once: {tensor} is a weight that only BCEWithLogitsLoss has, and camlens shows probabilities by softmax. If one class excludes the others, give {way_out}"
-            ));
-        }
         let Linear { name, classes, .. } = head;
         let bare = |name: &str| name.trim_end_matches(".weight").to_owned();
         let follower = others.iter().find(|(_, shape)| self.follows(shape));
@@ -186,6 +181,11 @@ impl Outside<'_> {
     }
 }
 
+/// The tensor among those with these names that shows that several labels can be true at once.
+pub fn several_labels<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names.find(|name| is_of_several(name))
+}
+
 fn is_of_several(name: &str) -> bool {
     let mut parts = name.split('.');
     parts.any(|part| part.starts_with(SEVERAL_LABELS))
@@ -235,6 +235,8 @@ mod tests {
             (&[("loss_fn.centers", &[10, 64])], 1),
             (&[("train_loss.mean_value", &[1])], 1),
             (&[("ema_layer1_0_conv1_weight", &[64, 64, 3, 3])], 1),
+            (&[("criterion.pos_weight", &[10])], 1),
+            (&[("pos_weight", &[1])], 1),
         ] {
             let notice = check(tensors, Chosen::Nothing).unwrap().unwrap();
             let words = format!(": {count} of the file ({}", tensors[0].0);
@@ -277,11 +279,6 @@ mod tests {
                 &[("temperature", &[1])],
                 "may change its answer (temperature). If they do not, give --prefix \"\"",
             ),
-            (
-                &[("criterion.pos_weight", &[10])],
-                "several labels at once: criterion.pos_weight is a weight that only BCEWithLogitsLoss has, and camlens shows probabilities by softmax. If one class excludes the others, give --prefix \"\"",
-            ),
-            (&[("pos_weight", &[1])], "several labels at once"),
             (
                 &[
                     ("a", &[1]),

@@ -116,7 +116,7 @@ pub fn select(
             key: several_keys.then(|| place.key.clone()),
             prefix: several_prefixes
                 .then(|| index.map_or_else(String::new, |index| scopes[index].clone())),
-            head: None,
+            ..Selection::default()
         }
     };
     let exact = |place: &&&Place| wanted.prefix.as_ref() == Some(&place.prefix);

@@ -95,9 +95,6 @@ fn kind(module: &Module) -> Kind {
     }
 }
 
-const SEVERAL_LABELS: &str =
-    "so that several classes can be true at once, instead of a softmax over all";
-
 /// Whether a loss or metric allows several labels at once: `BCEWithLogitsLoss`,
 /// `MultiLabelMarginLoss`, torchmetrics' `MultilabelAUROC`.
 fn several_labels(module: &Module) -> bool {
@@ -107,10 +104,14 @@ fn several_labels(module: &Module) -> bool {
 
 /// Compares everything that has no weights: activations, pooling, and the modules next to the
 /// network and its linear layer. This comes before the convolutions, so that a blur layer is
-/// reported before the stride that it replaces. Returns notices.
-pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> Vec<String> {
+/// reported before the stride that it replaces. Returns notices, and the module that shows that
+/// several labels can be true at once, if there is one.
+pub fn compare_rest(
+    checkpoint: &mut Checkpoint,
+    architecture: Architecture,
+) -> (Vec<String>, Option<String>) {
     if !checkpoint.saved_whole() {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     let activation = match architecture {
         Architecture::EfficientNetLite0 => "ReLU6",
@@ -137,11 +138,8 @@ pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> 
         }
     }
     tree.around(parts, &mut found);
-    // Report the cause before its consequences.
-    for module in checkpoint.modules().iter().filter(|m| several_labels(m)) {
-        let Module { path, class, .. } = module;
-        let difference = format!("{path} is {class}, {SEVERAL_LABELS}");
-        found.differences.insert(0, difference);
+    if let Some(module) = checkpoint.modules().iter().find(|m| several_labels(m)) {
+        found.several_labels = Some(described(module));
     }
     if let Some(module) = checkpoint.modules().iter().find(|module| module.has_hooks) {
         let at = match module.path.as_str() {
@@ -155,17 +153,25 @@ pub fn compare_rest(checkpoint: &mut Checkpoint, architecture: Architecture) -> 
     let Found {
         differences,
         notices,
+        several_labels,
     } = found;
     for difference in differences {
         checkpoint.differ(difference);
     }
-    notices
+    (notices, several_labels)
+}
+
+/// A module by its class and path: `BCEWithLogitsLoss (criterion)`.
+fn described(Module { path, class, .. }: &Module) -> String {
+    format!("{class} ({path})")
 }
 
 #[derive(Default)]
 struct Found {
     differences: Vec<String>,
     notices: Vec<String>,
+    /// What shows that several labels can be true at once.
+    several_labels: Option<String>,
 }
 
 impl Found {
@@ -289,6 +295,9 @@ impl<'a> Tree<'a> {
             return;
         }
         let linear = leaves.iter().position(|leaf| self.is_matrix(leaf));
+        let network = self.prefix.trim_end_matches('.');
+        let mut before = self.checkpoint.modules()[..index].iter();
+        let follows = before.any(|module| module.path == network);
         for (index, leaf) in leaves.iter().enumerate() {
             if leaf.has_tensors {
                 let known = ["Linear", "NonDynamicallyQuantizableLinear", "LazyLinear"];
@@ -304,9 +313,9 @@ impl<'a> Tree<'a> {
             match kind(leaf) {
                 Kind::Nothing | Kind::Training => {}
                 Kind::Softmax if !before => {}
-                Kind::Sigmoid => found
-                    .differences
-                    .push(format!("{} is {}, {SEVERAL_LABELS}", leaf.path, leaf.class)),
+                Kind::Sigmoid if after || linear.is_none() && (!runs_all || follows) => {
+                    found.several_labels = Some(described(leaf));
+                }
                 // The averaged activations are never negative.
                 Kind::Activation
                     if leaf.class == self.activation
@@ -316,7 +325,7 @@ impl<'a> Tree<'a> {
                 // It has another name than in torchvision.
                 Kind::Pool if is_first_pool(leaf) => {}
                 Kind::Pool => found.differ(leaf, "global average pooling"),
-                Kind::Activation | Kind::Softmax => found.differ(leaf, "nothing"),
+                Kind::Activation | Kind::Softmax | Kind::Sigmoid => found.differ(leaf, "nothing"),
                 Kind::Unknown if POOLS.contains(&last(&top.path)) => {
                     found.differ(leaf, "global average pooling");
                 }

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Map, Method};
-use crate::explain::class_correlation::{ClassCorrelation, References};
+use crate::explain::class_correlation::{ClassCorrelation, References, comparable};
 use crate::explain::region::{Measure, Region};
 use crate::input::photo::Photo;
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
-use crate::model::{Selection, device};
+use crate::model::{GradientCheck, Scores, Selection, device};
 use crate::render::legend;
 use crate::render::legend::percent;
 use crate::text::printable::quotation;
@@ -35,6 +35,9 @@ pub struct Report {
     pub notices: Vec<String>,
     /// `whole`, `crop`, `squash` or `letterbox`.
     pub framing: &'static str,
+    /// How logits became probabilities: `softmax`, `sigmoid` (several labels at once, nothing adds
+    /// up to 1) or `one-logit`.
+    pub scores: Scores,
     /// The five most probable classes.
     pub top: Vec<ClassReport>,
     /// The class explained.
@@ -90,6 +93,9 @@ pub struct ModelReport {
     /// Which network of the file was used, if it holds several or one was chosen.
     #[serde(skip_serializing_if = "Selection::is_none")]
     pub network: Selection,
+    /// The check of its gradients, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_check: Option<GradientCheck>,
 }
 
 /// One class.
@@ -99,9 +105,9 @@ pub struct ClassReport {
     pub index: usize,
     /// Its label.
     pub label: String,
-    /// Softmax, 0..=1.
+    /// By `scores`, 0..=1.
     pub probability: f32,
-    /// Before softmax.
+    /// Before softmax or sigmoid.
     pub logit: f32,
 }
 
@@ -217,10 +223,12 @@ impl Report {
                 accuracy: info.accuracy.clone(),
                 assumed: info.assumed.clone(),
                 network: info.network.clone(),
+                gradient_check: info.gradient_check,
             },
             device: analysis.device,
             notices: Vec::new(),
             framing: analysis.framing.name(),
+            scores: analysis.scores,
             top: analysis
                 .ranking
                 .iter()
@@ -239,7 +247,8 @@ impl Report {
                 .iter()
                 .map(|map| {
                     // The difference of two classes is not the map of one class.
-                    let class_correlation = if map.layer.is_pooled && contrast_class.is_none() {
+                    let comparable = contrast_class.is_none() && comparable(analysis.scores);
+                    let class_correlation = if map.layer.is_pooled && comparable {
                         References::at_last_layer(analysis, map.recipe).compare(map, class)
                     } else {
                         None
@@ -266,45 +275,8 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let Self {
-            photo,
-            model,
-            class,
-            ..
-        } = self;
-        let _ = writeln!(
-            text,
-            "{}, {}×{} pixels",
-            quotation(&photo.path),
-            photo.width,
-            photo.height
-        );
-        let _ = writeln!(
-            text,
-            "{} on {}; {}",
-            quotation(&model.name),
-            self.device.option(),
-            model.accuracy
-        );
-        if let Some(assumed) = &model.assumed {
-            let _ = writeln!(text, "{assumed}");
-        }
-        let cells = self
-            .maps
-            .first()
-            .map_or((0, 0), |map| (map.height, map.width));
-        let _ = writeln!(
-            text,
-            "Framing {}; {}; target layer {}, {}×{} cells\n",
-            self.framing, self.preprocessing, self.layer, cells.0, cells.1
-        );
-        if self.preprocessing_from.is_guess {
-            let _ = writeln!(
-                text,
-                "The preprocessing is a guess ({}): check it, or choose another with --preprocess.\n",
-                self.preprocessing_from.source
-            );
-        }
+        self.describe_run(&mut text);
+        let class = &self.class;
         for ClassReport {
             index,
             label,
@@ -371,6 +343,51 @@ impl Report {
         text
     }
 
+    /// The photo, the model, and how the network ran.
+    fn describe_run(&self, text: &mut String) {
+        let Self { photo, model, .. } = self;
+        let _ = writeln!(
+            text,
+            "{}, {}×{} pixels",
+            quotation(&photo.path),
+            photo.width,
+            photo.height
+        );
+        let _ = writeln!(
+            text,
+            "{} on {}; {}",
+            quotation(&model.name),
+            self.device.option(),
+            model.accuracy
+        );
+        if let Some(assumed) = &model.assumed {
+            let _ = writeln!(text, "{assumed}");
+        }
+        if let Some(check) = model.gradient_check {
+            let _ = writeln!(text, "{}", sentence(check));
+        }
+        let cells = self
+            .maps
+            .first()
+            .map_or((0, 0), |map| (map.height, map.width));
+        let _ = writeln!(
+            text,
+            "Framing {}; {}; target layer {}, {}×{} cells\n",
+            self.framing, self.preprocessing, self.layer, cells.0, cells.1
+        );
+        if self.preprocessing_from.is_guess {
+            let _ = writeln!(
+                text,
+                "The preprocessing is a guess ({}): check it, or choose another with --preprocess.\n",
+                self.preprocessing_from.source
+            );
+        }
+        // One class that excludes the others is what everyone expects.
+        if self.scores != Scores::Softmax {
+            let _ = writeln!(text, "{}\n", self.scores.meaning());
+        }
+    }
+
     fn describe_regions(&self, text: &mut String) {
         for region in &self.regions {
             let _ = writeln!(text, "Region {}", quotation(&region.name));
@@ -393,6 +410,17 @@ impl Report {
                 );
             }
         }
+    }
+}
+
+/// The check of the gradients as a line of text; a failure with what it means.
+fn sentence(check: GradientCheck) -> String {
+    let mut words = check.to_string();
+    words[..1].make_ascii_uppercase();
+    if check.is_failed() {
+        format!("{words}. {}", check.meaning())
+    } else {
+        words
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::explain::analysis::Analysis;
+use crate::explain::analysis::{Analysis, rank};
 use crate::explain::cam::LayerMaps;
 use crate::input::framing::Framing;
 use crate::input::photo::{Limits, Photo, PhotoError, Picture};
@@ -11,7 +11,7 @@ use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::target_layer::LayerId;
-use crate::model::{ModelChoice, ModelInfo};
+use crate::model::{ModelChoice, ModelInfo, Scores};
 
 /// The source of a photo.
 #[derive(Clone, Debug)]
@@ -76,6 +76,8 @@ pub struct Plan {
     pub labels: Option<PathBuf>,
     /// How pixels are normalized.
     pub preprocess: PreprocessChoice,
+    /// How logits become scores; `None` for the model's own.
+    pub scores: Option<Scores>,
     /// The device.
     pub device: DeviceChoice,
     /// The framing.
@@ -129,11 +131,31 @@ pub struct Prediction {
     pub size: (usize, usize),
     /// The most probable class.
     pub top: ClassId,
-    /// Softmax, `[classes]`.
+    /// `[classes]`.
+    pub logits: Vec<f32>,
+    /// The probabilities, by `scores`: `[classes]`.
     pub probabilities: Vec<f32>,
+    /// How logits became probabilities.
+    pub scores: Scores,
 }
 
 impl Prediction {
+    /// The prediction for a photo of this width and height.
+    ///
+    /// # Panics
+    /// If there are no logits.
+    #[must_use]
+    pub fn new(size: (usize, usize), logits: Vec<f32>, scores: Scores) -> Self {
+        Self {
+            size,
+            // By logit: large probabilities can be the same number.
+            top: rank(&logits)[0],
+            probabilities: scores.of(&logits),
+            logits,
+            scores,
+        }
+    }
+
     /// The probability of a class; 0 for a class that the model does not have.
     #[must_use]
     pub fn probability(&self, class: ClassId) -> f32 {

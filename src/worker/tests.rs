@@ -17,6 +17,7 @@ fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
             model: ModelChoice::BuiltIn,
             labels: None,
             preprocess: PreprocessChoice::Model,
+            scores: None,
             device: DeviceChoice::Cpu,
             framing: Framing::Whole,
         },

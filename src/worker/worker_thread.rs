@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use crate::explain::analysis::rank;
 use crate::explain::cam::LayerMaps;
 use crate::explain::engine::{Engine, EngineError};
 use crate::input::photo::{Photo, Picture};
@@ -180,20 +179,18 @@ impl WorkerThread {
         };
         let device = engine.device();
         engine.preprocess(plan.preprocess);
+        engine.score(plan.scores);
         let mut changed = false;
         let answer = panic::catch_unwind(AssertUnwindSafe(|| {
             let photo = source
                 .load(batch.limits)
                 .map_err(|error| error.to_string())?;
-            let probabilities = engine.classify(&photo, plan.framing).map_err(|error| {
+            let logits = engine.classify(&photo, plan.framing).map_err(|error| {
                 changed = matches!(error, EngineError::Changed { .. });
                 error.to_string()
             })?;
-            Ok(Prediction {
-                size: (photo.width, photo.height),
-                top: rank(&probabilities)[0],
-                probabilities,
-            })
+            let size = (photo.width, photo.height);
+            Ok(Prediction::new(size, logits, engine.scores()))
         }));
         if engine.device() != device {
             self.analyzed = None; // its run was on the old device
@@ -328,6 +325,7 @@ impl WorkerThread {
         };
         let device = engine.device();
         engine.preprocess(job.plan.preprocess);
+        engine.score(job.plan.scores);
         self.analyzed = None;
         let analysis = match engine.analyze(&photo, job.plan.framing) {
             Ok(analysis) => analysis,

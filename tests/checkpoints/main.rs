@@ -31,7 +31,7 @@ use camlens::model::device::DeviceChoice;
 use camlens::model::layers::Backend;
 use camlens::model::preprocessing::{Preprocessing, PreprocessingSource};
 use camlens::model::target_layer::LayerId;
-use camlens::model::{Model, ModelChoice, ModelInfo, Selection, device};
+use camlens::model::{Model, ModelChoice, ModelInfo, Scores, Selection, device};
 use candle_core::Device;
 use common::resnet;
 use common::resnet::{made_up, noise};
@@ -138,7 +138,7 @@ fn selected(path: &Path, key: Option<&str>, prefix: Option<&str>) -> ModelChoice
     let selection = Selection {
         key: key.map(str::to_owned),
         prefix: prefix.map(str::to_owned),
-        head: None,
+        ..Selection::default()
     };
     ModelChoice::Within(path.into(), Box::new(selection))
 }

@@ -654,18 +654,31 @@ fn a_training_script_that_names_another_network_is_believed() {
 }
 
 #[test]
-fn weights_of_a_loss_of_several_labels_are_refused() {
+fn several_labels_are_scored_by_sigmoid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.safetensors");
     let mut several = state(&resnet18(3));
     several.insert("criterion.pos_weight".into(), (vec![3], vec![2.0; 3]));
     write(&path, &several);
-    let message = open(&path).err().unwrap();
-    for words in ["several labels at once", "criterion.pos_weight", "--prefix"] {
-        assert!(message.contains(words), "{message}");
-    }
-    let chosen = Engine::open(&selected(&path, None, Some("")), DeviceChoice::Cpu);
-    assert!(chosen.is_ok());
+    let scores = || {
+        let engine = open(&path).unwrap();
+        let info = engine.model();
+        let assumed = info.assumed.as_deref().unwrap_or_default();
+        assert_eq!(
+            assumed.contains("by sigmoid"),
+            info.scores == Scores::Sigmoid
+        );
+        (info.scores, info.scores_from.clone())
+    };
+    let from = |text: &str| Some(text.to_owned());
+    assert_eq!(scores(), (Scores::Sigmoid, from("criterion.pos_weight")));
+    let analysis = answer(&path);
+    assert_eq!(analysis.probabilities, Scores::Sigmoid.of(&analysis.logits));
+    write(&path, &state(&resnet18(3)));
+    assert_eq!(scores(), (Scores::Softmax, None));
+    let config = r#"{"problem_type": "multi_label_classification"}"#;
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    assert_eq!(scores(), (Scores::Sigmoid, from("config.json")));
 }
 
 #[test]
@@ -692,10 +705,6 @@ fn a_config_that_names_another_network_is_refused() {
         (
             r#"{"model_args": {"output_stride": 8}}"#,
             "output_stride = 8",
-        ),
-        (
-            r#"{"problem_type": "multi_label_classification"}"#,
-            "sigmoid",
         ),
     ] {
         config(text);

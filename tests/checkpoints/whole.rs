@@ -190,7 +190,7 @@ fn standard_networks_open() {
 fn other_networks_are_refused_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("whole.pth");
-    let cases: [(&str, Edit, &str); 38] = [
+    let cases: [(&str, Edit, &str); 34] = [
         (
             "no pool, as for small photos",
             &|net| net.put("maxpool", identity()),
@@ -350,52 +350,14 @@ fn other_networks_are_refused_with_the_cause() {
             "layer2.0.attention is SimAM instead of nothing",
         ),
         (
-            "several classes at once",
-            &|net| net.put("fc", sequential([linear(512, 3), activation("Sigmoid")])),
-            "fc.1 is Sigmoid, so that several classes can be true at once",
+            "a sigmoid before the linear layer",
+            &|net| net.put("fc", sequential([activation("Sigmoid"), linear(512, 3)])),
+            "fc.0 is Sigmoid instead of nothing",
         ),
         (
-            "several classes at once, outside",
-            &|net| *net = sequential([net.clone(), activation("Sigmoid")]),
-            "1 is Sigmoid, so that",
-        ),
-        (
-            "a loss of several classes at once",
-            &|net| {
-                let mut outer = wrapped("__main__.Findings", "backbone", net.clone());
-                outer.put(
-                    "criterion",
-                    plain("torch.nn.modules.loss.BCEWithLogitsLoss"),
-                );
-                *net = outer;
-            },
-            "criterion is BCEWithLogitsLoss, so that several classes can be true at once, instead of a softmax",
-        ),
-        (
-            "another one, in the network",
-            &|net| {
-                net.put(
-                    "loss",
-                    plain("torch.nn.modules.loss.MultiLabelSoftMarginLoss"),
-                );
-            },
-            "loss is MultiLabelSoftMarginLoss, so that",
-        ),
-        (
-            "another one, within a loss",
-            &|net| {
-                let loss = plain("torch.nn.modules.loss.BCELoss");
-                net.put("loss", wrapped("losses.MixedLoss", "bce", loss));
-            },
-            "loss.bce is BCELoss, so that",
-        ),
-        (
-            "a metric of several classes at once",
-            &|net| {
-                let metric = plain("torchmetrics.classification.auroc.MultilabelAUROC");
-                net.put("auroc", metric);
-            },
-            "auroc is MultilabelAUROC, so that",
+            "a sigmoid before the network",
+            &|net| *net = sequential([activation("Sigmoid"), net.clone()]),
+            "0 is Sigmoid instead of nothing",
         ),
         (
             "an activation after the linear layer",
@@ -453,6 +415,71 @@ fn other_networks_are_refused_with_the_cause() {
 
 /// Inside a dictionary, as training scripts save them, and inside the wrapper of `torch.compile`,
 /// which is pickled as a call.
+#[test]
+fn modules_tell_that_several_labels_can_be_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let cases: [(&str, Edit, &str); 6] = [
+        (
+            "a sigmoid after the linear layer",
+            &|net| net.put("fc", sequential([linear(512, 3), activation("Sigmoid")])),
+            "Sigmoid (fc.1)",
+        ),
+        (
+            "a sigmoid after the network",
+            &|net| *net = sequential([net.clone(), activation("Sigmoid")]),
+            "Sigmoid (1)",
+        ),
+        (
+            "a loss",
+            &|net| {
+                let mut outer = wrapped("__main__.Findings", "backbone", net.clone());
+                outer.put(
+                    "criterion",
+                    plain("torch.nn.modules.loss.BCEWithLogitsLoss"),
+                );
+                *net = outer;
+            },
+            "BCEWithLogitsLoss (criterion)",
+        ),
+        (
+            "a loss in the network",
+            &|net| {
+                net.put(
+                    "loss",
+                    plain("torch.nn.modules.loss.MultiLabelSoftMarginLoss"),
+                );
+            },
+            "MultiLabelSoftMarginLoss (loss)",
+        ),
+        (
+            "a loss within a loss",
+            &|net| {
+                let loss = plain("torch.nn.modules.loss.BCELoss");
+                net.put("loss", wrapped("losses.MixedLoss", "bce", loss));
+            },
+            "BCELoss (loss.bce)",
+        ),
+        (
+            "a metric",
+            &|net| {
+                let metric = plain("torchmetrics.classification.auroc.MultilabelAUROC");
+                net.put("auroc", metric);
+            },
+            "MultilabelAUROC (auroc)",
+        ),
+    ];
+    for (what, edit, from) in cases {
+        let mut net = resnet18_module();
+        edit(&mut net);
+        save(&path, net);
+        let engine = open(&path).unwrap_or_else(|message| panic!("{what}: {message}"));
+        let info = engine.model();
+        assert_eq!(info.scores, Scores::Sigmoid, "{what}");
+        assert_eq!(info.scores_from.as_deref(), Some(from), "{what}");
+    }
+}
+
 #[test]
 fn modules_within_something_are_compared_too() {
     let folder = tempfile::tempdir().unwrap();

@@ -23,8 +23,8 @@ pub struct ClassCorrelations {
 }
 
 impl ClassCorrelations {
-    /// How much the map of a pane depends on its class; `None` for a difference of two classes, and
-    /// while the maps of other classes are being computed.
+    /// How much the map of a pane depends on its class; `None` for a difference of two classes, for
+    /// the two classes of one logit, and while the maps of other classes are being computed.
     pub fn get(
         &mut self,
         state: &State,
@@ -32,7 +32,7 @@ impl ClassCorrelations {
         (side, map_spec): (Side, MapSpec),
         map: &Map,
     ) -> Option<ClassCorrelation> {
-        if map_spec.contrast_class.is_some() {
+        if map_spec.contrast_class.is_some() || !class_correlation::comparable(analysis.scores) {
             return None;
         }
         if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, analysis)) {

@@ -14,6 +14,7 @@ use crate::explain::analysis::Analysis;
 use crate::explain::cam::{FLAT, Map};
 use crate::explain::class_correlation::ClassCorrelation;
 use crate::labels::ClassId;
+use crate::model::Scores;
 use crate::render::legend;
 use crate::render::legend::percent;
 
@@ -28,7 +29,7 @@ const GAUGE: Vec2 = vec2(44.0, 5.0);
 const WARN: Color32 = Color32::from_rgb(255, 190, 60);
 
 /// If the explained class has less than this share of the top class's probability, it is called
-/// improbable.
+/// improbable. Of several labels at once, it is one with less than this probability.
 pub const IMPROBABLE: f32 = 0.05;
 
 /// A note: a few words, and a sentence that is shown on request.
@@ -45,6 +46,9 @@ pub struct Note {
     pub leads_to_top: bool,
 }
 
+/// If no label of several has at least this probability, that is said.
+pub const FOUND: f32 = 0.5;
+
 /// The notes for a map.
 #[must_use]
 pub fn notes(
@@ -54,22 +58,8 @@ pub fn notes(
     contrast_class: Option<ClassId>,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
-    let top = analysis.top();
-    let probability = analysis.probability(top);
     notes.extend(improbable(analysis, class));
-    if probability < UNSURE {
-        notes.push(Note {
-            words: "low confidence".into(),
-            shorter: None,
-            short: "low confidence",
-            leads_to_top: false,
-            sentence: format!(
-                "The network is uncertain: its most probable class, {}, has only {}. The map still explains that class.",
-                analysis.model.labels.name(top),
-                percent(probability)
-            ),
-        });
-    }
+    notes.extend(unsure(analysis));
     if let Some(sentence) = legend::instability(map) {
         notes.push(Note {
             words: "unstable".into(),
@@ -95,12 +85,47 @@ pub fn notes(
     notes
 }
 
+/// A note if the most probable class has a low probability.
+fn unsure(analysis: &Analysis) -> Option<Note> {
+    let top = analysis.top();
+    let probability = analysis.probability(top);
+    let (name, number) = (analysis.model.labels.name(top), percent(probability));
+    let (words, sentence) = match analysis.scores {
+        Scores::Softmax if probability < UNSURE => (
+            "low confidence",
+            format!(
+                "The network is uncertain: its most probable class, {name}, has only {number}. The map still explains that class."
+            ),
+        ),
+        Scores::Sigmoid if probability < FOUND => (
+            "no label found",
+            format!(
+                "No label reaches {:.0} %: the most probable one, {name}, has {number}. The map still explains it.",
+                100.0 * FOUND
+            ),
+        ),
+        _ => return None,
+    };
+    Some(Note {
+        words: words.into(),
+        shorter: None,
+        short: words,
+        leads_to_top: false,
+        sentence,
+    })
+}
+
 /// A note for a map of an improbable class, with a link to the most probable class.
 #[must_use]
 pub fn improbable(analysis: &Analysis, class: ClassId) -> Option<Note> {
     let top = analysis.top();
     let [here, best] = [class, top].map(|class| analysis.probability(class));
-    if here >= IMPROBABLE * best {
+    // Labels that don't exclude each other are not compared.
+    let limit = match analysis.scores {
+        Scores::Sigmoid => IMPROBABLE,
+        Scores::Softmax | Scores::OneLogit => IMPROBABLE * best,
+    };
+    if here >= limit || class == top {
         return None;
     }
     let model = analysis.model.clone();

@@ -11,6 +11,7 @@ use crate::app::state::{ClassChoice, State};
 use crate::app::widgets::{heading, name_button, name_menu, triangle};
 use crate::explain::analysis::Analysis;
 use crate::labels::ClassId;
+use crate::model::Scores;
 use crate::render::legend::percent;
 use crate::text::printable;
 
@@ -34,6 +35,7 @@ pub fn class_picker_ui(
     };
     let analysis = &*shown.analysis;
     let chosen = state.class_in(analysis);
+    scores_ui(ui, analysis.scores);
     keep_class_ui(ui, state, analysis, actions);
     why_not_ui(ui, state, analysis, actions);
     for &class in analysis.ranking.iter().take(TOP) {
@@ -55,6 +57,17 @@ pub fn class_picker_ui(
     let scroll = *listed != Some(chosen);
     *listed = Some(chosen);
     table_ui(ui, state, (analysis, chosen), scroll, actions);
+}
+
+/// What the numbers mean, unless one class excludes the others, as everyone expects.
+fn scores_ui(ui: &mut Ui, scores: Scores) {
+    let words = match scores {
+        Scores::Softmax => return,
+        Scores::Sigmoid => "Several labels: each has its own probability (sigmoid)",
+        Scores::OneLogit => "Two classes from one logit (sigmoid)",
+    };
+    let label = egui::Label::new(RichText::new(words).small()).wrap();
+    ui.add(label).on_hover_text(scores.meaning());
 }
 
 /// Whether the explained class is kept for the next photos, and a button back to the most probable
@@ -201,8 +214,9 @@ fn hover_ui(response: egui::Response, analysis: &Analysis, class: ClassId) -> eg
         ui.label(printable::quotation(analysis.model.labels.full(class)));
         ui.label(format!("class {class}, logit {:.2}", analysis.logit(class)));
         ui.label(format!(
-            "probability {:.4} %",
-            100.0 * analysis.probability(class)
+            "probability {:.4} % ({})",
+            100.0 * analysis.probability(class),
+            analysis.scores
         ));
     })
 }

@@ -5,7 +5,9 @@ use eframe::egui::{ComboBox, Panel, RichText, ScrollArea, Slider, Ui};
 
 use crate::app::background::downloads::Downloads;
 use crate::app::panels::weights_window::progress_ui;
-use crate::app::panels::{class_picker, layer_panel, network_menu, preprocessing_panel};
+use crate::app::panels::{
+    class_picker, layer_panel, network_menu, output_menu, preprocessing_panel,
+};
 use crate::app::state::State;
 use crate::app::state::action::{Action, Actions};
 use crate::app::state::command::Command;
@@ -100,6 +102,7 @@ fn model_ui(ui: &mut Ui, state: &State, offers: &Offers, actions: &mut Actions) 
         }
     }
     network_menu::network_menu_ui(ui, state, actions);
+    output_menu::output_menu_ui(ui, state, actions);
     if downloads.resnet18.iter().next().is_none() && !runs_resnet18(state) {
         let button = ui.small_button("Download ResNet-18…");
         let button = button.on_hover_ui(|ui| _ = ui.label(known_weights::how_to_get_resnet18()));

@@ -22,10 +22,10 @@ use crate::explain::region::{Region, Shape};
 use crate::input::framing::Framing;
 use crate::input::photo::Limits;
 use crate::labels::ClassId;
-use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::target_layer::LayerChoice;
+use crate::model::{ModelChoice, Scores};
 use crate::render::colormap::Colormap;
 use crate::render::display_options::Display;
 use crate::render::heatmap::{Interpolation, Range, Scaling};
@@ -59,6 +59,8 @@ pub enum Action {
     SetFraming(Framing),
     /// Choose how pixels are normalized before they enter the network.
     SetPreprocess(PreprocessChoice),
+    /// Choose how logits become scores; `None` for the model's own.
+    SetScores(Option<Scores>),
     /// Choose the target layer for all maps.
     SetLayer(LayerChoice),
     /// Choose the layer this many places after the current one.

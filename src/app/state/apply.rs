@@ -68,6 +68,7 @@ impl State {
             Action::SetDevice(device) => self.settings.device = device,
             Action::SetFraming(framing) => self.settings.framing = framing,
             Action::SetPreprocess(choice) => self.settings.preprocess = choice,
+            Action::SetScores(choice) => self.settings.scores = choice,
             Action::SetLayer(layer) => self.settings.layer = layer,
             Action::SetVariant(variant) => self.settings.variant = variant,
             Action::SetView(view) => self.settings.view = view,

@@ -28,6 +28,7 @@ impl Restoring {
             model: self.located.model.clone(),
             labels: self.located.labels.clone(),
             preprocess: PreprocessChoice::Custom(self.manifest.preprocessing),
+            scores: Some(self.manifest.scores),
             framing: self.manifest.framing,
             ..self.base.clone()
         })

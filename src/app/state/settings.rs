@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::explain::cam::{Method, Variant};
 use crate::input::framing::Framing;
 use crate::input::photo::Limits;
-use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
 use crate::model::target_layer::LayerChoice;
+use crate::model::{ModelChoice, Scores};
 use crate::render::display_options::DisplayOptions;
 use crate::worker::Plan;
 
@@ -105,6 +105,8 @@ pub struct Settings {
     pub framing: Framing,
     /// How pixels are normalized before they enter the network.
     pub preprocess: PreprocessChoice,
+    /// How logits become scores; `None` for the model's own.
+    pub scores: Option<Scores>,
     /// The target layer.
     pub layer: LayerChoice,
     /// The formula of Grad-CAM++.
@@ -131,6 +133,7 @@ impl Default for Settings {
             device: DeviceChoice::default(),
             framing: Framing::default(),
             preprocess: PreprocessChoice::default(),
+            scores: None,
             layer: LayerChoice::default(),
             variant: Variant::default(),
             panes: Method::DEFAULT.map(|method| PaneSettings {
@@ -146,11 +149,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Takes over the model of a plan with its class names, preprocessing and device.
+    /// Takes over the model of a plan with its class names, preprocessing, scores and device.
     pub fn adopt_model(&mut self, plan: &Plan) {
         self.model = plan.model.clone();
         self.labels.clone_from(&plan.labels);
         self.preprocess = plan.preprocess;
+        self.scores = plan.scores;
         self.device = plan.device;
     }
 }

@@ -13,7 +13,7 @@ const TOP: usize = 5;
 impl State {
     /// The predictions as CSV (RFC 4180), in the browser's order: the file (relative to the common
     /// folder of all photos, whose path is not revealed), its size, the five most probable classes,
-    /// the probability of the explained class, and errors. Photos that are not classified yet have
+    /// the probability of the explained class, how logits became probabilities, and errors. Photos that are not classified yet have
     /// empty columns.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl State {
             Some(class) => format!("probability of {}", labels.name(class)),
             None => "probability of the explained class".into(),
         });
-        header.push("error".into());
+        header.extend(["scores", "error"].map(String::from));
         let columns = header.len();
         let folder = self.shared_folder();
         table.write_record(&header)?;
@@ -49,7 +49,7 @@ impl State {
             match self.batch.get(item.id) {
                 Some(Ok(found)) => {
                     row.extend([found.size.0.to_string(), found.size.1.to_string()]);
-                    let ranking = rank(&found.probabilities);
+                    let ranking = rank(&found.logits);
                     for place in 0..TOP {
                         let class = ranking.get(place).copied();
                         let cell =
@@ -60,6 +60,7 @@ impl State {
                     }
                     let wanted = explained.map(|class| found.probability(class).to_string());
                     row.push(wanted.unwrap_or_default());
+                    row.push(found.scores.id().to_owned());
                 }
                 Some(Err(message)) => {
                     row.resize(columns - 1, String::new());

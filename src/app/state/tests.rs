@@ -1,8 +1,8 @@
 use super::*;
 use crate::app::state::settings::{ClassOrder, Side};
-use crate::explain::analysis::{rank, softmax};
 use crate::explain::engine::Engine;
 use crate::input::photo::Photo;
+use crate::model::Scores;
 use crate::model::device::DeviceChoice;
 use crate::render::heatmap::Scaling;
 use crate::render::rendered_map::{RenderedMap, Rendering};
@@ -336,12 +336,7 @@ fn why_not_is_the_difference_of_two_maps() {
 
 /// A prediction of one of the first three classes.
 fn prediction(logits: [f32; 3]) -> Prediction {
-    let probabilities = softmax(&logits);
-    Prediction {
-        size: (640, 480),
-        top: rank(&probabilities)[0],
-        probabilities,
-    }
+    Prediction::new((640, 480), logits.to_vec(), Scores::Softmax)
 }
 
 #[test]
@@ -443,7 +438,7 @@ fn the_table_has_a_row_for_each_photo_in_view() {
     state.arrange();
     let table = state.table().unwrap();
     let mut reader = csv::Reader::from_reader(&table[..]);
-    assert_eq!(reader.headers().unwrap().len(), 20);
+    assert_eq!(reader.headers().unwrap().len(), 21);
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 3);
     // The table does not reveal the folders of the photos.
@@ -451,8 +446,10 @@ fn the_table_has_a_row_for_each_photo_in_view() {
     assert_eq!(files, ["cat.png", "coffee.png", "rocket.png"]);
     assert_eq!((&rows[0][1], &rows[0][2], &rows[0][3]), ("640", "480", "1"));
     let probability: f32 = rows[0][5].parse().unwrap();
-    assert!((probability - softmax(&[0.0, 2.0, 0.0])[1]).abs() < 1e-7);
-    assert_eq!(&rows[1][19], fault);
+    let softmax = Scores::Softmax.of(&[0.0, 2.0, 0.0]);
+    assert!((probability - softmax[1]).abs() < 1e-7);
+    assert_eq!(&rows[0][19], "softmax");
+    assert_eq!(&rows[1][20], fault);
     assert!(rows[2].iter().skip(1).all(str::is_empty));
 }
 

@@ -153,6 +153,6 @@ fn a_network_without_a_head_is_explained_by_its_gradients() {
     );
     assert_eq!(
         engine.classify(&cat, Framing::Crop).unwrap(),
-        analysis.probabilities
+        analysis.logits
     );
 }

@@ -19,7 +19,7 @@ const FEW_CHANNELS: usize = 8;
 
 /// `activation(conv(x) + bias + residual)`.
 ///
-/// `x` is `[height, width, cin]`, `weight` `[kernel·kernel·cin, cout]` (row order: kernel row,
+/// `x` is `[height, width, cin]`, `weight` `[taps·cin, cout]` (row order: kernel row,
 /// kernel column, input channel), `bias` `[cout]`; `residual` and the result are `[out_height,
 /// out_width, cout]`.
 ///
@@ -33,17 +33,41 @@ pub fn dense(
     window: ConvGeometry,
     finish: Epilogue,
 ) -> Image {
+    run(cpu, Job::new(x, weight, window, finish))
+}
+
+/// [`dense()`] of an image that is first multiplied by a factor for each channel: what is squeezed
+/// and excited. The window must be 1×1 without steps and padding.
+///
+/// # Panics
+/// If an argument does not have the expected size.
+#[must_use]
+pub fn dense_gated(
+    cpu: &Cpu,
+    (x, gate): (&Image, &[f32]),
+    weight: &Panels,
+    window: ConvGeometry,
+    finish: Epilogue,
+) -> Image {
+    let mut job = Job::new(x, weight, window, finish);
+    assert!(window.is_pointwise());
+    assert_eq!(gate.len(), job.cin, "a factor for each channel");
+    job.gate = Some(gate);
+    run(cpu, job)
+}
+
+fn run(cpu: &Cpu, job: Job) -> Image {
+    let Job { window, finish, .. } = job;
     let cout = finish.bias.len();
     let mut out = cpu.image(window.output, cout);
     finish.check(out.0.len());
-    let job = Job::new(x, weight, window, finish);
     let threads = rayon::current_num_threads();
     let pixels = window.pixels();
-    if window.kernel > 1 && job.cin <= FEW_CHANNELS {
+    if window.taps() > 1 && window.dilation.1 == 1 && job.cin <= FEW_CHANNELS {
         let lines = out.0.par_chunks_exact_mut(window.output.1 * cout);
         lines
             .enumerate()
-            .for_each(|(down, out)| cpu.level.run(Line { job, out, down }));
+            .for_each(|(down, out)| Line { job, out, down }.run(cpu));
         return Image::new(out);
     }
     let most = (TILE.1 / job.depth()).clamp(LEAST, TILE.0);
@@ -53,7 +77,13 @@ pub fn dense(
         let parts = out.0.par_chunks_mut(tile * cout);
         parts.enumerate().for_each(|(index, out)| {
             let first = index * tile;
-            cpu.level.run(Tile { job, out, first });
+            let tile = Tile {
+                job,
+                out: &mut *out,
+                first,
+            };
+            cpu.level.run(tile);
+            finish.after(cpu.level, out);
         });
     } else {
         in_columns(cpu, job, &mut out.0, threads);
@@ -87,8 +117,11 @@ fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
             rows,
             panel,
             first: index * slice,
-            out,
+            out: &mut *out,
         });
+        for part in out {
+            job.finish.after(cpu.level, part);
+        }
     });
 }
 
@@ -100,6 +133,8 @@ pub struct Job<'a> {
     weight: &'a Panels,
     window: ConvGeometry,
     finish: Epilogue<'a>,
+    /// Factors for the channels of the input.
+    gate: Option<&'a [f32]>,
 }
 
 impl<'a> Job<'a> {
@@ -117,23 +152,34 @@ impl<'a> Job<'a> {
             weight,
             window,
             finish,
+            gate: None,
         };
         assert_eq!((x.shape.height, x.shape.width), window.input);
-        assert_eq!(weight.depth(), job.depth(), "weight is [k·k·cin, cout]");
+        assert_eq!(weight.depth(), job.depth(), "weight is [taps·cin, cout]");
         assert_eq!(weight.columns(), finish.bias.len(), "bias is [cout]");
         job
     }
 
     fn depth(&self) -> usize {
-        self.window.kernel * self.window.kernel * self.cin
+        self.window.taps() * self.cin
     }
 
     /// Whether the pixels can be used as the rows of the product without gathering.
     fn in_place(&self) -> bool {
-        self.window.kernel == 1 && self.window.stride == 1
+        self.window.is_pointwise() && self.gate.is_none()
     }
 
+    #[inline(always)]
     fn im2col(&self, rows: &mut [f32], first: usize) {
+        if let Some(gate) = self.gate {
+            let pixels = self.x[first * self.cin..].chunks_exact(self.cin);
+            for (row, pixel) in rows.chunks_exact_mut(self.cin).zip(pixels) {
+                for ((to, value), factor) in row.iter_mut().zip(pixel).zip(gate) {
+                    *to = value * factor;
+                }
+            }
+            return;
+        }
         im2col(rows, self.x, self.cin, self.window, first);
     }
 
@@ -144,18 +190,22 @@ impl<'a> Job<'a> {
         let count = out.len() / cout;
         for panel in self.weight.panels() {
             let weight = (panel.values, panel.width);
-            if panel.columns == panel.width {
-                let finish = (self.finish, at + panel.first, panel.first);
-                let out = Out {
+            let whole = panel.columns == panel.width;
+            let products = if whole {
+                Out {
                     values: &mut out[panel.first..],
                     stride: cout,
-                    finish: Some(finish),
-                };
-                multiply(simd, rows, count, weight, out);
+                    finish: Some((self.finish, at + panel.first, panel.first)),
+                }
+            } else {
+                // The last columns are padding with zeros, and the output has no room for them.
+                Out::sums(sums, panel.width)
+            };
+            // Once only: all of it is inlined here.
+            multiply(simd, rows, count, weight, products);
+            if whole {
                 continue;
             }
-            // The last columns are padding with zeros, and the output has no room for them.
-            multiply(simd, rows, count, weight, Out::sums(sums, panel.width));
             let pixels = out.chunks_exact_mut(cout).zip(sums.chunks(panel.width));
             for (index, (pixel, sums)) in pixels.enumerate() {
                 let part = &mut pixel[panel.first..][..panel.columns];
@@ -202,6 +252,20 @@ pub struct Line<'a> {
     pub down: usize,
 }
 
+impl Line<'_> {
+    /// Computes the line.
+    pub fn run(self, cpu: &Cpu) {
+        let Self { job, out, down } = self;
+        let line = Line {
+            job,
+            out: &mut *out,
+            down,
+        };
+        cpu.level.run(line);
+        job.finish.after(cpu.level, out);
+    }
+}
+
 impl WithSimd for Line<'_> {
     type Output = ();
 
@@ -211,19 +275,20 @@ impl WithSimd for Line<'_> {
         let ConvGeometry {
             kernel,
             stride,
+            dilation,
             before,
             input,
             output,
         } = job.window;
         let cin = job.cin;
         // The input lines under the kernel, padded with zeros.
-        let across = ((output.1 - 1) * stride + kernel).max(before.1 + input.1);
+        let across = ((output.1 - 1) * stride.1 + kernel.1).max(before.1 + input.1);
         let step = across * cin;
-        let mut scratch = Scratch::take([kernel * step, output.1 * PANEL]);
+        let mut scratch = Scratch::take([kernel.0 * step, output.1 * PANEL]);
         let (padded, sums) = scratch.slices();
         for (tap, to) in padded.chunks_exact_mut(step).enumerate() {
             let (left, right) = (before.1 * cin, (before.1 + input.1) * cin);
-            match (down * stride + tap).checked_sub(before.0) {
+            match (down * stride.0 + tap * dilation.0).checked_sub(before.0) {
                 Some(y) if y < input.0 => {
                     to[..left].fill(0.0);
                     to[left..right].copy_from_slice(&job.x[y * input.1 * cin..][..right - left]);
@@ -234,10 +299,10 @@ impl WithSimd for Line<'_> {
         }
         let rows = Rows {
             values: padded,
-            stride: stride * cin,
-            segments: kernel,
+            stride: stride.1 * cin,
+            segments: kernel.0,
             step,
-            length: kernel * cin,
+            length: kernel.1 * cin,
         };
         let at = down * output.1 * job.finish.bias.len();
         job.products(simd, rows, out, sums, at);
@@ -284,23 +349,31 @@ impl WithSimd for Column<'_, '_> {
 }
 
 /// Copies what the kernel covers at consecutive output pixels from `first` on, one row of
-/// `kernel·kernel·cin` values per pixel (im2col), with zeros where the kernel extends beyond the
+/// `taps·cin` values per pixel (im2col), with zeros where the kernel extends beyond the
 /// border.
 pub fn im2col(rows: &mut [f32], x: &[f32], cin: usize, window: ConvGeometry, first: usize) {
-    let run = window.kernel * cin;
-    for (index, row) in rows.chunks_exact_mut(window.kernel * run).enumerate() {
+    let run = window.kernel.1 * cin;
+    for (index, row) in rows.chunks_exact_mut(window.kernel.0 * run).enumerate() {
         let pixel = first + index;
         let (across, down) = (pixel % window.output.1, pixel / window.output.1);
         let (vertical, horizontal) = window.on_input(down, across);
-        let whole = window.kernel == vertical.count && window.kernel == horizontal.count;
+        let whole = window.kernel == (vertical.count, horizontal.count);
         if !whole {
             row.fill(0.0);
         }
         for line in 0..vertical.count {
-            let from = ((vertical.input + line) * window.input.1 + horizontal.input) * cin;
+            let y = vertical.input + line * window.dilation.0;
+            let from = (y * window.input.1 + horizontal.input) * cin;
             let to = (vertical.first + line) * run + horizontal.first * cin;
-            let length = horizontal.count * cin;
-            row[to..to + length].copy_from_slice(&x[from..from + length]);
+            if window.dilation.1 == 1 {
+                let length = horizontal.count * cin;
+                row[to..to + length].copy_from_slice(&x[from..from + length]);
+                continue;
+            }
+            for tap in 0..horizontal.count {
+                let from = from + tap * window.dilation.1 * cin;
+                row[to + tap * cin..][..cin].copy_from_slice(&x[from..from + cin]);
+            }
         }
     }
 }

@@ -98,7 +98,8 @@ impl Winograd {
     #[must_use]
     pub fn convolve(&self, cpu: &Cpu, x: &Image, window: ConvGeometry, finish: Epilogue) -> Image {
         let cout = finish.bias.len();
-        assert_eq!((window.kernel, window.stride), (3, 1));
+        assert_eq!((window.kernel, window.stride), ((3, 3), (1, 1)));
+        assert_eq!(window.dilation, (1, 1));
         assert_eq!((x.shape.height, x.shape.width), window.input);
         assert_eq!((x.shape.channels, self.weight.columns()), (self.cin, cout));
         let mut out = cpu.image(window.output, cout);
@@ -124,8 +125,11 @@ impl Winograd {
                     job,
                     panel,
                     first: index * lines,
-                    out,
+                    out: &mut *out,
                 });
+                for part in out {
+                    finish.after(cpu.level, part);
+                }
             });
         Image::new(out)
     }

@@ -8,9 +8,11 @@ use crate::model::cpu::{Cpu, Isa, Precision};
 use crate::model::graph::analysis::{self, HeadKind, Layer, Layers, Logits, Relevant, SpaceAxes};
 use crate::model::graph::fast::{Plan, WeightCache};
 use crate::model::graph::reference::{self, Keep, Tensor};
-use crate::model::graph::{Graph, GraphError, GraphSource};
+use crate::model::graph::{Graph, GraphError, GraphSource, check};
 use crate::model::network::{Network, NetworkError, NetworkInput, Tape};
 use crate::model::target_layer::{LayerId, LayerInfo, LayerKind};
+
+pub use crate::model::graph::check::ACCEPTED;
 
 /// Number of input sizes whose plans are kept.
 const KEPT_SIZES: usize = 3;
@@ -30,6 +32,7 @@ pub struct GraphInput {
 pub struct GraphNetwork {
     source: Box<dyn GraphSource>,
     input: GraphInput,
+    channels: usize,
     logits: Logits,
     layers: Vec<LayerInfo>,
     default: LayerId,
@@ -85,12 +88,11 @@ impl GraphNetwork {
         let relevant = Relevant::new(graph, logits.id);
         let roles = analysis::roles(graph, input.channels_last);
         let default = &layers.all[layers.default];
-        let (head, pooled) =
-            match analysis::head(graph, &roles, &relevant, default.id, logits.id) {
-                HeadKind::Linear(head) if logits.classes > 1 => (Some(Arc::new(head)), true),
-                HeadKind::Linear(_) | HeadKind::Pooled => (None, true),
-                HeadKind::General => (None, false),
-            };
+        let (head, pooled) = match analysis::head(graph, &roles, &relevant, default.id, logits.id) {
+            HeadKind::Linear(head) if logits.classes > 1 => (Some(Arc::new(head)), true),
+            HeadKind::Linear(_) | HeadKind::Pooled => (None, true),
+            HeadKind::General => (None, false),
+        };
         let info = |layer: &Layer| LayerInfo {
             name: graph.value(layer.id).name.clone(),
             stride: layer.stride,
@@ -98,8 +100,10 @@ impl GraphNetwork {
             kind: LayerKind::Output,
             stage: layer.stage,
         };
+        let (height, width) = input.size;
         Ok(Self {
             input,
+            channels: graph.value(graph.input).len() / (height * width),
             logits: *logits,
             layers: layers.all.iter().map(info).collect(),
             default: LayerId::new(layers.default),
@@ -149,6 +153,37 @@ impl GraphNetwork {
         Ok(new)
     }
 
+    /// Compares the gradient at the default layer with a directional derivative; returns the
+    /// relative error.
+    ///
+    /// # Errors
+    /// If the network can't be run.
+    pub fn check_gradient(&self) -> Result<f64, GraphError> {
+        let (height, width) = self.input.size;
+        let prepared = self.prepare(self.input.size)?;
+        let graph = &prepared.graph;
+        let values = prepared
+            .plan
+            .run(&check::pattern(height, width, self.channels))?;
+        let read = |id| {
+            values
+                .get(id)
+                .ok_or_else(|| GraphError::new("a value was not kept"))
+        };
+        let cut = prepared.layers.cut;
+        let at = Tensor::single(graph.shape(cut), Arc::new(read(cut)?));
+        let logits = read(prepared.logits.id)?;
+        if let Some(bad) = logits.iter().find(|logit| !logit.is_finite()) {
+            return Err(GraphError::new(format!(
+                "a logit is {bad} for a plain pattern"
+            )));
+        }
+        let top = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
+        let class = (prepared.logits.id, top.unwrap_or(0));
+        let error = check::gradient_error(graph, (cut, &at), class, self.cpu.level)?;
+        Ok(error)
+    }
+
     /// Number of logits that are shown: one logit stands for two classes.
     fn one_logit(&self) -> bool {
         self.logits.classes == 1
@@ -166,7 +201,7 @@ impl GraphNetwork {
         }
         let prepared = &state.prepared;
         let input = planar(&state.input, self.input.channels_last);
-        let input = Tensor::from_f32(prepared.graph.shape(prepared.graph.input), input);
+        let input = Tensor::single(prepared.graph.shape(prepared.graph.input), Arc::new(input));
         let from = vec![(prepared.graph.input, input)];
         let run = self.run(prepared, from)?;
         Ok(state.whole.get_or_init(|| run))
@@ -208,6 +243,14 @@ impl Network for GraphNetwork {
         self.head.as_ref()
     }
 
+    fn channels(&self) -> usize {
+        self.channels
+    }
+
+    fn fixed_size(&self) -> Option<(usize, usize)> {
+        self.source.fixed_size()
+    }
+
     /// Always in f32: gradients make their own run in f64.
     fn forward(&self, input: &NetworkInput, _: Precision) -> Result<Tape, NetworkError> {
         let prepared = self.prepare((input.height, input.width)).map_err(failed)?;
@@ -229,7 +272,7 @@ impl Network for GraphNetwork {
         if self.one_logit() {
             logits = vec![-logits[0], logits[0]];
         }
-        let cut = Tensor::from_f32(graph.shape(cut), cut_values);
+        let cut = Tensor::single(graph.shape(cut), Arc::new(cut_values));
         let state = State {
             prepared,
             input: input.clone(),
@@ -248,7 +291,7 @@ impl Network for GraphNetwork {
             return Ok(state.features.clone());
         }
         let run = self.whole(state)?;
-        let values = run.get(layer.id).ok_or_else(lost)?.to_f32();
+        let values = run.get(layer.id).ok_or_else(lost)?.singles();
         let shape = state.prepared.graph.shape(layer.id);
         Ok(Arc::new(feature_maps(shape, layer, &values)))
     }
@@ -278,17 +321,21 @@ impl Network for GraphNetwork {
         } else {
             *seed.get_mut(class.index()).ok_or_else(lost)? = 1.0;
         }
-        let seed = Tensor::from_f64(graph.shape(logits.id), seed);
+        let seed = Tensor::double(graph.shape(logits.id), seed);
         let layers: Vec<&Layer> = at
             .iter()
             .map(|at| self.layer(state, *at))
             .collect::<Result<_, _>>()?;
         let ids: Vec<_> = layers.iter().map(|layer| layer.id).collect();
-        let gradients =
-            reference::gradients(graph, run, logits.id, &seed, &ids, self.cpu.level);
+        let gradients = reference::gradients(graph, run, logits.id, &seed, &ids, self.cpu.level);
         let gradients = gradients.map_err(failed)?;
+        let prepared_default = state.prepared.layers.all[state.prepared.layers.default].id;
         let maps = layers.iter().zip(gradients).map(|(layer, gradient)| {
-            let maps = feature_maps(graph.shape(layer.id), layer, &gradient.to_f32());
+            let maps = feature_maps(graph.shape(layer.id), layer, &gradient.singles());
+            if self.pooled && layer.id == prepared_default {
+                let cells = maps.cells();
+                return Gradients::PerChannel(maps.values.into_iter().step_by(cells).collect());
+            }
             Gradients::PerCell(maps.values)
         });
         Ok(maps.collect())
@@ -299,7 +346,10 @@ impl Network for GraphNetwork {
             return 0; // running it says why
         };
         let graph = &prepared.graph;
-        let computed = graph.nodes.iter().map(|node| graph.value(node.output).len());
+        let computed = graph
+            .nodes
+            .iter()
+            .map(|node| graph.value(node.output).len());
         4 * computed.sum::<usize>() as u64
     }
 }
@@ -325,7 +375,7 @@ impl Prepared {
             )
         })?;
         let keep = [layers.all[layers.default].id, layers.cut, logits.id];
-        let plan = Plan::new(&graph, &keep, cpu, weights)?;
+        let plan = Plan::with_layout(&graph, &keep, input.channels_last, cpu, weights)?;
         Ok(Self {
             size: (height, width),
             graph,
@@ -341,7 +391,7 @@ fn planar(input: &NetworkInput, channels_last: bool) -> Vec<f32> {
     if channels_last {
         return input.values.clone();
     }
-    let channels = input.values.len() / (input.width * input.height);
+    let channels = input.channels;
     let plane = |channel: usize| input.values.iter().skip(channel).step_by(channels).copied();
     (0..channels).flat_map(plane).collect()
 }
@@ -364,7 +414,9 @@ fn feature_maps(shape: &[usize], layer: &Layer, values: &[f32]) -> FeatureMaps {
     let mut offsets = vec![first];
     for axis in (0..shape.len()).filter(|axis| !used.contains(axis)) {
         let step = strides[axis];
-        let more = offsets.iter().flat_map(|at| (0..shape[axis]).map(move |n| at + n * step));
+        let more = offsets
+            .iter()
+            .flat_map(|at| (0..shape[axis]).map(move |n| at + n * step));
         offsets = more.collect();
     }
     let mut maps = Vec::with_capacity(offsets.len() * space.height * space.width);

@@ -11,11 +11,7 @@ impl Op {
     /// # Errors
     /// What does not fit, without the node's name.
     pub fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let (least, most) = self.arity();
-        if inputs.len() < least || inputs.len() > most {
-            return Err(format!("it has {} inputs", inputs.len()));
-        }
-        let shape = self.shape_of(inputs)?;
+        let shape = self.shape_even_if_empty(inputs)?;
         let mut values = 1usize;
         for side in &shape {
             values = values
@@ -27,6 +23,19 @@ impl Op {
             return Err(format!("its output {shape:?} is empty"));
         }
         Ok(shape)
+    }
+
+    /// The shape of the output, which may have no values or too many: for constants while a graph
+    /// is built.
+    ///
+    /// # Errors
+    /// What does not fit, without the node's name.
+    pub fn shape_even_if_empty(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let (least, most) = self.arity();
+        if inputs.len() < least || inputs.len() > most {
+            return Err(format!("it has {} inputs", inputs.len()));
+        }
+        self.shape_of(inputs)
     }
 
     /// The smallest and the largest number of inputs.
@@ -300,7 +309,7 @@ fn axis_windows(
     let windows = if ceil {
         let windows = room.div_ceil(stride) + 1;
         // PyTorch and ONNX: the last window must start inside the input or the left padding.
-        if (windows - 1) * stride >= side + before {
+        if (windows - 1).saturating_mul(stride) >= side + before {
             windows - 1
         } else {
             windows

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use resvg::{tiny_skia, usvg};
 
 use crate::input::photo::{Photo, Picture};
+use crate::model::Scores;
 use crate::render::legend;
 use crate::render::rendered_map::RenderedMap;
 use crate::report::export::figure::fonts::{Fonts, Style};
@@ -324,6 +325,9 @@ fn notes(scene: &ExportScene) -> Vec<String> {
         env!("CARGO_PKG_VERSION"),
     )];
     notes.extend(analysis.model.assumed.clone());
+    if analysis.scores != Scores::Softmax {
+        notes.push(format!("Probabilities: {}", analysis.scores.meaning()));
+    }
     if analysis.preprocessing_from.is_guess {
         notes.push(format!(
             "The preprocessing is a guess ({}): {}.",

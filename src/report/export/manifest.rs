@@ -13,7 +13,7 @@ use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
 use crate::model::target_layer::LayerChoice;
 use crate::model::weights::{hash_file, hex_sha256};
-use crate::model::{ModelChoice, Selection, device};
+use crate::model::{ModelChoice, Scores, Selection, device};
 use crate::platform::small_file;
 use crate::render::display_options::DisplayOptions;
 use crate::render::heatmap::{Range, Scaling};
@@ -92,6 +92,9 @@ pub struct Manifest {
     pub input: (usize, usize),
     /// How its pixels were normalized.
     pub preprocessing: Preprocessing,
+    /// How logits became probabilities.
+    #[serde(default)]
+    pub scores: Scores,
     /// Where the preprocessing came from, and whether it is a guess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing_from: Option<PreprocessingSource>,
@@ -165,9 +168,9 @@ pub struct ClassEntry {
     pub index: usize,
     /// Its name.
     pub label: String,
-    /// Before softmax.
+    /// Before softmax or sigmoid.
     pub logit: f32,
-    /// After softmax, 0..=1.
+    /// By the manifest's `scores`, 0..=1.
     pub probability: f32,
     /// The bias of its logit, if a linear layer gives the logits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -269,6 +272,7 @@ impl Manifest {
             framing: analysis.framing,
             input: analysis.placement.input,
             preprocessing: analysis.preprocessing,
+            scores: analysis.scores,
             preprocessing_from: Some(analysis.preprocessing_from.clone()),
             display_options: scene.display_options,
             maps: scene

@@ -47,7 +47,7 @@ const fn racing(
 }
 
 /// All actions.
-pub const DOORS: [Door; 51] = [
+pub const DOORS: [Door; 52] = [
     door(6, "drop a photo", photos::drop_photo),
     door(2, "drop photos, one of them broken", photos::drop_photos),
     door(3, "drop a broken photo", photos::drop_broken),
@@ -86,6 +86,7 @@ pub const DOORS: [Door; 51] = [
         "the model's own preprocessing",
         models::reset_preprocessing,
     ),
+    door(2, "scores", models::scores),
     door(2, "device", models::device),
     door(1, "the tutorial's settings", models::tutorial),
     racing(1, "download weights, and stop", models::download),

@@ -96,6 +96,7 @@ impl Plans {
             if plan.model != *model {
                 plan.labels = None;
                 plan.preprocess = PreprocessChoice::Model;
+                plan.scores = None;
             }
             plan.model = model.clone();
         });

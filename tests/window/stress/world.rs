@@ -178,6 +178,7 @@ fn start() -> Plan {
         model: ModelChoice::BuiltIn,
         labels: None,
         preprocess: PreprocessChoice::Model,
+        scores: None,
         device: DeviceChoice::Cpu,
         framing: Framing::default(),
     }

@@ -1,5 +1,6 @@
 //! Models, class names, and what a photo goes through before the network sees it.
 
+use camlens::model::Scores;
 use camlens::model::preprocessing::{PreprocessChoice, Preset};
 
 use super::photos::a_photo;
@@ -218,6 +219,20 @@ pub fn reset_preprocessing(s: &mut Session) -> Option<String> {
         .plans
         .change(|plan| plan.preprocess = PreprocessChoice::Model);
     Some("the model's own preprocessing".into())
+}
+
+pub fn scores(s: &mut Session) -> Option<String> {
+    s.rest("before the scores");
+    let analysis = s.analysis()?;
+    s.roomy();
+    let scores = s.dice.deal("scores", &Scores::CHOICES);
+    s.click(scores.name());
+    if scores != analysis.scores {
+        let own = analysis.model.scores;
+        let chosen = Some(scores).filter(|scores| *scores != own);
+        s.world.plans.change(|plan| plan.scores = chosen);
+    }
+    Some(scores.name().into())
 }
 
 pub fn device(s: &mut Session) -> Option<String> {

@@ -111,6 +111,7 @@ pub fn drop_manifest(s: &mut Session) -> Option<String> {
         };
         plan.labels.clone_from(&labels);
         plan.preprocess = PreprocessChoice::Custom(manifest.preprocessing);
+        plan.scores = Some(manifest.scores);
         plan.framing = manifest.framing;
     });
     if waits {
