@@ -199,7 +199,7 @@ pub enum LineKind {
 /// How pixel values are normalized before they enter the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preprocess {
-    /// From preprocessor_config.json or config.json next to the model, or the model's own file,
+    /// From `preprocessor_config.json` or config.json next to the model, or the model's own file,
     /// otherwise what the network is usually trained with
     Model,
     /// ImageNet's mean and standard deviation

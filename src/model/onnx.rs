@@ -5,6 +5,8 @@
 //! far as classifiers need them. What is not supported is refused before any weight is read. Source
 //! of all meanings: <https://onnx.ai/onnx/operators/>.
 
+#![allow(clippy::cast_possible_wrap)] // sizes are far below 2⁶³
+
 mod array;
 mod data;
 mod declared;

@@ -80,6 +80,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`].
+    #[allow(clippy::needless_pass_by_value)] // as the other ways to open a model
     pub fn open_within(
         path: &Path,
         selection: &Selection,
@@ -141,6 +142,7 @@ impl Model {
         Self::build(checkpoint, &Selection::default(), path, labels, backend)
     }
 
+    #[allow(clippy::too_many_lines)] // one step after the other
     fn build(
         mut checkpoint: Checkpoint,
         selection: &Selection,

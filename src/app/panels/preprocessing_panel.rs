@@ -86,6 +86,7 @@ fn guess_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {
     });
 }
 
+#[allow(clippy::float_cmp)] // a changed value
 /// Shows differences from the model's own preprocessing, even if the section is collapsed.
 fn edited_ui(ui: &mut Ui, choice: &mut PreprocessChoice, info: &ModelInfo) {
     let (own, now) = (info.preprocessing, choice.over(info.preprocessing));

@@ -1,3 +1,4 @@
+#![allow(clippy::float_cmp)] // exact values are expected
 use super::*;
 
 #[test]

@@ -403,7 +403,7 @@ fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
         2.063_908_8e-2,
         -5.373_971_5e-2,
         1.333_144_2e-1,
-        -3.333_328_2e-1,
+        -3.333_328e-1,
     ];
     let square = simd.mul_f32s(x, x);
     let curve = simd.mul_f32s(polynomial(simd, square, factors), square);
@@ -477,6 +477,7 @@ mod tests {
         out.unwrap()
     }
 
+    #[allow(clippy::cast_possible_truncation)] // rounded
     fn worst(function: Function, range: (f64, f64), exact: impl Fn(f64) -> f64) -> f64 {
         let steps = 200_003;
         let x: Vec<f32> = (0..=steps)

@@ -88,6 +88,7 @@ impl<const N: usize> Loops<N> {
     }
 
     /// Values of the output in a task: whole lines, or an even share of long ones.
+    #[must_use]
     pub fn task(&self) -> usize {
         let (inner, _) = self.inner();
         if inner > TASK {

@@ -11,7 +11,7 @@ use crate::model::cpu::{ConvGeometry, Cpu, Image};
 /// If the image does not have the window's size.
 #[must_use]
 pub fn max_pool(cpu: &Cpu, x: &Image, window: ConvGeometry) -> Image {
-    pool(cpu, x, window, None)
+    pool(cpu, x, window, Mode::Maximum)
 }
 
 /// The mean in each window. `padding` gives the zeros around the input (above, to the left, below,
@@ -26,10 +26,18 @@ pub fn average_pool(
     window: ConvGeometry,
     padding: Option<[usize; 4]>,
 ) -> Image {
-    pool(cpu, x, window, Some(padding))
+    pool(cpu, x, window, Mode::Mean(padding))
 }
 
-fn pool(cpu: &Cpu, x: &Image, window: ConvGeometry, mean: Option<Option<[usize; 4]>>) -> Image {
+/// What is computed of each window.
+#[derive(Clone, Copy)]
+enum Mode {
+    Maximum,
+    /// With the padding, if its zeros count.
+    Mean(Option<[usize; 4]>),
+}
+
+fn pool(cpu: &Cpu, x: &Image, window: ConvGeometry, mode: Mode) -> Image {
     let channels = x.shape.channels;
     assert_eq!((x.shape.height, x.shape.width), window.input);
     let mut out = cpu.image(window.output, channels);
@@ -41,7 +49,7 @@ fn pool(cpu: &Cpu, x: &Image, window: ConvGeometry, mean: Option<Option<[usize; 
             channels,
             window,
             down,
-            mean,
+            mode,
         });
     });
     Image::new(out)
@@ -53,7 +61,7 @@ struct Line<'a> {
     channels: usize,
     window: ConvGeometry,
     down: usize,
-    mean: Option<Option<[usize; 4]>>,
+    mode: Mode,
 }
 
 impl WithSimd for Line<'_> {
@@ -64,18 +72,15 @@ impl WithSimd for Line<'_> {
         let (channels, window) = (self.channels, self.window);
         for (across, pixel) in self.out.chunks_exact_mut(channels).enumerate() {
             let (vertical, horizontal) = window.on_input(self.down, across);
-            pixel.fill(if self.mean.is_some() {
-                0.0
-            } else {
-                f32::NEG_INFINITY
-            });
+            let is_mean = matches!(self.mode, Mode::Mean(_));
+            pixel.fill(if is_mean { 0.0 } else { f32::NEG_INFINITY });
             for line in 0..vertical.count {
                 let y = vertical.input + line * window.dilation.0;
                 for column in 0..horizontal.count {
                     let x = horizontal.input + column * window.dilation.1;
                     let at = (y * window.input.1 + x) * channels;
                     let values = &self.x[at..at + channels];
-                    if self.mean.is_some() {
+                    if is_mean {
                         for (sum, value) in pixel.iter_mut().zip(values) {
                             *sum += value;
                         }
@@ -88,7 +93,7 @@ impl WithSimd for Line<'_> {
                     }
                 }
             }
-            if let Some(padding) = self.mean {
+            if let Mode::Mean(padding) = self.mode {
                 let count = match padding {
                     None => vertical.count * horizontal.count,
                     Some([top, left, bottom, right]) => {

@@ -117,7 +117,7 @@ impl Plan {
             rayon::scope(|_| self.run_steps(input, self.input.0, &mut all))?;
             let mut before = Duration::ZERO;
             for (times, after) in times.iter_mut().zip(all) {
-                times.push((after - before).as_secs_f64() * 1e3);
+                times.push(after.saturating_sub(before).as_secs_f64() * 1e3);
                 before = after;
             }
         }

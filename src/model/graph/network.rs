@@ -65,6 +65,13 @@ struct State {
     whole: OnceLock<reference::Run>,
 }
 
+impl State {
+    fn layer(&self, at: LayerId) -> Result<&Layer, NetworkError> {
+        let layer = self.prepared.layers.all.get(at.index());
+        layer.ok_or_else(|| NetworkError::no_layer(at))
+    }
+}
+
 impl GraphNetwork {
     /// Analyzes a graph and prepares it for one input size.
     ///
@@ -189,11 +196,6 @@ impl GraphNetwork {
         self.logits.classes == 1
     }
 
-    fn layer<'a>(&self, state: &'a State, at: LayerId) -> Result<&'a Layer, NetworkError> {
-        let layer = state.prepared.layers.all.get(at.index());
-        layer.ok_or_else(|| NetworkError::no_layer(at))
-    }
-
     /// The f64 run from the input.
     fn whole<'a>(&self, state: &'a State) -> Result<&'a reference::Run, NetworkError> {
         if let Some(run) = state.whole.get() {
@@ -286,7 +288,7 @@ impl Network for GraphNetwork {
 
     fn activations(&self, tape: &Tape, at: LayerId) -> Result<Arc<FeatureMaps>, NetworkError> {
         let state: &State = tape.state()?;
-        let layer = self.layer(state, at)?;
+        let layer = state.layer(at)?;
         if at == self.default {
             return Ok(state.features.clone());
         }
@@ -324,7 +326,7 @@ impl Network for GraphNetwork {
         let seed = Tensor::double(graph.shape(logits.id), seed);
         let layers: Vec<&Layer> = at
             .iter()
-            .map(|at| self.layer(state, *at))
+            .map(|at| state.layer(*at))
             .collect::<Result<_, _>>()?;
         let ids: Vec<_> = layers.iter().map(|layer| layer.id).collect();
         let gradients = reference::gradients(graph, run, logits.id, &seed, &ids, self.cpu.level);

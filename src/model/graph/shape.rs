@@ -52,6 +52,7 @@ impl Op {
         }
     }
 
+    #[allow(clippy::too_many_lines)] // a table
     fn shape_of(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let x = inputs[0];
         let need = |fits: bool, what: &str| {

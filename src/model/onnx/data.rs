@@ -78,6 +78,7 @@ impl Element {
 }
 
 /// The file name, offset and length of a tensor's data in another file.
+#[allow(clippy::type_complexity)] // named in the line above
 pub(super) fn external(tensor: &TensorPart) -> Option<Result<(&str, u64, Option<u64>), OnnxError>> {
     let pairs = tensor.external.as_ref()?;
     let text = |key: &str| {

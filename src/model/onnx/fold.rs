@@ -105,8 +105,7 @@ impl Folding<'_> {
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Sum" if integers => {
                 self.arithmetic()?
             }
-            "Mod" => self.arithmetic()?,
-            "BitwiseAnd" | "BitwiseOr" => self.arithmetic()?,
+            "Mod" | "BitwiseAnd" | "BitwiseOr" => self.arithmetic()?,
             "Neg" | "Abs" | "Sign" if integers => self.unary()?,
             "Floor" | "Ceil" | "Round" if integers => self.input(0)?.clone(),
             "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => self.compare()?,
@@ -238,6 +237,7 @@ impl Folding<'_> {
         let (shape, inputs) = self.spread(8)?;
         let (a, b) = pair(&inputs)?;
         let op = self.node.op.as_str();
+        #[allow(clippy::items_after_statements)] // used only here
         fn holds<T: PartialOrd>(op: &str, a: &T, b: &T) -> bool {
             match op {
                 "Equal" => a == b,
@@ -280,6 +280,7 @@ impl Folding<'_> {
         let [condition, yes, no] = &inputs[..] else {
             return Err("it needs three inputs".into());
         };
+        #[allow(clippy::items_after_statements)] // used only here
         fn pick<T: Copy>(condition: &[bool], yes: &[T], no: &[T]) -> Arc<Vec<T>> {
             let pairs = yes.iter().zip(no);
             let chosen = condition.iter().zip(pairs);

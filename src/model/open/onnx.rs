@@ -38,6 +38,7 @@ pub fn is_onnx(path: &Path) -> bool {
 
 impl Model {
     /// The network in an ONNX file.
+    #[allow(clippy::too_many_lines)] // one step after the other
     pub(super) fn open_onnx(
         path: &Path,
         selection: &Selection,
@@ -204,15 +205,14 @@ fn choose_output(
     let several: Vec<(String, usize)> = several.collect();
     if let Some(wanted) = &selection.output {
         let found = possible.iter().find(|(index, _)| names[*index] == *wanted);
-        best = match found {
-            Some((index, _)) => *index,
-            None => {
-                let names: Vec<&str> = several.iter().map(|(name, _)| &name[..]).collect();
-                return Err(format!(
-                    "it has no output {wanted} with one score per class: choose one of {}",
-                    names.join(", ")
-                ));
-            }
+        best = if let Some((index, _)) = found {
+            *index
+        } else {
+            let names: Vec<&str> = several.iter().map(|(name, _)| &name[..]).collect();
+            return Err(format!(
+                "it has no output {wanted} with one score per class: choose one of {}",
+                names.join(", ")
+            ));
         };
     }
     let several = if several.len() > 1 {

@@ -264,7 +264,7 @@ fn torchvision_block(
 /// Layer norm over the channels of `[1, C, H, W]`.
 fn norm_2d(layers: &mut Layers, name: &str, x: ValueId, eps: f32) -> Result<ValueId, GraphError> {
     let x = channels_last(layers, &format!("{name}.last"), x)?;
-    let x = layers.layer_norm(&format!("{name}"), x, eps)?;
+    let x = layers.layer_norm(name, x, eps)?;
     channels_first(layers, &format!("{name}.first"), x)
 }
 

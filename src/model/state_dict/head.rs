@@ -295,7 +295,8 @@ fn saved(layers: &mut Layers, features: ValueId, items: &[Item]) -> Result<Value
     loop {
         let outer = parent(&top);
         let holds_all = items.iter().all(|item| is_within(&item.path, &top));
-        if holds_all && !(class(&outer).as_deref() == Some("Sequential") && !top.is_empty()) {
+        let in_sequential = class(&outer).as_deref() == Some("Sequential") && !top.is_empty();
+        if holds_all && !in_sequential {
             break;
         }
         if class(&outer).as_deref() != Some("Sequential") {

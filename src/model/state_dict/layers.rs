@@ -173,7 +173,7 @@ impl<'a> Layers<'a> {
                 let rest = next.path.strip_prefix(&module.path);
                 rest.is_some_and(|rest| module.path.is_empty() || rest.starts_with('.'))
             };
-            let is_leaf = saved.peek().filter(inner).is_none();
+            let is_leaf = saved.peek().as_ref().is_none_or(|x| !inner(x));
             if !is_leaf || module.has_tensors || self.visited.contains(&module.path) {
                 continue;
             }
@@ -182,7 +182,6 @@ impl<'a> Layers<'a> {
                 Role::Nothing => !names_activation(&module.path),
                 Role::Container | Role::Flatten | Role::Training => true,
                 Role::Activation(unary) => has(&|op| *op == Op::Unary(unary)),
-                Role::Softmax { .. } => false,
                 Role::Pool => match module.class.as_str() {
                     "MaxPool2d" => {
                         let pool = module.windows().ok();
@@ -196,7 +195,7 @@ impl<'a> Layers<'a> {
                     }
                     _ => module.is_global_average(),
                 },
-                Role::Unknown => false,
+                Role::Softmax { .. } | Role::Unknown => false,
             };
             if !fits {
                 let SavedModule { path, class, .. } = module;

@@ -89,14 +89,15 @@ impl Plan {
             _ => (Anti::No, false),
         };
         Ok(Self {
+            network,
+            depths,
             bottleneck,
             anti,
             group_norm,
-            depths,
-            network,
         })
     }
 
+    #[allow(clippy::unused_self)] // called like the others
     fn shape<'a>(&self, layers: &'a Layers, tensor: &str) -> Option<&'a [usize]> {
         layers.shapes().get(tensor).map(Vec::as_slice)
     }

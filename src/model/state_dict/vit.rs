@@ -1,4 +1,4 @@
-//! Vision transformers: ViT, DeiT, DeiT III, `DINOv2`, CLIP's image tower, with or without class
+//! Vision transformers: `ViT`, `DeiT`, `DeiT` III, `DINOv2`, CLIP's image tower, with or without class
 //! token and registers; torchvision's, timm's and transformers' names.
 //!
 //! Sources: torchvision's `vision_transformer.py`, timm's `vision_transformer.py` and `deit.py`,
@@ -343,7 +343,7 @@ impl Plan {
         let attended = layer_scale(layers, &format!("{block}.ls1.gamma"), attended)?;
         let x = layers.add(&format!("{block}.attended"), attended, x)?;
         let normed = layers.layer_norm(&names.norm(index, 2), x, self.eps)?;
-        let parts = [&names.mlp[0][..], &names.mlp[1][..], &names.mlp[2][..]];
+        let parts = [names.mlp[0], names.mlp[1], names.mlp[2]];
         let out = if self.quick {
             self.quick_mlp(layers, &block, parts, normed)?
         } else {
@@ -354,6 +354,7 @@ impl Plan {
     }
 
     /// With CLIP's function `x·sigmoid(1.702·x)`.
+    #[allow(clippy::unused_self)] // called like the others
     fn quick_mlp(
         &self,
         layers: &mut Layers,

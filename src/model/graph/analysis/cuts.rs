@@ -41,7 +41,9 @@ impl Relevant {
             }
         }
         nodes.reverse();
-        readers.iter_mut().for_each(|readers| readers.reverse());
+        for readers in &mut readers {
+            readers.reverse();
+        }
         Self { nodes, readers }
     }
 

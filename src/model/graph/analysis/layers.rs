@@ -240,12 +240,15 @@ fn passes(graph: &Graph, roles: &[Roles], index: usize, at: usize, of_output: Re
         // One token after the other.
         Op::Unary(_) | Op::Linear | Op::Binary(_) | Op::BatchNorm { .. } => of_output,
         Op::LayerNorm { axis: from, .. } if *from > axis => of_output,
-        Op::Reshape { .. } | Op::Transpose { .. } if tokens(node.output).is_some() => of_output,
+        Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } | Op::Gather { .. }
+            if tokens(node.output).is_some() =>
+        {
+            of_output
+        }
         // The rows of the first matrix.
         Op::MatMul if at == 0 && axis + 2 == graph.shape(input).len() => of_output,
         Op::Softmax { axis: over } if *over != axis => of_output,
         Op::Reduce { axes, .. } if !axes.contains(&axis) => of_output,
-        Op::Slice { .. } | Op::Gather { .. } if tokens(node.output).is_some() => of_output,
         _ => match of_output {
             Reach::Nothing => Reach::Nothing,
             _ => Reach::All,

@@ -143,6 +143,7 @@ pub fn roles(graph: &Graph, channels_last: bool) -> Vec<Roles> {
     all
 }
 
+#[allow(clippy::too_many_lines)] // a table
 fn of_node(graph: &Graph, node: &Node, all: &[Roles]) -> Roles {
     let roles = |id: ValueId| &all[id.index()];
     let x = roles(node.inputs[0]);

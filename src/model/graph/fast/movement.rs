@@ -40,20 +40,19 @@ impl Planner<'_> {
                 order = Some(layout::with_short_axes(shape.len(), long));
             }
         }
-        let order = match order {
-            Some(order) => order,
-            None => {
-                let mut order = self.place(node.inputs[0])?.order;
-                // The joined axis may have length 1 there: next to where it belongs, channels last.
-                order.retain(|at| *at != axis);
-                let at = if axis == 1 && shape.len() == 4 {
-                    order.len()
-                } else {
-                    axis
-                };
-                order.insert(at, axis);
-                order
-            }
+        let order = if let Some(order) = order {
+            order
+        } else {
+            let mut order = self.place(node.inputs[0])?.order;
+            // The joined axis may have length 1 there: next to where it belongs, channels last.
+            order.retain(|at| *at != axis);
+            let at = if axis == 1 && shape.len() == 4 {
+                order.len()
+            } else {
+                axis
+            };
+            order.insert(at, axis);
+            order
         };
         let position = order.iter().position(|at| *at == axis).unwrap_or(0);
         let inner: usize = order[position + 1..].iter().map(|at| shape[*at]).product();

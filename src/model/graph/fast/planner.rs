@@ -230,15 +230,14 @@ impl<'a> Planner<'a> {
         if let Some((source, pads)) = self.padded.get(&id).copied() {
             self.write_padding(id, source, pads)?;
         } else if let Some(Constant(values)) = &self.graph.value(id).constant {
-            let slot = match self.constant_slots.get(&id) {
-                Some(slot) => *slot,
-                None => {
-                    let image = Image::from_values(self.cpu, values, (1, 1));
-                    let slot = self.new_slot();
-                    self.constants.push((slot, image));
-                    self.constant_slots.insert(id, slot);
-                    slot
-                }
+            let slot = if let Some(slot) = self.constant_slots.get(&id) {
+                *slot
+            } else {
+                let image = Image::from_values(self.cpu, values, (1, 1));
+                let slot = self.new_slot();
+                self.constants.push((slot, image));
+                self.constant_slots.insert(id, slot);
+                slot
             };
             let order = layout::row_major(self.graph.shape(id).len());
             self.put(id, Place { slot, order });

@@ -164,6 +164,7 @@ impl Rewriter {
     }
 
     /// `x` of `x · (1 + erf(x/√2)) · 0.5`, in the three orders that exporters write.
+    #[allow(clippy::single_match_else)] // two forms of one pattern
     fn gelu(&self, node: &Node) -> Option<ValueId> {
         let half = self.with_scalar(node, 0.5);
         let pairs = match half {

@@ -60,6 +60,7 @@ impl Pass {
     }
 
     /// The function `scale·x·gate`, if the gate is one of `x`.
+    #[allow(clippy::float_cmp)] // exact limits
     fn activation(&self, x: ValueId, gate: ValueId, scale: f32) -> Option<Unary> {
         let gate = self.producer(gate)?;
         let whole = close(scale, 1.0);

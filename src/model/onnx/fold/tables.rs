@@ -27,7 +27,7 @@ impl Folding<'_> {
             let [start, limit, step] = [0, 1, 2].map(|at| self.input(at).and_then(Array::single));
             let (start, limit, step) = (start?, limit?, step?);
             let steps = ((limit - start) / step).ceil().max(0.0);
-            if !(steps <= MOST_POSITIONS as f64) {
+            if steps.is_nan() || steps > MOST_POSITIONS as f64 {
                 return Err("its range is too long".into());
             }
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // just checked
@@ -149,7 +149,7 @@ impl Folding<'_> {
         let values = self.budget.take(&input.shape, 8)?;
         let step = strides(&input.shape)[axis];
         let side = input.shape[axis];
-        let starts = (0..values).filter(|at| (at / step) % side.max(1) != 0);
+        let starts = (0..values).filter(|at| !(at / step).is_multiple_of(side.max(1)));
         let data = if input.data.is_float() {
             let mut sums = input.data.to_f64().to_vec();
             for at in starts {
@@ -180,8 +180,8 @@ impl Folding<'_> {
         self.budget.take(&[rank, found.len()], 8)?;
         let own = strides(&input.shape);
         let mut rows = Vec::with_capacity(rank * found.len());
-        for axis in 0..rank {
-            let index = |at: &usize| (at / own[axis] % input.shape[axis]) as i64;
+        for (own, side) in own.iter().zip(&input.shape) {
+            let index = |at: &usize| (at / own % side) as i64;
             rows.extend(found.iter().map(index));
         }
         Ok(self.array(vec![rank, found.len()], Data::I64(Arc::new(rows))))

@@ -67,7 +67,6 @@ impl Lower<'_> {
             "Clip" => self.clip(call),
             "Swish" => self.swish(call),
             "Celu" => self.celu(call),
-            "ThresholdedRelu" => Err("it is not supported".into()),
             "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Not" | "And"
             | "Or" | "Xor" | "IsNaN" | "IsInf" | "NonZero" | "Range" | "ScatterND" | "Mod"
             | "ArgMax" | "ArgMin" | "TopK" => {
@@ -105,7 +104,7 @@ impl Lower<'_> {
                 array.data = Data::F32(array.data.to_f32());
             }
             if let Some(first) = call.node.int("axis").filter(|_| call.opset < 7) {
-                other = self.from_axis(call, &total, other, first)?;
+                other = self.broadcast_from(call, &total, other, first)?;
             }
             total = self.emit(&name, Op::Binary(function), &[total, other])?;
         }
@@ -118,7 +117,7 @@ impl Lower<'_> {
     }
 
     /// The broadcasting of opset 6 and before: the second input's axes begin at `first`.
-    fn from_axis(
+    fn broadcast_from(
         &mut self,
         call: &Call<'_>,
         x: &Value,
@@ -201,6 +200,7 @@ impl Lower<'_> {
     }
 
     /// What changes nothing here.
+    #[allow(clippy::unused_self)] // like the other operators
     pub(super) fn identity(&mut self, call: &Call<'_>) -> Result<Value, String> {
         call.outputs_at_most(if call.node.op == "Dropout" { 2 } else { 1 })?;
         let x = call.input(0)?;

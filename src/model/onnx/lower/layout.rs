@@ -91,26 +91,23 @@ impl Lower<'_> {
         let at = axis(call.node.int("axis").unwrap_or(0), shape.len())?;
         let parts = call.node.outputs.len();
         let given = call.ints(1, "split")?;
-        let lengths = match given.filter(|given| !given.is_empty()) {
-            Some(given) => {
-                let lengths = Folding::lengths_from(&given)?;
-                if lengths.len() != parts {
-                    return Err("its parts are not as many as its outputs".into());
-                }
-                lengths
+        let lengths = if let Some(given) = given.filter(|given| !given.is_empty()) {
+            let lengths = Folding::lengths_from(&given)?;
+            if lengths.len() != parts {
+                return Err("its parts are not as many as its outputs".into());
             }
-            None => {
-                let stated = call.node.int("num_outputs").unwrap_or(parts as i64);
-                if stated != parts as i64 || parts == 0 {
-                    return Err("its parts are not as many as its outputs".into());
-                }
-                // The last part is smaller if it must be.
-                let each = shape[at].div_ceil(parts);
-                let start = |part: usize| (part * each).min(shape[at]);
-                (0..parts)
-                    .map(|part| start(part + 1) - start(part))
-                    .collect()
+            lengths
+        } else {
+            let stated = call.node.int("num_outputs").unwrap_or(parts as i64);
+            if stated != parts as i64 || parts == 0 {
+                return Err("its parts are not as many as its outputs".into());
             }
+            // The last part is smaller if it must be.
+            let each = shape[at].div_ceil(parts);
+            let start = |part: usize| (part * each).min(shape[at]);
+            (0..parts)
+                .map(|part| start(part + 1) - start(part))
+                .collect()
         };
         if count_sum(&lengths) != Some(shape[at]) {
             return Err("its parts do not add up to its input".into());

@@ -180,13 +180,13 @@ fn taps(axis: &Axis<'_>) -> Result<Taps, String> {
         let x = coordinate(axis, at)?;
         let taps: Vec<Tap> = match axis.mode {
             "nearest" => {
+                #[allow(clippy::match_same_arms)] // in the order of the specification
                 let nearest = match axis.nearest {
                     Some("round_prefer_floor") => (x - 0.5).ceil(),
                     Some("round_prefer_ceil") => (x + 0.5).floor(),
-                    Some("floor") => x.floor(),
-                    Some("ceil") => x.ceil(),
                     None if axis.scale < 1.0 => x.ceil(),
-                    None => x.floor(),
+                    Some("floor") | None => x.floor(),
+                    Some("ceil") => x.ceil(),
                     Some(other) => return Err(format!("its nearest_mode {other:?} is unknown")),
                 };
                 vec![(inside(nearest as i64), 1.0)]

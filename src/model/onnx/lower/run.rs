@@ -103,7 +103,7 @@ impl<'a> Lower<'a> {
     }
 
     fn lowered(&mut self, call: &Call<'a>) -> Result<Vec<Value>, String> {
-        if let Some(value) = self.from_shape(call)? {
+        if let Some(value) = self.of_shape(call)? {
             return Ok(vec![value]);
         }
         let constants: Option<Vec<Option<Array>>> = call
@@ -130,7 +130,7 @@ impl<'a> Lower<'a> {
     }
 
     /// Operators that need no values, only shapes or attributes.
-    fn from_shape(&mut self, call: &Call<'a>) -> Result<Option<Value>, String> {
+    fn of_shape(&mut self, call: &Call<'a>) -> Result<Option<Value>, String> {
         let node = call.node;
         Ok(Some(Value::Constant(match node.op.as_str() {
             "Shape" => {

@@ -1,5 +1,7 @@
 //! Files with random changes: no panic, no long run, no large allocation.
 
+#![allow(clippy::cast_possible_truncation)] // the low byte
+
 use std::time::{Duration, Instant};
 
 use crate::model::graph::GraphSource;

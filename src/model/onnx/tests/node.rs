@@ -2,6 +2,8 @@
 //! `output_*.pb`. Each is run with all inputs known, and once for each floating-point input that
 //! is not.
 
+#![allow(clippy::float_cmp, clippy::nonminimal_bool)] // equal infinities
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,5 +1,7 @@
 //! Writes small ONNX files for tests.
 
+#![allow(clippy::cast_possible_truncation)] // the low byte
+
 use std::sync::Arc;
 
 /// A message under construction.

@@ -145,9 +145,9 @@ pub fn blur(
     x: ValueId,
     stride: usize,
 ) -> Result<ValueId, GraphError> {
-    let channels = layers.shape(x)[1];
     // 1 + 2 + 1 = 4, so the sum of the products is 16.
     const SQUARE: [f32; 9] = [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0];
+    let channels = layers.shape(x)[1];
     let one = SQUARE.map(|value| value / 16.0);
     let weight = Arc::new(one.repeat(channels));
     let path = format!("{name}.filt");
@@ -191,10 +191,6 @@ pub fn conv(
             "{name}.weight has shape {weight:?}, and its input has {channels} channels"
         )));
     }
-    let groups = if per_group == 0 {
-        1
-    } else {
-        channels / per_group
-    };
+    let groups = channels.checked_div(per_group).unwrap_or(1);
     layers.conv(name, x, Conv::new(stride, down / 2, groups))
 }
