@@ -12,6 +12,8 @@ mod efficientnet;
 mod family_tests;
 mod head;
 mod inception;
+#[cfg(test)]
+mod kin_tests;
 mod layers;
 mod mobile;
 mod mobile_timm;

@@ -216,7 +216,8 @@ fn guessed(layers: &mut Layers, features: ValueId, items: &[Item]) -> Result<Val
     let mut x = features;
     let mut relus = Vec::new();
     let mut nothings = Vec::new();
-    let mut seen_linear = false;
+    // Whether a linear layer's outputs wait for their activation.
+    let mut waits = false;
     for (at, item) in ordered.iter().enumerate() {
         if let Some(before) = at.checked_sub(1).map(|at| &ordered[at])
             && same
@@ -224,11 +225,12 @@ fn guessed(layers: &mut Layers, features: ValueId, items: &[Item]) -> Result<Val
             let last = item.numbers.len() - 1;
             let gap = item.numbers[last] - before.numbers[last] - 1;
             let between = format!("{} and {}", before.path, item.path);
-            match (gap, seen_linear) {
+            match (gap, waits) {
                 (0, _) => {}
                 (1 | 2, true) => {
                     x = layers.relu(&format!("{}.relu", before.path), x)?;
                     relus.push(between);
+                    waits = false;
                 }
                 (1, false) => nothings.push(between),
                 _ => {
@@ -238,7 +240,7 @@ fn guessed(layers: &mut Layers, features: ValueId, items: &[Item]) -> Result<Val
                 }
             }
         }
-        seen_linear |= item.kind == Kind::Linear;
+        waits |= item.kind == Kind::Linear;
         x = layer(layers, item, x)?;
     }
     if !relus.is_empty() {
@@ -312,6 +314,7 @@ fn saved(layers: &mut Layers, features: ValueId, items: &[Item]) -> Result<Value
         top = outer;
     }
     let mut x = features;
+    let mut built = 0;
     for (at, module) in modules.iter().enumerate() {
         let is_parent = modules
             .get(at + 1)
@@ -321,11 +324,15 @@ fn saved(layers: &mut Layers, features: ValueId, items: &[Item]) -> Result<Value
         }
         if let Some(item) = items.iter().find(|item| item.path == module.path) {
             x = layer(layers, item, x)?;
+            built += 1;
             continue;
         }
         x = plain(layers, module, x)?;
     }
-    Ok(x)
+    if built == items.len() {
+        return Ok(x);
+    }
+    Err(GraphError::new("its classifier is not among its modules"))
 }
 
 /// A module without tensors.

@@ -88,13 +88,46 @@ impl Plan {
             Some(Known::Yes { anti, group_norm }) => (anti, group_norm),
             _ => (Anti::No, false),
         };
-        Ok(Self {
+        let mut plan = Self {
             network,
             depths,
             bottleneck,
             anti,
             group_norm,
-        })
+        };
+        if plan.is_only_anti_aliased(layers) {
+            plan.anti = Anti::Average;
+        }
+        Ok(plan)
+    }
+
+    /// Whether the only published networks with these tensors have average pooling before strides:
+    /// timm's `seresnetaa50d` and `seresnextaa201d_32x8d`.
+    fn is_only_anti_aliased(&self, layers: &Layers) -> bool {
+        let shapes = layers.shapes();
+        let stem_pool = format!("{}.0.weight", self.network.stem_pool());
+        let has_attention = layers.has(&format!("{}.se.fc1.weight", self.network.block(0, 0)));
+        has_attention
+            && self.network.average_down(shapes)
+            && !layers.has(&stem_pool)
+            && match self.depths[..] {
+                [3, 4, 6, 3] => {
+                    // seresnet50t has another first convolution.
+                    let suffix = self.network.stem_suffix(shapes, true);
+                    suffix == "-D" && self.groups(layers) == 1
+                }
+                [3, 24, 36, 4] => true,
+                _ => false,
+            }
+    }
+
+    /// Groups of the 3×3 convolutions.
+    fn groups(&self, layers: &Layers) -> usize {
+        let at = |conv| self.shape(layers, &self.network.conv_weight(0, 0, conv));
+        match (at(1), at(2)) {
+            (Some([out, ..]), Some([_, per_group, ..])) => out / (*per_group).max(1),
+            _ => 1,
+        }
     }
 
     #[allow(clippy::unused_self)] // called like the others
@@ -108,10 +141,7 @@ impl Plan {
         let per_block = if self.bottleneck { 3 } else { 2 };
         let convs = self.depths.iter().sum::<usize>() * per_block + 2;
         let at = |conv| self.shape(layers, &network.conv_weight(0, 0, conv));
-        let groups = match (at(1), at(2)) {
-            (Some([out, ..]), Some([_, per_group, ..])) => out / (*per_group).max(1),
-            _ => 1,
-        };
+        let groups = self.groups(layers);
         let has = |part: &str| {
             let block = network.block(0, 0);
             layers.has(&format!("{block}.{part}"))
@@ -192,9 +222,13 @@ impl Plan {
         } else {
             "pooling after the first convolution"
         };
+        let anti = match self.anti {
+            Anti::No => "no anti-aliasing",
+            _ => "average pooling before strides (as timm's seresnetaa50d)",
+        };
         let name = &layers.described.name;
         let sentence = format!(
-            "Taken as a usual {name}: ReLU, {stem}, {stride}no anti-aliasing, average pooling at the end. The weights alone do not show it."
+            "Taken as a usual {name}: ReLU, {stem}, {stride}{anti}, average pooling at the end. The weights alone do not show it."
         );
         layers.described.assumed.insert(0, sentence);
     }
