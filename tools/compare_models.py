@@ -15,6 +15,7 @@ Prints a line for each model and a summary; the exit status is 1 if anything dif
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def preprocessing(reference, source):
     text = lambda values: ",".join(repr(float(v)) for v in (values if len(values) != 1 else values * 3))
     options = ["--mean", text(mean), "--std", text(std)]
     if i.get("bgr"):
-        options += ["--channels", "bgr"]
+        options += ["--channel-order", "bgr"]
     return options
 
 
@@ -61,7 +62,7 @@ def run(camlens, folder, model, reference, layer, extra):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         shutil.rmtree(out, ignore_errors=True)
-        return None, None, (done.stderr or done.stdout).strip()[-300:]
+        return None, None, " ".join((done.stderr or done.stdout).split())
     answer = json.loads(done.stdout)
     cells = {}
     for name in os.listdir(out):
@@ -90,8 +91,15 @@ def compare(camlens, folder, tolerance, extra):
             answer, cells, error = run(camlens, folder, model, reference, name, options)
             if not error:
                 break
+        if error and "has no layer" in error:
+            # A container's output is that of the last layer inside.
+            inside = re.findall(r"(?:one of|,) ([^ ,]+)", error.rstrip("."))
+            inside = [n for n in inside if n.startswith(f"{names[0]}.")]
+            if inside:
+                notes.append(f"earlier {inside[-1]}")
+                answer, cells, error = run(camlens, folder, model, reference, inside[-1], options)
         if error:
-            problems.append(f"{label}: {error}")
+            problems.append(f"{label}: {error[:200]}{' … ' + error[-80:] if len(error) > 280 else error[200:]}")
             continue
         if label == "default":
             got = {t["index"]: t["logit"] for t in [*answer["top"], answer["class"]]}

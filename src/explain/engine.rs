@@ -291,9 +291,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Run`] if the CPU fails too.
     pub fn analyze(&mut self, photo: &Photo, framing: Framing) -> Result<Analysis, EngineError> {
+        // Free the last run first: there may not be enough memory for both.
+        self.last = None;
         let started = Instant::now();
-        let framing = self.model.info.framing(framing);
-        let input = framing.frame(photo, self.preprocessing().frame_options());
+        let (input, framing) = self.frame(photo, framing)?;
         let framed = started.elapsed();
         self.run(&input, framing).map(|mut analysis| {
             analysis.timings.frame = framed;
@@ -350,6 +351,17 @@ impl Engine {
         })
     }
 
+    /// Frames a photo, if the network can run on such an input; and the framing that was used.
+    fn frame(&mut self, photo: &Photo, wanted: Framing) -> Result<(Input, Framing), EngineError> {
+        let framing = self.model.info.framing(wanted);
+        let options = self.preprocessing().frame_options();
+        let placement = framing.place(photo.width, photo.height, options.size);
+        // Before memory is allocated.
+        self.check_size(placement.input)?;
+        self.check_memory(placement.input)?;
+        Ok((framing.frame(photo, options), framing))
+    }
+
     /// Checks that the network takes an input of this width and height.
     fn check_size(&self, (width, height): (usize, usize)) -> Result<(), EngineError> {
         match self.model.info.needs.fixed_size {
@@ -387,11 +399,8 @@ impl Engine {
     /// As [`Engine::analyze`].
     pub fn classify(&mut self, photo: &Photo, framing: Framing) -> Result<Vec<f32>, EngineError> {
         let preprocessing = self.preprocessing();
-        let framing = self.model.info.framing(framing);
-        let input = framing.frame(photo, preprocessing.frame_options());
+        let (input, _) = self.frame(photo, framing)?;
         let (device, precision) = (self.device, self.precision);
-        self.check_size(input.placement.input)?;
-        self.check_memory(input.placement.input)?;
         let tape = self.on_device(|model| model.forward(&input, &preprocessing, precision))?;
         if self.device != device {
             self.last = None; // it belongs to the failed device

@@ -132,7 +132,9 @@ fn framing_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let wanted = state.settings.framing;
     let used = info.map_or(wanted, |info| info.framing(wanted));
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
+        // So that all of them fit in one line.
+        ui.spacing_mut().item_spacing.x = 3.0;
+        ui.spacing_mut().button_padding.x = 3.0;
         ui.label("Framing");
         for framing in Framing::ALL {
             let allowed = info.is_none_or(|info| info.allows(framing));
@@ -140,15 +142,14 @@ fn framing_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
             if info.is_some_and(|info| info.own_framing == Some(framing)) {
                 hint += "\nThe model's own framing.";
             }
-            ui.add_enabled_ui(allowed, |ui| {
-                let button = ui.selectable_label(framing == used, framing.name());
-                let button = button.on_hover_text(hint).on_disabled_hover_text(
-                    "The network takes inputs of one size only, so a photo of another shape can't be its input.",
-                );
-                if button.clicked() && framing != wanted {
-                    actions.push(Action::SetFraming(framing));
-                }
-            });
+            let button = egui::Button::selectable(framing == used, framing.name());
+            let button = ui.add_enabled(allowed, button);
+            let button = button.on_hover_text(hint).on_disabled_hover_text(
+                "The network takes inputs of one size only, so a photo of another shape can't be its input.",
+            );
+            if button.clicked() && framing != wanted {
+                actions.push(Action::SetFraming(framing));
+            }
         }
     });
 }

@@ -149,7 +149,7 @@ fn preprocessing_ui(
     let mut now = choice.over(info.preprocessing);
     Grid::new("preprocessing values")
         .num_columns(2)
-        .spacing([8.0, 4.0])
+        .spacing([6.0, 4.0])
         .show(ui, |ui| {
             let is_gray = info.needs.channels == 1;
             statistics_ui(ui, ("mean", -1.0..=2.0), &mut now.mean, is_gray);
@@ -201,6 +201,9 @@ fn statistics_ui(
 ) {
     ui.label(name);
     ui.horizontal(|ui| {
+        // Three numbers fit beside their name.
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.spacing_mut().button_padding.x = 4.0;
         let mut field = |value: &mut f32, channel: &str| {
             let field = DragValue::new(value)
                 .range(range.clone())
@@ -265,7 +268,7 @@ fn size_ui(ui: &mut Ui, now: &mut Preprocessing, info: &ModelInfo) {
         let hint = format!(
             "The short side of the photo before framing crop cuts {least} pixels out of it; framing whole uses the nearest multiple of 32"
         );
-        named_field(ui, field(&mut short, least..=4 * least), "short side").on_hover_text(hint);
+        named_field(ui, field(&mut short, InputSize::shorts(least)), "short side").on_hover_text(hint);
         ui.small(format!("crop keeps {} %", before.percent_kept()));
     });
     ui.end_row();

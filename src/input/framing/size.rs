@@ -56,10 +56,19 @@ impl Default for InputSize {
 }
 
 impl InputSize {
-    /// The allowed sides.
+    /// The allowed sides, and short sides.
     pub const SIDES: std::ops::RangeInclusive<usize> = 8..=4096;
     /// How many times the shorter side of the input the photo may be scaled to at most.
     const MOST_SHORT: usize = 4;
+
+    /// The allowed short sides for an input with this shorter side.
+    #[must_use]
+    pub fn shorts(least: usize) -> std::ops::RangeInclusive<usize> {
+        least
+            ..=least
+                .saturating_mul(Self::MOST_SHORT)
+                .min(*Self::SIDES.end())
+    }
 
     /// An input of this width and height, cut from a photo that covers it when its shorter side is
     /// `short`.
@@ -69,7 +78,7 @@ impl InputSize {
     pub fn new(width: usize, height: usize, short: usize) -> Result<Self, String> {
         let least = width.min(height);
         let possible = Self::SIDES.contains(&width) && Self::SIDES.contains(&height);
-        if !possible || short < least || short > Self::MOST_SHORT * least {
+        if !possible || !Self::shorts(least).contains(&short) {
             return Err(format!(
                 "an input of {width}×{height} pixels from a short side of {short} is not possible: use sides from {} to {}, and a short side of one to {} times the shorter one",
                 Self::SIDES.start(),
@@ -107,7 +116,8 @@ impl InputSize {
     /// As [`InputSize::new`].
     pub fn of_sides(width: usize, height: usize) -> Result<Self, String> {
         let least = width.min(height);
-        Self::new(width, height, least.saturating_mul(8).saturating_add(3) / 7)
+        let short = least.saturating_mul(8).saturating_add(3) / 7;
+        Self::new(width, height, short.min(*Self::SIDES.end()))
     }
 
     /// An input of this width and height, of which a photo covers the share `part` of each side:
@@ -130,7 +140,7 @@ impl InputSize {
         let (before, now) = (self.width.min(self.height), width.min(height));
         // As `of_side`, which keeps 256 for 224.
         let short = now.saturating_mul(self.short).saturating_add(before / 2) / before.max(1);
-        Self::new(width, height, short)
+        Self::new(width, height, short.min(*Self::SIDES.end()))
     }
 
     /// The part of the scaled photo's short side that `crop` keeps, in percent, rounded: timm's
@@ -186,6 +196,8 @@ mod tests {
             assert!(InputSize::square(side, short).is_err());
         }
         assert!(InputSize::of_sides(usize::MAX, usize::MAX).is_err());
+        assert_eq!(InputSize::of_side(4096), InputSize::square(4096, 4096));
+        assert!(InputSize::square(4096, 4097).is_err());
         assert!(InputSize::of_part(224, 224, 1e-300).is_err());
         assert!(InputSize::default().resized(usize::MAX, 7).is_err());
     }

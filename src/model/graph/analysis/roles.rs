@@ -252,7 +252,10 @@ fn of_node(graph: &Graph, node: &Node, all: &[Roles]) -> Roles {
         Op::Reshape { shape: to } => match &x.before {
             Some(before) if before.0 == *to => x.with(before.1.clone()),
             before => {
-                let mut roles = x.with(reshaped(&x.axes, shape, to));
+                let (axes, factor) = reshaped(&x.axes, shape, to);
+                let mut roles = x.with(axes);
+                roles.stride.0 *= factor.0;
+                roles.stride.1 *= factor.1;
                 if roles.is_plain() {
                     let now = || Box::new((shape.to_vec(), x.axes.clone()));
                     roles.before = before.clone().or_else(|| (!x.is_plain()).then(now));
@@ -356,9 +359,11 @@ fn part(role: Role, start: usize, step: isize, length: usize) -> Role {
 }
 
 /// The roles after a reshape: axes that stay keep their role, rows and columns that are merged
-/// become tokens, and the other way round.
-fn reshaped(axes: &[Role], from: &[usize], to: &[usize]) -> Vec<Role> {
+/// become tokens, and the other way round. Rows that are cut into strips become rows of strips, and
+/// the stride (across, down) grows by the returned factors.
+fn reshaped(axes: &[Role], from: &[usize], to: &[usize]) -> (Vec<Role>, (f64, f64)) {
     let mut out = vec![Role::Plain; to.len()];
+    let mut factor = (1.0, 1.0);
     let (mut i, mut j) = (0, 0);
     while i < from.len() && j < to.len() {
         // The smallest groups of axes with the same product.
@@ -382,6 +387,14 @@ fn reshaped(axes: &[Role], from: &[usize], to: &[usize]) -> Vec<Role> {
         let roles: Vec<Role> = old.iter().map(|axis| axes[*axis]).collect();
         match (&roles[..], &new[..]) {
             ([role], [axis]) => out[*axis] = *role,
+            ([role @ (Role::Rows | Role::Columns)], [axis, ..]) => {
+                out[*axis] = *role;
+                let strip = (from[old[0]] / to[*axis]) as f64;
+                match role {
+                    Role::Rows => factor.1 = strip,
+                    _ => factor.0 = strip,
+                }
+            }
             ([Role::Rows, Role::Columns], [axis]) => {
                 out[*axis] = Role::Tokens {
                     prefix: 0,
@@ -405,12 +418,16 @@ fn reshaped(axes: &[Role], from: &[usize], to: &[usize]) -> Vec<Role> {
             _ => {}
         }
     }
-    out
+    (out, factor)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn reshaped(axes: &[Role], from: &[usize], to: &[usize]) -> Vec<Role> {
+        super::reshaped(axes, from, to).0
+    }
 
     #[test]
     fn reshapes_pass_on_rows_and_columns() {
@@ -434,6 +451,10 @@ mod tests {
         let split = reshaped(&grid, &from, &[1, 2, 96, 14, 16]);
         assert_eq!(split, [Plain, Plain, Plain, Rows, Columns]);
         assert_eq!(reshaped(&split, &[1, 2, 96, 14, 16], &from), grid);
+        // Patches of 2 × 2.
+        let patches = super::reshaped(&grid, &from, &[1, 192, 7, 2, 8, 2]);
+        let rows = [Plain, Plain, Rows, Plain, Columns, Plain];
+        assert_eq!(patches, (rows.to_vec(), (2.0, 2.0)));
         // Flattened with the channels, nothing is left.
         assert_eq!(reshaped(&grid, &from, &[1, 192 * 14 * 16]), [Plain, Plain]);
     }

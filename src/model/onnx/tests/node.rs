@@ -261,3 +261,23 @@ fn node_tests_of_the_onnx_package() {
     );
     assert_eq!(wrong, 0);
 }
+
+/// The reduced set in tests/golden/onnx, which `tools/onnx_node_tests.py` wrote.
+#[test]
+fn chosen_node_tests_of_the_onnx_package() {
+    let packed = include_bytes!("../../../../tests/golden/onnx/node_tests.safetensors");
+    let packed = safetensors::SafeTensors::deserialize(packed).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, file) in packed.iter() {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file.data()).unwrap();
+    }
+    let results = all(folder.path());
+    assert!(results.len() > 250, "only {} tests", results.len());
+    let failed: Vec<_> = results
+        .iter()
+        .filter(|(_, outcome)| !matches!(outcome, Outcome::Passed(_)))
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
