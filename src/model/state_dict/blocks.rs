@@ -2,7 +2,7 @@
 //! (squeeze and excitation), and inverted residuals.
 
 use crate::model::graph::{Conv, GraphError, Unary, ValueId};
-use crate::model::state_dict::{Layers, same_padding};
+use crate::model::state_dict::{Layers, Role, same_padding};
 
 /// `ReLU6`.
 pub const RELU6: Unary = Unary::Clip(0.0, 6.0);
@@ -119,12 +119,18 @@ impl Layers<'_> {
         style: Style,
         x: ValueId,
     ) -> Result<ValueId, GraphError> {
-        let Some(activation) = activation else {
-            return self.batch_norm_as(unit.norm, unit.output, x, style.eps);
-        };
-        let x = self.batch_norm(unit.norm, x, style.eps)?;
         let act = [unit.act];
         let paths = if unit.act.is_empty() { &act[..0] } else { &act };
+        let Some(activation) = activation else {
+            let x = self.batch_norm_as(unit.norm, unit.output, x, style.eps)?;
+            // timm's batch norms without activation have an Identity in its place.
+            let module = paths.iter().find_map(|path| self.saved(path));
+            return match module.map(|module| module.role()) {
+                Some(Role::Activation(saved)) => self.unary(unit.output, saved, x),
+                _ => Ok(x),
+            };
+        };
+        let x = self.batch_norm(unit.norm, x, style.eps)?;
         self.activation(unit.output, paths, activation, x)
     }
 
