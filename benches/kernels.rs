@@ -150,13 +150,13 @@ fn finish(bias: &[f32]) -> Epilogue<'_> {
 fn window(side: usize, kernel: usize, stride: usize) -> ConvGeometry {
     let before = kernel / 2;
     let output = (side + 2 * before - kernel) / stride + 1;
-    ConvGeometry {
-        input: (side, side),
-        output: (output, output),
+    ConvGeometry::square(
+        (side, side),
+        (output, output),
         kernel,
         stride,
-        before: (before, before),
-    }
+        (before, before),
+    )
 }
 
 /// Whole forward passes.

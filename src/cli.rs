@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::explain::cam::{Method, Variant};
 use crate::explain::region::Region;
 use crate::input::framing::Framing;
-use crate::input::photo::Limits;
+use crate::input::photo::{Limits, WindowLevel};
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::Channels;
 use crate::model::target_layer::LayerChoice;
@@ -82,6 +82,10 @@ pub struct WindowArgs {
     /// How the photo is fitted to the network's input
     #[arg(long)]
     pub framing: Option<Framing>,
+    /// Which gray levels of the photos are black and white, for DICOM and gray photos with 16 bits
+    /// [default: what the file says]
+    #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true)]
+    pub window_level: Option<WindowLevel>,
     /// Limits on the size of photos
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -265,6 +269,10 @@ pub struct ExplainArgs {
     /// How the photo is fitted to the network's input [default: whole]
     #[arg(long)]
     pub framing: Option<Framing>,
+    /// Which gray levels of the photo are black and white, for DICOM and gray photos with 16 bits
+    /// [default: what the file says]
+    #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true)]
+    pub window_level: Option<WindowLevel>,
     /// How cell values become colors: divided by the maximum, min-max, or signed
     #[arg(long, default_value = "max")]
     pub scale: Scaling,
@@ -299,6 +307,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "manifest.json", conflicts_with_all = [
         "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
         "class", "contrast_class", "regions", "framing", "out", "map", "repeat", "scores",
+        "window_level",
     ])]
     pub manifest: Option<PathBuf>,
     /// Write the overlay at full size, side by side if there are several methods

@@ -25,6 +25,7 @@ mod model_choice;
 mod model_info;
 pub mod needs;
 pub mod network;
+pub mod onnx;
 mod open;
 mod outside;
 pub mod preprocessing;

@@ -192,13 +192,13 @@ fn resnet_layers(runs: usize) {
         let panels = Panels::of_kernel(&weight, &vec![1.0; cout], cin, kernel * kernel);
         let winograd = size.map(|size| Winograd::new(size, &panels).unwrap());
         let output = (side + 2 * (kernel / 2) - kernel) / stride + 1;
-        let window = ConvGeometry {
-            input: (side, side),
-            output: (output, output),
+        let window = ConvGeometry::square(
+            (side, side),
+            (output, output),
             kernel,
             stride,
-            before: (kernel / 2, kernel / 2),
-        };
+            (kernel / 2, kernel / 2),
+        );
         let bias = vec![0.0; cout];
         let finish = Epilogue {
             bias: &bias,

@@ -211,6 +211,21 @@ impl LayerMaps {
     pub fn get(&self, layer: LayerId, recipe: Recipe) -> Option<&Map> {
         self.0.get(&(layer, recipe))
     }
+
+    /// Whether it has the maps at these layers.
+    #[must_use]
+    pub fn has(&self, layers: &[LayerId]) -> bool {
+        let has = |layer: &LayerId| self.0.keys().any(|(of, _)| of == layer);
+        layers.iter().all(has)
+    }
+
+    /// These maps, and those of other layers.
+    #[must_use]
+    pub fn with(&self, others: &Self) -> Self {
+        let mut all = self.0.clone();
+        all.extend(others.0.iter().map(|(of, map)| (*of, map.clone())));
+        Self(all)
+    }
 }
 
 /// `Σ_k w_k A_k`, `[height, width]`, for one weight per channel.

@@ -11,12 +11,23 @@ mod buffer_pool;
 mod conv_geometry;
 mod dense;
 mod depthwise;
+mod elementwise;
 mod epilogue;
+mod functions;
 mod gemm;
 mod gemm_f64;
+mod grouped;
+mod joining;
+mod lanes;
+mod matmul;
+mod normalize;
 mod packing;
 mod pool;
 mod prefetch;
+mod reduce;
+mod rows;
+mod strided;
+mod windows;
 mod winograd;
 
 use std::cell::Cell;
@@ -27,10 +38,20 @@ pub use crate::model::cpu::buffer_pool::{Buffer, BufferPool};
 pub use crate::model::cpu::conv_geometry::ConvGeometry;
 pub use crate::model::cpu::dense::dense;
 pub use crate::model::cpu::depthwise::depthwise;
+pub use crate::model::cpu::elementwise::{Combine, binary, unary};
 pub use crate::model::cpu::epilogue::{Activation, Epilogue};
+pub use crate::model::cpu::functions::Function;
 pub use crate::model::cpu::gemm_f64::dense_in_double;
+pub use crate::model::cpu::grouped::{Grouped, grouped};
+pub use crate::model::cpu::joining::{ChannelAffine, affine, concat};
+pub use crate::model::cpu::matmul::{Matrices, matmul};
+pub use crate::model::cpu::normalize::{layer_norm, softmax};
 pub use crate::model::cpu::packing::Panels;
 pub use crate::model::cpu::pool::{dense_and_pool, max_pool_3x3};
+pub use crate::model::cpu::reduce::{Reduction, reduce, resample};
+pub use crate::model::cpu::rows::few_rows;
+pub use crate::model::cpu::strided::{Loops, copy, pad};
+pub use crate::model::cpu::windows::{average_pool, max_pool};
 pub use crate::model::cpu::winograd::{Size, Winograd};
 pub use crate::platform::simd::Isa;
 
@@ -138,6 +159,24 @@ impl Image {
         let mut image = cpu.image((height, width), channels);
         image.0.copy_from_slice(values);
         Self::new(image)
+    }
+
+    /// The same values as an image with other dimensions.
+    ///
+    /// # Panics
+    /// If the number of values differs.
+    #[must_use]
+    pub fn reshaped(&self, (height, width): (usize, usize), channels: usize) -> Self {
+        let shape = Shape {
+            height,
+            width,
+            channels,
+        };
+        assert_eq!(shape.values(), self.shape.values(), "the same values");
+        Self {
+            shape,
+            values: self.values.clone(),
+        }
     }
 
     /// `[height, width, channels]`.

@@ -5,15 +5,23 @@
 //! in memory is its own business. Every node has one output. Activations are floating point;
 //! integers exist only while a graph is built, and end up in the attributes of operators.
 
+pub mod analysis;
 mod builder;
+mod check;
+pub mod fast;
+pub mod network;
 mod op;
+pub mod reference;
 mod shape;
+mod simplify;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use crate::model::graph::builder::GraphBuilder;
 pub use crate::model::graph::op::{Binary, Conv, Op, PadMode, Pool, ReduceKind, Tap, Taps, Unary};
+pub use crate::model::graph::shape::{MOST_VALUES, broadcast};
+pub use crate::model::graph::simplify::simplify;
 
 /// A value of a graph: an index into [`Graph::values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -72,13 +72,13 @@ impl ConvSpec {
             (before, out)
         };
         let ((top, out_height), (left, out_width)) = (axis(height), axis(width));
-        ConvGeometry {
-            input: (height, width),
-            output: (out_height, out_width),
-            kernel: self.kernel,
-            stride: self.stride,
-            before: (top, left),
-        }
+        ConvGeometry::square(
+            (height, width),
+            (out_height, out_width),
+            self.kernel,
+            self.stride,
+            (top, left),
+        )
     }
 }
 
@@ -309,6 +309,7 @@ impl Conv {
             Activation::Relu if image.track_op() => image * passed(image)?,
             Activation::Relu => image.relu(),
             Activation::Relu6 => image.clamp(0f32, 6f32),
+            Activation::Other(_) => bail!("this activation is not among candle's layers"),
         }
     }
 }

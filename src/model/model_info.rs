@@ -22,6 +22,9 @@ pub struct OutputInfo {
     pub classes: usize,
 }
 
+/// Maximum number of small multiples.
+const MOST_STAGES: usize = 4;
+
 /// Information about a loaded model for the user.
 #[derive(Clone, Debug)]
 pub struct ModelInfo {
@@ -108,6 +111,14 @@ impl ModelInfo {
     #[must_use]
     pub fn has_closed_form(&self, layer: LayerId) -> bool {
         self.head.is_some() && layer == self.default_layer
+    }
+
+    /// The layers that have a small multiple: one for each size, and only the coarsest sizes.
+    pub fn stages(&self) -> impl Iterator<Item = LayerId> {
+        let is_stage = |id: &LayerId| self.layer(*id).stage.is_some();
+        let count = self.layer_ids().filter(is_stage).count();
+        let stages = self.layer_ids().filter(is_stage);
+        stages.skip(count.saturating_sub(MOST_STAGES))
     }
 
     /// The last layer before its batch-norm, if it can be explained.

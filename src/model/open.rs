@@ -1,10 +1,15 @@
 //! From a weight file to a loaded network.
 
+mod family;
+mod onnx;
+mod parts;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::input::framing::Input;
+use crate::labels;
 use crate::labels::{LabelFileError, Labels};
 use crate::model::architecture::{Architecture, LiteNames};
 use crate::model::assumed::KnownFacts;
@@ -26,6 +31,8 @@ use crate::model::{
     standard, weights,
 };
 use crate::platform::memory;
+use crate::text::printable;
+use crate::text::printable::quotation;
 
 /// A loaded network.
 pub struct Model {
@@ -79,9 +86,23 @@ impl Model {
         backend: Backend,
         progress: Option<Progress>,
     ) -> Result<Self, ModelError> {
-        let loaded = Checkpoint::open(path, progress)
+        if onnx::is_onnx(path) {
+            return Self::open_onnx(path, selection, labels, &backend);
+        }
+        let loaded = Checkpoint::open(path, progress.clone())
             .map_err(ModelError::from)
-            .and_then(|checkpoint| Self::build(checkpoint, selection, Some(path), labels, backend));
+            .and_then(|checkpoint| {
+                let loaded =
+                    Self::build(checkpoint, selection, Some(path), labels, backend.clone());
+                // What is not one of the networks with their own code may be one of a family.
+                loaded.or_else(|error| {
+                    if !family::may_be_of_a_family(&error) {
+                        return Err(error);
+                    }
+                    let checkpoint = Checkpoint::open(path, progress)?;
+                    Self::build_of_family(checkpoint, selection, path, labels, &backend, error)
+                })
+            });
         if let Some(known) = hub::of_file(path) {
             // A damaged file may still hold a network, or may no longer be a weight file.
             let sha256 = match &loaded {
@@ -238,7 +259,7 @@ impl Model {
         let mut notices = Vec::new();
         let (labels, from) = match by_hand {
             Some(path) => (
-                Labels::open(path, classes)?,
+                self.read_names(path, classes)?,
                 crate::input::photo::display_name(path),
             ),
             None => self.find_names(classes, &mut notices),
@@ -255,10 +276,14 @@ impl Model {
 
     fn find_names(&self, classes: usize, notices: &mut Vec<String>) -> (Labels, String) {
         if let Some(OwnLabels { names, from }) = &self.own_labels {
-            if names.len() == classes {
-                return (Labels::new(names.clone()), (*from).into());
-            }
             let count = names.len();
+            let names = match self.info.scores {
+                Scores::OneLogit => labels::two_classes(names.clone()),
+                Scores::Softmax | Scores::Sigmoid => names.clone(),
+            };
+            if names.len() == classes {
+                return (Labels::new(names), (*from).into());
+            }
             notices.push(format!(
                 "{NAMES_NOTICE} {} were not used: {count} for {classes} classes.",
                 match *from {
@@ -269,13 +294,17 @@ impl Model {
         }
         let files = self.path.iter().flat_map(|path| Labels::files_beside(path));
         for file in files {
-            match Labels::open(&file, classes) {
+            match self.read_names(&file, classes) {
                 Ok(labels) => return (labels, crate::input::photo::display_name(&file)),
                 Err(error) => notices.push(format!(
                     "{NAMES_NOTICE} in {} were not used: {}.",
                     error.name, error.cause
                 )),
             }
+        }
+        if self.info.scores == Scores::OneLogit {
+            let from = "negative and positive: no names were found";
+            return (Labels::for_one_logit(), from.into());
         }
         let from = match (classes, &self.path) {
             (1000, None) => "ImageNet's names",
@@ -284,6 +313,13 @@ impl Model {
             _ => "numbers: no names were found",
         };
         (Labels::for_count(classes), from.into())
+    }
+
+    fn read_names(&self, path: &Path, classes: usize) -> Result<Labels, LabelFileError> {
+        match self.info.scores {
+            Scores::OneLogit => Labels::open_for_one_logit(path),
+            Scores::Softmax | Scores::Sigmoid => Labels::open(path, classes),
+        }
     }
 
     /// A model from a network that is already loaded: anything that implements [`Network`].
@@ -419,6 +455,14 @@ pub enum ModelError {
     /// Its file.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// An ONNX file.
+    #[error("{} can't be used: {}", printable::name(.name), quotation(.what))]
+    Onnx {
+        /// The name of the file.
+        name: String,
+        /// The problem, and what to do.
+        what: String,
+    },
     /// The class names.
     #[error(transparent)]
     Labels(#[from] LabelFileError),

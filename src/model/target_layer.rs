@@ -1,6 +1,7 @@
 //! Target layers: where in a network a map can be taken. Each network describes its
 //! layers as data; this module does not depend on any network.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +52,24 @@ pub struct LayerInfo {
     pub channels: usize,
     /// The kind of its values.
     pub kind: LayerKind,
+    /// Its number among the stages, from 1: one layer for each size, shown as a small multiple.
+    pub stage: Option<usize>,
 }
+
+impl LayerInfo {
+    /// Its name where there is little room: long names, as in ONNX files, are replaced by the
+    /// number of the stage.
+    #[must_use]
+    pub fn title(&self) -> Cow<'_, str> {
+        match self.stage {
+            Some(stage) if self.name.chars().count() > LONG_NAME => format!("stage {stage}").into(),
+            _ => Cow::Borrowed(&self.name),
+        }
+    }
+}
+
+/// Names with more characters do not fit under a small multiple.
+const LONG_NAME: usize = 16;
 
 /// The properties of a layer that maps need, without its model.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -107,7 +107,7 @@ pub enum WeightsError {
         /// The name of the file.
         name: String,
         /// The network they were to fill.
-        architecture: &'static str,
+        architecture: String,
         /// All problems found.
         problems: Vec<String>,
     },
@@ -120,7 +120,7 @@ pub enum WeightsError {
         /// The name of the file.
         name: String,
         /// The network that its tensors suggest.
-        architecture: &'static str,
+        architecture: String,
         /// All differences found.
         differences: Vec<String>,
     },
@@ -542,13 +542,13 @@ impl Checkpoint {
     /// read completely.
     pub fn finish<'a>(
         mut self,
-        architecture: &'static str,
+        architecture: &str,
         parts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Finished, WeightsError> {
         if !self.differences.is_empty() {
             return Err(WeightsError::Modules {
                 name: self.name,
-                architecture,
+                architecture: architecture.to_owned(),
                 differences: self.differences,
             });
         }
@@ -567,7 +567,7 @@ impl Checkpoint {
         if !self.problems.is_empty() {
             return Err(WeightsError::Tensors {
                 name: self.name,
-                architecture,
+                architecture: architecture.to_owned(),
                 problems: self.problems,
             });
         }
@@ -616,22 +616,30 @@ fn by_name(
     Ok(named)
 }
 
-/// The format of a file that is not a weight file, recognized by its first bytes.
-fn other_format(start: &[u8]) -> Option<&'static str> {
+/// Whether a file begins like an ONNX file.
+#[must_use]
+pub fn starts_like_onnx(start: &[u8]) -> bool {
+    // A protocol buffer whose first field is ONNX's `ir_version`, and whose second is
+    // `producer_name` or one of the next few fields. In a safetensors file the upper bytes of the
+    // header length are 0, because a header has only a few megabytes.
     match start {
-        [0x89, b'H', b'D', b'F', ..] => {
-            Some("it is an HDF5 file, as Keras saves its models; not supported")
-        }
-        // A protocol buffer whose first field is ONNX's `ir_version`, and whose second is
-        // `producer_name` or one of the next few fields. In a safetensors file the upper bytes of
-        // the header length are 0, because a header has only a few megabytes.
         [
             0x08,
             1..=30,
             0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a,
             _,
             rest @ ..,
-        ] if rest.iter().any(|byte| *byte != 0) => Some("it is an ONNX file; not supported yet"),
+        ] => rest.iter().any(|byte| *byte != 0),
+        _ => false,
+    }
+}
+
+/// The format of a file that is not a weight file, recognized by its first bytes.
+fn other_format(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0x89, b'H', b'D', b'F', ..] => {
+            Some("it is an HDF5 file, as Keras saves its models; not supported")
+        }
         [_, _, _, _, b'T', b'F', b'L', b'3', ..] => {
             Some("it is a TensorFlow Lite file; not supported")
         }

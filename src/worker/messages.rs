@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::explain::analysis::{Analysis, rank};
 use crate::explain::cam::LayerMaps;
 use crate::input::framing::Framing;
-use crate::input::photo::{Limits, Photo, PhotoError, Picture};
+use crate::input::photo::{Limits, Photo, PhotoError, Picture, WindowLevel};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::model::target_layer::LayerId;
 use crate::model::{ModelChoice, ModelInfo, Scores};
 
 /// The source of a photo.
@@ -81,6 +82,8 @@ pub struct Plan {
     pub device: DeviceChoice,
     /// The framing.
     pub framing: Framing,
+    /// The window of a gray photo with many levels; `None` for its own.
+    pub window: Option<WindowLevel>,
 }
 
 /// A request to the worker.
@@ -105,6 +108,8 @@ pub struct LayerJob {
     pub of: u64,
     /// The classes, the most urgent first.
     pub classes: Vec<ClassId>,
+    /// The layers.
+    pub layers: Vec<LayerId>,
 }
 
 /// A request for the predictions of many photos, which replaces the previous one. It is handled
@@ -115,8 +120,8 @@ pub struct BatchJob {
     pub id: u64,
     /// The plan, without a photo.
     pub plan: Plan,
-    /// The photos by ID.
-    pub photos: Vec<(u64, PhotoSource)>,
+    /// The photos by ID, with the windows chosen for them.
+    pub photos: Vec<(u64, PhotoSource, Option<WindowLevel>)>,
     /// Limits on their size.
     pub limits: Limits,
 }

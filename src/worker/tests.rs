@@ -6,6 +6,7 @@ use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
+use crate::model::target_layer::LayerId;
 use std::time::Duration;
 
 fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
@@ -19,6 +20,7 @@ fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
             scores: None,
             device: DeviceChoice::Cpu,
             framing: Framing::Whole,
+            window: None,
         },
         source: photo.map(|_| PhotoSource::File(path.into())),
         limits: Limits::default(),
@@ -111,7 +113,7 @@ fn batch(id: u64, photos: u64) -> BatchJob {
     BatchJob {
         id,
         plan: job(0, None, "").plan,
-        photos: (0..photos).map(|photo| (photo, cat())).collect(),
+        photos: (0..photos).map(|photo| (photo, cat(), None)).collect(),
         limits: Limits::default(),
     }
 }
@@ -156,6 +158,7 @@ fn each_batch_and_each_request_for_maps_is_answered_once() {
         id,
         of,
         classes: classes.clone(),
+        layers: vec![shown.analysis.model.default_layer],
     };
     // No maps for an answer that the worker never had; all maps for its own.
     assert!(worker.explain(of(1, 6)));
@@ -198,6 +201,7 @@ fn a_thread_that_ends_answers_what_it_leaves() {
         id: 2,
         of: 1,
         classes: classes.clone(),
+        layers: vec![LayerId::new(0)],
     };
     // Requests that wait in the inbox of a thread that ends.
     assert!(worker.send(job(1, None, "")));
@@ -289,7 +293,12 @@ fn a_new_job_comes_before_the_maps_of_the_last() {
         }
     };
     let classes = shown.analysis.ranking[..3].to_vec();
-    let request = |id, classes| LayerJob { id, of: 1, classes };
+    let request = |id, classes| LayerJob {
+        id,
+        of: 1,
+        classes,
+        layers: vec![shown.analysis.model.default_layer],
+    };
     assert!(worker.explain(request(1, classes)));
     let WorkerEvent::Layers(1, class, Ok(maps)) = wait(&worker) else {
         panic!("the maps of the first class");
@@ -370,7 +379,8 @@ fn a_batch_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         });
     }
     let photos = names.iter().enumerate();
-    let photos = photos.map(|(number, name)| (number as u64, PhotoSource::File(path(name).into())));
+    let photos =
+        photos.map(|(number, name)| (number as u64, PhotoSource::File(path(name).into()), None));
     let batch = |id, photos| BatchJob {
         id,
         plan: job(0, None, "").plan,
@@ -396,7 +406,7 @@ fn a_batch_gives_what_opening_each_photo_gives_and_jobs_come_first() {
 
     // The answer of the last job can still be explained, and a new job does not wait for the end of
     // a batch.
-    let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into())));
+    let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into()), None));
     assert!(worker.batch(Some(batch(6, many.collect()))));
     worker.submit(job(9, Some(9), &path("cat"))).unwrap();
     let mut before = 0;
@@ -435,6 +445,8 @@ fn hollow() -> PhotoSource {
         height: 100,
         rgb: Vec::new(),
         had_alpha: false,
+        tones: None,
+        notices: Vec::new(),
     }))
 }
 
@@ -459,7 +471,10 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     assert!(worker.batch(Some(BatchJob {
         id: 5,
         plan: job(0, None, "").plan,
-        photos: vec![(1, hollow()), (2, PhotoSource::File(cat.into()))],
+        photos: vec![
+            (1, hollow(), None),
+            (2, PhotoSource::File(cat.into()), None)
+        ],
         limits: Limits::default(),
     })));
     let WorkerEvent::Predicted(5, 1, Err(message)) = wait(&worker) else {

@@ -150,12 +150,17 @@ pub fn menu_ui(
                 ui.radio_value(&mut layer_here, None, all);
                 let chosen = pane.layer.as_ref();
                 let chosen = chosen.map(|choice| model.layer_or_default(choice));
-                for layer in model.layer_ids() {
-                    let is_chosen = chosen == Some(layer);
-                    if ui.radio(is_chosen, model.layer_name(layer)).clicked() {
-                        layer_here = Some(model.choice_of(layer));
-                    }
-                }
+                // The list of a large network scrolls.
+                egui::ScrollArea::vertical()
+                    .max_height(240.0)
+                    .show(ui, |ui| {
+                        for layer in model.layer_ids() {
+                            let is_chosen = chosen == Some(layer);
+                            if ui.radio(is_chosen, model.layer_name(layer)).clicked() {
+                                layer_here = Some(model.choice_of(layer));
+                            }
+                        }
+                    });
                 actions.set(&pane.layer, layer_here, |layer| {
                     Action::SetPaneLayer(side, layer)
                 });

@@ -2,7 +2,9 @@
 
 use eframe::egui;
 use eframe::egui::{
-    Align2, Color32, FontId, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2,
+    Align2, Color32, FontId, PopupCloseBehavior, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    containers::menu::{MenuButton, MenuConfig},
+    vec2,
 };
 
 use crate::app::painting::{BEHIND, paint_heat, within};
@@ -13,16 +15,15 @@ use crate::app::state::settings::{Side, View};
 use crate::app::textures::{Place, Textures};
 use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Recipe, Variant};
-use crate::model::ModelInfo;
 use crate::model::target_layer::{LayerChoice, LayerId, LayerKind};
 use crate::text::printable;
 use crate::worker::Answer;
 
-/// Maximum number of small multiples.
-const MOST_STAGES: usize = 4;
 /// Below this stride (in input pixels) a layer shows edges and textures.
 const COARSE: f64 = 16.0;
 const CAPTION: f32 = 14.0;
+/// Height and least width of the list of all layers.
+const LIST: f32 = 260.0;
 /// Heights of a small multiple, for wide and for tall photos.
 const HEIGHTS: std::ops::RangeInclusive<f32> = 24.0..=72.0;
 
@@ -44,6 +45,11 @@ pub fn layer_panel_ui(ui: &mut Ui, state: &State, textures: &mut Textures, actio
         return;
     }
     small_multiples_ui(ui, state, (textures, shown), actions);
+    let outputs = model.layers.iter();
+    let outputs = outputs.filter(|layer| layer.kind == LayerKind::Output);
+    if outputs.count() > model.stages().count() {
+        all_layers_ui(ui, state, analysis, actions);
+    }
     let choice = &state.settings.layer;
     if model.closest_layer(choice).is_none() {
         ui.small(format!(
@@ -78,22 +84,6 @@ fn meaning(state: &State, analysis: &Analysis) -> String {
     }
 }
 
-/// The layers that have a small multiple: the last layer of each stride, and only the coarsest
-/// strides.
-fn stages(model: &ModelInfo) -> Vec<LayerId> {
-    let outputs = model.layer_ids();
-    let outputs = outputs.filter(|id| model.layer(*id).kind == LayerKind::Output);
-    let mut stages: Vec<LayerId> = Vec::new();
-    for layer in outputs {
-        let stride = model.layer(layer).stride;
-        let before = stages.pop_if(|last| model.layer(*last).stride == stride);
-        // Of layers with the same stride, the default layer comes first.
-        let kept = before.filter(|before| *before == model.default_layer);
-        stages.push(kept.unwrap_or(layer));
-    }
-    stages.split_off(stages.len().saturating_sub(MOST_STAGES))
-}
-
 /// All stages for the class of all panes, with the method of the first map on screen.
 fn small_multiples_ui(
     ui: &mut Ui,
@@ -103,7 +93,7 @@ fn small_multiples_ui(
 ) {
     let analysis = &shown.analysis;
     let model = &analysis.model;
-    let stages = stages(model);
+    let stages: Vec<LayerId> = model.stages().collect();
     let side = match state.settings.view {
         View::Single(side) => side,
         View::SideBySide => Side::Left,
@@ -125,6 +115,7 @@ fn small_multiples_ui(
         ui.spacing_mut().item_spacing.x = gap;
         for layer in stages {
             let name = model.layer_name(layer);
+            let title = model.layer(layer).title();
             let (rect, response) =
                 ui.allocate_exact_size(vec2(width, height + CAPTION), Sense::click());
             response.widget_info(|| {
@@ -166,7 +157,7 @@ fn small_multiples_ui(
             painter.text(
                 rect.center_bottom(),
                 Align2::CENTER_BOTTOM,
-                name,
+                title,
                 FontId::proportional(11.0),
                 color,
             );
@@ -196,6 +187,41 @@ fn small_multiples_ui(
                 );
             }
         }
+    });
+}
+
+/// All layers in a list that can be searched.
+fn all_layers_ui(ui: &mut Ui, state: &State, analysis: &Analysis, actions: &mut Actions) {
+    let model = &analysis.model;
+    let chosen = state.layer_in(analysis);
+    let title = format!("All {} layers…", model.layers.len());
+    let filter_id = ui.scope_id().with("layer filter");
+    let button = MenuButton::new(title)
+        .config(MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside));
+    button.ui(ui, |ui| {
+        let mut filter: String = ui.data(|data| data.get_temp(filter_id).unwrap_or_default());
+        let edit = egui::TextEdit::singleline(&mut filter).hint_text("Search by name");
+        let edit = ui.add(edit);
+        edit.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "search layers"));
+        let wanted = filter.to_lowercase();
+        egui::ScrollArea::vertical()
+            .max_height(LIST)
+            .show(ui, |ui| {
+                ui.set_min_width(LIST);
+                for id in model.layer_ids() {
+                    let layer = model.layer(id);
+                    if !layer.name.to_lowercase().contains(&wanted) {
+                        continue;
+                    }
+                    let text = format!("{} · {} channels", layer.name, layer.channels);
+                    let row = ui.selectable_label(id == chosen, text);
+                    if row.clicked() {
+                        actions.set(&state.settings.layer, model.choice_of(id), Action::SetLayer);
+                        ui.close();
+                    }
+                }
+            });
+        ui.data_mut(|data| data.insert_temp(filter_id, filter));
     });
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::explain::cam::LayerMaps;
 use crate::labels::ClassId;
+use crate::model::target_layer::LayerId;
 use crate::worker::{Dropped, LayerJob};
 
 /// Maximum number of cached classes; the maps of one class take some hundred kilobytes.
@@ -19,7 +20,9 @@ pub struct MapCache {
     /// The job whose answer the maps belong to.
     of: u64,
     maps: HashMap<ClassId, Arc<LayerMaps>>,
+    /// The classes and layers of the current request.
     asked: Vec<ClassId>,
+    asked_layers: Vec<LayerId>,
     /// The ID of the last request.
     request: u64,
     /// The reason why no more maps are requested.
@@ -74,32 +77,43 @@ impl MapCache {
         self.maps.get(&class)
     }
 
+    /// Whether the maps of some classes at some layers are available.
+    #[must_use]
+    pub fn has(&self, classes: &[ClassId], layers: &[LayerId]) -> bool {
+        let has = |class: &ClassId| self.maps.get(class).is_some_and(|maps| maps.has(layers));
+        classes.iter().all(has)
+    }
+
     /// Whether the worker is computing the maps of a class.
     #[must_use]
     pub fn is_pending(&self, class: ClassId) -> bool {
         self.asked.contains(&class)
     }
 
-    /// The request that is needed now. It replaces the last one.
-    pub fn next_job(&mut self, wanted: &[ClassId]) -> Option<LayerJob> {
+    /// The request that is needed now for the maps of some classes at some layers. It replaces the
+    /// last one.
+    pub fn next_job(&mut self, wanted: &[ClassId], layers: &[LayerId]) -> Option<LayerJob> {
         let mut missing: Vec<ClassId> = Vec::new();
         for &class in wanted {
-            if !self.maps.contains_key(&class) && !missing.contains(&class) {
+            if !self.has(&[class], layers) && !missing.contains(&class) {
                 missing.push(class);
             }
         }
-        if missing.is_empty() || missing == self.asked || self.fault.is_some() {
+        let is_asked = missing == self.asked && layers == self.asked_layers;
+        if missing.is_empty() || is_asked || self.fault.is_some() {
             return None;
         }
         if self.maps.len() + missing.len() > KEPT {
             self.maps.retain(|class, _| wanted.contains(class));
         }
         self.asked.clone_from(&missing);
+        self.asked_layers = layers.to_vec();
         self.request += 1;
         Some(LayerJob {
             id: self.request,
             of: self.of,
             classes: missing,
+            layers: layers.to_vec(),
         })
     }
 
@@ -117,6 +131,10 @@ impl MapCache {
         self.asked.retain(|asked| *asked != class);
         match maps {
             Ok(maps) => {
+                let maps = match self.maps.get(&class) {
+                    Some(others) => Arc::new(others.with(&maps)),
+                    None => maps,
+                };
                 self.maps.insert(class, maps);
                 None
             }
@@ -165,32 +183,35 @@ mod tests {
         let mut cache = MapCache::default();
         cache.begin(7);
         let job = cache
-            .next_job(&[classes[0], classes[1], classes[0]])
+            .next_job(&[classes[0], classes[1], classes[0]], &[])
             .unwrap();
         assert_eq!((job.of, &job.classes[..]), (7, &classes[..2]));
-        assert!(cache.next_job(&classes[..2]).is_none());
+        assert!(cache.next_job(&classes[..2], &[]).is_none());
         assert!(cache.is_pending(classes[1]));
         cache.apply_event(6, classes[0], maps());
         assert!(cache.get(classes[0]).is_none());
         cache.apply_event(7, classes[0], maps());
         assert!(cache.get(classes[0]).is_some());
         assert!(
-            cache.next_job(&classes[..2]).is_none(),
+            cache.next_job(&classes[..2], &[]).is_none(),
             "the rest is on its way"
         );
         // A third class replaces the one whose maps are not finished.
-        assert_eq!(cache.next_job(&[classes[2]]).unwrap().classes, [classes[2]]);
+        assert_eq!(
+            cache.next_job(&[classes[2]], &[]).unwrap().classes,
+            [classes[2]]
+        );
         assert_eq!(
             cache.apply_event(7, classes[2], Err("no".into())),
             Some("no".into())
         );
         assert!(
-            cache.next_job(&[classes[1]]).is_none(),
+            cache.next_job(&[classes[1]], &[]).is_none(),
             "it would only fail again"
         );
         cache.begin(8);
         assert!(cache.get(classes[0]).is_none());
-        assert!(cache.next_job(&classes).is_some());
+        assert!(cache.next_job(&classes, &[]).is_some());
     }
 
     #[test]
@@ -198,27 +219,27 @@ mod tests {
         let classes: Vec<ClassId> = ClassId::all(3).collect();
         let mut cache = MapCache::default();
         cache.begin(7);
-        let first = cache.next_job(&classes[..2]).unwrap();
-        let second = cache.next_job(&classes).unwrap();
+        let first = cache.next_job(&classes[..2], &[]).unwrap();
+        let second = cache.next_job(&classes, &[]).unwrap();
         // The worker reports the first request as dropped, because the second one replaced it.
         let of_first = cache.apply_dropped((first.id, 7), &first.classes, Dropped::Replaced);
         assert_eq!(of_first, Remedy::None);
         assert!(
-            cache.next_job(&classes).is_none(),
+            cache.next_job(&classes, &[]).is_none(),
             "the second is on its way"
         );
         cache.apply_event(7, classes[0], Ok(Arc::new(LayerMaps::new(&[]))));
         let dropped = cache.apply_dropped((second.id, 7), &classes[1..], Dropped::Replaced);
         assert_eq!(dropped, Remedy::None);
         assert!(!cache.is_pending(classes[1]));
-        let third = cache.next_job(&classes).unwrap();
+        let third = cache.next_job(&classes, &[]).unwrap();
         assert_eq!(third.classes, classes[1..]);
         let lost = (third.id, 7);
         let remedy = cache.apply_dropped(lost, &classes[1..], Dropped::RunLost);
         assert_eq!(remedy, Remedy::RunAgain);
         // It changes nothing for another answer, and a failed request is not repeated endlessly.
         cache.begin(8);
-        let fourth = cache.next_job(&classes).unwrap();
+        let fourth = cache.next_job(&classes, &[]).unwrap();
         assert_eq!(
             cache.apply_dropped(lost, &classes, Dropped::RunLost),
             Remedy::None
@@ -235,7 +256,7 @@ mod tests {
         let mut cache = MapCache::default();
         for of in 1..=u64::from(MOST_STOPS) + 1 {
             cache.begin(of);
-            let job = cache.next_job(&classes).unwrap();
+            let job = cache.next_job(&classes, &[]).unwrap();
             cache.apply_event(of, classes[0], Ok(Arc::new(LayerMaps::new(&[]))));
             let remedy = cache.apply_dropped((job.id, of), &classes[1..], Dropped::Stopped);
             let expected = if of <= u64::from(MOST_STOPS) {
@@ -248,7 +269,7 @@ mod tests {
         assert!(cache.fault().is_some());
         // Also after the photo was run again for another reason.
         cache.begin(9);
-        assert!(cache.next_job(&classes).is_none() && cache.fault().is_some());
+        assert!(cache.next_job(&classes, &[]).is_none() && cache.fault().is_some());
     }
 
     #[test]
@@ -256,9 +277,9 @@ mod tests {
         let mut cache = MapCache::default();
         cache.begin(1);
         let classes: Vec<ClassId> = ClassId::all(2).collect();
-        assert!(cache.next_job(&classes).is_some());
-        assert!(cache.next_job(&classes).is_none());
+        assert!(cache.next_job(&classes, &[]).is_some());
+        assert!(cache.next_job(&classes, &[]).is_none());
         cache.ask_again();
-        assert_eq!(cache.next_job(&classes).unwrap().classes, classes);
+        assert_eq!(cache.next_job(&classes, &[]).unwrap().classes, classes);
     }
 }

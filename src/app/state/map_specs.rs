@@ -90,7 +90,10 @@ impl State {
     /// Whether [`State::map`] has a map for the analysis on screen.
     #[must_use]
     pub fn has_map(&self, map_spec: MapSpec) -> bool {
-        let there = |class| self.layers.get(class).is_some();
+        let there = |class| {
+            let maps = self.layers.get(class);
+            maps.is_some_and(|maps| maps.get(map_spec.layer, map_spec.recipe).is_some())
+        };
         let shown = self.latest.shown();
         shown.is_some_and(|shown| shown.analysis.model.has_closed_form(map_spec.layer))
             || (there(map_spec.class) && map_spec.contrast_class.is_none_or(there))
@@ -114,12 +117,17 @@ impl State {
             return None;
         }
         // The small multiples show the class of all panes.
-        let mut wanted = vec![self.class_in(analysis)];
-        wanted.extend(self.contrast_class(analysis, wanted[0]));
+        let mut multiples = vec![self.class_in(analysis)];
+        multiples.extend(self.contrast_class(analysis, multiples[0]));
+        let mut wanted = multiples.clone();
         let mut compared = Vec::new();
+        let mut on_panes: Vec<LayerId> = Vec::new();
         for &side in self.settings.view.sides() {
             let map_spec = self.map_spec(side, analysis);
             if !model.has_closed_form(map_spec.layer) {
+                if !on_panes.contains(&map_spec.layer) {
+                    on_panes.push(map_spec.layer);
+                }
                 // The top class is also needed, to compare the two maps.
                 wanted.extend([map_spec.class, analysis.top()]);
                 wanted.extend(map_spec.contrast_class);
@@ -128,9 +136,20 @@ impl State {
                 compared.extend(others);
             }
         }
-        // The maps for the class dependence have the lowest priority.
-        wanted.extend(compared);
-        self.layers.next_job(&wanted)
+        // First what the panes show, then the small multiples. The maps for the class dependence
+        // have the lowest priority.
+        on_panes.sort_unstable();
+        let mut stages: Vec<LayerId> = model.stages().collect();
+        stages.retain(|layer| !model.has_closed_form(*layer));
+        let steps = [
+            (wanted, on_panes.clone()),
+            (multiples, stages),
+            (compared, on_panes),
+        ];
+        let mut steps = steps.into_iter();
+        let (classes, layers) = steps
+            .find(|(classes, layers)| !layers.is_empty() && !self.layers.has(classes, layers))?;
+        self.layers.next_job(&classes, &layers)
     }
 
     /// Selects an earlier or later layer for all panes.

@@ -25,6 +25,7 @@ impl Squares {
             stride: (stride, stride),
             channels: 3,
             kind: LayerKind::Output,
+            stage: None,
         };
         Self([layer("patches", 16.0), layer("pooled", 32.0)])
     }

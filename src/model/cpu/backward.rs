@@ -17,15 +17,16 @@ use crate::model::cpu::{Activation, ConvGeometry, Cpu, Epilogue, Image, Panels, 
 #[must_use]
 pub fn dense_backward(cpu: &Cpu, gradient: &Image, weight: &Panels, window: ConvGeometry) -> Image {
     let cout = weight.columns();
-    let cin = weight.depth() / (window.kernel * window.kernel);
+    let cin = weight.depth() / window.taps();
     let shape = gradient.shape;
     assert_eq!((shape.height, shape.width), window.output);
     assert_eq!(shape.channels, cout, "gradient is [h, w, cout]");
+    assert_eq!(window.dilation, (1, 1), "without dilation");
     match window.reversed() {
         // With stride 1, the backward pass is itself a convolution, with the kernel rotated by
         // 180°.
         Some(back) => {
-            let places: Vec<usize> = (0..window.kernel * window.kernel).rev().collect();
+            let places: Vec<usize> = (0..window.taps()).rev().collect();
             let turned = weight.transposed(cin, &places);
             let finish = Epilogue {
                 bias: &vec![0.0; cin],
@@ -49,12 +50,12 @@ fn send_back(
 ) -> Image {
     let mut out = cpu.image(window.input, cin);
     out.0.fill(0.0);
-    for place in 0..window.kernel * window.kernel {
-        let (down, across) = (place / window.kernel, place % window.kernel);
+    for place in 0..window.taps() {
+        let (down, across) = (place / window.kernel.1, place % window.kernel.1);
         let weight = weight.transposed(cin, &[place]);
         let lines = out.0.par_chunks_exact_mut(window.input.1 * cin);
         lines.enumerate().for_each(|(row, line)| {
-            let from = window.output_of(row, down, window.before.0, window.output.0);
+            let from = window.output_of(row, down);
             if let Some(from) = from {
                 cpu.level.run(ScatterLine {
                     gradient: gradient.values(),
@@ -96,7 +97,7 @@ impl WithSimd for ScatterLine<'_> {
             line,
         } = self;
         let (cin, cout) = (weight.columns(), weight.depth());
-        let (stride, before, wide) = (window.stride, window.before.1, window.output.1);
+        let (stride, before, wide) = (window.stride.1, window.before.1, window.output.1);
         // The pixels of the line for which this column of the kernel lies on the input.
         let first = before.saturating_sub(across).div_ceil(stride);
         let end = (window.input.1 + before).saturating_sub(across);

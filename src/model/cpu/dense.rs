@@ -19,7 +19,7 @@ const FEW_CHANNELS: usize = 8;
 
 /// `activation(conv(x) + bias + residual)`.
 ///
-/// `x` is `[height, width, cin]`, `weight` `[kernel·kernel·cin, cout]` (row order: kernel row,
+/// `x` is `[height, width, cin]`, `weight` `[taps·cin, cout]` (row order: kernel row,
 /// kernel column, input channel), `bias` `[cout]`; `residual` and the result are `[out_height,
 /// out_width, cout]`.
 ///
@@ -39,7 +39,7 @@ pub fn dense(
     let job = Job::new(x, weight, window, finish);
     let threads = rayon::current_num_threads();
     let pixels = window.pixels();
-    if window.kernel > 1 && job.cin <= FEW_CHANNELS {
+    if window.taps() > 1 && window.dilation.1 == 1 && job.cin <= FEW_CHANNELS {
         let lines = out.0.par_chunks_exact_mut(window.output.1 * cout);
         lines
             .enumerate()
@@ -119,18 +119,18 @@ impl<'a> Job<'a> {
             finish,
         };
         assert_eq!((x.shape.height, x.shape.width), window.input);
-        assert_eq!(weight.depth(), job.depth(), "weight is [k·k·cin, cout]");
+        assert_eq!(weight.depth(), job.depth(), "weight is [taps·cin, cout]");
         assert_eq!(weight.columns(), finish.bias.len(), "bias is [cout]");
         job
     }
 
     fn depth(&self) -> usize {
-        self.window.kernel * self.window.kernel * self.cin
+        self.window.taps() * self.cin
     }
 
     /// Whether the pixels can be used as the rows of the product without gathering.
     fn in_place(&self) -> bool {
-        self.window.kernel == 1 && self.window.stride == 1
+        self.window.is_pointwise()
     }
 
     fn im2col(&self, rows: &mut [f32], first: usize) {
@@ -163,6 +163,7 @@ impl<'a> Job<'a> {
                 self.finish.write(simd, part, sums, (at, panel.first));
             }
         }
+        self.finish.after(simd, out);
     }
 }
 
@@ -211,19 +212,20 @@ impl WithSimd for Line<'_> {
         let ConvGeometry {
             kernel,
             stride,
+            dilation,
             before,
             input,
             output,
         } = job.window;
         let cin = job.cin;
         // The input lines under the kernel, padded with zeros.
-        let across = ((output.1 - 1) * stride + kernel).max(before.1 + input.1);
+        let across = ((output.1 - 1) * stride.1 + kernel.1).max(before.1 + input.1);
         let step = across * cin;
-        let mut scratch = Scratch::take([kernel * step, output.1 * PANEL]);
+        let mut scratch = Scratch::take([kernel.0 * step, output.1 * PANEL]);
         let (padded, sums) = scratch.slices();
         for (tap, to) in padded.chunks_exact_mut(step).enumerate() {
             let (left, right) = (before.1 * cin, (before.1 + input.1) * cin);
-            match (down * stride + tap).checked_sub(before.0) {
+            match (down * stride.0 + tap * dilation.0).checked_sub(before.0) {
                 Some(y) if y < input.0 => {
                     to[..left].fill(0.0);
                     to[left..right].copy_from_slice(&job.x[y * input.1 * cin..][..right - left]);
@@ -234,10 +236,10 @@ impl WithSimd for Line<'_> {
         }
         let rows = Rows {
             values: padded,
-            stride: stride * cin,
-            segments: kernel,
+            stride: stride.1 * cin,
+            segments: kernel.0,
             step,
-            length: kernel * cin,
+            length: kernel.1 * cin,
         };
         let at = down * output.1 * job.finish.bias.len();
         job.products(simd, rows, out, sums, at);
@@ -279,28 +281,37 @@ impl WithSimd for Column<'_, '_> {
         for (index, (part, sums)) in pixels.enumerate() {
             let at = (first + index) * cout + panel.first;
             job.finish.write(simd, part, sums, (at, panel.first));
+            job.finish.after(simd, part);
         }
     }
 }
 
 /// Copies what the kernel covers at consecutive output pixels from `first` on, one row of
-/// `kernel·kernel·cin` values per pixel (im2col), with zeros where the kernel extends beyond the
+/// `taps·cin` values per pixel (im2col), with zeros where the kernel extends beyond the
 /// border.
 pub fn im2col(rows: &mut [f32], x: &[f32], cin: usize, window: ConvGeometry, first: usize) {
-    let run = window.kernel * cin;
-    for (index, row) in rows.chunks_exact_mut(window.kernel * run).enumerate() {
+    let run = window.kernel.1 * cin;
+    for (index, row) in rows.chunks_exact_mut(window.kernel.0 * run).enumerate() {
         let pixel = first + index;
         let (across, down) = (pixel % window.output.1, pixel / window.output.1);
         let (vertical, horizontal) = window.on_input(down, across);
-        let whole = window.kernel == vertical.count && window.kernel == horizontal.count;
+        let whole = window.kernel == (vertical.count, horizontal.count);
         if !whole {
             row.fill(0.0);
         }
         for line in 0..vertical.count {
-            let from = ((vertical.input + line) * window.input.1 + horizontal.input) * cin;
+            let y = vertical.input + line * window.dilation.0;
+            let from = (y * window.input.1 + horizontal.input) * cin;
             let to = (vertical.first + line) * run + horizontal.first * cin;
-            let length = horizontal.count * cin;
-            row[to..to + length].copy_from_slice(&x[from..from + length]);
+            if window.dilation.1 == 1 {
+                let length = horizontal.count * cin;
+                row[to..to + length].copy_from_slice(&x[from..from + length]);
+                continue;
+            }
+            for tap in 0..horizontal.count {
+                let from = from + tap * window.dilation.1 * cin;
+                row[to + tap * cin..][..cin].copy_from_slice(&x[from..from + cin]);
+            }
         }
     }
 }

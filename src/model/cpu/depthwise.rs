@@ -13,7 +13,7 @@ const SIDE: usize = 4;
 
 /// `activation(depthwise(x) + bias)`.
 ///
-/// `x` is `[height, width, channels]`, `weight` `[kernel·kernel, channels]`, `bias` `[channels]`,
+/// `x` is `[height, width, channels]`, `weight` `[taps, channels]`, `bias` `[channels]`,
 /// and the result `[out_height, out_width, channels]`. A residual is not added.
 ///
 /// # Panics
@@ -29,8 +29,8 @@ pub fn depthwise(
     let channels = finish.bias.len();
     assert_eq!((x.shape.height, x.shape.width), window.input);
     assert_eq!(x.shape.channels, channels, "x is [h, w, channels]");
-    let taps = window.kernel * window.kernel;
-    assert_eq!(weight.len(), taps * channels, "weight is [k·k, channels]");
+    let taps = window.taps();
+    assert_eq!(weight.len(), taps * channels, "weight is [taps, channels]");
     let mut out = cpu.image(window.output, channels);
     let job = Job {
         x: x.values(),
@@ -70,8 +70,8 @@ impl WithSimd for Line<'_> {
         let mut x = 0;
         while x < width {
             // Pixels whose kernels lie completely on the input are adjacent.
-            let ends = [x, width.min(x + SIDE) - 1].map(|x| job.window.on_input(down, x).1);
-            let whole = ends.iter().all(|span| span.count == job.window.kernel);
+            let ends = [x, width.min(x + SIDE) - 1].map(|x| job.window.across(x));
+            let whole = ends.iter().all(|span| span.count == job.window.kernel.1);
             if x + SIDE <= width && whole {
                 job.pixels::<S, SIDE>(simd, out, (down, x));
                 x += SIDE;
@@ -80,6 +80,7 @@ impl WithSimd for Line<'_> {
                 x += 1;
             }
         }
+        job.finish.after(simd, out);
     }
 }
 
@@ -90,21 +91,28 @@ impl Job<'_> {
     fn pixels<S: Simd, const N: usize>(&self, simd: S, out: &mut [f32], (down, x): (usize, usize)) {
         let channels = self.finish.bias.len();
         let lanes = S::F32_LANES;
-        let vectors = channels / lanes * lanes;
         let (vertical, horizontal) = self.window.on_input(down, x);
         // Values of the input and the weight under the first tap.
         let input = (vertical.input * self.window.input.1 + horizontal.input) * channels;
-        let tap = (vertical.first * self.window.kernel + horizontal.first) * channels;
-        let step = self.window.stride * channels;
-        for channel in (0..vectors).step_by(lanes) {
+        let tap = (vertical.first * self.window.kernel.1 + horizontal.first) * channels;
+        let step = self.window.stride.1 * channels;
+        // Distances of neighboring taps on the input.
+        let line_step = self.window.dilation.0 * self.window.input.1 * channels;
+        let column_step = self.window.dilation.1 * channels;
+        for channel in (0..channels).step_by(lanes) {
+            // The last vector overlaps with the one before it.
+            let Some(last) = channels.checked_sub(lanes) else {
+                break;
+            };
+            let channel = channel.min(last);
             let mut sums = [load::<S>(self.finish.bias, channel); N];
             for line in 0..vertical.count {
-                let input = input + line * self.window.input.1 * channels + channel;
-                let tap = tap + line * self.window.kernel * channels + channel;
+                let input = input + line * line_step + channel;
+                let tap = tap + line * self.window.kernel.1 * channels + channel;
                 for column in 0..horizontal.count {
                     let weight = load::<S>(self.weight, tap + column * channels);
                     for (pixel, sum) in sums.iter_mut().enumerate() {
-                        let value = load::<S>(self.x, input + column * channels + pixel * step);
+                        let value = load::<S>(self.x, input + column * column_step + pixel * step);
                         *sum = simd.mul_add_e_f32s(weight, value, *sum);
                     }
                 }
@@ -114,15 +122,15 @@ impl Job<'_> {
                 store::<S>(out, (x + pixel) * channels + channel, value);
             }
         }
-        for channel in vectors..channels {
+        for channel in 0..if channels < lanes { channels } else { 0 } {
             for pixel in 0..N {
                 let mut sum = self.finish.bias[channel];
                 for line in 0..vertical.count {
                     for column in 0..horizontal.count {
-                        let from = (line * self.window.input.1 + column) * channels;
-                        let tap = tap + (line * self.window.kernel + column) * channels;
-                        sum += self.x[input + from + pixel * step + channel]
-                            * self.weight[tap + channel];
+                        let from = line * line_step + column * column_step;
+                        let tap = tap + (line * self.window.kernel.1 + column) * channels;
+                        let value = self.x[input + from + pixel * step + channel];
+                        sum = self.weight[tap + channel].mul_add(value, sum);
                     }
                 }
                 out[(x + pixel) * channels + channel] = self.finish.activation.apply(sum);

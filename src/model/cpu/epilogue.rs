@@ -2,10 +2,11 @@
 
 use pulp::Simd;
 
+use crate::model::cpu::functions::Function;
 use crate::platform::simd::{load, store};
 
 /// The activation after a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// None.
     Linear,
@@ -13,16 +14,18 @@ pub enum Activation {
     Relu,
     /// `min(6, max(0, x))`.
     Relu6,
+    /// Another function. It is applied to the finished values while they are in a cache.
+    Other(Function),
 }
 
 impl Activation {
-    /// Applies the activation to one value. NaN propagates, as in PyTorch; `f32::max` would turn it
+    /// Applies the activation to one value, apart from [`Self::Other`]. NaN propagates, as in PyTorch; `f32::max` would turn it
     /// into 0 and hide an overflow.
     #[inline(always)]
     #[must_use]
     pub fn apply(self, value: f32) -> f32 {
         match self {
-            Self::Linear => value,
+            Self::Linear | Self::Other(_) => value,
             Self::Relu => {
                 if value < 0.0 {
                     0.0
@@ -34,7 +37,7 @@ impl Activation {
         }
     }
 
-    /// Applies the activation to a vector.
+    /// Applies the activation to a vector, apart from [`Self::Other`].
     #[inline(always)]
     pub fn vector<S: Simd>(self, simd: S, value: S::f32s) -> S::f32s {
         let (zero, six) = (simd.splat_f32s(0.0), simd.splat_f32s(6.0));
@@ -42,7 +45,7 @@ impl Activation {
             // The comparisons are false for NaN.
             let above = simd.select_f32s(simd.less_than_f32s(value, zero), zero, value);
             return match self {
-                Self::Linear => value,
+                Self::Linear | Self::Other(_) => value,
                 Self::Relu => above,
                 Self::Relu6 => simd.select_f32s(simd.less_than_f32s(six, above), six, above),
             };
@@ -50,7 +53,7 @@ impl Activation {
         // Vector minimum and maximum return NaN if the second operand (x86) or either operand (ARM)
         // is NaN.
         match self {
-            Self::Linear => value,
+            Self::Linear | Self::Other(_) => value,
             Self::Relu => simd.max_f32s(zero, value),
             Self::Relu6 => simd.min_f32s(six, simd.max_f32s(zero, value)),
         }
@@ -115,9 +118,20 @@ impl Epilogue<'_> {
         out[..whole].copy_from_slice(&sums[..whole]);
         self.apply(simd, &mut out[..whole], (at, channel));
         for index in whole..out.len() {
-            let rest = self.residual.map_or(0.0, |rest| rest[at + index]);
-            let sum = sums[index] + self.bias[channel + index] + rest;
+            let mut sum = sums[index] + self.bias[channel + index];
+            if let Some(rest) = self.residual {
+                sum += rest[at + index];
+            }
             out[index] = self.activation.apply(sum);
+        }
+    }
+
+    /// Applies an activation that is another function to values to which everything else has been
+    /// applied.
+    #[inline(always)]
+    pub fn after<S: Simd>(&self, simd: S, out: &mut [f32]) {
+        if let Activation::Other(function) = self.activation {
+            function.apply(simd, out);
         }
     }
 }

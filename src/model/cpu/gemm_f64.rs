@@ -28,7 +28,7 @@ pub fn dense_in_double(
 ) -> Image {
     let (cin, cout) = (x.shape.channels, finish.bias.len());
     assert_eq!((x.shape.height, x.shape.width), window.input);
-    assert_eq!(weight.depth(), window.kernel * window.kernel * cin);
+    assert_eq!(weight.depth(), window.taps() * cin);
     assert_eq!(weight.columns(), cout, "bias is [cout]");
     let mut out = cpu.image(window.output, cout);
     finish.check(out.0.len());

@@ -14,13 +14,8 @@ const PARTS: usize = 2;
 /// 3×3 with stride 2 and one pixel of padding (which never is the maximum).
 fn pooling(input: (usize, usize)) -> ConvGeometry {
     let half = |side: usize| (side + 2 - 3) / 2 + 1;
-    ConvGeometry {
-        input,
-        output: (half(input.0), half(input.1)),
-        kernel: 3,
-        stride: 2,
-        before: (1, 1),
-    }
+    let output = (half(input.0), half(input.1));
+    ConvGeometry::square(input, output, 3, 2, (1, 1))
 }
 
 /// 3×3 max pooling with stride 2 and one pixel of padding (which never is the maximum).

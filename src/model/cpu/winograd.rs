@@ -98,7 +98,8 @@ impl Winograd {
     #[must_use]
     pub fn convolve(&self, cpu: &Cpu, x: &Image, window: ConvGeometry, finish: Epilogue) -> Image {
         let cout = finish.bias.len();
-        assert_eq!((window.kernel, window.stride), (3, 1));
+        assert_eq!((window.kernel, window.stride), ((3, 3), (1, 1)));
+        assert_eq!(window.dilation, (1, 1));
         assert_eq!((x.shape.height, x.shape.width), window.input);
         assert_eq!((x.shape.channels, self.weight.columns()), (self.cin, cout));
         let mut out = cpu.image(window.output, cout);
@@ -343,6 +344,9 @@ impl WithSimd for Part<'_, '_> {
         for (index, out) in out.chunks_mut(line).enumerate() {
             let sums = &sums[index * job.wide * job.sums()..];
             job.back(simd, out, sums, panel, first + index);
+            for part in out.iter_mut() {
+                job.finish.after(simd, part);
+            }
         }
     }
 }

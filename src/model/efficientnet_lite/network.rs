@@ -31,6 +31,7 @@ impl EfficientNetLite0 {
             stride: (32.0, 32.0),
             channels: LITE_CHANNELS,
             kind: LayerKind::Output,
+            stage: Some(1),
         };
         Self {
             trunk,

@@ -11,11 +11,7 @@ impl Op {
     /// # Errors
     /// What does not fit, without the node's name.
     pub fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let (least, most) = self.arity();
-        if inputs.len() < least || inputs.len() > most {
-            return Err(format!("it has {} inputs", inputs.len()));
-        }
-        let shape = self.shape_of(inputs)?;
+        let shape = self.shape_even_if_empty(inputs)?;
         let mut values = 1usize;
         for side in &shape {
             values = values
@@ -27,6 +23,19 @@ impl Op {
             return Err(format!("its output {shape:?} is empty"));
         }
         Ok(shape)
+    }
+
+    /// The shape of the output, which may have no values or too many: for constants while a graph
+    /// is built.
+    ///
+    /// # Errors
+    /// What does not fit, without the node's name.
+    pub fn shape_even_if_empty(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let (least, most) = self.arity();
+        if inputs.len() < least || inputs.len() > most {
+            return Err(format!("it has {} inputs", inputs.len()));
+        }
+        self.shape_of(inputs)
     }
 
     /// The smallest and the largest number of inputs.

@@ -68,11 +68,13 @@ fn layers(architecture: Architecture) -> Vec<LayerInfo> {
         stride: (stride, stride),
         channels: expansion * width,
         kind: LayerKind::Output,
+        stage: Some(stage + 1),
     });
     let mut layers: Vec<LayerInfo> = stages.collect();
     layers.push(LayerInfo {
         name: format!("layer4.{}.conv{convs}", counts[3] - 1),
         kind: LayerKind::BeforeBatchNorm,
+        stage: None,
         ..layers[LAST.index()].clone()
     });
     layers

@@ -44,7 +44,7 @@ pub fn compare_convolution(
             // In a ResNet, activations are separate modules.
             let wanted = match spec.activation {
                 Activation::Relu6 => "ReLU6",
-                Activation::Relu | Activation::Linear => "Identity",
+                Activation::Relu | Activation::Linear | Activation::Other(_) => "Identity",
             };
             differences.extend(
                 inner

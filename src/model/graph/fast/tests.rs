@@ -1,0 +1,1 @@
+//! Every operator and every fusion against the reference.
