@@ -8,6 +8,7 @@ mod reproduce;
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use anyhow::Context;
@@ -17,8 +18,9 @@ use crate::explain::cam::{Method, Variant};
 use crate::explain::region::Region;
 use crate::input::framing::Framing;
 use crate::input::photo::{Limits, WindowLevel};
+use crate::input::resample::Resampling;
 use crate::model::device::DeviceChoice;
-use crate::model::preprocessing::Channels;
+use crate::model::preprocessing::{ChannelOrder, Channels};
 use crate::model::target_layer::LayerChoice;
 use crate::model::{ModelChoice, Scores, Selection};
 use crate::render::colormap::Colormap;
@@ -201,14 +203,62 @@ pub enum LineKind {
 /// How pixel values are normalized before they enter the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preprocess {
-    /// From a config.json next to the weights, otherwise what the network is usually trained with
+    /// From preprocessor_config.json or config.json next to the model, or the model's own file,
+    /// otherwise what the network is usually trained with
     Model,
     /// ImageNet's mean and standard deviation
     Imagenet,
     /// 0 to 1, without mean and standard deviation
     Tutorial,
-    /// Mean 0.5, standard deviation 0.5
+    /// −1 to 1: mean 0.5, standard deviation 0.5
     Half,
+    /// 0 to 255
+    Bytes,
+    /// Blue, green, red in 0 to 255, less Caffe's mean
+    CaffeBgr,
+}
+
+/// The size of an input: one side, or height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// Pixels.
+    pub height: usize,
+    /// Pixels.
+    pub width: usize,
+}
+
+impl FromStr for Sides {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| text.trim().parse().ok();
+        let sides = match text.split_once(['x', '×']) {
+            Some((height, width)) => side(height).zip(side(width)),
+            None => side(text).map(|side| (side, side)),
+        };
+        let (height, width) = sides.ok_or("use one side, or HEIGHTxWIDTH, such as 48x192")?;
+        Ok(Self { height, width })
+    }
+}
+
+/// The color beside a photo in a letterbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pad(pub Option<[u8; 3]>);
+
+impl FromStr for Pad {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "mean" {
+            return Ok(Self(None));
+        }
+        let bytes: Result<Vec<u8>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+        match bytes.as_deref() {
+            Ok([red, green, blue]) => Ok(Self(Some([*red, *green, *blue]))),
+            Ok([gray]) => Ok(Self(Some([*gray; 3]))),
+            _ => Err("use mean, one number from 0 to 255, or three separated by commas".into()),
+        }
+    }
 }
 
 /// Arguments of `explain`.
@@ -252,10 +302,22 @@ pub struct ExplainArgs {
     /// Standard deviation of each channel: one number or three
     #[arg(long, value_name = "R,G,B")]
     pub std: Option<Channels>,
-    /// Side of the network's square input; whole photos are scaled in the same proportion (224 is
-    /// the default)
-    #[arg(long, value_name = "PIXELS")]
-    pub input_size: Option<usize>,
+    /// The channels that the network gets
+    #[arg(long, value_name = "ORDER")]
+    pub channel_order: Option<ChannelOrder>,
+    /// Side of the network's square input, or its height and width; whole photos are scaled in the
+    /// same proportion (224 is the default)
+    #[arg(long, value_name = "N or HxW")]
+    pub input_size: Option<Sides>,
+    /// The part of each side of the scaled photo that `--framing crop` keeps, such as 0.875
+    #[arg(long, value_name = "PART")]
+    pub crop_pct: Option<f64>,
+    /// How the photo is resized, as in Pillow
+    #[arg(long, value_name = "FILTER")]
+    pub resample: Option<Resampling>,
+    /// The color beside the photo with `--framing letterbox`: mean, or bytes
+    #[arg(long, value_name = "R,G,B")]
+    pub pad: Option<Pad>,
     /// The class: top, an index, or a name
     #[arg(long, default_value = "top")]
     pub class: String,
@@ -306,6 +368,7 @@ pub struct ExplainArgs {
     /// Recompute the maps of an export and report whether they are identical
     #[arg(long, value_name = "manifest.json", conflicts_with_all = [
         "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
+        "channel_order", "crop_pct", "resample", "pad",
         "class", "contrast_class", "regions", "framing", "out", "map", "repeat", "scores",
         "window_level",
     ])]
@@ -432,6 +495,28 @@ mod tests {
     }
 
     #[test]
+    fn the_input_is_described() {
+        let line = "camlens explain a.png --preprocess caffe-bgr --channel-order gray \
+                    --input-size 48x192 --resample lanczos --pad 114 --crop-pct 0.9";
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let cli = parsed(&words.join(" ")).unwrap();
+        let Some(Command::Explain(explain)) = cli.command else {
+            panic!("expected the explain command");
+        };
+        assert_eq!(explain.preprocess, Some(Preprocess::CaffeBgr));
+        assert_eq!(explain.channel_order, Some(ChannelOrder::Gray));
+        let sides = Sides {
+            height: 48,
+            width: 192,
+        };
+        assert_eq!(explain.input_size, Some(sides));
+        assert_eq!(explain.resample, Some(Resampling::Lanczos));
+        assert_eq!(explain.pad, Some(Pad(Some([114; 3]))));
+        assert_eq!("mean".parse(), Ok(Pad(None)));
+        assert_eq!("224".parse::<Sides>().unwrap().width, 224);
+    }
+
+    #[test]
     fn a_network_is_chosen_within_the_models_file() {
         let choice = |key: Option<&str>, prefix: Option<&str>, head: Option<&str>| {
             let selection = Selection {
@@ -459,6 +544,13 @@ mod tests {
             "camlens explain a.png --opacity 2",
             "camlens explain a.png --device gpu",
             "camlens explain a.png --mean 1,2",
+            "camlens explain a.png --input-size 48x",
+            "camlens explain a.png --input-size 48x192x3",
+            "camlens explain a.png --channel-order rbg",
+            "camlens explain a.png --resample box",
+            "camlens explain a.png --pad 1,2",
+            "camlens explain a.png --pad 256",
+            "camlens explain --manifest m.json --resample bicubic",
             "camlens explain a.png --variant eq20",
             "camlens explain a.png --threshold 100",
             "camlens explain a.png --region x=1,2,3",

@@ -134,7 +134,7 @@ fn the_error_itself_is_short_for_the_window() {
     for (names, remedy) in [
         (
             vec![format!("{EVIL}{}", "A".repeat(200))],
-            "camlens opens ResNet-18",
+            "camlens opens ONNX files",
         ),
         (
             vec![format!("{EVIL}{}", "A".repeat(100_000))],

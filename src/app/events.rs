@@ -53,7 +53,7 @@ impl App {
             .map(|ending| ending.to_string_lossy().to_lowercase());
         match ending.as_deref() {
             Some("json") if path.ends_with(MANIFEST) => return false, // was already handled
-            Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") => {
+            Some("safetensors" | "pth" | "pt" | "bin" | "ckpt" | "onnx") => {
                 self.state.use_model(ModelChoice::File(path.to_owned()));
             }
             Some("txt" | "json") => self.state.use_labels(Some(path.to_owned())),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 
-use crate::cli::{ExplainArgs, LineKind, Preprocess, Preset};
+use crate::cli::{ExplainArgs, LineKind, Preprocess, Preset, Sides};
 use crate::explain::analysis::Analysis;
 use crate::explain::cam;
 use crate::explain::cam::{Map, Method, Recipe, Variant};
@@ -16,7 +16,7 @@ use crate::input::framing::{Framing, InputSize};
 use crate::input::photo::{Limits, Photo};
 use crate::labels::ClassId;
 use crate::model::cpu::Precision;
-use crate::model::preprocessing::PreprocessChoice;
+use crate::model::preprocessing::{ChannelOrder, PreprocessChoice, Preprocessing};
 use crate::model::target_layer::LayerId;
 use crate::model::{ModelInfo, Scores, preprocessing};
 use crate::render::display_options::DisplayOptions;
@@ -47,19 +47,16 @@ fn choose(arguments: &ExplainArgs, model: &ModelInfo) -> anyhow::Result<Chosen> 
         Preprocess::Imagenet => PreprocessChoice::Preset(preprocessing::Preset::Imagenet),
         Preprocess::Tutorial => PreprocessChoice::Preset(preprocessing::Preset::Tutorial),
         Preprocess::Half => PreprocessChoice::Preset(preprocessing::Preset::Half),
+        Preprocess::Bytes => PreprocessChoice::Preset(preprocessing::Preset::Bytes),
+        Preprocess::CaffeBgr => PreprocessChoice::Preset(preprocessing::Preset::CaffeBgr),
     };
-    let mut exact = preset.over(model.preprocessing);
-    if let Some(mean) = arguments.mean {
-        exact.mean = mean.0;
-    }
-    if let Some(std) = arguments.std {
-        exact.std = std.0;
-    }
-    if let Some(side) = arguments.input_size {
-        exact.size =
-            InputSize::of_side(side).map_err(|problem| anyhow!("--input-size: {problem}"))?;
-    }
-    exact.check().map_err(|problem| anyhow!(problem))?;
+    let preset_only = preset.over(model.preprocessing);
+    let exact = by_hand(arguments, preset_only, model)?;
+    let preprocess = if exact == preset_only {
+        preset
+    } else {
+        PreprocessChoice::Custom(exact)
+    };
     let layer = match (&arguments.layer, tutorial) {
         (Some(choice), _) => model
             .need_layer(choice)
@@ -75,14 +72,75 @@ fn choose(arguments: &ExplainArgs, model: &ModelInfo) -> anyhow::Result<Chosen> 
     let (framing, variant) = if tutorial {
         (Framing::Squash, Variant::TutorialSum)
     } else {
-        (Framing::Whole, Variant::Eq19)
+        (model.framing(Framing::Whole), Variant::Eq19)
     };
+    let framing = arguments.framing.unwrap_or(framing);
+    if !model.allows(framing) {
+        bail!(
+            "{} takes only inputs of {} pixels, so --framing whole is not possible. Use crop, squash or letterbox.",
+            model.architecture,
+            described(model.preprocessing.size)
+        );
+    }
     Ok(Chosen {
-        framing: arguments.framing.unwrap_or(framing),
-        preprocess: PreprocessChoice::Custom(exact),
+        framing,
+        preprocess,
         layer,
         variant: arguments.variant.unwrap_or(variant),
     })
+}
+
+/// Width and height in words.
+fn described(size: InputSize) -> String {
+    format!("{}×{}", size.width, size.height)
+}
+
+/// The options that change single values of the preprocessing.
+fn by_hand(
+    arguments: &ExplainArgs,
+    mut exact: Preprocessing,
+    model: &ModelInfo,
+) -> anyhow::Result<Preprocessing> {
+    if let Some(mean) = arguments.mean {
+        exact.mean = mean.0;
+    }
+    if let Some(std) = arguments.std {
+        exact.std = std.0;
+    }
+    if let Some(order) = arguments.channel_order {
+        if model.needs.channels == 1 && order != ChannelOrder::Gray {
+            bail!(
+                "{} takes one channel, so --channel-order can only be gray.",
+                model.architecture
+            );
+        }
+        exact.order = order;
+    }
+    exact.resampling = arguments.resample.unwrap_or(exact.resampling);
+    if let Some(pad) = arguments.pad {
+        exact.pad = pad.0;
+    }
+    let fixed = model.needs.fixed_size;
+    if let Some(Sides { height, width }) = arguments.input_size {
+        if fixed.is_some_and(|fixed| fixed != (height, width)) {
+            bail!(
+                "{} takes only inputs of {} pixels (width × height): leave out --input-size.",
+                model.architecture,
+                described(model.preprocessing.size)
+            );
+        }
+        if fixed.is_none() {
+            exact.size = InputSize::of_sides(width, height)
+                .map_err(|problem| anyhow!("--input-size: {problem}"))?;
+        }
+    }
+    if let Some(part) = arguments.crop_pct {
+        let InputSize { width, height, .. } = exact.size;
+        exact.size = InputSize::of_part(width, height, part)
+            .map_err(|problem| anyhow!("--crop-pct: {problem}"))?;
+    }
+    exact.check().map_err(|problem| anyhow!(problem))?;
+    Ok(exact)
 }
 
 /// Explains one photo, and returns the text to print.

@@ -9,7 +9,7 @@ use crate::labels::ClassId;
 use crate::model::activations::{FeatureMaps, Gradients, LayerGradients};
 use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
-use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
 use crate::model::{ModelInfo, Scores};
 
 /// How long each step took.
@@ -36,6 +36,8 @@ pub struct Analysis {
     pub placement: Placement,
     /// How pixels were normalized before they entered the network.
     pub preprocessing: Preprocessing,
+    /// Where the preprocessing came from: the model's own source, or the user.
+    pub preprocessing_from: PreprocessingSource,
     /// Activations of the model's default layer.
     pub features: Arc<FeatureMaps>,
     /// `y_c`, one for each class, before softmax or sigmoid.

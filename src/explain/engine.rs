@@ -18,7 +18,9 @@ use crate::model::cpu::Precision;
 use crate::model::device::DeviceChoice;
 use crate::model::layers::Backend;
 use crate::model::network::{Network, NetworkError, Tape};
-use crate::model::preprocessing::{PreprocessChoice, Preprocessing};
+use crate::model::preprocessing::{
+    ChannelOrder, PreprocessChoice, Preprocessing, PreprocessingSource,
+};
 use crate::model::target_layer::LayerId;
 use crate::model::weights::{Progress, WeightsError, all_finite};
 use crate::model::{Model, ModelChoice, ModelError, ModelInfo, Scores, device, hub, known_weights};
@@ -58,6 +60,18 @@ pub enum EngineError {
         height: usize,
         /// The memory needed, in megabytes.
         megabytes: u64,
+    },
+    /// The network does not take an input of this size.
+    #[error(
+        "{network} takes only inputs of {width}×{height} pixels. Set that input size, or use the model's own preprocessing."
+    )]
+    InputSize {
+        /// The network.
+        network: String,
+        /// The width of its input.
+        width: usize,
+        /// The height of its input.
+        height: usize,
     },
     /// The device failed, and the weight file has changed, so the CPU can't continue with the same
     /// weights.
@@ -231,7 +245,11 @@ impl Engine {
     /// How pixels are normalized before they enter the network.
     #[must_use]
     pub fn preprocessing(&self) -> Preprocessing {
-        self.preprocess.over(self.model.info.preprocessing)
+        let mut now = self.preprocess.over(self.model.info.preprocessing);
+        if self.model.info.needs.channels == 1 {
+            now.order = ChannelOrder::Gray;
+        }
+        now
     }
 
     /// Sets how logits become scores in future runs; `None` for the model's own scores.
@@ -245,6 +263,20 @@ impl Engine {
         self.model.info.scores.unless(self.scores)
     }
 
+    /// Where it comes from.
+    #[must_use]
+    pub fn preprocessing_from(&self) -> PreprocessingSource {
+        let info = &self.model.info;
+        match self.preprocess {
+            PreprocessChoice::Model => info.preprocessing_from.clone(),
+            // From a manifest, or from options that change nothing.
+            PreprocessChoice::Custom(custom) if custom == info.preprocessing => {
+                info.preprocessing_from.clone()
+            }
+            _ => PreprocessingSource::known("set by the user"),
+        }
+    }
+
     /// Sets the precision of sums on the CPU in future runs. Gradients need [`Precision::Double`]:
     /// after a run in [`Precision::Single`], the first request for gradients runs the network once
     /// more.
@@ -252,14 +284,17 @@ impl Engine {
         self.precision = precision;
     }
 
-    /// Frames a photo and runs the network on it once. If the device fails, the CPU is used, with a
+    /// Frames a photo and runs the network on it once. If the network does not allow the framing,
+    /// [`ModelInfo::framing`] says which one is used. If the device fails, the CPU is used, with a
     /// notice.
     ///
     /// # Errors
     /// [`EngineError::Run`] if the CPU fails too.
     pub fn analyze(&mut self, photo: &Photo, framing: Framing) -> Result<Analysis, EngineError> {
+        // Free the last run first: there may not be enough memory for both.
+        self.last = None;
         let started = Instant::now();
-        let input = framing.frame(photo, self.preprocessing().size);
+        let (input, framing) = self.frame(photo, framing)?;
         let framed = started.elapsed();
         self.run(&input, framing).map(|mut analysis| {
             analysis.timings.frame = framed;
@@ -276,6 +311,7 @@ impl Engine {
         self.last = None;
         let started = Instant::now();
         let (preprocessing, precision) = (self.preprocessing(), self.precision);
+        self.check_size(input.placement.input)?;
         self.check_memory(input.placement.input)?;
         let layer = self.model.info.default_layer;
         let (mut tape, features) = self.on_device(|model| {
@@ -302,6 +338,7 @@ impl Engine {
             framing,
             placement: input.placement,
             preprocessing,
+            preprocessing_from: self.preprocessing_from(),
             features,
             scores: self.scores(),
             probabilities: self.scores().of(&logits),
@@ -312,6 +349,29 @@ impl Engine {
                 ..Timings::default()
             },
         })
+    }
+
+    /// Frames a photo, if the network can run on such an input; and the framing that was used.
+    fn frame(&mut self, photo: &Photo, wanted: Framing) -> Result<(Input, Framing), EngineError> {
+        let framing = self.model.info.framing(wanted);
+        let options = self.preprocessing().frame_options();
+        let placement = framing.place(photo.width, photo.height, options.size);
+        // Before memory is allocated.
+        self.check_size(placement.input)?;
+        self.check_memory(placement.input)?;
+        Ok((framing.frame(photo, options), framing))
+    }
+
+    /// Checks that the network takes an input of this width and height.
+    fn check_size(&self, (width, height): (usize, usize)) -> Result<(), EngineError> {
+        match self.model.info.needs.fixed_size {
+            Some(fixed) if fixed != (height, width) => Err(EngineError::InputSize {
+                network: self.model.info.architecture.clone(),
+                width: fixed.1,
+                height: fixed.0,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that there is enough memory for a run on the CPU beyond what was used before.
@@ -339,9 +399,8 @@ impl Engine {
     /// As [`Engine::analyze`].
     pub fn classify(&mut self, photo: &Photo, framing: Framing) -> Result<Vec<f32>, EngineError> {
         let preprocessing = self.preprocessing();
-        let input = framing.frame(photo, preprocessing.size);
+        let (input, _) = self.frame(photo, framing)?;
         let (device, precision) = (self.device, self.precision);
-        self.check_memory(input.placement.input)?;
         let tape = self.on_device(|model| model.forward(&input, &preprocessing, precision))?;
         if self.device != device {
             self.last = None; // it belongs to the failed device

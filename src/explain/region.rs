@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn regions_that_tile_the_photo_add_up_to_the_whole() {
         // Cells that tile the input, and cells that reach beyond it.
-        let odd = InputSize::new(353, 353).unwrap();
+        let odd = InputSize::square(353, 353).unwrap();
         for placement in [placement(), Framing::Squash.place(451, 300, odd)] {
             tiles_add_up(&placement);
         }
@@ -277,7 +277,7 @@ mod tests {
     /// Only the part of an edge cell that is on the input counts, as it is drawn.
     #[test]
     fn cells_that_reach_beyond_the_input_count_with_what_is_on_it() {
-        let size = InputSize::new(240, 240).unwrap();
+        let size = InputSize::square(240, 240).unwrap();
         let placement = Framing::Squash.place(240, 240, size);
         let map = map_of(8, 8);
         // Cells begin at −8: the first has 24 pixels on the input, the second 32.

@@ -1,23 +1,26 @@
-//! Antialiased bilinear resizing, identical to Pillow's to the bit.
+//! Antialiased resizing, identical to Pillow's to the bit.
 //!
 //! Classifiers are trained and evaluated on photos that Pillow resized, so the network must see the
 //! same pixels. Fast libraries use coarser coefficients (16 bits instead of 22):
 //! `fast_image_resize` differs by one gray level in 13 to 17 % of the values of three photos, which
 //! changed logits by 0.015 to 0.064 (measured). That is why we have our own code.
 //!
-//! The method (Pillow, `Resample.c`): a triangle filter, as wide as the scale when shrinking; first
-//! a horizontal pass, rounded to 8 bits, then a vertical one; fixed-point coefficients with 22
+//! The method (Pillow, `Resample.c`): a filter, as wide as the scale when shrinking; first a
+//! horizontal pass, rounded to 8 bits, then a vertical one; fixed-point coefficients with 22
 //! fractional bits.
+
+mod filter;
 
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::input::resample::filter::{PRECISION_BITS, Taps};
 use crate::platform::simd::Isa;
 
-/// Fractional bits of the fixed-point coefficients: 32 − 8 − 2 (Pillow, `Resample.c`).
-const PRECISION_BITS: u32 = 22;
+pub use crate::input::resample::filter::Resampling;
+
 /// A vector register of sums: two pixels of three channels, and two unused lanes.
 const LANES: usize = 8;
 /// Pixels in one step of the sums, and their bytes.
@@ -25,85 +28,43 @@ const STEP: usize = 2;
 const STEP_BYTES: usize = STEP * CHANNELS;
 const CHANNELS: usize = 3;
 
-/// The filter for one axis: a run of input positions for each output position.
-struct Taps {
-    /// First input position and number of taps, for each output position.
-    runs: Vec<(usize, usize)>,
-    /// Fixed-point coefficients, `stride` for each output position.
-    coefficients: Vec<i32>,
-    stride: usize,
-}
-
-impl Taps {
-    /// The triangle filter of Pillow's `BILINEAR`, in f64 as in Pillow.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // sizes below 2^31
-    fn bilinear(input: usize, output: usize, part: Range<usize>) -> Self {
-        let scale = input as f64 / output as f64;
-        let filter_scale = scale.max(1.0);
-        let support = filter_scale; // the triangle's half width is 1
-        let stride = support.ceil() as usize * 2 + 1;
-        let mut runs = Vec::with_capacity(part.len());
-        let mut coefficients = vec![0; stride * part.len()];
-        let mut weights = Vec::with_capacity(stride);
-        for (fixed, position) in coefficients.chunks_exact_mut(stride).zip(part) {
-            let center = (position as f64 + 0.5) * scale;
-            let first = (center - support + 0.5).max(0.0) as usize;
-            let last = ((center + support + 0.5) as usize).min(input);
-            weights.clear();
-            weights.extend((first..last).map(|x| {
-                let distance = (x as f64 - center + 0.5) * (1.0 / filter_scale);
-                (1.0 - distance.abs()).max(0.0)
-            }));
-            let sum: f64 = weights.iter().sum();
-            for (fixed, weight) in fixed.iter_mut().zip(&weights) {
-                let weight = if sum == 0.0 { *weight } else { weight / sum };
-                *fixed = (0.5 + weight * f64::from(1 << PRECISION_BITS)) as i32;
-            }
-            runs.push((first, weights.len()));
-        }
-        Self {
-            runs,
-            coefficients,
-            stride,
-        }
-    }
-}
-
 /// Resizes interleaved RGB8 from `from` to `to` (width, height in pixels).
 ///
 /// # Panics
 /// If `rgb` does not hold `3·width·height` bytes or a side is 0.
 #[must_use]
 pub fn bilinear(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
-    bilinear_part(rgb, from, to, 0..to.0, 0..to.1)
+    resize_part(Resampling::Bilinear, rgb, from, to, 0..to.0, 0..to.1)
 }
 
-/// The given columns and rows of the result of [`bilinear`]. Nothing else is computed, so a small
-/// part of a huge result is cheap.
+/// The given columns and rows of `rgb` resized from `from` to `to` (width, height in pixels).
+/// Nothing else is computed, so a small part of a huge result is cheap.
 ///
 /// # Panics
 /// As [`bilinear`].
 #[must_use]
-pub fn bilinear_part(
+pub fn resize_part(
+    how: Resampling,
     rgb: &[u8],
     from: (usize, usize),
     to: (usize, usize),
     columns: Range<usize>,
     rows: Range<usize>,
 ) -> Vec<u8> {
-    bilinear_with(Isa::chosen(), rgb, (from, to), (columns, rows))
+    resize_with(Isa::chosen(), how, rgb, (from, to), (columns, rows))
 }
 
-fn bilinear_with(
+fn resize_with(
     level: Isa,
+    how: Resampling,
     rgb: &[u8],
     (from, to): ((usize, usize), (usize, usize)),
     (columns, rows): (Range<usize>, Range<usize>),
 ) -> Vec<u8> {
     assert_eq!(rgb.len(), CHANNELS * from.0 * from.1, "RGB8 of this size");
     assert!(from.0 * from.1 * to.0 * to.1 > 0, "sides above 0");
-    let across = Taps::bilinear(from.0, to.0, columns);
-    let mut down = Taps::bilinear(from.1, to.1, rows);
+    let across = Taps::new(how, from.0, to.0, columns);
+    let mut down = Taps::new(how, from.1, to.1, rows);
     // Only the rows that the vertical pass will read.
     let first = down.runs.first().map_or(0, |run| run.0);
     let last = down.runs.last().map_or(0, |run| run.0 + run.1);
@@ -272,54 +233,100 @@ fn clip(sum: i32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Isa, bilinear, bilinear_part, bilinear_with};
+    use super::{Isa, Resampling, bilinear, resize_part, resize_with};
+
+    fn resize(how: Resampling, rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
+        resize_part(how, rgb, from, to, 0..to.0, 0..to.1)
+    }
 
     #[test]
     fn every_level_gives_the_same_pixels() {
         let noise = |n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes()[3];
         let rgb: Vec<u8> = (0..101 * 67 * 3).map(noise).collect();
-        for to in [(17, 11), (101, 67), (149, 90)] {
-            let sizes = ((101, 67), to);
-            let expected = bilinear(&rgb, sizes.0, to);
-            for level in Isa::available() {
-                let found = bilinear_with(level, &rgb, sizes, (0..to.0, 0..to.1));
-                assert!(found == expected, "{} to {to:?}", level.name());
+        for how in Resampling::ALL {
+            for to in [(17, 11), (101, 67), (149, 90)] {
+                let sizes = ((101, 67), to);
+                let expected = resize(how, &rgb, sizes.0, to);
+                for level in Isa::available() {
+                    let found = resize_with(level, how, &rgb, sizes, (0..to.0, 0..to.1));
+                    assert!(found == expected, "{how:?}, {} to {to:?}", level.name());
+                }
             }
         }
     }
 
-    /// Pillow 13.0, `Image.resize((3, 2), Image.BILINEAR)` of the 7×5 ramp below.
+    /// Pillow 13.0, `Image.resize` of the 7×5 ramp below to 3×2, and of its first two pixels to 5×1.
     #[test]
     fn agrees_with_pillow_on_a_small_image() {
         let ramp = |n: u32| (n * n * 37).to_le_bytes()[0];
         let rgb: Vec<u8> = (0..7 * 5 * 3).map(ramp).collect();
-        assert_eq!(bilinear(&rgb, (7, 5), (3, 2)), SMALLER);
-        assert_eq!(bilinear(&rgb[..6], (2, 1), (5, 1)), LARGER);
+        for (how, smaller, larger) in PILLOW {
+            assert_eq!(resize(how, &rgb, (7, 5), (3, 2)), smaller, "{how:?}");
+            assert_eq!(resize(how, &rgb[..6], (2, 1), (5, 1)), larger, "{how:?}");
+        }
+        assert_eq!(bilinear(&rgb, (7, 5), (3, 2)), PILLOW[0].1);
     }
 
-    const SMALLER: [u8; 18] = [
-        104, 105, 137, 110, 113, 97, 142, 92, 148, 164, 104, 148, 101, 110, 120, 119, 116, 93,
-    ];
-    const LARGER: [u8; 15] = [
-        0, 37, 148, 8, 41, 149, 39, 59, 153, 69, 76, 156, 77, 80, 157,
+    const PILLOW: [(Resampling, [u8; 18], [u8; 15]); 4] = [
+        (
+            Resampling::Bilinear,
+            [
+                104, 105, 137, 110, 113, 97, 142, 92, 148, 164, 104, 148, 101, 110, 120, 119, 116,
+                93,
+            ],
+            [
+                0, 37, 148, 8, 41, 149, 39, 59, 153, 69, 76, 156, 77, 80, 157,
+            ],
+        ),
+        (
+            Resampling::Bicubic,
+            [
+                98, 106, 138, 109, 107, 89, 148, 92, 154, 172, 101, 152, 96, 114, 119, 118, 119, 88,
+            ],
+            [
+                0, 33, 147, 5, 40, 149, 39, 59, 153, 72, 77, 156, 85, 84, 158,
+            ],
+        ),
+        (
+            Resampling::Lanczos,
+            [
+                93, 106, 139, 108, 103, 88, 152, 93, 156, 176, 102, 154, 92, 116, 115, 118, 121, 87,
+            ],
+            [
+                0, 28, 146, 7, 41, 149, 39, 59, 153, 70, 76, 156, 93, 89, 159,
+            ],
+        ),
+        (
+            Resampling::Nearest,
+            [
+                64, 85, 180, 20, 229, 0, 80, 221, 180, 148, 205, 80, 64, 53, 116, 84, 5, 0,
+            ],
+            [
+                0, 37, 148, 0, 37, 148, 77, 80, 157, 77, 80, 157, 77, 80, 157,
+            ],
+        ),
     ];
 
     #[test]
     fn a_part_is_the_same_as_in_the_whole() {
         let ramp = |n: u32| (n * n * 37).to_le_bytes()[0];
         let rgb: Vec<u8> = (0..40 * 30 * 3).map(ramp).collect();
-        for to in [(17, 11), (40, 30), (61, 30), (90, 71)] {
-            let whole = bilinear(&rgb, (40, 30), to);
-            let part = bilinear_part(&rgb, (40, 30), to, 3..12, 5..9);
-            let rows = whole.chunks_exact(3 * to.0).skip(5).take(4);
-            let expected: Vec<u8> = rows.flat_map(|row| &row[9..36]).copied().collect();
-            assert_eq!(part, expected, "{to:?}");
+        for how in Resampling::ALL {
+            for to in [(17, 11), (40, 30), (61, 30), (90, 71)] {
+                let whole = resize(how, &rgb, (40, 30), to);
+                let part = resize_part(how, &rgb, (40, 30), to, 3..12, 5..9);
+                let rows = whole.chunks_exact(3 * to.0).skip(5).take(4);
+                let expected: Vec<u8> = rows.flat_map(|row| &row[9..36]).copied().collect();
+                assert_eq!(part, expected, "{how:?}, {to:?}");
+            }
         }
     }
 
     #[test]
     fn the_same_size_is_the_same_image() {
         let rgb: Vec<u8> = (0..4 * 3 * 3).collect();
-        assert_eq!(bilinear(&rgb, (4, 3), (4, 3)), rgb);
+        for how in Resampling::ALL {
+            assert_eq!(resize(how, &rgb, (4, 3), (4, 3)), rgb);
+        }
     }
 }

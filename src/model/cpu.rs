@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub use crate::model::cpu::backward::{add, dense_backward, relu_backward, scale};
 pub use crate::model::cpu::buffer_pool::{Buffer, BufferPool};
 pub use crate::model::cpu::conv_geometry::ConvGeometry;
-pub use crate::model::cpu::dense::dense;
+pub use crate::model::cpu::dense::{dense, dense_gated};
 pub use crate::model::cpu::depthwise::depthwise;
 pub use crate::model::cpu::elementwise::{Combine, binary, unary};
 pub use crate::model::cpu::epilogue::{Activation, Epilogue};

@@ -210,20 +210,12 @@ impl Declared {
     fn input(&self, is_timms: bool) -> Option<String> {
         let nested = self.object.get("pretrained_cfg").and_then(Value::as_object);
         let of = nested.unwrap_or(&self.object);
-        if let Some(mode) = text(of.get("crop_mode")).filter(|mode| mode != "center") {
-            return Some(format!(
-                "says crop_mode {mode}, but camlens supports only the center crop"
-            ));
-        }
         let size = of.get("input_size").and_then(Value::as_array)?;
         let size: Vec<u64> = size.iter().filter_map(Value::as_u64).collect();
         match size[..] {
             _ if !is_timms => None,
             [channels @ (1 | 4), _, _] => Some(format!(
                 "says that its input has {channels} channels, but camlens provides 3"
-            )),
-            [3, height, width] if height != width => Some(format!(
-                "says that its input is {width}×{height} pixels, but camlens supports only square inputs"
             )),
             _ => None,
         }
@@ -382,15 +374,6 @@ mod tests {
                 r#"{"pretrained_cfg": {}, "model_args": {"new": 1}}"#,
                 "new = 1",
             ),
-            (r#"{"crop_mode": "squash"}"#, "crop_mode squash"),
-            (
-                r#"{"pretrained_cfg": {"crop_mode": "border"}}"#,
-                "crop_mode border",
-            ),
-            (
-                r#"{"pretrained_cfg": {"input_size": [3, 224, 288]}}"#,
-                "288×224",
-            ),
             (
                 r#"{"pretrained_cfg": {"input_size": [1, 224, 224]}}"#,
                 "1 channels",
@@ -411,6 +394,7 @@ mod tests {
             r#"{"global_pool": "avg", "num_classes": 1000, "pretrained_cfg": {"crop_mode": "center", "input_size": [3, 224, 224]}}"#,
             r#"{"model_args": {"drop_path_rate": 0.1, "output_stride": 32, "act_layer": "ReLU", "aa_layer": null, "avg_down": false}}"#,
             r#"{"pretrained_cfg": "in1k"}"#,
+            r#"{"pretrained_cfg": {"crop_mode": "border", "input_size": [3, 224, 288]}}"#,
             r#"{"architecture": "resnet18", "model_args": {"bn_momentum": 0.01}}"#,
             // Files of other programs, which use such keys for other purposes.
             r#"{"input_size": [224, 224]}"#,

@@ -4,14 +4,18 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::input::framing::Framing;
 use crate::labels::Labels;
 use crate::model::activations::Head;
 use crate::model::file_selection::Selection;
 use crate::model::gradient_check::GradientCheck;
 use crate::model::hub;
-use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{InputNeeds, Preprocessing, PreprocessingSource};
 use crate::model::scores::Scores;
 use crate::model::target_layer::{LayerChoice, LayerId, LayerInfo, LayerKind, TargetLayer};
+
+/// Maximum number of small multiples.
+const MOST_STAGES: usize = 4;
 
 /// One of the outputs of a network that can be explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +25,6 @@ pub struct OutputInfo {
     /// Its number of classes.
     pub classes: usize,
 }
-
-/// Maximum number of small multiples.
-const MOST_STAGES: usize = 4;
 
 /// Information about a loaded model for the user.
 #[derive(Clone, Debug)]
@@ -53,7 +54,11 @@ pub struct ModelInfo {
     /// The model's own preprocessing.
     pub preprocessing: Preprocessing,
     /// Where the preprocessing came from.
-    pub preprocessing_from: String,
+    pub preprocessing_from: PreprocessingSource,
+    /// How its photos are fitted to the input, if a file next to it says so.
+    pub own_framing: Option<Framing>,
+    /// What the network needs of its input: its channels, and a fixed size.
+    pub needs: InputNeeds,
     /// What was assumed about the network because the weight file does not say it, in a
     /// sentence. `None` if nothing was assumed.
     pub assumed: Option<String>,
@@ -71,6 +76,29 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
+    /// Whether the network takes the inputs of a framing: `whole` needs inputs of any size.
+    #[must_use]
+    pub fn allows(&self, framing: Framing) -> bool {
+        framing != Framing::Whole || self.needs.fixed_size.is_none()
+    }
+
+    /// The framing that is used when one is wanted: itself, if the network allows it. Otherwise the
+    /// model's own, or what networks of this input are usually evaluated with.
+    #[must_use]
+    pub fn framing(&self, wanted: Framing) -> Framing {
+        if self.allows(wanted) {
+            return wanted;
+        }
+        let is_square = self.needs.fixed_size.is_some_and(|(h, w)| h == w);
+        let usual = if is_square {
+            Framing::Crop
+        } else {
+            Framing::Squash
+        };
+        let own = self.own_framing.filter(|own| self.allows(*own));
+        own.unwrap_or(usual)
+    }
+
     /// Its layers, in the order in which they run.
     pub fn layer_ids(&self) -> impl DoubleEndedIterator<Item = LayerId> + ExactSizeIterator {
         (0..self.layers.len()).map(LayerId::new)

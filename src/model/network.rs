@@ -19,6 +19,16 @@ pub trait Network: Send {
     /// equivalent.
     fn default_layer(&self) -> LayerId;
 
+    /// The channels of its input: 3 for colors, 1 for gray.
+    fn channels(&self) -> usize {
+        3
+    }
+
+    /// The only input size (height, width) in pixels that the network takes, if there is only one.
+    fn fixed_size(&self) -> Option<(usize, usize)> {
+        None
+    }
+
     /// Global average pooling and one linear layer, if nothing else follows the default
     /// layer. Maps there are then known in closed form, for every class at once.
     fn head(&self) -> Option<&Arc<Head>> {
@@ -68,7 +78,9 @@ pub struct NetworkInput {
     pub width: usize,
     /// Pixels.
     pub height: usize,
-    /// `[height, width, 3]`, row-major.
+    /// 1 or 3: what [`Network::channels`] says.
+    pub channels: usize,
+    /// `[height, width, channels]`, row-major.
     pub values: Vec<f32>,
 }
 

@@ -22,7 +22,9 @@ use crate::model::layers::Backend;
 use crate::model::linear::Linear;
 use crate::model::model_info::ModelInfo;
 use crate::model::network::{Network, NetworkError, NetworkInput, Tape};
-use crate::model::preprocessing::{Config, Preprocessing};
+use crate::model::preprocessing::{
+    Config, InputNeeds, Preprocessing, PreprocessingSource, SettledPreprocessing,
+};
 use crate::model::resnet::ResNet;
 use crate::model::scores::Scores;
 use crate::model::weights::{Checkpoint, Progress, WeightsError};
@@ -208,12 +210,15 @@ impl Model {
         } else {
             KnownFacts::Tensors
         };
-        let (preprocessing, preprocessing_from) = if let Some(found) = config.preprocessing {
-            (found, "config.json".to_owned())
-        } else {
-            let usual = Preprocessing::usual(architecture, names);
-            (usual, format!("usual for {}", architecture.name()))
+        let usual = format!("usual for {}", architecture.name());
+        let usual = match known {
+            KnownFacts::File => PreprocessingSource::known(usual),
+            _ => PreprocessingSource::guess(usual),
         };
+        let usual = (Preprocessing::usual(architecture, names), usual);
+        let needs = needs_of(&*network);
+        let settled = SettledPreprocessing::new(config.preprocessing, None, usual, needs);
+        notices.extend(settled.notices);
         let own = |from| move |names| OwnLabels { names, from };
         let own_labels = saved
             .map(own("saved with the weights"))
@@ -230,11 +235,13 @@ impl Model {
                 sha256: finished.sha256,
                 labels: Labels::for_count(linear.classes),
                 labels_from: String::new(),
+                preprocessing: settled.preprocessing,
+                preprocessing_from: settled.from,
+                own_framing: settled.framing,
+                needs,
+                assumed: assumed::assumed(architecture, names, known, scores),
                 scores,
                 scores_from,
-                preprocessing,
-                preprocessing_from,
-                assumed: assumed::assumed(architecture, names, known, scores),
                 network: recognized.selected.network,
                 networks: recognized.selected.networks,
                 outputs: Vec::new(),
@@ -330,6 +337,7 @@ impl Model {
         labels: Labels,
         preprocessing: Preprocessing,
     ) -> Self {
+        let needs = needs_of(&*network);
         let info = ModelInfo {
             architecture: name.into(),
             layers: network.layers().to_vec(),
@@ -340,10 +348,12 @@ impl Model {
             sha256: String::new(),
             labels,
             labels_from: "given".into(),
+            preprocessing: needs.fit(preprocessing),
+            preprocessing_from: PreprocessingSource::known("given"),
+            own_framing: None,
+            needs,
             scores: Scores::default(),
             scores_from: None,
-            preprocessing,
-            preprocessing_from: "given".into(),
             assumed: None,
             network: Selection::default(),
             networks: Vec::new(),
@@ -376,10 +386,13 @@ impl Model {
         precision: Precision,
     ) -> Result<Tape, NetworkError> {
         let (width, height) = input.placement.input;
+        let channels = self.network.channels();
+        let values = preprocessing.values(&input.rgb, channels);
         let input = NetworkInput {
             width,
             height,
-            values: normalized(&input.rgb, preprocessing),
+            channels,
+            values: values.map_err(NetworkError::new)?,
         };
         self.network.forward(&input, precision)
     }
@@ -435,18 +448,12 @@ fn found_scores(
 /// The beginning of a notice about class names.
 const NAMES_NOTICE: &str = "The class names";
 
-/// Preprocesses interleaved bytes for the network. It uses a table, since a byte has only
-/// 256 values.
-fn normalized(rgb: &[u8], preprocessing: &Preprocessing) -> Vec<f32> {
-    let table: [[f32; 256]; 3] = std::array::from_fn(|channel| preprocessing.table(channel));
-    let mut values = vec![0.0; rgb.len()];
-    let pixels = rgb.as_chunks::<3>().0;
-    for (value, pixel) in values.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
-        for channel in 0..3 {
-            value[channel] = table[channel][usize::from(pixel[channel])];
-        }
+/// What a network needs of its input.
+fn needs_of(network: &dyn Network) -> InputNeeds {
+    InputNeeds {
+        channels: network.channels(),
+        fixed_size: network.fixed_size(),
     }
-    values
 }
 
 /// Why a model can't be used.

@@ -1,64 +1,182 @@
-//! Normalization of pixels before the network, and the size of its input.
+//! How a photo becomes numbers for a network: the size of its input, resizing, the order of
+//! channels, and normalization.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod sidecar;
+mod source;
+
+use std::fmt;
 use std::str::FromStr;
-use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::input::framing::InputSize;
+use crate::input::framing::{FrameOptions, InputSize, luma};
+use crate::input::resample::Resampling;
 use crate::model::architecture::{Architecture, LiteNames};
-use crate::model::declared::Declared;
-use crate::platform::small_file;
 
-/// Mean and standard deviation of each channel, for values in 0..=1, and the size of the input: `x
-/// = (byte / 255 − mean) / std`.
+pub use crate::model::preprocessing::sidecar::Config;
+pub use crate::model::preprocessing::source::{
+    InputNeeds, PreprocessingSource, SettledPreprocessing,
+};
+
+/// How a photo becomes a network's input, apart from its framing. The value of a channel is `x =
+/// (byte / 255 − mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// Red, green, blue.
+    /// Red, green, blue, whatever the order of channels is. A network with one channel uses the
+    /// average of the three.
     pub mean: [f32; 3],
-    /// Red, green, blue; never 0.
+    /// Red, green, blue, as the mean; never 0.
     pub std: [f32; 3],
     /// The size of the input.
     pub size: InputSize,
+    /// The channels that the network gets.
+    #[serde(default)]
+    pub order: ChannelOrder,
+    /// How the photo is resized.
+    #[serde(default)]
+    pub resampling: Resampling,
+    /// The color beside a photo in a letterbox: red, green, blue. `None` for the mean.
+    #[serde(default)]
+    pub pad: Option<[u8; 3]>,
 }
 
-/// Named means and standard deviations.
+/// The channels that a network gets.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelOrder {
+    /// Red, green, blue.
+    #[default]
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+    /// Luma, as Pillow's `convert("L")`: once, or three times if the network has three channels.
+    Gray,
+}
+
+impl ChannelOrder {
+    /// All orders, in the order of menus.
+    pub const ALL: [Self; 3] = [Self::Rgb, Self::Bgr, Self::Gray];
+
+    /// The name in menus.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rgb => "RGB",
+            Self::Bgr => "BGR",
+            Self::Gray => "gray",
+        }
+    }
+}
+
+/// Named means, standard deviations and orders of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// ImageNet's statistics, as torchvision and most of timm use them.
     Imagenet,
-    /// Values in 0..=1 without mean and standard deviation.
+    /// Values in 0..=1 without mean and standard deviation, as in a common tutorial.
     Tutorial,
     /// Mean 0.5 and standard deviation 0.5: −1..=1.
     Half,
+    /// Values in 0..=255, as the bytes are.
+    Bytes,
+    /// Blue, green, red in 0..=255, less Caffe's mean: Keras's ResNet and VGG, and networks from
+    /// Caffe.
+    CaffeBgr,
 }
+
+/// Caffe's mean of ImageNet, for bytes: red, green, blue.
+const CAFFE_MEAN: [f64; 3] = [123.68, 116.779, 103.939];
+/// The standard deviation that keeps bytes as they are.
+#[allow(clippy::cast_possible_truncation)]
+const ONE_BYTE: f32 = (1.0 / 255.0) as f32;
 
 impl Preset {
     /// All presets, in the order of menus.
-    pub const ALL: [Self; 3] = [Self::Imagenet, Self::Tutorial, Self::Half];
+    pub const ALL: [Self; 5] = [
+        Self::Imagenet,
+        Self::Tutorial,
+        Self::Half,
+        Self::Bytes,
+        Self::CaffeBgr,
+    ];
 
     /// The name in menus.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Imagenet => "ImageNet",
-            Self::Tutorial => "Tutorial (no normalization)",
-            Self::Half => "0.5 / 0.5",
+            Self::Tutorial => "0 to 1",
+            Self::Half => "−1 to 1",
+            Self::Bytes => "0 to 255",
+            Self::CaffeBgr => "Caffe BGR",
+        }
+    }
+
+    /// A description in one line.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Imagenet => {
+                "ImageNet's mean and standard deviation: torchvision, most of timm, many others"
+            }
+            Self::Tutorial => {
+                "No normalization: Ultralytics, networks that normalize by themselves"
+            }
+            Self::Half => {
+                "Mean and standard deviation 0.5: TensorFlow's MobileNet and Inception, ViT"
+            }
+            Self::Bytes => "Bytes as they are: Keras's EfficientNet and MobileNetV3",
+            Self::CaffeBgr => "Blue, green, red, less Caffe's mean: Keras's ResNet and VGG",
         }
     }
 
     /// Mean and standard deviation.
     #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // as stored
     pub fn statistics(self) -> ([f32; 3], [f32; 3]) {
         match self {
             // torchvision's ImageNet statistics.
             Self::Imagenet => ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
             Self::Tutorial => ([0.0; 3], [1.0; 3]),
             Self::Half => ([0.5; 3], [0.5; 3]),
+            Self::Bytes => ([0.0; 3], [ONE_BYTE; 3]),
+            Self::CaffeBgr => (CAFFE_MEAN.map(|mean| (mean / 255.0) as f32), [ONE_BYTE; 3]),
+        }
+    }
+
+    /// The order of channels of networks that take colors.
+    #[must_use]
+    pub fn order(self) -> ChannelOrder {
+        match self {
+            Self::CaffeBgr => ChannelOrder::Bgr,
+            _ => ChannelOrder::Rgb,
+        }
+    }
+
+    /// The preset with the same mean, standard deviation and order of channels.
+    #[must_use]
+    pub fn of(preprocessing: &Preprocessing) -> Option<Self> {
+        let same = |preset: &Self| preset.over(*preprocessing) == *preprocessing;
+        Self::ALL.into_iter().find(same)
+    }
+
+    /// This preset's mean, standard deviation and order of channels; the rest from another
+    /// preprocessing. Gray stays gray.
+    #[must_use]
+    pub fn over(self, own: Preprocessing) -> Preprocessing {
+        let (mean, std) = self.statistics();
+        let order = match own.order {
+            ChannelOrder::Gray => ChannelOrder::Gray,
+            _ => self.order(),
+        };
+        Preprocessing {
+            mean,
+            std,
+            order,
+            ..own
         }
     }
 }
@@ -66,11 +184,11 @@ impl Preset {
 /// The user's choice of preprocessing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum PreprocessChoice {
-    /// From a `config.json` next to the weights, otherwise what the network is usually trained
-    /// with.
+    /// From a file next to the weights or from the model's own file, otherwise what the network is
+    /// usually trained with.
     #[default]
     Model,
-    /// A preset's mean and standard deviation, with the model's input size.
+    /// A preset's mean, standard deviation and order of channels, with the model's input size.
     Preset(Preset),
     /// All values are set by the user.
     Custom(Preprocessing),
@@ -82,10 +200,7 @@ impl PreprocessChoice {
     pub fn over(self, own: Preprocessing) -> Preprocessing {
         match self {
             Self::Model => own,
-            Self::Preset(preset) => {
-                let (mean, std) = preset.statistics();
-                Preprocessing { mean, std, ..own }
-            }
+            Self::Preset(preset) => preset.over(own),
             Self::Custom(custom) => custom,
         }
     }
@@ -109,7 +224,7 @@ impl Preprocessing {
         Self {
             mean,
             std,
-            size: InputSize::default(),
+            ..Self::default()
         }
     }
 
@@ -118,8 +233,10 @@ impl Preprocessing {
     /// # Errors
     /// A message that says what is wrong.
     pub fn check(&self) -> Result<(), String> {
-        let Self { mean, std, size } = *self;
-        InputSize::new(size.crop, size.short)?;
+        let Self {
+            mean, std, size, ..
+        } = *self;
+        InputSize::new(size.width, size.height, size.short)?;
         if mean.iter().any(|value| !value.is_finite()) {
             return Err("The mean must be a number for each channel.".into());
         }
@@ -129,12 +246,117 @@ impl Preprocessing {
         Ok(())
     }
 
-    /// The normalized value of each of the 256 bytes of a channel.
+    /// What the pixels of the input depend on.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation)] // rounded once, at the end
+    pub fn frame_options(&self) -> FrameOptions {
+        FrameOptions {
+            size: self.size,
+            resampling: self.resampling,
+            pad: self.pad_color(),
+            gray: self.order == ChannelOrder::Gray,
+        }
+    }
+
+    /// The color beside a photo in a letterbox: red, green, blue.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+    pub fn pad_color(&self) -> [u8; 3] {
+        let byte = |mean: f32| {
+            (255.0 * f64::from(mean))
+                .round_ties_even()
+                .clamp(0.0, 255.0) as u8
+        };
+        self.pad.unwrap_or(self.mean.map(byte))
+    }
+
+    /// The normalized value of each of the 256 bytes of a channel: red, green or blue.
+    #[must_use]
     pub fn table(&self, channel: usize) -> [f32; 256] {
-        let (mean, std) = (f64::from(self.mean[channel]), f64::from(self.std[channel]));
-        std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32)
+        normalized(f64::from(self.mean[channel]), self.std[channel])
+    }
+
+    /// The same for the only channel of a network without colors.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // exact for three equal values
+    fn table_of_gray(&self) -> [f32; 256] {
+        let average = |values: [f32; 3]| values.map(f64::from).iter().sum::<f64>() / 3.0;
+        normalized(average(self.mean), average(self.std) as f32)
+    }
+
+    /// The values of interleaved RGB8 pixels for a network with `channels` channels, 1 or 3:
+    /// interleaved as well. It uses tables, since a byte has only 256 values.
+    ///
+    /// # Errors
+    /// A message if there are other numbers of channels.
+    pub fn values(&self, rgb: &[u8], channels: usize) -> Result<Vec<f32>, String> {
+        let pixels = rgb.as_chunks::<3>().0;
+        match channels {
+            1 => {
+                let table = self.table_of_gray();
+                let gray = |pixel: &[u8; 3]| table[usize::from(luma(*pixel))];
+                Ok(pixels.iter().map(gray).collect())
+            }
+            3 => {
+                let tables: [[f32; 256]; 3] = std::array::from_fn(|channel| self.table(channel));
+                let mut values = vec![0.0; rgb.len()];
+                let outs = values.as_chunks_mut::<3>().0.iter_mut().zip(pixels);
+                match self.order {
+                    ChannelOrder::Rgb => {
+                        for (out, pixel) in outs {
+                            for channel in 0..3 {
+                                out[channel] = tables[channel][usize::from(pixel[channel])];
+                            }
+                        }
+                    }
+                    ChannelOrder::Bgr => {
+                        for (out, pixel) in outs {
+                            for channel in 0..3 {
+                                out[2 - channel] = tables[channel][usize::from(pixel[channel])];
+                            }
+                        }
+                    }
+                    ChannelOrder::Gray => {
+                        for (out, pixel) in outs {
+                            let gray = usize::from(luma(*pixel));
+                            for channel in 0..3 {
+                                out[channel] = tables[channel][gray];
+                            }
+                        }
+                    }
+                }
+                Ok(values)
+            }
+            _ => Err(format!(
+                "its input has {channels} channels, and a photo has 1 or 3"
+            )),
+        }
+    }
+}
+
+/// `(byte / 255 − mean) / std` of each byte.
+#[allow(clippy::cast_possible_truncation)] // rounded once, at the end
+fn normalized(mean: f64, std: f32) -> [f32; 256] {
+    std::array::from_fn(|byte| {
+        if std.to_bits() == ONE_BYTE.to_bits() {
+            // Not the rounded 1/255: bytes stay as they are.
+            return (byte as f64 - 255.0 * mean) as f32;
+        }
+        ((byte as f64 / 255.0 - mean) / f64::from(std)) as f32
+    })
+}
+
+impl Default for Preprocessing {
+    /// As torchvision evaluates: ImageNet's statistics, 256 to 224, bilinear.
+    fn default() -> Self {
+        let (mean, std) = Preset::Imagenet.statistics();
+        Self {
+            mean,
+            std,
+            size: InputSize::default(),
+            order: ChannelOrder::Rgb,
+            resampling: Resampling::Bilinear,
+            pad: None,
+        }
     }
 }
 
@@ -146,8 +368,15 @@ impl fmt::Display for Preprocessing {
             "mean {}; std {}; input {}",
             list(self.mean),
             list(self.std),
-            self.size.crop
-        )
+            self.size
+        )?;
+        if self.order != ChannelOrder::Rgb {
+            write!(f, "; {}", self.order.name())?;
+        }
+        if self.resampling != Resampling::Bilinear {
+            write!(f, "; {} resizing", self.resampling.name())?;
+        }
+        Ok(())
     }
 }
 
@@ -169,184 +398,5 @@ impl FromStr for Channels {
     }
 }
 
-/// The contents of a timm `config.json`.
-#[derive(Debug, Default)]
-pub struct Config {
-    /// What it says about the network.
-    pub declared: Declared,
-    /// Mean, standard deviation, input size.
-    pub preprocessing: Option<Preprocessing>,
-    /// The names of the classes.
-    pub labels: Option<Vec<String>>,
-    /// What it requires that camlens does differently.
-    pub notices: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct TimmConfig {
-    pretrained_cfg: Option<TimmInput>,
-    label_names: Option<Vec<String>>,
-    // From Hugging Face transformers.
-    id2label: Option<BTreeMap<usize, String>>,
-    // Older files have these fields at the top level.
-    #[serde(flatten)]
-    input: TimmInput,
-}
-
-#[derive(Clone, Default, Deserialize)]
-struct TimmInput {
-    mean: Option<[f32; 3]>,
-    std: Option<[f32; 3]>,
-    // A list that other programs use in other ways.
-    input_size: Option<Value>,
-    crop_pct: Option<f64>,
-    interpolation: Option<String>,
-}
-
-/// Maximum size of a `config.json`. timm's have 2 kB; with 20,000 class names they have 500 kB.
-const MAX_CONFIG: u64 = 1 << 20;
-/// timm's default if the configuration does not set it.
-const USUAL_CROP: f64 = 0.875;
-
-impl Config {
-    /// Reads the `config.json` next to a weight file, if it is timm's.
-    #[must_use]
-    pub fn beside(weights: &Path) -> Self {
-        let path = weights.with_file_name("config.json");
-        if fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            return Self::default();
-        }
-        let text = small_file::read_text(&path, MAX_CONFIG);
-        let declared = text.as_deref().map(Declared::read).unwrap_or_default();
-        match text.and_then(|text| Self::parse(&text)) {
-            Ok(config) => config,
-            Err(problem) => Self {
-                notices: vec![format!(
-                    "config.json next to the weights was not used: {problem}."
-                )],
-                // What it says about the network is still used.
-                declared,
-                ..Self::default()
-            },
-        }
-    }
-
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked below
-    fn parse(text: &str) -> Result<Self, String> {
-        let config: TimmConfig = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let input = config.pretrained_cfg.unwrap_or(config.input);
-        let mut notices = Vec::new();
-        let preprocessing = match (input.mean, input.std) {
-            (Some(mean), Some(std)) => {
-                let crop = input.input_size.as_ref().and_then(side);
-                let crop = crop.unwrap_or(InputSize::default().crop);
-                let percent = input.crop_pct.unwrap_or(USUAL_CROP);
-                if !(0.1..=1.0).contains(&percent) {
-                    return Err(format!("its crop_pct is {percent}"));
-                }
-                // timm: scale_size = floor(img_size / crop_pct).
-                let short = (crop as f64 / percent).floor() as usize;
-                let size = InputSize::new(crop, short)?;
-                let preprocessing = Preprocessing { mean, std, size };
-                preprocessing.check()?;
-                Some(preprocessing)
-            }
-            _ => None,
-        };
-        if let Some(kind) = input.interpolation.filter(|kind| kind != "bilinear") {
-            notices.push(format!(
-                "config.json asks for {kind} resizing; camlens uses bilinear resizing, which changes scores slightly."
-            ));
-        }
-        Ok(Self {
-            declared: Declared::read(text),
-            preprocessing,
-            labels: config.label_names.or(config.id2label.and_then(by_index)),
-            notices,
-        })
-    }
-}
-
-/// The side in an `input_size`: timm puts the channels first, others put them last or omit them.
-fn side(size: &Value) -> Option<usize> {
-    let sides: Vec<usize> = size
-        .as_array()?
-        .iter()
-        .map(|side| side.as_u64().and_then(|side| side.try_into().ok()))
-        .collect::<Option<_>>()?;
-    match sides[..] {
-        [1 | 3 | 4, side, _] | [side, _, 1 | 3 | 4] | [side, _] => Some(side),
-        _ => None,
-    }
-}
-
-/// Names in the order of their indices, if the indices are 0, 1, 2, … and the names are not just
-/// `LABEL_0`, `LABEL_1`, ….
-fn by_index(names: BTreeMap<usize, String>) -> Option<Vec<String>> {
-    let numbered = names
-        .iter()
-        .all(|(index, name)| *name == format!("LABEL_{index}"));
-    let complete = names.keys().copied().eq(0..names.len());
-    (complete && !numbered).then(|| names.into_values().collect())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_presets_do_what_their_names_say() {
-        let own = Preprocessing::usual(Architecture::ResNet18, LiteNames::Source);
-        for (preset, black, white) in [
-            (Preset::Imagenet, -0.485 / 0.229, (1.0 - 0.485) / 0.229),
-            (Preset::Tutorial, 0.0, 1.0),
-            (Preset::Half, -1.0, 1.0),
-        ] {
-            let table = PreprocessChoice::Preset(preset).over(own).table(0);
-            assert!((table[0] - black).abs() < 1e-6 && (table[255] - white).abs() < 1e-6);
-        }
-        let lite = Preprocessing::usual(Architecture::EfficientNetLite0, LiteNames::Source);
-        assert!((lite.table(2)[255] - 1.0).abs() < 1e-6 && lite.table(1)[127].abs() < 1e-6);
-    }
-
-    #[test]
-    fn timms_config_is_read() {
-        let config = Config::parse(
-            r#"{"architecture": "resnet50", "num_classes": 2, "label_names": ["a", "b"],
-                "pretrained_cfg": {"input_size": [3, 288, 288], "crop_pct": 0.95, "interpolation": "bicubic",
-                                   "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2], "first_conv": "conv1"}}"#,
-        )
-        .unwrap();
-        let preprocessing = config.preprocessing.unwrap();
-        assert_eq!(
-            (preprocessing.size.crop, preprocessing.size.short),
-            (288, 303)
-        );
-        assert!((preprocessing.mean[1] - 0.4).abs() < 1e-6);
-        assert_eq!(config.labels.unwrap(), ["a", "b"]);
-        assert_eq!(config.declared.architecture, "resnet50");
-        assert!(config.notices[0].contains("bicubic"));
-        // From Hugging Face transformers.
-        for (names, expected) in [
-            (
-                r#"{"1": "b", "0": "a"}"#,
-                Some(vec!["a".into(), "b".into()]),
-            ),
-            (r#"{"0": "LABEL_0", "1": "LABEL_1"}"#, None),
-            (r#"{"0": "a", "2": "b"}"#, None),
-        ] {
-            let config = Config::parse(&format!(r#"{{"id2label": {names}}}"#)).unwrap();
-            assert_eq!(config.labels, expected);
-        }
-        // From some other program.
-        assert!(
-            Config::parse(r#"{"model_type": "bert"}"#)
-                .unwrap()
-                .preprocessing
-                .is_none()
-        );
-        for broken in ["[]", "{", r#"{"mean": [0, 0, 0], "std": [0, 1, 1]}"#] {
-            assert!(Config::parse(broken).is_err(), "{broken}");
-        }
-    }
-}
+mod tests;

@@ -4,12 +4,33 @@
 //! A file is accepted only if its builder used every tensor with exactly the expected shape, so
 //! that a network that only looks similar is refused and not run wrongly.
 
+mod blocks;
+mod convnext;
+mod densenet;
+mod efficientnet;
+#[cfg(test)]
+mod family_tests;
+mod head;
+mod inception;
 mod layers;
+mod mobile;
+mod mobile_timm;
+mod regnet;
+mod resnet;
+mod resnetv2;
+mod saved;
+mod shufflenet;
+mod squeezenet;
+mod swin;
+mod tokens;
+mod vgg;
+mod vit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::model::state_dict::layers::Layers;
+pub use crate::model::state_dict::saved::{Role, SavedModule, same_padding};
 
 use crate::model::graph::{GraphError, ValueId};
 
@@ -27,6 +48,11 @@ pub trait Tensors {
     /// # Errors
     /// If the tensor is missing or can't be read.
     fn values(&mut self, name: &str) -> Result<Arc<Vec<f32>>, GraphError>;
+
+    /// The modules, if the network was saved whole; each comes before its submodules.
+    fn modules(&self) -> &[SavedModule] {
+        &[]
+    }
 }
 
 /// A family of networks with the same structure and tensor names.
@@ -81,4 +107,26 @@ impl Default for UsualInput {
 }
 
 /// All families, in the order in which they are tried.
-pub const FAMILIES: &[Family] = &[];
+pub const FAMILIES: &[Family] = &[
+    vgg::VGG,
+    vgg::ALEXNET,
+    squeezenet::SQUEEZENET,
+    densenet::DENSENET,
+    mobile::MOBILENET_V2,
+    mobile::MOBILENET_V3,
+    mobile::MNASNET,
+    efficientnet::EFFICIENTNET,
+    mobile_timm::MOBILE_TIMM,
+    mobile_timm::EFFICIENTNET_SOURCE,
+    regnet::TORCHVISION,
+    regnet::TIMM,
+    shufflenet::SHUFFLENET_V2,
+    inception::GOOGLENET,
+    inception::INCEPTION_V3,
+    resnet::FAMILY,
+    resnetv2::FAMILY,
+    convnext::TIMM,
+    convnext::TORCHVISION,
+    vit::FAMILY,
+    swin::FAMILY,
+];

@@ -70,7 +70,7 @@ pub enum WeightsError {
     },
     /// A weight file of an unsupported network.
     #[error(
-        "{} holds {}. camlens opens ResNet-18, 34, 50, 101 and 152 (names as in torchvision or timm) and EfficientNet-Lite0.",
+        "{} holds {}. camlens opens ONNX files, and weights of the usual classifiers of torchvision and timm: export yours with torch.onnx.export, or see docs/checkpoints.md.",
         printable::name(.name), quotation(.what)
     )]
     Architecture {
@@ -474,6 +474,11 @@ impl Checkpoint {
             self.problems.push(problem);
             vec![0.0; shape.iter().product()]
         })
+    }
+
+    /// Marks a tensor as known although no network computes with it.
+    pub fn ignore(&mut self, tensor: &str) {
+        self.used.insert(self.whole(tensor));
     }
 
     /// Takes the memory of a tensor that is no longer needed, to reuse it for another one. Every

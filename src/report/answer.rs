@@ -12,7 +12,7 @@ use crate::explain::region::{Measure, Region};
 use crate::input::photo::{Photo, WindowLevel};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
-use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
 use crate::model::{GradientCheck, Scores, Selection, device};
 use crate::render::legend;
 use crate::render::legend::percent;
@@ -33,7 +33,7 @@ pub struct Report {
     pub device: DeviceChoice,
     /// Fallbacks that were used, if any.
     pub notices: Vec<String>,
-    /// `whole`, `crop` or `squash`.
+    /// `whole`, `crop`, `squash` or `letterbox`.
     pub framing: &'static str,
     /// How logits became probabilities: `softmax`, `sigmoid` (several labels at once, nothing adds
     /// up to 1) or `one-logit`.
@@ -50,6 +50,8 @@ pub struct Report {
     pub layer: String,
     /// How pixels were normalized before they entered the network.
     pub preprocessing: Preprocessing,
+    /// Where the preprocessing came from, and whether it is a guess.
+    pub preprocessing_from: PreprocessingSource,
     /// One for each method.
     pub maps: Vec<MapReport>,
     /// With `--region`: the measures of each map in each region.
@@ -244,6 +246,7 @@ impl Report {
                 .layer_name(maps.first().map_or(info.default_layer, |map| map.layer.id))
                 .to_owned(),
             preprocessing: analysis.preprocessing,
+            preprocessing_from: analysis.preprocessing_from.clone(),
             maps: maps
                 .iter()
                 .map(|map| {
@@ -379,6 +382,13 @@ impl Report {
             "Framing {}; {}; target layer {}, {}×{} cells\n",
             self.framing, self.preprocessing, self.layer, cells.0, cells.1
         );
+        if self.preprocessing_from.is_guess {
+            let _ = writeln!(
+                text,
+                "The preprocessing is a guess ({}): check it, or choose another with --preprocess.\n",
+                self.preprocessing_from.source
+            );
+        }
         // One class that excludes the others is what everyone expects.
         if self.scores != Scores::Softmax {
             let _ = writeln!(text, "{}\n", self.scores.meaning());

@@ -88,10 +88,15 @@ fn timms_config_beside_the_file_gives_the_preprocessing() {
         {"input_size": [3, 192, 192], "crop_pct": 1.0, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bilinear"}}"#;
     fs::write(folder.path().join("config.json"), config).unwrap();
     let engine = open(&path).unwrap();
-    let Preprocessing { mean, std, size } = engine.preprocessing();
+    let Preprocessing {
+        mean, std, size, ..
+    } = engine.preprocessing();
     assert!((mean[0] - 0.5).abs() < 1e-6 && (std[2] - 0.25).abs() < 1e-6);
-    assert_eq!((size.crop, size.short), (192, 192));
-    assert_eq!(engine.model().preprocessing_from, "config.json");
+    assert_eq!((size.width, size.short), (192, 192));
+    assert_eq!(
+        engine.model().preprocessing_from,
+        PreprocessingSource::known("config.json")
+    );
     assert_eq!(engine.model().labels.find("yes").unwrap().index(), 1);
 }
 

@@ -29,7 +29,7 @@ use camlens::model::activations::Gradients;
 use camlens::model::cpu::Precision;
 use camlens::model::device::DeviceChoice;
 use camlens::model::layers::Backend;
-use camlens::model::preprocessing::Preprocessing;
+use camlens::model::preprocessing::{Preprocessing, PreprocessingSource};
 use camlens::model::target_layer::LayerId;
 use camlens::model::{Model, ModelChoice, ModelInfo, Scores, Selection, device};
 use candle_core::Device;

@@ -706,7 +706,6 @@ fn a_config_that_names_another_network_is_refused() {
             r#"{"model_args": {"output_stride": 8}}"#,
             "output_stride = 8",
         ),
-        (r#"{"crop_mode": "squash"}"#, "crop_mode squash"),
     ] {
         config(text);
         let message = open(&path).err().expect(text);

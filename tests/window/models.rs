@@ -82,7 +82,7 @@ fn preprocessing_is_edited_and_runs_the_network_anew() {
         .get_by_role_and_label(Role::ComboBox, "Preprocessing")
         .click();
     harness.run_steps(2);
-    harness.get_by_label("0.5 / 0.5").click();
+    harness.get_by_label("−1 to 1").click();
     harness.run_steps(2);
     wait(&mut harness, "the preset", |app| {
         let shown = app.state().latest.shown();

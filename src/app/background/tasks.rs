@@ -317,8 +317,11 @@ pub fn system_picker() -> Picker {
             }
             FileDialog::Model => {
                 let file = dialog
-                    .set_title("Open model weights")
-                    .add_filter("Weights", &both_cases(&["safetensors", "pth", "pt"]))
+                    .set_title("Open a model")
+                    .add_filter(
+                        "Models",
+                        &both_cases(&["onnx", "safetensors", "pth", "pt", "bin", "ckpt"]),
+                    )
                     .pick_file();
                 Box::pin(async move { Some(vec![path(file.await?)]) })
             }

@@ -124,15 +124,34 @@ fn model_ui(ui: &mut Ui, state: &State, offers: &Offers, actions: &mut Actions) 
                 .color(ui.visuals().warn_fg_color),
         );
     }
-    let mut wanted = state.settings.framing;
-    ui.horizontal(|ui| {
+    framing_ui(ui, state, actions);
+}
+
+fn framing_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let info = state.model.as_ref().map(|model| &model.info);
+    let wanted = state.settings.framing;
+    let used = info.map_or(wanted, |info| info.framing(wanted));
+    ui.horizontal_wrapped(|ui| {
+        // So that all of them fit in one line.
+        ui.spacing_mut().item_spacing.x = 3.0;
+        ui.spacing_mut().button_padding.x = 3.0;
         ui.label("Framing");
         for framing in Framing::ALL {
-            ui.selectable_value(&mut wanted, framing, framing.name())
-                .on_hover_text(framing.summary());
+            let allowed = info.is_none_or(|info| info.allows(framing));
+            let mut hint = framing.summary().to_owned();
+            if info.is_some_and(|info| info.own_framing == Some(framing)) {
+                hint += "\nThe model's own framing.";
+            }
+            let button = egui::Button::selectable(framing == used, framing.name());
+            let button = ui.add_enabled(allowed, button);
+            let button = button.on_hover_text(hint).on_disabled_hover_text(
+                "The network takes inputs of one size only, so a photo of another shape can't be its input.",
+            );
+            if button.clicked() && framing != wanted {
+                actions.push(Action::SetFraming(framing));
+            }
         }
     });
-    actions.set(&state.settings.framing, wanted, Action::SetFraming);
     gray_levels::gray_levels_ui(ui, state, actions);
 }
 

@@ -70,7 +70,12 @@ fn meaning(state: &State, analysis: &Analysis) -> String {
     let name = &layer.name;
     let last = model.layer_name(model.default_layer);
     if id == model.default_layer {
-        format!("{name}: coarse, but closest to the class.")
+        let relative = if model.has_closed_form(id) {
+            ""
+        } else {
+            " More than a mean and a linear layer follow, so its cells do not add up to the logit: values are relative."
+        };
+        format!("{name}: coarse, but closest to the class.{relative}")
     } else if layer.kind == LayerKind::BeforeBatchNorm {
         format!(
             "{name}, before its batch norm: the layer of a common tutorial, for comparison with its figures. Its values can be negative and are not shares of the logit."

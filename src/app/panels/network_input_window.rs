@@ -31,7 +31,7 @@ pub fn show(ctx: &Context, state: &State, kept: &mut Option<InputTexture>, actio
         // Framing again gives exactly the same pixels.
         let input = analysis
             .framing
-            .frame(&shown.photo, analysis.preprocessing.size);
+            .frame(&shown.photo, analysis.preprocessing.frame_options());
         let (width, height) = input.placement.input;
         let image = ColorImage::from_rgb([width, height], &input.rgb);
         InputTexture {

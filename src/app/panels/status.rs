@@ -81,6 +81,7 @@ fn summary(shown: &Answer, layers: &str) -> String {
         crate::input::framing::Framing::Whole => "seen whole at",
         crate::input::framing::Framing::Crop => "seen cropped to",
         crate::input::framing::Framing::Squash => "seen squashed to",
+        crate::input::framing::Framing::Letterbox => "seen whole within",
     };
     let alpha = if photo.had_alpha {
         " · transparent parts on white"

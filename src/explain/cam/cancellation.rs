@@ -15,17 +15,35 @@ pub const UNSTABLE: f32 = 300.0;
 /// each with its weight in the map. It is 1 if nothing cancels. An error of `ε` in the activations
 /// can become an error of about `condition · ε` in the map.
 ///
+/// For HiResCAM it is how much the sum over channels cancels.
+///
 /// XGrad-CAM divides by `Σ A_k`, which has terms of both signs before a batch norm. The `2 + S_k g`
 /// of Grad-CAM++ can cancel only where activations are negative, and the tutorial's `2g² + Σ A g³`
 /// wherever gradients are.
 #[must_use]
 pub fn condition(recipe: Recipe, features: &FeatureMaps, gradients: &Gradients) -> f32 {
-    // Gradients per channel occur only at the last layer, where activations are not negative.
-    let Gradients::PerCell(gradients) = gradients else {
-        return 1.0;
+    let is_negative = || features.values.iter().any(|activation| *activation < 0.0);
+    let expanded: Vec<f32>;
+    let gradients = match gradients {
+        // Where gradients are the same at every cell, only Grad-CAM++ divides by a sum.
+        Gradients::PerChannel(gradients) => {
+            if recipe.method != Method::GradCamPlusPlus || !is_negative() {
+                return 1.0;
+            }
+            let cells = features.cells();
+            let each = gradients
+                .iter()
+                .flat_map(|g| std::iter::repeat_n(*g, cells));
+            expanded = each.collect();
+            &expanded
+        }
+        Gradients::PerCell(gradients) => gradients,
     };
+    if recipe.method == Method::HiResCam {
+        return cell_cancellation(features, gradients);
+    }
     let tutorial = recipe == Recipe::new(Method::GradCamPlusPlus, Variant::TutorialSum);
-    if !tutorial && !features.values.iter().any(|activation| *activation < 0.0) {
+    if !tutorial && !is_negative() {
         return 1.0;
     }
     let planes = features
@@ -60,9 +78,33 @@ pub fn condition(recipe: Recipe, features: &FeatureMaps, gradients: &Gradients) 
                 mean.add(divisor.cancellation(), weight);
             }
         }),
+        // HiResCAM was handled above.
         Method::GradCam | Method::HiResCam | Method::LayerCam => {}
     }
     mean.value()
+}
+
+/// How much `Σ_k g_k A_k` cancels over all cells: HiResCAM's cells. They are 0 but for rounding where
+/// only a normalization over the channels follows, whose gradient is orthogonal to its input.
+#[allow(clippy::cast_possible_truncation)] // rounded once, at the end
+fn cell_cancellation(features: &FeatureMaps, gradients: &[f32]) -> f32 {
+    let cells = features.cells();
+    let mut sums = vec![0.0; cells];
+    let mut sizes = 0.0;
+    let planes = features.planes().zip(gradients.chunks_exact(cells));
+    for (plane, gradients) in planes {
+        for ((sum, a), g) in sums.iter_mut().zip(plane).zip(gradients) {
+            let product = product_of((a, g));
+            *sum += product;
+            sizes += product.abs();
+        }
+    }
+    let values: f64 = sums.iter().map(|sum| sum.abs()).sum();
+    match sizes / values {
+        ratio if ratio.is_finite() => ratio as f32,
+        _ if sizes > 0.0 => f32::INFINITY,
+        _ => 1.0,
+    }
 }
 
 fn product_of((a, g): (&f32, &f32)) -> f64 {

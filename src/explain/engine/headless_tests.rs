@@ -4,7 +4,6 @@
 use crate::explain::cam;
 use crate::explain::cam::Method;
 use crate::explain::engine::*;
-use crate::input::framing::InputSize;
 use crate::labels::{ClassId, Labels};
 use crate::model::activations::Gradients;
 use crate::model::network::NetworkInput;
@@ -98,7 +97,7 @@ fn a_network_without_a_head_is_explained_by_its_gradients() {
     let preprocessing = Preprocessing {
         mean: [0.0; 3],
         std: [1.0; 3],
-        size: InputSize::default(),
+        ..Preprocessing::default()
     };
     let labels = Labels::for_count(2);
     let network = Box::new(Squares::new());

@@ -6,9 +6,11 @@
 
 mod codecs;
 mod elements;
+mod table;
 
 use crate::input::photo::dicom::codecs::Jpeg;
 use crate::input::photo::dicom::elements::{Elements, Pixels, tag};
+use crate::input::photo::dicom::table::Table;
 use crate::input::photo::limits::Limits;
 use crate::input::photo::tones::{Curve, Tones, WindowLevel};
 use crate::input::photo::{Photo, PhotoError};
@@ -328,79 +330,6 @@ impl Layout {
             rgb.extend(tables.iter().map(|table| table.byte_at(value)));
         }
         Ok(rgb)
-    }
-}
-
-/// A lookup table: PS3.3, C.11.1.1 and C.7.6.3.1.5.
-struct Table {
-    first: i64,
-    bits: u16,
-    values: Vec<u16>,
-}
-
-impl Table {
-    /// The table in a sequence.
-    fn of(elements: &Elements, sequence: u32, signed: bool) -> Result<Option<Self>, String> {
-        Self::new(elements, (sequence, sequence + 1), signed)
-    }
-
-    fn new(
-        elements: &Elements,
-        (descriptor, data): (u32, u32),
-        signed: bool,
-    ) -> Result<Option<Self>, String> {
-        let Some([length, first, bits]) =
-            elements.shorts(descriptor).as_deref().map(|d| match *d {
-                [length, first, bits, ..] => [length, first, bits],
-                _ => [0, 0, 0],
-            })
-        else {
-            return Ok(None);
-        };
-        let length = if length == 0 {
-            1 << 16
-        } else {
-            usize::from(length)
-        };
-        let damaged = || "its lookup table is damaged".to_owned();
-        let values = match elements.bytes(data) {
-            None => return Ok(None),
-            Some(bytes) if bytes.len() == length || bytes.len() == length + 1 && bits <= 8 => bytes
-                [..length]
-                .iter()
-                .map(|byte| u16::from(*byte))
-                .collect(),
-            Some(_) => elements.shorts(data).unwrap_or_default(),
-        };
-        if values.len() < length || !(1..=16).contains(&bits) {
-            return Err(damaged());
-        }
-        let first = if signed {
-            first.cast_signed().into()
-        } else {
-            first.into()
-        };
-        Ok(Some(Self {
-            first,
-            bits,
-            values: values[..length].to_vec(),
-        }))
-    }
-
-    fn entry(&self, value: i64) -> u16 {
-        let last = self.values.len() - 1;
-        let index = usize::try_from(value - self.first).unwrap_or(0);
-        self.values[index.min(last)]
-    }
-
-    fn at(&self, value: i64) -> f32 {
-        self.entry(value).into()
-    }
-
-    /// The most significant 8 bits.
-    #[allow(clippy::cast_possible_truncation)] // at most 8 bits remain
-    fn byte_at(&self, value: i64) -> u8 {
-        (self.entry(value) >> self.bits.saturating_sub(8)).min(255) as u8
     }
 }
 

@@ -33,17 +33,41 @@ pub fn dense(
     window: ConvGeometry,
     finish: Epilogue,
 ) -> Image {
+    run(cpu, Job::new(x, weight, window, finish))
+}
+
+/// [`dense()`] of an image that is first multiplied by a factor for each channel: what is squeezed
+/// and excited. The window must be 1×1 without steps and padding.
+///
+/// # Panics
+/// If an argument does not have the expected size.
+#[must_use]
+pub fn dense_gated(
+    cpu: &Cpu,
+    (x, gate): (&Image, &[f32]),
+    weight: &Panels,
+    window: ConvGeometry,
+    finish: Epilogue,
+) -> Image {
+    let mut job = Job::new(x, weight, window, finish);
+    assert!(window.is_pointwise());
+    assert_eq!(gate.len(), job.cin, "a factor for each channel");
+    job.gate = Some(gate);
+    run(cpu, job)
+}
+
+fn run(cpu: &Cpu, job: Job) -> Image {
+    let Job { window, finish, .. } = job;
     let cout = finish.bias.len();
     let mut out = cpu.image(window.output, cout);
     finish.check(out.0.len());
-    let job = Job::new(x, weight, window, finish);
     let threads = rayon::current_num_threads();
     let pixels = window.pixels();
     if window.taps() > 1 && window.dilation.1 == 1 && job.cin <= FEW_CHANNELS {
         let lines = out.0.par_chunks_exact_mut(window.output.1 * cout);
         lines
             .enumerate()
-            .for_each(|(down, out)| cpu.level.run(Line { job, out, down }));
+            .for_each(|(down, out)| Line { job, out, down }.run(cpu));
         return Image::new(out);
     }
     let most = (TILE.1 / job.depth()).clamp(LEAST, TILE.0);
@@ -53,7 +77,13 @@ pub fn dense(
         let parts = out.0.par_chunks_mut(tile * cout);
         parts.enumerate().for_each(|(index, out)| {
             let first = index * tile;
-            cpu.level.run(Tile { job, out, first });
+            let tile = Tile {
+                job,
+                out: &mut *out,
+                first,
+            };
+            cpu.level.run(tile);
+            finish.after(cpu.level, out);
         });
     } else {
         in_columns(cpu, job, &mut out.0, threads);
@@ -87,8 +117,11 @@ fn in_columns(cpu: &Cpu, job: Job, out: &mut [f32], threads: usize) {
             rows,
             panel,
             first: index * slice,
-            out,
+            out: &mut *out,
         });
+        for part in out {
+            job.finish.after(cpu.level, part);
+        }
     });
 }
 
@@ -100,6 +133,8 @@ pub struct Job<'a> {
     weight: &'a Panels,
     window: ConvGeometry,
     finish: Epilogue<'a>,
+    /// Factors for the channels of the input.
+    gate: Option<&'a [f32]>,
 }
 
 impl<'a> Job<'a> {
@@ -117,6 +152,7 @@ impl<'a> Job<'a> {
             weight,
             window,
             finish,
+            gate: None,
         };
         assert_eq!((x.shape.height, x.shape.width), window.input);
         assert_eq!(weight.depth(), job.depth(), "weight is [taps·cin, cout]");
@@ -130,10 +166,20 @@ impl<'a> Job<'a> {
 
     /// Whether the pixels can be used as the rows of the product without gathering.
     fn in_place(&self) -> bool {
-        self.window.is_pointwise()
+        self.window.is_pointwise() && self.gate.is_none()
     }
 
+    #[inline(always)]
     fn im2col(&self, rows: &mut [f32], first: usize) {
+        if let Some(gate) = self.gate {
+            let pixels = self.x[first * self.cin..].chunks_exact(self.cin);
+            for (row, pixel) in rows.chunks_exact_mut(self.cin).zip(pixels) {
+                for ((to, value), factor) in row.iter_mut().zip(pixel).zip(gate) {
+                    *to = value * factor;
+                }
+            }
+            return;
+        }
         im2col(rows, self.x, self.cin, self.window, first);
     }
 
@@ -144,18 +190,22 @@ impl<'a> Job<'a> {
         let count = out.len() / cout;
         for panel in self.weight.panels() {
             let weight = (panel.values, panel.width);
-            if panel.columns == panel.width {
-                let finish = (self.finish, at + panel.first, panel.first);
-                let out = Out {
+            let whole = panel.columns == panel.width;
+            let products = if whole {
+                Out {
                     values: &mut out[panel.first..],
                     stride: cout,
-                    finish: Some(finish),
-                };
-                multiply(simd, rows, count, weight, out);
+                    finish: Some((self.finish, at + panel.first, panel.first)),
+                }
+            } else {
+                // The last columns are padding with zeros, and the output has no room for them.
+                Out::sums(sums, panel.width)
+            };
+            // Once only: all of it is inlined here.
+            multiply(simd, rows, count, weight, products);
+            if whole {
                 continue;
             }
-            // The last columns are padding with zeros, and the output has no room for them.
-            multiply(simd, rows, count, weight, Out::sums(sums, panel.width));
             let pixels = out.chunks_exact_mut(cout).zip(sums.chunks(panel.width));
             for (index, (pixel, sums)) in pixels.enumerate() {
                 let part = &mut pixel[panel.first..][..panel.columns];
@@ -163,7 +213,6 @@ impl<'a> Job<'a> {
                 self.finish.write(simd, part, sums, (at, panel.first));
             }
         }
-        self.finish.after(simd, out);
     }
 }
 
@@ -201,6 +250,20 @@ pub struct Line<'a> {
     pub job: Job<'a>,
     pub out: &'a mut [f32],
     pub down: usize,
+}
+
+impl Line<'_> {
+    /// Computes the line.
+    pub fn run(self, cpu: &Cpu) {
+        let Self { job, out, down } = self;
+        let line = Line {
+            job,
+            out: &mut *out,
+            down,
+        };
+        cpu.level.run(line);
+        job.finish.after(cpu.level, out);
+    }
 }
 
 impl WithSimd for Line<'_> {
@@ -281,7 +344,6 @@ impl WithSimd for Column<'_, '_> {
         for (index, (part, sums)) in pixels.enumerate() {
             let at = (first + index) * cout + panel.first;
             job.finish.write(simd, part, sums, (at, panel.first));
-            job.finish.after(simd, part);
         }
     }
 }

@@ -39,9 +39,15 @@ pub fn depthwise(
         finish,
     };
     let lines = out.0.par_chunks_exact_mut(window.output.1 * channels);
-    lines
-        .enumerate()
-        .for_each(|(down, out)| cpu.level.run(Line { job, out, down }));
+    lines.enumerate().for_each(|(down, out)| {
+        let line = Line {
+            job,
+            out: &mut *out,
+            down,
+        };
+        cpu.level.run(line);
+        finish.after(cpu.level, out);
+    });
     Image::new(out)
 }
 
@@ -80,7 +86,6 @@ impl WithSimd for Line<'_> {
                 x += 1;
             }
         }
-        job.finish.after(simd, out);
     }
 }
 

@@ -32,23 +32,9 @@ pub fn unary(cpu: &Cpu, x: &Image, function: Function) -> Image {
     let parts = out.0.par_chunks_mut(TASK).zip(x.values().par_chunks(TASK));
     parts.for_each(|(out, x)| {
         out.copy_from_slice(x);
-        cpu.level.run(Apply { function, out });
+        function.run(cpu.level, out);
     });
     Image::new(out)
-}
-
-struct Apply<'a> {
-    function: Function,
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Apply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.function.apply(simd, self.out);
-    }
 }
 
 /// `activation(a ∘ b)` in the order of the loops; the result is `[1, 1, values]`.
@@ -65,16 +51,24 @@ pub fn binary(
 ) -> Image {
     let mut out = cpu.image((1, 1), loops.len());
     let task = loops.task();
+    let function = match activation {
+        Activation::Linear => None,
+        Activation::Relu => Some(Function::Relu),
+        Activation::Relu6 => Some(Function::Clip(0.0, 6.0)),
+        Activation::Other(function) => Some(function),
+    };
     let tasks = out.0.par_chunks_mut(task).enumerate();
     tasks.for_each(|(index, out)| {
         cpu.level.run(Both {
             how,
             inputs: (a.values(), b.values()),
             loops,
-            activation,
             first: index * task,
-            out,
+            out: &mut *out,
         });
+        if let Some(function) = function {
+            function.run(cpu.level, out);
+        }
     });
     Image::new(out)
 }
@@ -83,7 +77,6 @@ struct Both<'a> {
     how: Combine,
     inputs: (&'a [f32], &'a [f32]),
     loops: &'a Loops<2>,
-    activation: Activation,
     first: usize,
     out: &'a mut [f32],
 }
@@ -92,7 +85,7 @@ impl WithSimd for Both<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, _simd: S) {
         let (inner, steps) = self.loops.inner();
         let mut done = 0;
         while done < self.out.len() {
@@ -113,12 +106,6 @@ impl WithSimd for Both<'_> {
                 Combine::Min => combine::<Min>(out, a, b),
             }
             done += count;
-        }
-        match self.activation {
-            Activation::Linear => {}
-            Activation::Relu => Function::Relu.apply(simd, self.out),
-            Activation::Relu6 => Function::Clip(0.0, 6.0).apply(simd, self.out),
-            Activation::Other(function) => function.apply(simd, self.out),
         }
     }
 }

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use crate::model::cpu::functions::Function;
-use crate::platform::simd::{load, store};
+use crate::platform::simd::{Isa, load, store};
 
 /// The activation after a convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +34,13 @@ impl Activation {
                 }
             }
             Self::Relu6 => value.clamp(0.0, 6.0),
+        }
+    }
+
+    /// Applies [`Self::Other`] to values; see [`Epilogue::after`].
+    pub fn after(self, level: Isa, out: &mut [f32]) {
+        if let Self::Other(function) = self {
+            function.run(level, out);
         }
     }
 
@@ -127,12 +134,9 @@ impl Epilogue<'_> {
     }
 
     /// Applies an activation that is another function to values to which everything else has been
-    /// applied.
-    #[inline(always)]
-    pub fn after<S: Simd>(&self, simd: S, out: &mut [f32]) {
-        if let Activation::Other(function) = self.activation {
-            function.apply(simd, out);
-        }
+    /// applied. It is not part of the kernels, each of which would contain all functions.
+    pub fn after(&self, level: Isa, out: &mut [f32]) {
+        self.activation.after(level, out);
     }
 }
 
@@ -143,7 +147,6 @@ mod tests {
     use pulp::WithSimd;
 
     use super::*;
-    use crate::platform::simd::Isa;
 
     struct Apply<'a>(Activation, &'a mut [f32]);
 

@@ -3,9 +3,9 @@
 //!
 //! NaN stays NaN: comparisons with it are false, and every selection keeps the value then.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
-use crate::platform::simd::{load, store};
+use crate::platform::simd::{Isa, load, store};
 
 /// The largest number of values in a vector.
 const WIDEST: usize = 16;
@@ -57,8 +57,13 @@ pub enum Function {
 
 impl Function {
     /// Applies the function to all values in place.
+    #[inline(never)]
+    pub fn run(self, level: Isa, values: &mut [f32]) {
+        level.run(Apply(self, values));
+    }
+
     #[inline(always)]
-    pub fn apply<S: Simd>(self, simd: S, values: &mut [f32]) {
+    fn apply<S: Simd>(self, simd: S, values: &mut [f32]) {
         match self {
             Self::Relu => map(simd, Relu, values),
             Self::LeakyRelu(slope) => map(simd, LeakyRelu(slope), values),
@@ -80,6 +85,17 @@ impl Function {
             Self::Reciprocal => map(simd, Reciprocal, values),
             Self::Affine(scale, shift) => map(simd, Affine(scale, shift), values),
         }
+    }
+}
+
+struct Apply<'a>(Function, &'a mut [f32]);
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.0.apply(simd, self.1);
     }
 }
 
@@ -320,7 +336,7 @@ fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, factors: [f32; N]) -
 
 /// `eˣ`, with the polynomial of Cephes' `expf`.
 #[inline(always)]
-pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let x = at_most(simd, at_least(simd, x, -105.0), 89.5);
     let round = simd.splat_f32s(ROUND);
     let rounded = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), round);
@@ -345,6 +361,12 @@ pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let half = simd.wrapping_dyn_shr_u32s(n, simd.splat_u32s(1)); // ⌊n/2⌋ + 128
     let other = simd.sub_u32s(n, half);
     simd.mul_f32s(simd.mul_f32s(value, power(simd, half)), power(simd, other))
+}
+
+/// [`exp`] of all values in place.
+#[inline(always)]
+pub fn exp_all<S: Simd>(simd: S, values: &mut [f32]) {
+    map(simd, Exp, values);
 }
 
 /// 2ⁿ for n + 128.
@@ -429,27 +451,13 @@ fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 #[cfg(test)]
 mod tests {
-    use pulp::WithSimd;
-
     use super::*;
-    use crate::platform::simd::Isa;
-
-    struct Apply<'a>(Function, &'a mut [f32]);
-
-    impl WithSimd for Apply<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            self.0.apply(simd, self.1);
-        }
-    }
 
     fn run(function: Function, x: &[f32]) -> Vec<f32> {
         let mut out: Option<Vec<f32>> = None;
         for level in Isa::available() {
             let mut values = x.to_vec();
-            level.run(Apply(function, &mut values));
+            function.run(level, &mut values);
             let same = |found: &Vec<f32>| {
                 let pairs = found.iter().zip(&values);
                 pairs

@@ -99,8 +99,9 @@ pub fn grouped(
             window,
             finish,
             first: index * tile,
-            out,
+            out: &mut *out,
         });
+        finish.after(cpu.level, out);
     });
     Image::new(out)
 }
@@ -131,17 +132,20 @@ impl WithSimd for Tile<'_> {
             for panel in panels.panels() {
                 let weight = (panel.values, panel.width);
                 let channel = group * self.weight.cout + panel.first;
-                if panel.columns == panel.width {
-                    let at = self.first * cout + channel;
-                    let out = Out {
+                let whole = panel.columns == panel.width;
+                let products = if whole {
+                    Out {
                         values: &mut self.out[channel..],
                         stride: cout,
-                        finish: Some((self.finish, at, channel)),
-                    };
-                    multiply(simd, rows, count, weight, out);
+                        finish: Some((self.finish, self.first * cout + channel, channel)),
+                    }
+                } else {
+                    Out::sums(sums, panel.width)
+                };
+                multiply(simd, rows, count, weight, products);
+                if whole {
                     continue;
                 }
-                multiply(simd, rows, count, weight, Out::sums(sums, panel.width));
                 let pixels = self
                     .out
                     .chunks_exact_mut(cout)
@@ -153,7 +157,6 @@ impl WithSimd for Tile<'_> {
                 }
             }
         }
-        self.finish.after(simd, self.out);
     }
 }
 

@@ -53,8 +53,11 @@ pub fn concat(cpu: &Cpu, parts: &[(&Image, usize)], with: Option<ChannelAffine>)
             with,
             first: index * lines,
             length,
-            out,
+            out: &mut *out,
         });
+        if let Some(with) = with {
+            with.activation.after(cpu.level, out);
+        }
     });
     Image::new(out)
 }
@@ -71,7 +74,7 @@ impl WithSimd for Join<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, _simd: S) {
         for (index, out) in self.out.chunks_exact_mut(self.length).enumerate() {
             let mut at = 0;
             for (image, run) in self.parts {
@@ -86,13 +89,6 @@ impl WithSimd for Join<'_> {
                 }
                 at += run;
             }
-        }
-        if let Some(ChannelAffine {
-            activation: Activation::Other(function),
-            ..
-        }) = self.with
-        {
-            function.apply(simd, self.out);
         }
     }
 }

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::model::cpu::functions::Function;
+use crate::model::cpu::functions::exp_all;
 use crate::model::cpu::{Cpu, Image, lanes};
 
 /// Approximate number of values in a task.
@@ -136,7 +136,7 @@ impl WithSimd for Softmax<'_> {
             for value in out.iter_mut() {
                 *value -= largest;
             }
-            Function::Exp.apply(simd, out);
+            exp_all(simd, out);
             let factor = 1.0 / lanes::sum(out);
             for value in out.iter_mut() {
                 *value *= factor;

@@ -69,7 +69,7 @@ pub fn dense_and_pool(
             let (under, _) = pool.on_input(down, 0);
             for down in next..under.input + under.count {
                 let out = &mut between[down % 3 * line..][..line];
-                cpu.level.run(Line { job, out, down });
+                Line { job, out, down }.run(cpu);
             }
             next = under.input + under.count;
             cpu.level.run(PoolLine {

@@ -38,7 +38,7 @@ pub fn few_rows(
         }
     }
     let parts = parts.into_par_iter().enumerate();
-    parts.for_each(|(index, out)| {
+    parts.for_each(|(index, mut out)| {
         cpu.level.run(Part {
             x: x.values(),
             weight,
@@ -46,8 +46,11 @@ pub fn few_rows(
             finish,
             depth,
             first: index * part,
-            out,
+            out: &mut out,
         });
+        for out in out {
+            finish.after(cpu.level, out);
+        }
     });
     Image::new(out)
 }
@@ -60,14 +63,14 @@ struct Part<'a, 'b> {
     finish: Epilogue<'a>,
     depth: usize,
     first: usize,
-    out: Vec<&'b mut [f32]>,
+    out: &'a mut [&'b mut [f32]],
 }
 
 impl WithSimd for Part<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(self, _simd: S) {
         let columns = self.finish.bias.len();
         let count = self.out.first().map_or(0, |out| out.len());
         for column in 0..count {
@@ -82,9 +85,6 @@ impl WithSimd for Part<'_, '_> {
                 }
                 out[column] = self.finish.activation.apply(value);
             }
-        }
-        for out in &mut self.out {
-            self.finish.after(simd, out);
         }
     }
 }

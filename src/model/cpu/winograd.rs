@@ -125,8 +125,11 @@ impl Winograd {
                     job,
                     panel,
                     first: index * lines,
-                    out,
+                    out: &mut *out,
                 });
+                for part in out {
+                    finish.after(cpu.level, part);
+                }
             });
         Image::new(out)
     }
@@ -344,9 +347,6 @@ impl WithSimd for Part<'_, '_> {
         for (index, out) in out.chunks_mut(line).enumerate() {
             let sums = &sums[index * job.wide * job.sums()..];
             job.back(simd, out, sums, panel, first + index);
-            for part in out.iter_mut() {
-                job.finish.after(simd, part);
-            }
         }
     }
 }

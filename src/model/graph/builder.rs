@@ -95,6 +95,16 @@ impl GraphBuilder {
         Ok(output)
     }
 
+    /// The operators so far.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> + Clone {
+        self.nodes.iter().map(|node| &node.op)
+    }
+
+    /// Gives a value another name.
+    pub fn rename(&mut self, id: ValueId, name: &str) {
+        name.clone_into(&mut self.values[id.index()].name);
+    }
+
     /// The finished graph.
     #[must_use]
     pub fn finish(self, outputs: Vec<ValueId>) -> Graph {

@@ -19,6 +19,7 @@ mod weights;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::model::cpu::{Cpu, Image};
 use crate::model::graph::fast::kernel::Step;
@@ -102,10 +103,39 @@ impl Plan {
             return Err(GraphError::new("The input does not have the planned size."));
         }
         // On a thread of the pool; otherwise every step would be sent to it separately.
-        rayon::scope(|_| self.run_steps(input, *slot))
+        rayon::scope(|_| self.run_steps(input, *slot, &mut Vec::new()))
     }
 
-    fn run_steps(&self, input: &[f32], slot: usize) -> Result<Values, GraphError> {
+    /// The steps of this many runs with their median times in milliseconds, for measurements.
+    ///
+    /// # Errors
+    /// See [`Plan::run`].
+    pub fn profile(&self, input: &[f32], runs: usize) -> Result<Vec<(String, f64)>, GraphError> {
+        let mut times = vec![Vec::new(); self.steps.len()];
+        for _ in 0..runs {
+            let mut all = Vec::new();
+            rayon::scope(|_| self.run_steps(input, self.input.0, &mut all))?;
+            let mut before = Duration::ZERO;
+            for (times, after) in times.iter_mut().zip(all) {
+                times.push((after - before).as_secs_f64() * 1e3);
+                before = after;
+            }
+        }
+        let steps = self.steps.iter().zip(times).map(|(step, mut times)| {
+            times.sort_by(f64::total_cmp);
+            let median = times.get(runs / 2).copied().unwrap_or_default();
+            (step.kernel.to_string(), median)
+        });
+        Ok(steps.collect())
+    }
+
+    fn run_steps(
+        &self,
+        input: &[f32],
+        slot: usize,
+        times: &mut Vec<Duration>,
+    ) -> Result<Values, GraphError> {
+        let start = Instant::now();
         let mut slots: Vec<Option<Image>> = vec![None; self.slots];
         for (slot, image) in &self.constants {
             slots[*slot] = Some(image.clone());
@@ -125,6 +155,7 @@ impl Plan {
             for slot in &step.frees {
                 slots[*slot] = None;
             }
+            times.push(start.elapsed());
         }
         let kept = self.kept.iter().filter_map(|(id, place, shape)| {
             let image = slots[place.slot].clone()?;

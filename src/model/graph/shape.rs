@@ -309,7 +309,7 @@ fn axis_windows(
     let windows = if ceil {
         let windows = room.div_ceil(stride) + 1;
         // PyTorch and ONNX: the last window must start inside the input or the left padding.
-        if (windows - 1) * stride >= side + before {
+        if (windows - 1).saturating_mul(stride) >= side + before {
             windows - 1
         } else {
             windows

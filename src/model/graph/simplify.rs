@@ -3,6 +3,7 @@
 //! nobody reads.
 
 mod gates;
+mod layer_norm;
 
 use crate::model::graph::{
     Binary, Conv, Graph, Node, Op, PadMode, ReduceKind, Unary, ValueId, ValueInfo,
@@ -165,8 +166,9 @@ impl Pass {
                 Some((Op::Unary(Unary::Relu), vec![x]))
             }
             Op::Conv(conv) => self.with_padding(conv, node),
-            Op::Binary(Binary::Add) => self.with_bias(node),
-            Op::Binary(Binary::Mul | Binary::Div) => self.gate(node),
+            Op::Binary(Binary::Add) => self.with_bias(node).or_else(|| self.affine(node)),
+            Op::Binary(Binary::Mul) => self.gate(node).or_else(|| self.affine(node)),
+            Op::Binary(Binary::Div) => self.gate(node).or_else(|| self.normalization(node)),
             _ => None,
         }
     }

@@ -27,7 +27,7 @@ pub(super) struct Lower<'a> {
     file: &'a OnnxFile,
     builder: GraphBuilder,
     /// All values so far, by name.
-    values: HashMap<&'a str, Value>,
+    pub(super) values: HashMap<&'a str, Value>,
     /// Constants in the graph, by the address of their values and their shape.
     ids: HashMap<(usize, Vec<usize>), ValueId>,
     budget: Budget,

@@ -266,7 +266,8 @@ fn attribute(reader: &mut Reader<'_>, mut rest: Span) -> Result<Attribute, OnnxE
     Ok(attribute)
 }
 
-fn tensor(reader: &mut Reader<'_>, span: Span) -> Result<TensorPart, OnnxError> {
+/// Reads a tensor.
+pub(super) fn tensor(reader: &mut Reader<'_>, span: Span) -> Result<TensorPart, OnnxError> {
     reader.spend(2 * size_of::<TensorPart>() as u64)?;
     let mut tensor = TensorPart {
         name: String::new(),

@@ -1,1 +1,6 @@
-//! Tests of the reader and the folding on small models.
+//! Tests of the reader and of the lowering.
+
+mod mutated;
+mod node;
+mod small;
+mod writer;

@@ -5,6 +5,7 @@ mod source;
 use std::path::Path;
 
 use crate::input::framing::InputSize;
+use crate::input::resample::Resampling;
 use crate::model::cpu::Isa;
 use crate::model::declared::Declared;
 use crate::model::file_selection::Selection;
@@ -12,7 +13,8 @@ use crate::model::layers::Backend;
 use crate::model::open::family::source::Built;
 use crate::model::open::parts::Parts;
 use crate::model::open::{Model, ModelError};
-use crate::model::preprocessing::{Config, Preprocessing};
+use crate::model::preprocessing::{Config, Preprocessing, PreprocessingSource};
+use crate::model::scores::Scores;
 use crate::model::weights::{Checkpoint, WeightsError};
 
 /// Whether a file that can't be opened as one of the networks with their own code may be one of a
@@ -23,6 +25,7 @@ pub fn may_be_of_a_family(error: &ModelError) -> bool {
         ModelError::Weights(
             WeightsError::Architecture { .. }
                 | WeightsError::Tensors { .. }
+                | WeightsError::Modules { .. }
                 | WeightsError::Structure { .. }
         )
     )
@@ -67,37 +70,41 @@ impl Model {
             }
             (_, error) => return Err(error),
         };
-        let Built {
-            network,
-            described,
-            fixed,
-            channels,
-            ..
-        } = built;
+        let Built { network, described } = built;
         let notices = checkpoint.notices().to_vec();
         let names = checkpoint.labels().map(<[String]>::to_vec);
         let finished = checkpoint.finish(&described.name, [""])?;
         let usual = described.input;
+        let preprocessing = Preprocessing {
+            mean: usual.mean,
+            std: usual.std,
+            size: InputSize {
+                width: usual.crop,
+                height: usual.crop,
+                short: usual.short,
+            },
+            resampling: if usual.bicubic {
+                Resampling::Bicubic
+            } else {
+                Resampling::Bilinear
+            },
+            ..Preprocessing::default()
+        };
         let assumed = described.assumed.join(" ");
         Self::of_parts(Parts {
             network,
-            preprocessing_from: format!("usual for {}", described.name),
+            usual: (
+                preprocessing,
+                PreprocessingSource::guess(format!("usual for {}", described.name)),
+            ),
+            from_file: None,
+            scores: (Scores::Softmax, None),
+            outputs: Vec::new(),
             architecture: described.name,
             path,
             sha256: finished.sha256,
             config,
             names: names.map(|names| (names, "saved with the weights")),
-            preprocessing: Preprocessing {
-                mean: usual.mean,
-                std: usual.std,
-                size: InputSize {
-                    crop: usual.crop,
-                    short: usual.short,
-                },
-            },
-            is_guess: true,
-            fixed,
-            channels,
             assumed: Some(assumed).filter(|text| !text.is_empty()),
             outputs: Vec::new(),
             notices,

@@ -16,10 +16,10 @@ use crate::model::model_info::OutputInfo;
 use crate::model::onnx::{Layout, OnnxFile};
 use crate::model::open::parts::Parts;
 use crate::model::open::{Model, ModelError};
-use crate::model::preprocessing::{Config, Preprocessing, Preset};
+use crate::model::preprocessing::{Config, Preprocessing, PreprocessingSource, Preset};
+use crate::model::scores::Scores;
 use crate::model::weights;
 use crate::model::weights::WeightsError;
-use crate::text::printable;
 
 /// Sides that are tried for a network that declares none: the usual ones first.
 const SIDES: [usize; 6] = [224, 256, 299, 384, 128, 64];
@@ -64,9 +64,9 @@ impl Model {
         let declared = file.input().clone();
         let channels_last = declared.layout == Layout::ChannelsLast;
         let (size, graph) = first_graph(&file).map_err(&refused)?;
-        let outputs = file.outputs().iter().map(|output| output.name.clone());
-        let outputs: Vec<String> = outputs.collect();
-        let (output, possible) = choose_output(&graph, &outputs, selection).map_err(&refused)?;
+        let names = file.outputs().iter().map(|output| output.name.clone());
+        let names: Vec<String> = names.collect();
+        let (output, possible) = choose_output(&graph, &names, selection).map_err(&refused)?;
         let found = analysis::logits(&graph, graph.outputs[output]).map_err(|e| refused(e.0))?;
         let relevant = Relevant::new(&graph, found.id);
         let range = analysis::input_range(&graph, &relevant);
@@ -76,38 +76,56 @@ impl Model {
             Backend::Candle(_) => Isa::chosen(),
         };
         let mut notices = Vec::new();
-        let several = possible.len() > 1;
-        let mut selection = selection.clone();
-        if several {
-            if selection.output.is_none() {
-                let names = possible.iter().map(|info| info.name.clone());
-                notices.push(format!(
-                    "It has several outputs: {} is explained. Choose another one in the model section or with --output: {}.",
-                    printable::name(&outputs[output]),
-                    printable::names(names)
-                ));
-            }
-            selection.output = Some(outputs[output].clone());
+        if !possible.is_empty() && selection.output.is_none() {
+            notices.push(format!(
+                "It has several outputs: {} is explained, which has the most classes.",
+                names[output]
+            ));
         }
-        let preset = match (range, declared.bytes) {
-            (_, true) | (Some(InputRange::Bytes), _) => Some((Preset::Tutorial, "the file")),
-            (Some(InputRange::Unit), _) => Some((Preset::Tutorial, "the file")),
-            (None, false) => None,
-        };
+        let mut selection = selection.clone();
+        selection.output = (!possible.is_empty()).then(|| names[output].clone());
         let metadata = file.metadata();
         let ultralytics = metadata.contains_key("imgsz") && metadata.contains_key("names");
-        let preset = match preset {
-            None if ultralytics => Some((Preset::Tutorial, "the file (Ultralytics)")),
-            preset => preset,
+        let known = match (range, declared.bytes) {
+            (_, true) => Some((Preset::Bytes, "the file (its input is bytes)")),
+            (Some(InputRange::Bytes), _) => {
+                Some((Preset::Bytes, "the file (the network normalizes by itself)"))
+            }
+            (Some(InputRange::Unit), _) => Some((
+                Preset::Tutorial,
+                "the file (the network normalizes by itself)",
+            )),
+            (None, false) if ultralytics => Some((Preset::Tutorial, "the file (Ultralytics)")),
+            (None, false) => None,
         };
-        let names = file.labels().map(<[String]>::to_vec);
-        let names = names.or_else(|| names_in_metadata(metadata));
-        let (guess, from) = match preset {
-            Some((preset, from)) => (preset, format!("from {from}: {}", preset.name())),
-            None if channels_last => (Preset::Half, "guessed: -1 to 1, usual for Keras".into()),
-            None => (Preset::Imagenet, "guessed: ImageNet's".to_owned()),
+        let own_names = file.labels().map(<[String]>::to_vec);
+        let own_names = own_names.or_else(|| names_in_metadata(metadata));
+        // Nothing in such a file says it. Keras has images with channels last.
+        let (guess, why) = if channels_last {
+            (Preset::Half, "-1 to 1, as usual with Keras")
+        } else if declared.channels == 1 {
+            (Preset::Tutorial, "0 to 1")
+        } else {
+            (Preset::Imagenet, "ImageNet's")
         };
-        let fixed = file.fixed_size();
+        let (height, width) = size;
+        let plain = Preprocessing {
+            size: InputSize {
+                width,
+                height,
+                short: height.min(width) * 8 / 7,
+            },
+            ..Preprocessing::default()
+        };
+        let outputs: Vec<OutputInfo> = possible
+            .into_iter()
+            .map(|(name, classes)| OutputInfo { name, classes })
+            .collect();
+        let scores = match found.scale {
+            Scale::Sigmoid => (Scores::Sigmoid, Some("a sigmoid at its end".to_owned())),
+            Scale::Softmax => (Scores::Softmax, Some("a softmax at its end".to_owned())),
+            Scale::Unknown => (Scores::Softmax, None),
+        };
         let input = GraphInput {
             size,
             channels_last,
@@ -119,29 +137,18 @@ impl Model {
             "Probabilities by softmax: the file does not say how its outputs become scores."
                 .to_owned()
         });
-        let (mean, std) = guess.statistics();
-        let preprocessing = Preprocessing {
-            mean,
-            std,
-            size: InputSize {
-                crop: size.0,
-                short: size.0 * 8 / 7,
-            },
-        };
         Self::of_parts(Parts {
             network,
             architecture: "ONNX network".into(),
             path,
             sha256,
             config,
-            names: names.map(|names| (names, "the ONNX file")),
-            preprocessing,
-            preprocessing_from: from,
-            is_guess: preset.is_none(),
-            fixed,
-            channels: declared.channels,
+            names: own_names.map(|names| (names, "the ONNX file")),
+            from_file: known.map(|(preset, from)| (preset.over(plain), from.to_owned())),
+            usual: (guess.over(plain), PreprocessingSource::guess(why)),
+            scores,
+            outputs,
             assumed,
-            outputs: if several { possible } else { Vec::new() },
             notices,
             selection,
             on_gpu: matches!(backend, Backend::Candle(_)),
@@ -170,13 +177,14 @@ fn first_graph(file: &OnnxFile) -> Result<((usize, usize), Graph), String> {
     Err(first.unwrap_or_default())
 }
 
-/// The index of the explained output, and all that can be explained: the one that was asked for,
-/// otherwise that with the most classes.
+/// The index of the explained output: the one that was asked for, otherwise that with the most
+/// classes. And all outputs that can be explained, with their numbers of classes, if there are
+/// several.
 fn choose_output(
     graph: &Graph,
     names: &[String],
     selection: &Selection,
-) -> Result<(usize, Vec<OutputInfo>), String> {
+) -> Result<(usize, Vec<(String, usize)>), String> {
     let mut possible = Vec::new();
     let mut problem = None;
     for (index, output) in graph.outputs.iter().enumerate() {
@@ -185,24 +193,33 @@ fn choose_output(
             Err(error) => problem = problem.or(Some(error.0)),
         }
     }
-    let best = match &selection.output {
-        Some(name) => possible.iter().find(|(index, _)| names[*index] == *name),
-        None => possible
-            .iter()
-            .max_by_key(|(index, classes)| (*classes, usize::MAX - index)),
+    let best = possible
+        .iter()
+        .max_by_key(|(index, classes)| (*classes, usize::MAX - index));
+    let Some(&(mut best, _)) = best else {
+        return Err(problem.unwrap_or_else(|| "it has no output".into()));
     };
-    let infos = possible.iter().map(|(index, classes)| OutputInfo {
-        name: names[*index].clone(),
-        classes: *classes,
-    });
-    let infos: Vec<OutputInfo> = infos.collect();
-    match (best, &selection.output) {
-        (Some((best, _)), _) => Ok((*best, infos)),
-        (None, Some(name)) if !infos.is_empty() => Err(format!(
-            "it has no output {} that can be explained: give {} with --output",
-            printable::name(name),
-            printable::names(infos.into_iter().map(|info| info.name)),
-        )),
-        _ => Err(problem.unwrap_or_else(|| "it has no output".into())),
+    let several = possible
+        .iter()
+        .map(|(index, classes)| (names[*index].clone(), *classes));
+    let several: Vec<(String, usize)> = several.collect();
+    if let Some(wanted) = &selection.output {
+        let found = possible.iter().find(|(index, _)| names[*index] == *wanted);
+        best = match found {
+            Some((index, _)) => *index,
+            None => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| &name[..]).collect();
+                return Err(format!(
+                    "it has no output {wanted} with one score per class: choose one of {}",
+                    names.join(", ")
+                ));
+            }
+        };
     }
+    let several = if several.len() > 1 {
+        several
+    } else {
+        Vec::new()
+    };
+    Ok((best, several))
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::labels::Labels;
 use crate::model::file_selection::Selection;
-use crate::model::graph::analysis::{Logits, Scale};
-use crate::model::graph::network::GraphNetwork;
+use crate::model::gradient_check::GradientCheck;
+use crate::model::graph::network::{ACCEPTED, GraphNetwork};
 use crate::model::known_weights;
 use crate::model::model_info::{ModelInfo, OutputInfo};
 use crate::model::network::Network;
 use crate::model::open::{Model, ModelError, OwnLabels};
-use crate::model::preprocessing::{Config, Preprocessing};
+use crate::model::preprocessing::{
+    Config, InputNeeds, Preprocessing, PreprocessingSource, SettledPreprocessing,
+};
 use crate::model::scores::Scores;
 
 /// What a front end knows about its network.
@@ -25,17 +27,15 @@ pub struct Parts<'a> {
     pub config: Config,
     /// Class names in the file itself, and where.
     pub names: Option<(Vec<String>, &'static str)>,
-    /// The preprocessing, unless a file beside it says so, and how it is known.
-    pub preprocessing: Preprocessing,
-    pub preprocessing_from: String,
-    pub is_guess: bool,
-    /// The only input size (height, width), if there is only one.
-    pub fixed: Option<(usize, usize)>,
-    /// Channels of the input.
-    pub channels: usize,
-    pub assumed: Option<String>,
-    /// The outputs that can be explained, if there are several.
+    /// What the file itself says about preprocessing, and where.
+    pub from_file: Option<(Preprocessing, String)>,
+    /// The preprocessing that is taken if nothing says better.
+    pub usual: (Preprocessing, PreprocessingSource),
+    /// How logits become scores, and how that is known.
+    pub scores: (Scores, Option<String>),
+    /// All outputs, if there are several.
     pub outputs: Vec<OutputInfo>,
+    pub assumed: Option<String>,
     pub notices: Vec<String>,
     pub selection: Selection,
     /// Whether a GPU was asked for.
@@ -54,8 +54,6 @@ impl Model {
             sha256,
             mut config,
             names,
-            preprocessing,
-            preprocessing_from,
             mut notices,
             ..
         } = parts;
@@ -65,10 +63,31 @@ impl Model {
                 "{architecture} runs on the CPU: on a GPU, camlens runs ResNet-18 to 152 and EfficientNet-Lite0."
             ));
         }
-        let (scores, scores_from) = scores(network.logits(), &config);
-        let (preprocessing, preprocessing_from) = match config.preprocessing {
-            Some(found) => (found, "config.json".to_owned()),
-            None => (preprocessing, preprocessing_from),
+        let needs = InputNeeds {
+            channels: network.channels(),
+            fixed_size: network.fixed_size(),
+        };
+        let sidecar = config.preprocessing;
+        let settled = SettledPreprocessing::new(sidecar, parts.from_file, parts.usual, needs);
+        notices.extend(settled.notices);
+        let gradient_check = match network.check_gradient() {
+            Ok(relative_error) if relative_error <= ACCEPTED => {
+                GradientCheck::Verified { relative_error }
+            }
+            Ok(relative_error) => GradientCheck::Failed { relative_error },
+            Err(error) => {
+                return Err(ModelError::Onnx {
+                    name: crate::input::photo::display_name(path),
+                    what: error.0,
+                });
+            }
+        };
+        let (scores, scores_from) = match parts.scores {
+            _ if network.logits().classes == 1 => (Scores::OneLogit, None),
+            (Scores::Softmax, None) if config.declared.several_labels() => {
+                (Scores::Sigmoid, Some("config.json".to_owned()))
+            }
+            found => found,
         };
         let own = |(names, from)| OwnLabels { names, from };
         let beside = config.labels.map(|names| (names, "config.json"));
@@ -88,13 +107,15 @@ impl Model {
                 labels_from: String::new(),
                 scores,
                 scores_from,
-                preprocessing,
-                preprocessing_from,
+                preprocessing: settled.preprocessing,
+                preprocessing_from: settled.from,
+                own_framing: settled.framing,
+                needs,
                 assumed: parts.assumed,
                 network: parts.selection,
                 networks: Vec::new(),
                 outputs: parts.outputs,
-                gradient_check: None,
+                gradient_check: Some(gradient_check),
                 notices,
             }),
             network: Box::new(network),
@@ -103,20 +124,5 @@ impl Model {
         };
         model.name_classes(parts.labels)?;
         Ok(model)
-    }
-}
-
-/// How logits become scores, and how that is known: what follows them in the file, what
-/// `config.json` says, otherwise softmax.
-fn scores(logits: Logits, config: &Config) -> (Scores, Option<String>) {
-    let file = || Some("the file".to_owned());
-    match logits.scale {
-        _ if logits.classes == 1 => (Scores::OneLogit, None),
-        Scale::Softmax => (Scores::Softmax, file()),
-        Scale::Sigmoid => (Scores::Sigmoid, file()),
-        Scale::Unknown if config.declared.several_labels() => {
-            (Scores::Sigmoid, Some("config.json".to_owned()))
-        }
-        Scale::Unknown => (Scores::Softmax, None),
     }
 }

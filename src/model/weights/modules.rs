@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use crate::model::state_dict::SavedModule;
 use crate::model::weights::pickle::{Id, Node, Pickle};
 use crate::model::weights::refusal::short;
 
 /// The attributes that are kept, with PyTorch's and timm's names.
-const ATTRIBUTES: [&str; 11] = [
+const ATTRIBUTES: [&str; 26] = [
     "stride",
     "padding",
     "dilation",
@@ -19,6 +20,21 @@ const ATTRIBUTES: [&str; 11] = [
     "ceil_mode",
     "track_running_stats",
     "static_padding",
+    "groups",
+    "num_groups",
+    "count_include_pad",
+    "divisor_override",
+    "negative_slope",
+    "alpha",
+    "beta",
+    "threshold",
+    "min_val",
+    "max_val",
+    "approximate",
+    "normalized_shape",
+    "transform_input",
+    "num_heads",
+    "num_attention_heads",
 ];
 
 /// One module.
@@ -76,6 +92,18 @@ impl Module {
         module
     }
 
+    /// Its attributes that are numbers or sequences of numbers.
+    pub fn all_numbers(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.numbers
+            .iter()
+            .map(|(name, values)| (*name, &values[..]))
+    }
+
+    /// Its attributes that are texts.
+    pub fn all_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(name, text)| (*name, &text[..]))
+    }
+
     fn attribute(&mut self, pickle: &Pickle, name: &'static str, value: Id) {
         /// More than the axes of any kernel.
         const MOST: usize = 6;
@@ -95,6 +123,25 @@ impl Module {
 
     fn has(&self, name: &str) -> bool {
         self.numbers(name).is_some() || self.text(name).is_some()
+    }
+
+    /// In the words of the builders of networks. `path` is its path within the network.
+    #[must_use]
+    pub fn saved(&self, path: &str) -> SavedModule {
+        let numbers = self.numbers.iter();
+        let texts = self.texts.iter();
+        SavedModule {
+            path: path.to_owned(),
+            class: self.class.clone(),
+            package: self.package.clone(),
+            has_tensors: self.has_tensors,
+            numbers: numbers
+                .map(|(key, values)| ((*key).to_owned(), values.clone()))
+                .collect(),
+            texts: texts
+                .map(|(key, text)| ((*key).to_owned(), text.clone()))
+                .collect(),
+        }
     }
 
     /// An attribute that is a number, a boolean, or a sequence of them.

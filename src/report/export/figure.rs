@@ -330,6 +330,12 @@ fn notes(scene: &ExportScene) -> Vec<String> {
     if analysis.scores != Scores::Softmax {
         notes.push(format!("Probabilities: {}", analysis.scores.meaning()));
     }
+    if analysis.preprocessing_from.is_guess {
+        notes.push(format!(
+            "The preprocessing is a guess ({}): {}.",
+            analysis.preprocessing_from.source, analysis.preprocessing
+        ));
+    }
     for MapView {
         rendered,
         class,

@@ -11,7 +11,7 @@ use crate::input::photo::WindowLevel;
 use crate::labels::ClassId;
 use crate::model::cpu::{Isa, Precision};
 use crate::model::device::DeviceChoice;
-use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
 use crate::model::target_layer::LayerChoice;
 use crate::model::weights::{hash_file, hex_sha256};
 use crate::model::{ModelChoice, Scores, Selection, device};
@@ -96,6 +96,9 @@ pub struct Manifest {
     /// How logits became probabilities.
     #[serde(default)]
     pub scores: Scores,
+    /// Where the preprocessing came from, and whether it is a guess.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing_from: Option<PreprocessingSource>,
     /// How the maps were drawn.
     #[serde(rename = "look")]
     pub display_options: DisplayOptions,
@@ -275,6 +278,7 @@ impl Manifest {
             input: analysis.placement.input,
             preprocessing: analysis.preprocessing,
             scores: analysis.scores,
+            preprocessing_from: Some(analysis.preprocessing_from.clone()),
             display_options: scene.display_options,
             maps: scene
                 .named()

@@ -244,6 +244,7 @@ fn passes(graph: &Graph, roles: &[Roles], index: usize, at: usize, of_output: Re
         // The rows of the first matrix.
         Op::MatMul if at == 0 && axis + 2 == graph.shape(input).len() => of_output,
         Op::Softmax { axis: over } if *over != axis => of_output,
+        Op::Reduce { axes, .. } if !axes.contains(&axis) => of_output,
         Op::Slice { .. } | Op::Gather { .. } if tokens(node.output).is_some() => of_output,
         _ => match of_output {
             Reach::Nothing => Reach::Nothing,

@@ -33,6 +33,9 @@ pub struct Roles {
     pub axes: Vec<Role>,
     /// The distance of two neighboring cells in pixels of the input: across, down.
     pub stride: (f64, f64),
+    /// The shape and the roles before a reshape that mixed rows and columns with other axes, as long
+    /// as every value stays in its place: the reshape back restores them (group normalization).
+    before: Option<Box<(Vec<usize>, Vec<Role>)>>,
 }
 
 /// Where an image lies in a value.
@@ -70,6 +73,7 @@ impl Roles {
         Self {
             axes: vec![Role::Plain; rank],
             stride: (1.0, 1.0),
+            before: None,
         }
     }
 
@@ -81,6 +85,7 @@ impl Roles {
         Self {
             axes,
             stride: self.stride,
+            before: None,
         }
     }
 
@@ -151,8 +156,8 @@ fn of_node(graph: &Graph, node: &Node, all: &[Roles]) -> Roles {
         | Op::BatchNorm { .. }
         | Op::LayerNorm { .. }
         | Op::GroupNorm { .. }
-        | Op::Lrn { .. }
-        | Op::Pad { .. } => x.clone(),
+        | Op::Lrn { .. } => x.clone(),
+        Op::Pad { .. } => x.with(x.axes.clone()),
         Op::Conv(conv) => windows(x, conv.strides),
         Op::MaxPool(pool) | Op::AveragePool { pool, .. } => windows(x, pool.strides),
         Op::Linear => {
@@ -185,7 +190,14 @@ fn of_node(graph: &Graph, node: &Node, all: &[Roles]) -> Roles {
         Op::Binary(_) | Op::Concat { .. } => {
             let mut known = node.inputs.iter().map(|id| roles(*id));
             let Some(first) = known.find(|roles| !roles.is_plain()) else {
-                return none();
+                // Constants keep every value in its place.
+                let mut known = node.inputs.iter().map(|id| roles(*id));
+                let kept = known.find(|roles| roles.before.is_some()).cloned();
+                let kept = kept.filter(|roles| roles.axes.len() == output.len());
+                return match node.op {
+                    Op::Binary(_) => kept.unwrap_or_else(none),
+                    _ => none(),
+                };
             };
             let axes = match node.op {
                 Op::Concat { axis } => concat(graph, node, all, axis),
@@ -237,7 +249,17 @@ fn of_node(graph: &Graph, node: &Node, all: &[Roles]) -> Roles {
             });
             x.with(axes.collect())
         }
-        Op::Reshape { shape: to } => x.with(reshaped(&x.axes, shape, to)),
+        Op::Reshape { shape: to } => match &x.before {
+            Some(before) if before.0 == *to => x.with(before.1.clone()),
+            before => {
+                let mut roles = x.with(reshaped(&x.axes, shape, to));
+                if roles.is_plain() {
+                    let now = || Box::new((shape.to_vec(), x.axes.clone()));
+                    roles.before = before.clone().or_else(|| (!x.is_plain()).then(now));
+                }
+                roles
+            }
+        },
         Op::Resample { axis, taps } => {
             let factor = shape[*axis] as f64 / taps.len() as f64;
             let mut roles = x.clone();

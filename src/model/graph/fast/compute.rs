@@ -72,6 +72,9 @@ impl Planner<'_> {
             Binary::Min => Combine::Min,
             Binary::Pow | Binary::PRelu => return Ok(false),
         };
+        if binary == Binary::Mul && self.gate(node) {
+            return Ok(true);
+        }
         let graph = self.graph;
         let shape = graph.shape(node.output);
         let (a, b) = (node.inputs[0], node.inputs[1]);

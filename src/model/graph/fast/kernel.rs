@@ -1,5 +1,6 @@
 //! The steps of a plan.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::model::cpu::{
@@ -36,7 +37,8 @@ pub struct Finish {
 
 impl Finish {
     fn epilogue<'a>(&'a self, inputs: &'a [Image]) -> Epilogue<'a> {
-        let residual = if self.residual { inputs.get(1) } else { None };
+        // It is the last input.
+        let residual = if self.residual { inputs.last() } else { None };
         Epilogue {
             bias: &self.bias,
             residual: residual.map(Image::values),
@@ -50,6 +52,8 @@ impl Finish {
 pub enum Kernel {
     /// An ordinary convolution or a linear layer.
     Dense(Arc<Panels>, ConvGeometry, Finish),
+    /// A 1×1 convolution of the first input times the second, which has a factor per channel.
+    Gated(Arc<Panels>, ConvGeometry, Finish),
     /// An ordinary convolution and the pooling of ResNets.
     DenseAndPool(Arc<Panels>, ConvGeometry, Finish),
     /// A 3×3 convolution.
@@ -110,6 +114,11 @@ impl Kernel {
             Self::Dense(weight, window, finish) => {
                 let finish = finish.epilogue(inputs);
                 cpu::dense(cpu, &seen(x, *window), weight, *window, finish)
+            }
+            Self::Gated(weight, window, finish) => {
+                let finish = finish.epilogue(inputs);
+                let x = (&seen(x, *window), inputs[1].values());
+                cpu::dense_gated(cpu, x, weight, *window, finish)
             }
             Self::DenseAndPool(weight, window, finish) => {
                 let finish = finish.epilogue(inputs);
@@ -173,6 +182,49 @@ impl Kernel {
             Self::Pad(loops, values, value) => cpu::pad(cpu, x, *values, *value, loops),
             Self::Fallback(op, operands) => return fall_back(cpu, op, operands, inputs),
         })
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut product = |name: &str, window: &ConvGeometry, finish: &Finish| {
+            let ConvGeometry { input, kernel, .. } = window;
+            let (stride, columns) = (window.stride.0, finish.bias.len());
+            write!(f, "{name} {input:?} {kernel:?} /{stride} to {columns}")
+        };
+        match self {
+            Self::Dense(weight, window, finish) => {
+                product("Dense", window, finish)?;
+                write!(f, " from {}", weight.depth() / window.taps())
+            }
+            Self::Gated(_, window, finish) => product("Gated", window, finish),
+            Self::DenseAndPool(_, window, finish) => product("DenseAndPool", window, finish),
+            Self::Winograd(_, window, finish) => product("Winograd", window, finish),
+            Self::Depthwise(_, window, finish) => product("Depthwise", window, finish),
+            Self::Grouped(_, window, finish) => product("Grouped", window, finish),
+            Self::FewRows(_, _, _, finish) => write!(f, "FewRows to {}", finish.bias.len()),
+            Self::MatMul(matrices, _) => {
+                write!(
+                    f,
+                    "MatMul {} of {:?}",
+                    matrices.starts.len(),
+                    matrices.sides
+                )
+            }
+            Self::Unary(function) => write!(f, "Unary {function:?}"),
+            Self::Binary(how, loops, _) => write!(f, "Binary {how:?} {:?}", loops.sides),
+            Self::Affine(scale, _, _) => write!(f, "Affine {}", scale.len()),
+            Self::Concat(runs, _) => write!(f, "Concat {}", runs.iter().sum::<usize>()),
+            Self::Softmax(width) => write!(f, "Softmax {width}"),
+            Self::LayerNorm(width, ..) => write!(f, "LayerNorm {width}"),
+            Self::Reduce(how, sides) => write!(f, "Reduce {how:?} {sides:?}"),
+            Self::Resample(_, sides) => write!(f, "Resample {sides:?}"),
+            Self::MaxPool(window) => write!(f, "MaxPool {:?}", window.input),
+            Self::AveragePool(window, _) => write!(f, "AveragePool {:?}", window.input),
+            Self::Copy(loops) => write!(f, "Copy {:?} {:?}", loops.sides, loops.steps),
+            Self::Pad(loops, ..) => write!(f, "Pad {:?}", loops.sides),
+            Self::Fallback(op, _) => write!(f, "Fallback {op:?}"),
+        }
     }
 }
 

@@ -62,9 +62,12 @@ impl Planner<'_> {
             slots.push(self.placed(*id, &order)?.slot);
             runs.push(graph.shape(*id)[axis] * inner);
         }
+        if layout::inner_axis(shape, &order) != Some(axis) {
+            self.step(Kernel::Concat(runs, None), slots, node.output, order);
+            return Ok(true);
+        }
         let mut after = After::new(vec![0.0; runs.iter().sum()]);
         after.takes_residual = false;
-        after.takes_factors = layout::inner_axis(shape, &order) == Some(axis) && inner == 1;
         let (last, order) = self.absorb(node.output, order, &mut after);
         let plain = !after.has_factors()
             && after.bias.iter().all(|bias| *bias == 0.0)

@@ -22,6 +22,9 @@ pub struct Planner<'a> {
     done: Vec<bool>,
     /// Values that are another one with zeros above, to the left, below, to the right.
     pub padded: BTreeMap<ValueId, (ValueId, [usize; 4])>,
+    /// Values that are the first one times the second, which has a factor for each channel. Only a
+    /// 1×1 convolution reads them.
+    pub gated: BTreeMap<ValueId, (ValueId, ValueId)>,
     steps: Vec<Step>,
     slots: usize,
     constants: Vec<(usize, Image)>,
@@ -61,6 +64,7 @@ impl<'a> Planner<'a> {
             keep,
             done,
             padded: BTreeMap::new(),
+            gated: BTreeMap::new(),
             steps: Vec::new(),
             slots: 0,
             constants: Vec::new(),

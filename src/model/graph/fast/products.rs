@@ -9,6 +9,8 @@ use crate::model::graph::{Binary, Conv, GraphError, Node, Op, Pool, ValueId};
 
 /// Linear layers with at most this many rows use the weights as they are.
 const FEW_ROWS: usize = 4;
+/// Pairs of matrices are listed row by row; beyond this number, the reference multiplies them.
+const MOST_ROWS: usize = 1 << 20;
 /// The pooling of ResNets is computed together with convolutions of at most this many channels.
 const FEW_CHANNELS: usize = 8;
 
@@ -43,10 +45,19 @@ impl Planner<'_> {
         let mut after = After::new(bias);
         let depthwise = groups == cin && cout == cin && groups > 1;
         after.takes_residual = !depthwise;
-        let x = self.placed(id, &CHANNELS_LAST)?;
+        let gated = self.gated.get(&id).copied();
+        let x = self.placed(gated.map_or(id, |(x, _)| x), &CHANNELS_LAST)?;
         let order = CHANNELS_LAST.to_vec();
         let (last, order) = self.absorb(node.output, order, &mut after);
         let mut inputs = vec![x.slot];
+        if let Some((_, gate)) = gated {
+            inputs.push(self.place(gate)?.slot);
+            inputs.extend(after.residual);
+            let weight = self.cache.panels(weight, &after.scale, cin);
+            let kernel = Kernel::Gated(weight, window, finish(after));
+            self.step(kernel, inputs, last, order);
+            return Ok(true);
+        }
         inputs.extend(after.residual);
         let scale = &after.scale;
         if depthwise {
@@ -93,6 +104,37 @@ impl Planner<'_> {
         let kernel = Kernel::Dense(weight, window, finish(after));
         self.step(kernel, inputs, last, order);
         Ok(true)
+    }
+
+    /// Whether a product of an image and factors for its channels is left to the 1×1 convolution
+    /// that reads it.
+    pub fn gate(&mut self, node: &Node) -> bool {
+        let graph = self.graph;
+        let &[a, b] = &node.inputs[..] else {
+            return false;
+        };
+        let Some(reader) = self.only_reader(node.output) else {
+            return false;
+        };
+        let Node { op, inputs, .. } = &graph.nodes[reader];
+        let (Op::Conv(conv), Some(4)) = (op, Some(graph.shape(node.output).len())) else {
+            return false;
+        };
+        let kernel = &graph.shape(inputs[1])[2..];
+        let known = inputs[1..].iter().all(|id| self.constant(*id).is_some());
+        let shape = graph.shape(node.output);
+        let pointwise = *conv == Conv::PLAIN && kernel == [1, 1] && known && shape[0] == 1;
+        if !pointwise || inputs[0] != node.output || shape[2] * shape[3] <= FEW_ROWS {
+            return false;
+        }
+        for (x, gate) in [(a, b), (b, a)] {
+            let factors = graph.shape(gate)[..] == [1, shape[1], 1, 1];
+            if factors && graph.shape(x) == shape && self.constant(x).is_none() {
+                self.gated.insert(node.output, (x, gate));
+                return true;
+            }
+        }
+        false
     }
 
     /// The output of the pooling of ResNets, if only that reads a value of this window.
@@ -203,6 +245,11 @@ impl Planner<'_> {
         let b_place = self.place(node.inputs[1])?;
         let shape = graph.shape(node.output);
         let rank = shape.len();
+        let lead = rank - 2;
+        let pairs: usize = shape[..lead].iter().product();
+        if pairs * a[a.len() - 2] > MOST_ROWS {
+            return Ok(false);
+        }
         let mut order = layout::row_major(rank);
         // If the result is only transposed, it is written in that order.
         if let Some(reader) = self.only_reader(node.output)
@@ -211,22 +258,16 @@ impl Planner<'_> {
         {
             order.clone_from(perm);
         }
-        let mut after = After::new(vec![0.0; 1]);
-        after.takes_residual = false;
-        let scale = self.scalar_factor(node.output);
-        let last = match scale {
+        let (last, factor) = match self.scalar_factor(node.output) {
             Some((reader, factor)) => {
                 self.finish(reader);
-                after.scale[0] = factor;
-                graph.nodes[reader].output
+                (graph.nodes[reader].output, factor)
             }
-            None => node.output,
+            None => (node.output, 1.0),
         };
         let a_strides = layout::strides(a, &a_order);
         let b_strides = layout::strides(b, &b_place.order);
         let out_strides = layout::strides(shape, &order);
-        let lead = rank - 2;
-        let pairs: usize = shape[..lead].iter().product();
         let start = |mut pair: usize| {
             let mut start = [0; 3];
             for axis in (0..lead).rev() {
@@ -253,7 +294,7 @@ impl Planner<'_> {
             out_row: out_strides[rank - 2],
             values: shape.iter().product(),
         };
-        let kernel = Kernel::MatMul(matrices, after.scale[0]);
+        let kernel = Kernel::MatMul(matrices, factor);
         self.step(kernel, vec![a_slot, b_place.slot], last, order);
         Ok(true)
     }

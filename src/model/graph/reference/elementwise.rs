@@ -82,16 +82,14 @@ fn value(binary: Binary, a: f64, b: f64) -> f64 {
     match binary {
         Binary::Add => a + b,
         Binary::Sub => a - b,
-        Binary::Mul => a * b,
         Binary::Div => a / b,
         Binary::Pow => a.powf(b),
         // Not-a-number on either side is the result.
-        Binary::Max if a.is_nan() || b.is_nan() => f64::NAN,
-        Binary::Min if a.is_nan() || b.is_nan() => f64::NAN,
+        Binary::Max | Binary::Min if a.is_nan() || b.is_nan() => f64::NAN,
         Binary::Max => a.max(b),
         Binary::Min => a.min(b),
         Binary::PRelu if a > 0.0 => a,
-        Binary::PRelu => a * b,
+        Binary::Mul | Binary::PRelu => a * b,
     }
 }
 
@@ -105,7 +103,6 @@ fn slopes(binary: Binary, a: f64, b: f64) -> [f64; 2] {
     match binary {
         Binary::Add => [1.0, 1.0],
         Binary::Sub => [1.0, -1.0],
-        Binary::Mul => [b, a],
         Binary::Div => [1.0 / b, -a / (b * b)],
         Binary::Pow => {
             let first = if b == 0.0 { 0.0 } else { b * a.powf(b - 1.0) };
@@ -119,7 +116,7 @@ fn slopes(binary: Binary, a: f64, b: f64) -> [f64; 2] {
         Binary::Max => share(a > b, b > a),
         Binary::Min => share(a < b, b < a),
         Binary::PRelu if a > 0.0 => [1.0, 0.0],
-        Binary::PRelu => [b, a],
+        Binary::Mul | Binary::PRelu => [b, a],
     }
 }
 
@@ -229,10 +226,14 @@ impl Axes {
         }
         if sides.is_empty() {
             sides.push(1);
-            strides.iter_mut().for_each(|strides| strides.push(1));
+            for strides in &mut strides {
+                strides.push(1);
+            }
         }
         sides.reverse();
-        strides.iter_mut().for_each(|strides| strides.reverse());
+        for strides in &mut strides {
+            strides.reverse();
+        }
         Self { sides, strides }
     }
 

@@ -68,7 +68,9 @@ pub(super) fn multiply(
         }
     }
     if tasks.len() == 1 {
-        tasks.into_iter().for_each(|task| level.run(task));
+        for task in tasks {
+            level.run(task);
+        }
     } else {
         tasks.into_par_iter().for_each(|task| level.run(task));
     }
@@ -152,12 +154,11 @@ impl WithSimd for Task<'_, '_> {
             for top in (0..rows).step_by(BLOCK_ROWS) {
                 let height = BLOCK_ROWS.min(rows - top);
                 let first = self.first.0 + top;
-                let left = match self.packed {
-                    Some(packed) => &packed[start * self.padded + first * length..],
-                    None => {
-                        pack(self.left, &depth, (first, height, ROWS), &mut own);
-                        &own[..]
-                    }
+                let left = if let Some(packed) = self.packed {
+                    &packed[start * self.padded + first * length..]
+                } else {
+                    pack(self.left, &depth, (first, height, ROWS), &mut own);
+                    &own[..]
                 };
                 for (column, right) in right[..panels * length * COLUMNS]
                     .chunks_exact(length * COLUMNS)
@@ -168,7 +169,12 @@ impl WithSimd for Task<'_, '_> {
                         let row = top + row * ROWS;
                         let count = ROWS.min(rows - row);
                         tile(simd, (left, right), count, &mut sums);
-                        add(&sums, &mut self.out[row..row + count], column * COLUMNS);
+                        add(
+                            simd,
+                            &sums,
+                            &mut self.out[row..row + count],
+                            column * COLUMNS,
+                        );
                     }
                 }
             }
@@ -192,17 +198,17 @@ fn pack(
 
 /// Adds a tile to the rows of the result, from a column on.
 #[inline(always)]
-fn add(sums: &[f64; ROWS * COLUMNS], rows: &mut [&mut [f64]], column: usize) {
+fn add<S: Simd>(simd: S, sums: &[f64; ROWS * COLUMNS], rows: &mut [&mut [f64]], column: usize) {
     for (row, sums) in rows.iter_mut().zip(sums.chunks_exact(COLUMNS)) {
         let row = &mut row[column..];
-        if let Some((whole, _)) = row.split_first_chunk_mut::<COLUMNS>() {
-            for (value, sum) in whole.iter_mut().zip(sums) {
-                *value += sum;
-            }
-        } else {
-            for (value, sum) in row.iter_mut().zip(sums) {
-                *value += sum;
-            }
+        let count = row.len().min(COLUMNS);
+        let (values, rest) = S::as_mut_simd_f64s(&mut row[..count]);
+        let (whole, tail) = S::as_simd_f64s(&sums[..count]);
+        for (value, sum) in values.iter_mut().zip(whole) {
+            *value = simd.add_f64s(*value, *sum);
+        }
+        for (value, sum) in rest.iter_mut().zip(tail) {
+            *value += sum;
         }
     }
 }
@@ -258,8 +264,12 @@ fn block<S: Simd, const M: usize, const N: usize>(
             }
         }
     }
+    // Keep this loop minimal: with more code, the compiler keeps the sums in memory.
     for (index, sums) in sums.iter().enumerate() {
         let (line, _) = S::as_mut_simd_f64s(&mut out[(row + index) * COLUMNS + column..][..wide]);
-        line[..N].copy_from_slice(&sums[..N]);
+        #[allow(clippy::manual_memcpy)] // a copy keeps the sums in memory
+        for column in 0..N {
+            line[column] = sums[column];
+        }
     }
 }

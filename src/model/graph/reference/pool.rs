@@ -180,16 +180,16 @@ fn divisors(
 ) -> Vec<f64> {
     let count = |windows: &Windows, window: usize| {
         if include_pad {
-            windows.with_padding(window)
+            windows.with_padding(window) as f64
         } else {
-            windows.positions(window).count()
+            windows.positions(window).count() as f64
         }
     };
-    let across: Vec<usize> = (0..columns).map(|j| count(across, j)).collect();
+    let across: Vec<f64> = (0..columns).map(|j| count(across, j)).collect();
     let mut divisors = Vec::with_capacity(rows * columns);
     for i in 0..rows {
         let down = count(down, i);
-        divisors.extend(across.iter().map(|across| (down * across).max(1) as f64));
+        divisors.extend(across.iter().map(|across| (down * across).max(1.0)));
     }
     divisors
 }

@@ -121,7 +121,7 @@ impl Pass {
     }
 
     /// A value plus a number.
-    fn plus(&self, id: ValueId) -> Option<(ValueId, f32)> {
+    pub(super) fn plus(&self, id: ValueId) -> Option<(ValueId, f32)> {
         let node = self.producer(id)?;
         match (&node.op, &node.inputs[..]) {
             (Op::Binary(Binary::Add), [a, b]) => self
@@ -146,7 +146,7 @@ impl Pass {
     }
 
     /// A constant with one value.
-    fn number(&self, id: ValueId) -> Option<f32> {
+    pub(super) fn number(&self, id: ValueId) -> Option<f32> {
         match self.values[id.index()].constant.as_ref()?.0[..] {
             [number] => Some(number),
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::graph::{Graph, GraphBuilder, GraphError};
+use crate::model::graph::{Graph, GraphBuilder, GraphError, ValueId};
 use crate::model::onnx::OnnxFile;
 use crate::model::onnx::array::{Array, Value};
 use crate::model::onnx::error::OnnxError;
@@ -15,44 +15,51 @@ use crate::platform::simd::Isa;
 pub(super) fn build(file: &OnnxFile, height: usize, width: usize) -> Result<Graph, GraphError> {
     let input = file.input();
     let shape = input.layout.shape(input.channels, height, width);
-    let mut lower = Lower {
-        file,
-        builder: GraphBuilder::new(&input.name, &shape),
-        values: HashMap::new(),
-        ids: HashMap::new(),
-        budget: Budget::new(file.bytes()),
-        level: Isa::chosen(),
-    };
-    let id = lower.builder.input();
-    lower.values.insert(&input.name, Value::Dynamic(id));
-    for index in &file.order {
-        lower.node(&file.nodes[*index])?;
-    }
+    let mut lower = Lower::new(file, &input.name, &shape);
+    lower.all_nodes()?;
     let mut outputs = Vec::new();
     for output in file.outputs() {
+        let failed = |what: &str| GraphError::new(format!("Its output {} {what}.", output.name));
         match lower.values.get(output.name.as_str()) {
             Some(Value::Dynamic(id)) => outputs.push(*id),
-            Some(Value::Constant(_)) => {
-                return Err(GraphError::new(format!(
-                    "Its output {} does not depend on the photo.",
-                    output.name
-                )));
-            }
-            None => {
-                return Err(GraphError::new(format!(
-                    "Its output {} is computed by no node.",
-                    output.name
-                )));
-            }
+            Some(Value::Constant(_)) => return Err(failed("does not depend on the photo")),
+            None => return Err(failed("is computed by no node")),
         }
     }
-    let graph = lower.builder.finish(outputs);
-    drop(lower.values);
+    let graph = lower.finish(outputs);
     file.forget_unused();
     Ok(graph)
 }
 
 impl<'a> Lower<'a> {
+    /// A graph with only its input.
+    pub(in crate::model::onnx) fn new(file: &'a OnnxFile, input: &'a str, shape: &[usize]) -> Self {
+        let builder = GraphBuilder::new(input, shape);
+        let value = Value::Dynamic(builder.input());
+        Self {
+            file,
+            builder,
+            values: HashMap::from([(input, value)]),
+            ids: HashMap::new(),
+            budget: Budget::new(file.bytes()),
+            level: Isa::chosen(),
+        }
+    }
+
+    /// Adds the nodes of the file.
+    pub(in crate::model::onnx) fn all_nodes(&mut self) -> Result<(), GraphError> {
+        let file = self.file;
+        for index in &file.order {
+            self.node(&file.nodes[*index])?;
+        }
+        Ok(())
+    }
+
+    /// The finished graph.
+    pub(in crate::model::onnx) fn finish(self, outputs: Vec<ValueId>) -> Graph {
+        self.builder.finish(outputs)
+    }
+
     fn node(&mut self, node: &'a NodePart) -> Result<(), GraphError> {
         let describe = |what: String| {
             GraphError::new(format!(

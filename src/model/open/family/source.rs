@@ -7,7 +7,7 @@ use crate::model::cpu::Isa;
 use crate::model::file_selection::Selection;
 use crate::model::graph::network::{GraphInput, GraphNetwork};
 use crate::model::graph::{Graph, GraphError, GraphSource};
-use crate::model::state_dict::{Described, FAMILIES, Family, Layers, Shapes, Tensors};
+use crate::model::state_dict::{Described, FAMILIES, Family, Layers, SavedModule, Shapes, Tensors};
 use crate::model::weights::Checkpoint;
 
 /// The side of the input at which a network is first tried.
@@ -21,12 +21,6 @@ pub struct Built {
     pub network: GraphNetwork,
     /// What its builder says about it.
     pub described: Described,
-    /// The prefix of its tensors.
-    pub prefix: String,
-    /// The only input size (height, width) that it can have, if there is only one.
-    pub fixed: Option<(usize, usize)>,
-    /// Number of channels of its input.
-    pub channels: usize,
 }
 
 /// Builds the network of a checkpoint. `None` if no family knows its tensors.
@@ -40,17 +34,39 @@ pub fn build(
     level: Isa,
 ) -> Option<Result<Built, String>> {
     let (prefix, shapes, family) = find(checkpoint, wanted)?;
+    if let Some(module) = checkpoint.modules().iter().find(|module| module.has_hooks) {
+        return Some(Err(format!(
+            "hooks are called at its module {}, and camlens runs no code of a file. Save it without hooks",
+            module.path
+        )));
+    }
     checkpoint.enter(&prefix);
     let declared = Some(declared.to_owned()).filter(|name| !name.is_empty());
     let source = Source {
         shapes: Arc::new(shapes),
+        modules: modules(checkpoint, &prefix),
         family,
         declared,
         loaded: Mutex::new(HashMap::new()),
         channels: 3,
         fixed: None,
     };
-    Some(source.build(checkpoint, level, prefix))
+    Some(source.build(checkpoint, level))
+}
+
+/// The modules of a network that was saved whole, with their paths within it.
+fn modules(checkpoint: &Checkpoint, prefix: &str) -> Vec<SavedModule> {
+    let modules = checkpoint.modules().iter();
+    let inside = modules.filter_map(|module| {
+        let whole = format!("{}.", module.path);
+        let path = match module.path.strip_prefix(prefix) {
+            Some(path) => path,
+            None if whole == prefix || module.path.is_empty() && prefix.is_empty() => "",
+            None => return None,
+        };
+        Some(module.saved(path))
+    });
+    inside.collect()
 }
 
 /// The prefix that all tensors share, their shapes without it, and their family.
@@ -80,6 +96,7 @@ fn find(checkpoint: &Checkpoint, wanted: &Selection) -> Option<(String, Shapes, 
 /// The tensors of a network that were read, to build its graph for several sizes.
 struct Source {
     shapes: Arc<Shapes>,
+    modules: Vec<SavedModule>,
     family: &'static Family,
     declared: Option<String>,
     loaded: Mutex<HashMap<String, Arc<Vec<f32>>>>,
@@ -88,17 +105,11 @@ struct Source {
 }
 
 impl Source {
-    fn build(
-        mut self,
-        checkpoint: &mut Checkpoint,
-        level: Isa,
-        prefix: String,
-    ) -> Result<Built, String> {
+    fn build(mut self, checkpoint: &mut Checkpoint, level: Isa) -> Result<Built, String> {
         let (side, described) = self.first(checkpoint)?;
         if described.input.fixed {
             self.fixed = Some((side, side));
         }
-        let (fixed, channels) = (self.fixed, self.channels);
         let input = GraphInput {
             size: (side, side),
             channels_last: false,
@@ -108,9 +119,6 @@ impl Source {
         Ok(Built {
             network: network.map_err(|error| error.0)?,
             described,
-            prefix,
-            fixed,
-            channels,
         })
     }
 
@@ -159,14 +167,23 @@ impl Source {
     ) -> (Result<Vec<String>, GraphError>, Described) {
         let mut tensors = FromFile {
             source: self,
-            checkpoint: Some(checkpoint),
+            checkpoint: Some(&mut *checkpoint),
         };
         let shape = [1, self.channels, side, side];
         let mut layers = Layers::new(&mut tensors, &shape, self.declared.clone());
         let input = layers.input();
-        let built = (self.family.build)(&mut layers, input);
+        let built = (self.family.build)(&mut layers, input).and_then(|logits| {
+            match &layers.differences()[..] {
+                [] => Ok(logits),
+                differences => Err(GraphError::new(differences.join("; "))),
+            }
+        });
         let unused = layers.unused();
+        let ignored = layers.ignored().to_vec();
         let (_, described) = layers.finish();
+        for tensor in ignored {
+            checkpoint.ignore(&tensor);
+        }
         (built.map(|_| unused), described)
     }
 }
@@ -199,6 +216,10 @@ struct FromFile<'a> {
 impl Tensors for FromFile<'_> {
     fn shapes(&self) -> &Shapes {
         &self.source.shapes
+    }
+
+    fn modules(&self) -> &[SavedModule] {
+        &self.source.modules
     }
 
     fn values(&mut self, name: &str) -> Result<Arc<Vec<f32>>, GraphError> {
