@@ -106,7 +106,6 @@ impl Model {
             config,
             names: names.map(|names| (names, "saved with the weights")),
             assumed: Some(assumed).filter(|text| !text.is_empty()),
-            outputs: Vec::new(),
             notices,
             selection: selection.clone(),
             on_gpu: matches!(backend, Backend::Candle(_)),
