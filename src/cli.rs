@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::explain::cam::{Method, Variant};
 use crate::explain::region::Region;
 use crate::input::framing::Framing;
-use crate::input::photo::Limits;
+use crate::input::photo::{Limits, WindowLevel};
 use crate::input::resample::Resampling;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::{ChannelOrder, Channels};
@@ -84,6 +84,10 @@ pub struct WindowArgs {
     /// How the photo is fitted to the network's input
     #[arg(long)]
     pub framing: Option<Framing>,
+    /// Which gray levels of the photos are black and white, for DICOM and gray photos with 16 bits
+    /// [default: what the file says]
+    #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true)]
+    pub window_level: Option<WindowLevel>,
     /// Limits on the size of photos
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -327,6 +331,10 @@ pub struct ExplainArgs {
     /// How the photo is fitted to the network's input [default: whole]
     #[arg(long)]
     pub framing: Option<Framing>,
+    /// Which gray levels of the photo are black and white, for DICOM and gray photos with 16 bits
+    /// [default: what the file says]
+    #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true)]
+    pub window_level: Option<WindowLevel>,
     /// How cell values become colors: divided by the maximum, min-max, or signed
     #[arg(long, default_value = "max")]
     pub scale: Scaling,
@@ -362,6 +370,7 @@ pub struct ExplainArgs {
         "methods", "layer", "variant", "preset", "preprocess", "mean", "std", "input_size",
         "channel_order", "crop_pct", "resample", "pad",
         "class", "contrast_class", "regions", "framing", "out", "map", "repeat", "scores",
+        "window_level",
     ])]
     pub manifest: Option<PathBuf>,
     /// Write the overlay at full size, side by side if there are several methods

@@ -1,6 +1,7 @@
 //! Classes and their names.
 
 mod file;
+mod metadata;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::platform::small_file;
 use crate::text::{elide, printable};
+
+pub use crate::labels::metadata::names_in_metadata;
 
 /// `ImageNet`'s 1000 class names in index order (torchvision, BSD-3).
 const IMAGENET: &str = include_str!("../assets/imagenet1k-labels.txt");
@@ -122,12 +125,28 @@ impl Labels {
     /// # Errors
     /// [`LabelFileError`] if the file can't be read or has a different number of names.
     pub fn open(path: &Path, classes: usize) -> Result<Self, LabelFileError> {
+        Self::open_as(path, classes, false)
+    }
+
+    /// As [`Labels::open`], for a network with one logit for its two classes: a single name is that
+    /// of the positive class.
+    ///
+    /// # Errors
+    /// As [`Labels::open`].
+    pub fn open_for_one_logit(path: &Path) -> Result<Self, LabelFileError> {
+        Self::open_as(path, 2, true)
+    }
+
+    fn open_as(path: &Path, classes: usize, one_logit: bool) -> Result<Self, LabelFileError> {
         let fail = |cause: String| LabelFileError {
             name: crate::input::photo::display_name(path),
             cause,
         };
         let text = small_file::read_text(path, MAX_FILE).map_err(fail)?;
-        let names = file::names_from(&text).map_err(fail)?;
+        let mut names = file::names_from(&text).map_err(fail)?;
+        if one_logit {
+            names = two_classes(names);
+        }
         if names.len() != classes {
             return Err(fail(format!(
                 "it has {} names and the model {classes} classes",
@@ -145,7 +164,16 @@ impl Labels {
             name.push(ending);
             name
         });
-        let common = ["labels.txt", "labels.json", "imagenet_class_index.json"].map(Into::into);
+        let common = [
+            "labels.txt",
+            "labels.json",
+            "classes.txt",
+            "class_names.txt",
+            "classes.json",
+            "class_indices.json",
+            "imagenet_class_index.json",
+        ];
+        let common = common.map(Into::into);
         own.into_iter()
             .chain(common)
             .map(|name| weights.with_file_name(name))
@@ -160,6 +188,12 @@ impl Labels {
         } else {
             Self::new((0..classes).map(|index| format!("class {index}")).collect())
         }
+    }
+
+    /// The names of the two classes of one logit, without any other names.
+    #[must_use]
+    pub fn for_one_logit() -> Self {
+        Self::new(vec!["negative".into(), "positive".into()])
     }
 
     /// Whether both have the same names for all classes.
@@ -279,6 +313,17 @@ impl Labels {
                 || matches!(&words[..], [word] if *word == class.0.to_string())
         })
     }
+}
+
+/// The names of the two classes of one logit: a single name is that of the positive class, which is
+/// the second one. Other lists are unchanged.
+#[must_use]
+pub fn two_classes(mut names: Vec<String>) -> Vec<String> {
+    if let [positive] = &names[..] {
+        let negative = format!("not {}", positive.trim());
+        names.insert(0, negative);
+    }
+    names
 }
 
 /// A list that differs from `ImageNet`'s in at most this many places is a list of its classes:

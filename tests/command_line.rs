@@ -458,3 +458,86 @@ fn a_manifest_that_is_none_is_refused() {
         assert!(line.contains(words), "{line}");
     }
 }
+
+/// Everything that an export wrote, by file name.
+fn written(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap();
+    let files = entries.map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, fs::read(path).unwrap())
+    });
+    files.collect()
+}
+
+/// The fixtures hold made-up data of a patient, which begin with SECRET, or the birth date.
+#[test]
+fn nothing_of_a_dicom_file_but_its_pixels_is_shown_or_exported() {
+    let secrets = ["SECRET", "19010203", "MADEUP"];
+    let clean = |name: &str, bytes: &[u8]| {
+        for secret in secrets {
+            let found = bytes
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!found, "{name} has {secret}");
+        }
+    };
+    let file = "tests/dicom/ct.dcm";
+    clean("the check", b"");
+    let raw = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+    assert!(secrets.iter().all(|secret| raw.contains(secret)));
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("export");
+    let target = export.to_str().unwrap();
+    let output = camlens(&[
+        "explain",
+        file,
+        "--model",
+        "efficientnet-lite0",
+        "--device",
+        "cpu",
+        "--json",
+        "--export",
+        target,
+    ]);
+    assert!(output.status.success());
+    clean("stdout", &output.stdout);
+    clean("stderr", &output.stderr);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["photo"]["window_level"]["center"], 40.0);
+    let files = written(&export);
+    assert!(files.len() > 5, "{files:?}");
+    for (name, bytes) in &files {
+        clean(name, bytes);
+    }
+    // The chosen window is part of what is made again.
+    let lung = folder.path().join("lung");
+    let lung = lung.to_str().unwrap();
+    let report = json(&[file, "--window-level", "-600,1500", "--export", lung]);
+    assert_eq!(report["photo"]["window_level"]["center"], -600.0);
+    let manifest = format!("{lung}/manifest.json");
+    let again = camlens(&["explain", "--manifest", &manifest, file]);
+    let text = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(
+        again.status.success() && text.contains("the same, to the bit"),
+        "{text}"
+    );
+    let wrong = refusal(&["explain", CAT, "--window-level", "40,400"]);
+    assert!(wrong.contains("--window-level is for DICOM"), "{wrong}");
+}
+
+#[test]
+fn scores_are_as_asked() {
+    let report = json(&[CAT, "--scores", "sigmoid"]);
+    assert_eq!(report["scores"], "sigmoid");
+    let top = &report["top"][0];
+    let logit = top["logit"].as_f64().unwrap();
+    let probability = top["probability"].as_f64().unwrap();
+    assert!((probability - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-6);
+    assert!(explain(&[CAT, "--scores", "sigmoid"]).contains("Sigmoid: each class has its own"));
+    let usual = json(&[CAT]);
+    assert_eq!(usual["scores"], "softmax");
+    assert_eq!(usual["maps"][0]["max"], report["maps"][0]["max"]);
+    let wrong = refusal(&["explain", CAT, "--scores", "one-logit"]);
+    assert!(wrong.contains("give softmax or sigmoid"), "{wrong}");
+}

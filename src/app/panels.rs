@@ -3,6 +3,7 @@
 pub(in crate::app) mod browser;
 pub(in crate::app) mod class_picker;
 pub(in crate::app) mod controls;
+pub(in crate::app) mod gray_levels;
 pub(in crate::app) mod layer_panel;
 pub(in crate::app) mod menus;
 pub(in crate::app) mod network_input_window;

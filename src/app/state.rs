@@ -37,6 +37,7 @@ use crate::app::state::samples::SAMPLES;
 use crate::app::state::settings::Settings;
 use crate::explain::cam::Variant;
 use crate::input::framing::Framing;
+use crate::input::photo::WindowLevel;
 use crate::labels::ClassId;
 use crate::model::ModelChoice;
 use crate::model::preprocessing::{PreprocessChoice, Preset};
@@ -53,6 +54,8 @@ pub struct State {
     pub settings: Settings,
     /// The opened photos, in order.
     pub photos: Vec<PhotoItem>,
+    /// The window for photos that are opened; `None` for their own.
+    pub window: Option<WindowLevel>,
     /// Which samples have a thumbnail.
     pub samples: [bool; SAMPLES.len()],
     /// Their order in the browser.
@@ -130,6 +133,12 @@ impl State {
         self.last_number
     }
 
+    /// The photo with an ID.
+    #[must_use]
+    pub fn photo_item(&self, id: Option<u64>) -> Option<&PhotoItem> {
+        self.photos.iter().find(|item| Some(item.id) == id)
+    }
+
     fn plan(&self, photo: Option<u64>) -> Plan {
         Plan {
             photo,
@@ -139,6 +148,7 @@ impl State {
             scores: self.settings.scores,
             device: self.settings.device,
             framing: self.settings.framing,
+            window: self.photo_item(photo).and_then(|item| item.window),
         }
     }
 

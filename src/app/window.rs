@@ -135,6 +135,7 @@ impl App {
                 given,
             },
         };
+        app.state.window = app.startup.given.window_level;
         app.tasks.find_devices();
         if !photos.is_empty() {
             let files: Vec<PhotoSource> = photos.into_iter().map(PhotoSource::File).collect();

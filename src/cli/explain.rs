@@ -163,10 +163,7 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
     let path = arguments.photo.as_deref().unwrap_or(Path::new(""));
 
     let started = Instant::now();
-    let photo = Arc::new(Photo::open_within(
-        path,
-        arguments.limits.over(Limits::default()),
-    )?);
+    let photo = open_photo(arguments, path)?;
     let decode = started.elapsed();
     let model = arguments.model.clone().unwrap_or_default();
     let device = arguments.device.unwrap_or_default();
@@ -223,14 +220,16 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         }
         times = std::array::from_fn(|step| median(all.iter().map(|times| times[step])));
     }
-    for notice in engine.notices() {
-        crate::cli::say(&notice);
+    let mut notices = engine.notices();
+    notices.extend_from_slice(&photo.notices);
+    for notice in &notices {
+        crate::cli::say(notice);
     }
 
     let name = path.display().to_string();
     let map_spec = (class, contrast_class);
     let mut report = Report::new(name, &photo, &analysis, map_spec, &maps, &arguments.regions);
-    report.notices = engine.notices();
+    report.notices = notices;
     report.timings_ms.decode = milliseconds(decode);
     [
         report.timings_ms.frame,
@@ -247,6 +246,18 @@ pub fn explain(arguments: &ExplainArgs) -> anyhow::Result<String> {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
     Ok(report.text())
+}
+
+/// Reads the photo, with the window that was asked for.
+fn open_photo(arguments: &ExplainArgs, path: &Path) -> anyhow::Result<Arc<Photo>> {
+    let limits = arguments.limits.over(Limits::default());
+    let photo = Arc::new(Photo::open_within(path, limits)?);
+    if arguments.window_level.is_some() && photo.tones.is_none() {
+        bail!(
+            "--window-level is for DICOM and gray photos with 16 bits, and this photo has 8 bits for each color. Leave it out."
+        );
+    }
+    Ok(photo.with_window(arguments.window_level))
 }
 
 /// How logits become scores; `None` for the model's own.

@@ -59,7 +59,7 @@ pub fn reproduce(path: &Path, arguments: &ExplainArgs) -> anyhow::Result<String>
         None => manifest.locate_photo(folder, &[])?,
     };
     let limits = arguments.limits.over(Limits::default());
-    let photo = Arc::new(Photo::open_within(&photo, limits)?);
+    let photo = Arc::new(Photo::open_within(&photo, limits)?).with_window(manifest.photo.window);
     let choice = match &arguments.model {
         Some(choice) => choice.clone(),
         None => manifest.locate_model(folder, &[])?,

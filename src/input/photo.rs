@@ -1,12 +1,14 @@
 //! Photos: bytes of any common format become upright RGB8, or a clear error.
 //!
-//! EXIF orientation is applied, 16-bit samples are scaled to 8 bits, gray is replicated, CMYK is
+//! EXIF orientation is applied, 16-bit samples are scaled to 8 bits (gray ones by a window that can
+//! be chosen), gray is replicated, CMYK is
 //! converted, and alpha is composited on white. Animated files give their first frame. Sizes are
 //! checked before memory is allocated.
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fast_image_resize as fir;
 use image::DynamicImage;
@@ -16,22 +18,29 @@ use crate::input::resample;
 /// The background behind transparent parts.
 pub const ALPHA_BACKGROUND: [u8; 3] = [255; 3];
 
+/// Maximum number of pixels of a photo with 16 bits whose levels are kept for a choice of the
+/// window: they take four bytes each.
+const MOST_LEVELS: usize = 32_000_000;
+
 /// File name extensions of the formats that can be read.
-pub const EXTENSIONS: [&str; 17] = [
+pub const EXTENSIONS: [&str; 19] = [
     "jpg", "jpeg", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "pnm", "pbm", "pgm",
-    "ppm", "pam", "tga", "qoi",
+    "ppm", "pam", "tga", "qoi", "dcm", "dicom",
 ];
 
 mod decode;
+mod dicom;
 mod error;
 mod folder;
 mod limits;
 mod tile;
+mod tones;
 
 pub use crate::input::photo::error::PhotoError;
 pub use crate::input::photo::folder::in_folder;
 pub use crate::input::photo::limits::{Limits, MAX_METADATA, MAX_SIDE};
 pub use crate::input::photo::tile::Area;
+pub use crate::input::photo::tones::{Curve, Tones, WindowLevel};
 
 /// RGB8 pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +68,10 @@ pub struct Photo {
     pub rgb: Vec<u8>,
     /// Whether transparent parts were composited on [`ALPHA_BACKGROUND`].
     pub had_alpha: bool,
+    /// The levels of a gray photo with more than 256 of them.
+    pub tones: Option<Arc<Tones>>,
+    /// Notices about this photo for the user.
+    pub notices: Vec<String>,
 }
 
 impl Photo {
@@ -128,7 +141,40 @@ impl Photo {
             height,
             rgb,
             had_alpha: false,
+            tones: None,
+            notices: Vec::new(),
         }
+    }
+
+    /// The photo with another window, or its own window without one. A photo without levels has no
+    /// window.
+    #[must_use]
+    pub fn with_window(self: Arc<Self>, window: Option<WindowLevel>) -> Arc<Self> {
+        let Some(tones) = &self.tones else {
+            return self;
+        };
+        let wanted = window.unwrap_or(tones.own);
+        if tones.now == wanted {
+            return self;
+        }
+        let tones = Tones {
+            now: wanted,
+            ..(**tones).clone()
+        };
+        Arc::new(Self {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            rgb: tones.rgb(),
+            tones: Some(Arc::new(tones)),
+            notices: self.notices.clone(),
+            ..*self
+        })
+    }
+
+    /// The window that was applied, for a photo with levels.
+    #[must_use]
+    pub fn window(&self) -> Option<WindowLevel> {
+        self.tones.as_ref().map(|tones| tones.now)
     }
 
     /// A photo from RGBA8 pixels with straight alpha, as clipboards hold them; `None` if there are
@@ -146,6 +192,13 @@ impl Photo {
     fn from_picture(name: String, picture: DynamicImage) -> Self {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let mut had_alpha = false;
+        let tones = match &picture {
+            DynamicImage::ImageLuma16(gray) if width * height <= MOST_LEVELS => {
+                Some(tones_of(gray))
+            }
+            _ => None,
+        };
+        let notices = tones.iter().filter_map(darkness).collect();
         let rgb = if picture.color().has_alpha() {
             let rgba = picture.into_rgba8().into_raw();
             had_alpha = rgba.chunks_exact(4).any(|pixel| pixel[3] < 255);
@@ -160,6 +213,8 @@ impl Photo {
             height,
             rgb,
             had_alpha,
+            tones: tones.map(Arc::new),
+            notices,
         }
     }
 
@@ -183,6 +238,23 @@ impl Photo {
             });
         Picture { width, height, rgb }
     }
+}
+
+/// The levels of a gray picture with 16 bits, from 0 to 65535.
+fn tones_of(gray: &image::ImageBuffer<image::Luma<u16>, Vec<u16>>) -> Tones {
+    let levels = gray.as_raw().iter().map(|level| f32::from(*level));
+    let whole = WindowLevel::between(0.0, u16::MAX.into());
+    Tones::new(levels.collect(), whole, Curve::Exact, false)
+}
+
+/// The notice for a picture of 16 bits that uses few of them, such as one of 12 bits.
+fn darkness(tones: &Tones) -> Option<String> {
+    let (_, high) = tones.range;
+    (high < f32::from(u16::MAX) / 8.0).then(|| {
+        format!(
+            "Its brightest gray level is {high} of 65535, so it is dark: choose its own range as the window."
+        )
+    })
 }
 
 /// Reads a file, after checking its type and size.

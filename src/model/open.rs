@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::input::framing::Input;
+use crate::labels;
 use crate::labels::{LabelFileError, Labels};
 use crate::model::architecture::{Architecture, LiteNames};
 use crate::model::assumed::KnownFacts;
@@ -267,7 +268,7 @@ impl Model {
         let mut notices = Vec::new();
         let (labels, from) = match by_hand {
             Some(path) => (
-                Labels::open(path, classes)?,
+                self.read_names(path, classes)?,
                 crate::input::photo::display_name(path),
             ),
             None => self.find_names(classes, &mut notices),
@@ -284,10 +285,14 @@ impl Model {
 
     fn find_names(&self, classes: usize, notices: &mut Vec<String>) -> (Labels, String) {
         if let Some(OwnLabels { names, from }) = &self.own_labels {
-            if names.len() == classes {
-                return (Labels::new(names.clone()), (*from).into());
-            }
             let count = names.len();
+            let names = match self.info.scores {
+                Scores::OneLogit => labels::two_classes(names.clone()),
+                Scores::Softmax | Scores::Sigmoid => names.clone(),
+            };
+            if names.len() == classes {
+                return (Labels::new(names), (*from).into());
+            }
             notices.push(format!(
                 "{NAMES_NOTICE} {} were not used: {count} for {classes} classes.",
                 match *from {
@@ -298,13 +303,17 @@ impl Model {
         }
         let files = self.path.iter().flat_map(|path| Labels::files_beside(path));
         for file in files {
-            match Labels::open(&file, classes) {
+            match self.read_names(&file, classes) {
                 Ok(labels) => return (labels, crate::input::photo::display_name(&file)),
                 Err(error) => notices.push(format!(
                     "{NAMES_NOTICE} in {} were not used: {}.",
                     error.name, error.cause
                 )),
             }
+        }
+        if self.info.scores == Scores::OneLogit {
+            let from = "negative and positive: no names were found";
+            return (Labels::for_one_logit(), from.into());
         }
         let from = match (classes, &self.path) {
             (1000, None) => "ImageNet's names",
@@ -313,6 +322,13 @@ impl Model {
             _ => "numbers: no names were found",
         };
         (Labels::for_count(classes), from.into())
+    }
+
+    fn read_names(&self, path: &Path, classes: usize) -> Result<Labels, LabelFileError> {
+        match self.info.scores {
+            Scores::OneLogit => Labels::open_for_one_logit(path),
+            Scores::Softmax | Scores::Sigmoid => Labels::open(path, classes),
+        }
     }
 
     /// A model from a network that is already loaded: anything that implements [`Network`].

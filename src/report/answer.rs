@@ -9,7 +9,7 @@ use crate::explain::analysis::Analysis;
 use crate::explain::cam::{Map, Method};
 use crate::explain::class_correlation::{ClassCorrelation, References, comparable};
 use crate::explain::region::{Measure, Region};
-use crate::input::photo::Photo;
+use crate::input::photo::{Photo, WindowLevel};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::{Preprocessing, PreprocessingSource};
@@ -70,6 +70,9 @@ pub struct PhotoReport {
     pub width: usize,
     /// Pixels.
     pub height: usize,
+    /// The window of a gray photo with many levels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_level: Option<WindowLevel>,
 }
 
 /// The model.
@@ -213,6 +216,7 @@ impl Report {
                 path,
                 width: photo.width,
                 height: photo.height,
+                window_level: photo.window(),
             },
             model: ModelReport {
                 name: info.to_string(),
@@ -353,6 +357,9 @@ impl Report {
             photo.width,
             photo.height
         );
+        if let Some(window) = photo.window_level {
+            let _ = writeln!(text, "Gray levels: {window}");
+        }
         let _ = writeln!(
             text,
             "{} on {}; {}",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::explain::analysis::{Analysis, rank};
 use crate::explain::cam::LayerMaps;
 use crate::input::framing::Framing;
-use crate::input::photo::{Limits, Photo, PhotoError, Picture};
+use crate::input::photo::{Limits, Photo, PhotoError, Picture, WindowLevel};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
@@ -82,6 +82,8 @@ pub struct Plan {
     pub device: DeviceChoice,
     /// The framing.
     pub framing: Framing,
+    /// The window of a gray photo with many levels; `None` for its own.
+    pub window: Option<WindowLevel>,
 }
 
 /// A request to the worker.
@@ -118,8 +120,8 @@ pub struct BatchJob {
     pub id: u64,
     /// The plan, without a photo.
     pub plan: Plan,
-    /// The photos by ID.
-    pub photos: Vec<(u64, PhotoSource)>,
+    /// The photos by ID, with the windows chosen for them.
+    pub photos: Vec<(u64, PhotoSource, Option<WindowLevel>)>,
     /// Limits on their size.
     pub limits: Limits,
 }

@@ -20,6 +20,7 @@ fn job(id: u64, photo: Option<u64>, path: &str) -> Job {
             scores: None,
             device: DeviceChoice::Cpu,
             framing: Framing::Whole,
+            window: None,
         },
         source: photo.map(|_| PhotoSource::File(path.into())),
         limits: Limits::default(),
@@ -112,7 +113,7 @@ fn batch(id: u64, photos: u64) -> BatchJob {
     BatchJob {
         id,
         plan: job(0, None, "").plan,
-        photos: (0..photos).map(|photo| (photo, cat())).collect(),
+        photos: (0..photos).map(|photo| (photo, cat(), None)).collect(),
         limits: Limits::default(),
     }
 }
@@ -378,7 +379,8 @@ fn a_batch_gives_what_opening_each_photo_gives_and_jobs_come_first() {
         });
     }
     let photos = names.iter().enumerate();
-    let photos = photos.map(|(number, name)| (number as u64, PhotoSource::File(path(name).into())));
+    let photos =
+        photos.map(|(number, name)| (number as u64, PhotoSource::File(path(name).into()), None));
     let batch = |id, photos| BatchJob {
         id,
         plan: job(0, None, "").plan,
@@ -404,7 +406,7 @@ fn a_batch_gives_what_opening_each_photo_gives_and_jobs_come_first() {
 
     // The answer of the last job can still be explained, and a new job does not wait for the end of
     // a batch.
-    let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into())));
+    let many = (100..400).map(|number| (number, PhotoSource::File(path("cat").into()), None));
     assert!(worker.batch(Some(batch(6, many.collect()))));
     worker.submit(job(9, Some(9), &path("cat"))).unwrap();
     let mut before = 0;
@@ -443,6 +445,8 @@ fn hollow() -> PhotoSource {
         height: 100,
         rgb: Vec::new(),
         had_alpha: false,
+        tones: None,
+        notices: Vec::new(),
     }))
 }
 
@@ -467,7 +471,10 @@ fn a_panic_is_told_and_the_worker_goes_on() {
     assert!(worker.batch(Some(BatchJob {
         id: 5,
         plan: job(0, None, "").plan,
-        photos: vec![(1, hollow()), (2, PhotoSource::File(cat.into()))],
+        photos: vec![
+            (1, hollow(), None),
+            (2, PhotoSource::File(cat.into()), None)
+        ],
         limits: Limits::default(),
     })));
     let WorkerEvent::Predicted(5, 1, Err(message)) = wait(&worker) else {

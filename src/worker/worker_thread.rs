@@ -77,6 +77,18 @@ struct Decoded {
     overview: Option<Arc<Picture>>,
 }
 
+impl Decoded {
+    fn new(id: u64, photo: Arc<Photo>) -> Self {
+        let step = photo.step_to(OVERVIEW_SIDE);
+        let overview = (step > 1).then(|| Arc::new(photo.part(photo.area(), step)));
+        Self {
+            id,
+            photo,
+            overview,
+        }
+    }
+}
+
 impl WorkerThread {
     /// For a thread that receives requests from `inbox` and the number of jobs sent from `sent`.
     pub fn new(inbox: Receiver<Request>, outbox: Outbox, sent: Arc<AtomicU64>) -> Self {
@@ -167,7 +179,7 @@ impl WorkerThread {
 
     /// Classifies the next photo of a batch, with the model of its request.
     fn predict(&mut self, batch: &mut BatchJob) -> ControlFlow<BatchOutcome> {
-        let Some((photo, source)) = batch.photos.pop() else {
+        let Some((photo, source, window)) = batch.photos.pop() else {
             return ControlFlow::Break(Ok(()));
         };
         let plan = &batch.plan;
@@ -184,7 +196,8 @@ impl WorkerThread {
         let answer = panic::catch_unwind(AssertUnwindSafe(|| {
             let photo = source
                 .load(batch.limits)
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| error.to_string())?
+                .with_window(window);
             let logits = engine.classify(&photo, plan.framing).map_err(|error| {
                 changed = matches!(error, EngineError::Changed { .. });
                 error.to_string()
@@ -283,6 +296,7 @@ impl WorkerThread {
         // A batch with another plan is outdated.
         let of_all = Plan {
             photo: None,
+            window: None,
             ..job.plan.clone()
         };
         let old = self.batch.take_if(|batch| batch.request().plan != of_all);
@@ -428,7 +442,12 @@ impl WorkerThread {
         id: u64,
         source: &PhotoSource,
     ) -> Result<Arc<Photo>, JobStop> {
-        if let Some(loaded) = self.photo.as_ref().filter(|loaded| loaded.id == id) {
+        let window = job.plan.window;
+        if let Some(loaded) = self.photo.as_mut().filter(|loaded| loaded.id == id) {
+            let photo = loaded.photo.clone().with_window(window);
+            if !Arc::ptr_eq(&photo, &loaded.photo) {
+                *loaded = Decoded::new(id, photo);
+            }
             return Ok(loaded.photo.clone());
         }
         self.step(job, Step::ReadingPhoto)?;
@@ -437,15 +456,10 @@ impl WorkerThread {
         let started = Instant::now();
         let photo = source
             .load(job.limits)
-            .map_err(|error| self.failed(Fault::Photo, &error))?;
+            .map_err(|error| self.failed(Fault::Photo, &error))?
+            .with_window(window);
         log::debug!("{} decoded in {:?}", photo.name, started.elapsed());
-        let step = photo.step_to(OVERVIEW_SIDE);
-        let overview = (step > 1).then(|| Arc::new(photo.part(photo.area(), step)));
-        self.photo = Some(Decoded {
-            id,
-            photo: photo.clone(),
-            overview,
-        });
+        self.photo = Some(Decoded::new(id, photo.clone()));
         Ok(photo)
     }
 }

@@ -1,6 +1,8 @@
 //! Models, class names, preprocessing, downloads of weights.
 
 use super::*;
+use camlens::input::photo::WindowLevel;
+use camlens::model::Scores;
 
 #[test]
 fn models_and_names_are_dropped_remembered_and_refused() {
@@ -252,4 +254,62 @@ fn weights_do_not_hide_the_fault_of_what_was_dropped_with_them() {
     wait(&mut harness, "the model", ready);
     assert_eq!(harness.state().state().settings.model, file_model(&weights));
     harness.get_by_label_contains("no photos");
+}
+
+/// Maps explain logits: only the numbers change.
+#[test]
+fn scores_are_chosen_and_said() {
+    let mut harness = cat();
+    let before = analysis(&harness);
+    harness.get_by_label("sigmoid").click();
+    harness.run_steps(2);
+    wait(&mut harness, "sigmoid", |app| {
+        let shown = app.state().latest.shown();
+        ready(app) && shown.is_some_and(|shown| shown.analysis.scores == Scores::Sigmoid)
+    });
+    harness.run_steps(2);
+    harness.get_by_label_contains("each has its own probability");
+    harness.get_by_label_contains("not the model's own: softmax");
+    let after = analysis(&harness);
+    assert_eq!(after.ranking, before.ranking);
+    assert_eq!(after.probabilities, Scores::Sigmoid.of(&before.logits));
+    harness.check_accessibility();
+    harness.get_by_label("softmax").click();
+    harness.run_steps(2);
+    assert_eq!(harness.state().state().settings.scores, None);
+}
+
+/// A photo with many gray levels has a window; other photos don't.
+#[test]
+fn gray_levels_are_chosen_for_dicom() {
+    let mut harness = cat();
+    assert!(harness.query_by_label("Gray levels").is_none());
+    drop_files(&mut harness, &["tests/dicom/ct.dcm"]);
+    harness.run_steps(1);
+    wait(&mut harness, "the scan", |app| shows(app, "ct.dcm"));
+    harness.run_steps(2);
+    harness.get_by_label("Gray levels");
+    let pixels = |harness: &Harness<App>| {
+        let shown = harness.state().state().latest.shown();
+        let shown = shown.unwrap();
+        (shown.photo.window().unwrap(), shown.photo.rgb.clone())
+    };
+    let (own, before) = pixels(&harness);
+    assert_eq!(own, WindowLevel::new(40.0, 400.0).unwrap());
+    harness.get_by_label("Whole range").click();
+    harness.run_steps(2);
+    wait(&mut harness, "the whole range", |app| {
+        let shown = app.state().latest.shown();
+        ready(app) && shown.is_some_and(|shown| shown.photo.window() != Some(own))
+    });
+    assert!(pixels(&harness).1 != before);
+    harness.run_steps(2);
+    harness.check_accessibility();
+    harness.get_by_label("As in file").click();
+    harness.run_steps(2);
+    wait(&mut harness, "its own window", |app| {
+        let shown = app.state().latest.shown();
+        ready(app) && shown.is_some_and(|shown| shown.photo.window() == Some(own))
+    });
+    assert_eq!(pixels(&harness).1, before);
 }

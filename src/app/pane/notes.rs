@@ -263,6 +263,43 @@ fn say(response: Response, role: Role, name: &str, sentence: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::engine::Engine;
+    use crate::input::framing::Framing;
+    use crate::input::photo::Photo;
+    use crate::model::ModelChoice;
+    use crate::model::device::DeviceChoice;
+
+    /// Scores decide what is said about the probability of a class.
+    #[test]
+    fn probabilities_are_judged_by_their_scores() {
+        let cat = Photo::open("assets/samples/cat.png".as_ref()).unwrap();
+        let mut engine = Engine::open(&ModelChoice::BuiltIn, DeviceChoice::Cpu).unwrap();
+        let mut analysis = engine.analyze(&cat, Framing::Whole).unwrap();
+        let [top, other] = [0, 1].map(|place| analysis.ranking[place]);
+        let mut said = |scores, probabilities: [f32; 2]| {
+            analysis.scores = scores;
+            analysis.probabilities = vec![0.0; 1000];
+            for (class, probability) in [top, other].into_iter().zip(probabilities) {
+                analysis.probabilities[class.index()] = probability;
+            }
+            let low = improbable(&analysis, other).is_some();
+            (unsure(&analysis).map(|note| note.short), low)
+        };
+        for (scores, probabilities, expected) in [
+            (Scores::Softmax, [0.2, 0.1], (Some("low confidence"), false)),
+            (Scores::Softmax, [0.9, 0.01], (None, true)),
+            (Scores::Sigmoid, [0.6, 0.03], (None, true)),
+            (Scores::Sigmoid, [0.4, 0.1], (Some("no label found"), false)),
+            (
+                Scores::Sigmoid,
+                [0.001, 0.0],
+                (Some("no label found"), true),
+            ),
+            (Scores::OneLogit, [0.55, 0.45], (None, false)),
+        ] {
+            assert_eq!(said(scores, probabilities), expected, "{probabilities:?}");
+        }
+    }
 
     #[test]
     fn the_meter_says_what_it_means() {

@@ -6,7 +6,7 @@ use eframe::egui::{ComboBox, Panel, RichText, ScrollArea, Slider, Ui};
 use crate::app::background::downloads::Downloads;
 use crate::app::panels::weights_window::progress_ui;
 use crate::app::panels::{
-    class_picker, layer_panel, network_menu, output_menu, preprocessing_panel,
+    class_picker, gray_levels, layer_panel, network_menu, output_menu, preprocessing_panel,
 };
 use crate::app::state::State;
 use crate::app::state::action::{Action, Actions};
@@ -152,6 +152,7 @@ fn framing_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
             }
         }
     });
+    gray_levels::gray_levels_ui(ui, state, actions);
 }
 
 fn device_ui(ui: &mut Ui, state: &State, offers: &Offers, actions: &mut Actions) {

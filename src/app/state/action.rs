@@ -20,7 +20,7 @@ use crate::app::state::settings::{ClassOrder, Side, View};
 use crate::explain::cam::{Method, Variant};
 use crate::explain::region::{Region, Shape};
 use crate::input::framing::Framing;
-use crate::input::photo::Limits;
+use crate::input::photo::{Limits, WindowLevel};
 use crate::labels::ClassId;
 use crate::model::device::DeviceChoice;
 use crate::model::preprocessing::PreprocessChoice;
@@ -46,6 +46,13 @@ pub enum Action {
     StopPredictions,
     /// Classify the rest of the photos.
     ResumePredictions,
+    /// Choose the window of a gray photo with many levels; `None` for its own.
+    SetWindow {
+        /// The photo.
+        photo: u64,
+        /// The window.
+        window: Option<WindowLevel>,
+    },
     /// Set how large photos may be.
     SetLimits(Limits),
 

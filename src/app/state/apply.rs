@@ -21,6 +21,7 @@ impl State {
                 return Some(Command::CancelPredictions);
             }
             Action::ResumePredictions => self.batch.resume(),
+            Action::SetWindow { photo, window } => self.set_window(photo, window),
             Action::SetLimits(limits) => self.limit_photos(limits),
             Action::ChooseClass(class) => self.choose_class(class),
             Action::StepClass(by) => self.step_class(by),

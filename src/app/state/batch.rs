@@ -61,7 +61,9 @@ impl Batch {
         Some(BatchJob {
             id: self.id,
             plan,
-            photos: open.map(|item| (item.id, item.source.clone())).collect(),
+            photos: open
+                .map(|item| (item.id, item.source.clone(), item.window))
+                .collect(),
             limits,
         })
     }
@@ -83,6 +85,14 @@ impl Batch {
     /// Requests again the photos that could not be read.
     pub fn forget_failures(&mut self) {
         self.predictions.retain(|_, answer| answer.is_ok());
+        self.ask_again();
+    }
+
+    /// Requests a photo again, because it has changed.
+    pub fn forget(&mut self, photo: u64) {
+        self.predictions.remove(&photo);
+        // Answers that are still to come are about the photo as it was.
+        self.id += 1;
         self.ask_again();
     }
 

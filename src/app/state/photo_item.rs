@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::input::photo::WindowLevel;
 use crate::worker::PhotoSource;
 
 /// The state of a thumbnail.
@@ -20,6 +21,8 @@ pub struct PhotoItem {
     pub id: u64,
     /// Where it comes from.
     pub source: PhotoSource,
+    /// The window that the user chose for it, if it is gray with many levels.
+    pub window: Option<WindowLevel>,
     /// Its thumbnail in the browser.
     pub thumbnail: Thumbnail,
 }

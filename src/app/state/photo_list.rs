@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::app::state::State;
 use crate::app::state::photo_item::{PhotoItem, PhotoOrder, Thumbnail};
 use crate::app::state::samples::{SAMPLES, sample_id, sample_index};
-use crate::input::photo::Limits;
+use crate::input::photo::{Limits, WindowLevel};
 use crate::labels::ClassId;
 use crate::worker::PhotoSource;
 
@@ -44,6 +44,16 @@ impl State {
             if matches!(item.thumbnail, Thumbnail::Made(Err(_))) {
                 item.thumbnail = Thumbnail::NotWanted;
             }
+        }
+    }
+
+    /// Sets the window of a photo, or its own one. It is classified again.
+    pub fn set_window(&mut self, photo: u64, window: Option<WindowLevel>) {
+        if let Some(item) = self.photos.iter_mut().find(|item| item.id == photo)
+            && item.window != window
+        {
+            item.window = window;
+            self.batch.forget(photo);
         }
     }
 
@@ -97,6 +107,7 @@ impl State {
         let items = ids.iter().zip(sources).map(|(&id, source)| PhotoItem {
             id,
             source,
+            window: self.window,
             thumbnail: Thumbnail::NotWanted,
         });
         self.photos.extend(items);

@@ -42,6 +42,7 @@ impl State {
     pub fn restore(&mut self, manifest: Manifest, located: Located) {
         let photo = PhotoSource::File(located.photo.clone());
         let photo = self.open(vec![photo])[0];
+        self.set_window(photo, manifest.photo.window);
         let base = self.plan(Some(photo));
         self.restoring = Some(Restoring {
             photo,

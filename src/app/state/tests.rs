@@ -420,8 +420,44 @@ fn a_stopped_batch_goes_on_where_it_was() {
     assert!(state.next_batch().is_none() && state.batch.progress(2).is_none());
     state.batch.resume();
     let rest = state.next_batch().unwrap().photos;
-    let rest: Vec<u64> = rest.iter().map(|(id, _)| *id).collect();
+    let rest: Vec<u64> = rest.iter().map(|(id, ..)| *id).collect();
     assert_eq!(rest, [ids[1]]);
+}
+
+/// Another window is another input for the network: that photo is run and classified again.
+#[test]
+fn a_window_belongs_to_its_photo() {
+    let (mut state, mut engine) = start();
+    let ids = state.open(vec![file("cat"), file("coffee")]);
+    let job = state.next_job().unwrap();
+    state.apply_event(answer(&mut engine, &job));
+    let batch = state.next_batch().unwrap();
+    for id in &ids {
+        let found = prediction([1.0, 0.0, 0.0]);
+        state.apply_event(WorkerEvent::Predicted(batch.id, *id, Ok(found)));
+    }
+    let window = WindowLevel::new(40.0, 400.0);
+    state.set_window(ids[0], window);
+    let job = state.next_job().unwrap();
+    assert_eq!((job.plan.photo, job.plan.window), (Some(ids[0]), window));
+    state.apply_event(answer(&mut engine, &job));
+    let again = state.next_batch().unwrap();
+    assert!(again.id != batch.id && again.plan.window.is_none());
+    let photos = again.photos.iter().map(|(id, _, window)| (*id, *window));
+    assert_eq!(photos.collect::<Vec<_>>(), [(ids[0], window)]);
+    // What the old batch still says about it is not taken.
+    let found = prediction([0.0, 1.0, 0.0]);
+    state.apply_event(WorkerEvent::Predicted(batch.id, ids[0], Ok(found)));
+    assert!(state.batch.get(ids[0]).is_none() && state.batch.get(ids[1]).is_some());
+    state.show(ids[1]);
+    assert_eq!(state.next_job().unwrap().plan.window, None);
+}
+
+/// Large probabilities are the same number: the logits tell which class is the first.
+#[test]
+fn saturated_scores_are_ranked_by_logit() {
+    let found = Prediction::new((1, 1), vec![30.0, 40.0, 35.0], Scores::Sigmoid);
+    assert_eq!((found.top.index(), found.probability(found.top)), (1, 1.0));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat, ScalingFactor};
 
 use crate::input::photo::error::unreadable;
 use crate::input::photo::limits::{Limits, MAX_METADATA};
-use crate::input::photo::{Photo, PhotoError, limits};
+use crate::input::photo::{Photo, PhotoError, dicom, limits};
 use crate::platform::panics;
 
 /// Maximum number of scans in a progressive JPEG, the same as in libjpeg-turbo's fuzzers. Each scan
@@ -36,6 +36,9 @@ fn decode_trustingly(
     let name = name.to_owned();
     if bytes.is_empty() {
         return Err(PhotoError::Empty { name });
+    }
+    if dicom::is_dicom(bytes) {
+        return dicom::decode(&name, bytes, limits);
     }
     let mut reader = ImageReader::new(Cursor::new(bytes));
     match image::guess_format(bytes) {
@@ -106,6 +109,21 @@ fn decode_trustingly(
     Ok(Photo::from_picture(name, picture))
 }
 
+/// Decodes a gray JPEG with 8 bits. The caller has checked the size.
+pub fn jpeg_gray(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let decode = || {
+        let limits = DecodeLimits {
+            max_scans: MAX_SCANS,
+            ..DecodeLimits::default()
+        };
+        let mut decoder = Decoder::new_with_limits(bytes, limits)?;
+        decoder.set_output_format(PixelFormat::Grayscale);
+        decoder.decode_image()
+    };
+    let decoded = decode().map_err(|error: libjpeg_turbo_rs::JpegError| error.to_string())?;
+    Ok(decoded.data)
+}
+
 /// The orientation from EXIF. If the EXIF block is damaged, the picture is not rotated.
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
     let exif = decoder.exif_metadata().ok().flatten();
@@ -158,7 +176,7 @@ fn jpeg_divisor(longest: usize, side: usize) -> u32 {
 
 /// Decodes a JPEG exactly like libjpeg-turbo, which Pillow and torchvision use. The caller has
 /// checked the size.
-fn decode_jpeg(bytes: &[u8], divisor: u32) -> Result<DynamicImage, String> {
+pub fn decode_jpeg(bytes: &[u8], divisor: u32) -> Result<DynamicImage, String> {
     let decode = || {
         let limits = DecodeLimits {
             max_scans: MAX_SCANS,

@@ -47,9 +47,20 @@ pub enum PhotoError {
         /// The format's name.
         format: &'static str,
     },
+    /// A DICOM file that can't be read.
+    #[error(
+        "Can't read the DICOM file {}: {}.",
+        printable::name(.name), printable::quotation(.what)
+    )]
+    Dicom {
+        /// File name as shown.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Not an image, as far as the first bytes tell.
     #[error(
-        "Can't read {}: it is not an image. Give a JPEG, PNG, WebP, GIF, TIFF or BMP file.",
+        "Can't read {}: it is not an image. Give a JPEG, PNG, WebP, GIF, TIFF, BMP or DICOM file.",
         printable::name(.name)
     )]
     NotAnImage {
@@ -147,7 +158,6 @@ pub(crate) fn unreadable(name: String, bytes: &[u8]) -> PhotoError {
         None if starts(b"DDS ") => Some("DDS"),
         None if starts(b"#?RADIANCE") => Some("Radiance HDR"),
         None if starts(b"\x76\x2f\x31\x01") => Some("OpenEXR"),
-        None if bytes.get(128..132) == Some(b"DICM") => Some("DICOM"),
         None if starts(b"<svg") || starts(b"<?xml") => Some("SVG or XML"),
         None => None,
     };

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::input::framing::InputSize;
+use crate::labels::names_in_metadata;
 use crate::model::cpu::Isa;
 use crate::model::file_selection::Selection;
 use crate::model::graph::analysis::{self, InputRange, Relevant, Scale};
@@ -99,7 +100,7 @@ impl Model {
             (None, false) => None,
         };
         let own_names = file.labels().map(<[String]>::to_vec);
-        let own_names = own_names.or_else(|| metadata_names(metadata.get("names")?));
+        let own_names = own_names.or_else(|| names_in_metadata(metadata));
         // Nothing in such a file says it. Keras has images with channels last.
         let (guess, why) = if channels_last {
             (Preset::Half, "-1 to 1, as usual with Keras")
@@ -221,36 +222,4 @@ fn choose_output(
         Vec::new()
     };
     Ok((best, several))
-}
-
-/// Class names as Ultralytics writes them: `{0: 'cat', 1: 'dog'}`.
-fn metadata_names(text: &str) -> Option<Vec<String>> {
-    let inside = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut names = Vec::new();
-    let mut rest = inside.trim();
-    while !rest.is_empty() {
-        let (number, after) = rest.split_once(':')?;
-        if number.trim().parse() != Ok(names.len()) {
-            return None;
-        }
-        let after = after.trim_start();
-        let quote = after.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-        let (name, after) = after[1..].split_once(quote)?;
-        names.push(name.to_owned());
-        rest = after.trim_start().trim_start_matches(',').trim_start();
-    }
-    (!names.is_empty()).then_some(names)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_ultralytics_are_read() {
-        let names = metadata_names("{0: 'tench', 1: \"cat's eye\"}").unwrap();
-        assert_eq!(names, ["tench", "cat's eye"]);
-        assert_eq!(metadata_names("{1: 'tench'}"), None);
-        assert_eq!(metadata_names("{0: 'ten"), None);
-    }
 }

@@ -294,6 +294,9 @@ impl Reader {
                 return Some(names);
             }
         }
+        if let Some(names) = self.labels_of_openmmlab(root) {
+            return Some(names);
+        }
         let entries = self
             .pickle
             .entries(self.pickle.get(root, "class_to_idx")?)?;
@@ -312,6 +315,20 @@ impl Reader {
             );
         }
         names
+    }
+
+    /// The class names of `OpenMMLab`: `meta.CLASSES`, later `meta.dataset_meta.classes`.
+    fn labels_of_openmmlab(&self, root: Id) -> Option<Vec<String>> {
+        let meta = self.pickle.get(root, "meta")?;
+        let newer = self.pickle.get(meta, "dataset_meta");
+        let mut places = [Some(meta), newer].into_iter().flatten();
+        places.find_map(|place| {
+            let names = ["CLASSES", "classes"].into_iter();
+            let mut names = names.filter_map(|key| self.pickle.get(place, key));
+            let names = names.find_map(|id| self.pickle.sequence(id))?;
+            self.names(names.iter().copied())
+                .filter(|names| !names.is_empty())
+        })
     }
 
     /// The values as texts, if all are texts and their total length does not exceed that of the

@@ -324,6 +324,8 @@ fn notes(scene: &ExportScene) -> Vec<String> {
         },
         env!("CARGO_PKG_VERSION"),
     )];
+    let window = scene.photo.window();
+    notes.extend(window.map(|window| format!("Gray levels of the photo: {window}.")));
     notes.extend(analysis.model.assumed.clone());
     if analysis.scores != Scores::Softmax {
         notes.push(format!("Probabilities: {}", analysis.scores.meaning()));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::explain::cam::{Method, Variant};
 use crate::explain::region::{LONGEST_NAME, MOST_REGIONS, Measure, Region, Shape};
 use crate::input::framing::Framing;
+use crate::input::photo::WindowLevel;
 use crate::labels::ClassId;
 use crate::model::cpu::{Isa, Precision};
 use crate::model::device::DeviceChoice;
@@ -108,7 +109,7 @@ pub struct Manifest {
 }
 
 /// The photo.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhotoEntry {
     /// Its name.
     pub name: String,
@@ -123,6 +124,9 @@ pub struct PhotoEntry {
     pub width: usize,
     /// Height in pixels.
     pub height: usize,
+    /// The window of a gray photo with many levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowLevel>,
 }
 
 /// The model.
@@ -256,6 +260,7 @@ impl Manifest {
                 pixels_sha256: hex_sha256(&photo.rgb),
                 width: photo.width,
                 height: photo.height,
+                window: photo.window(),
             },
             model: ModelEntry {
                 choice: portable_choice(&scene.model, folder),
@@ -352,6 +357,10 @@ impl Manifest {
         }
         if crate::render::overlay::Opacity::new(self.display_options.opacity.share()).is_none() {
             return Some("an opacity is not between 0 and 1".into());
+        }
+        let window = self.photo.window;
+        if window.is_some_and(|window| WindowLevel::new(window.center, window.width).is_none()) {
+            return Some("the window of its gray levels is not possible".into());
         }
         self.preprocessing.check().err()
     }

@@ -47,7 +47,7 @@ const fn racing(
 }
 
 /// All actions.
-pub const DOORS: [Door; 52] = [
+pub const DOORS: [Door; 53] = [
     door(6, "drop a photo", photos::drop_photo),
     door(2, "drop photos, one of them broken", photos::drop_photos),
     door(3, "drop a broken photo", photos::drop_broken),
@@ -57,6 +57,7 @@ pub const DOORS: [Door; 52] = [
     door(6, "photo keys", photos::photo_keys),
     door(3, "a photo of the browser", photos::browser),
     door(2, "limits", photos::limits),
+    door(2, "gray levels of a photo", photos::gray_levels),
     door(2, "order of the photos", photos::order),
     door(2, "filter of the photos", photos::filter),
     racing(1, "stop classifying, and go on", photos::stop_predictions),

@@ -82,6 +82,11 @@ impl Session {
         if let Some(shown) = shown {
             assert_eq!(shown.plan, wanted, "{what}");
         }
+        // A window belongs to its photo, and its action looks after it.
+        let wanted = Plan {
+            window: None,
+            ..wanted
+        };
         let as_asked = self.world.plans.rest(&wanted, shown.is_some());
         as_asked.unwrap_or_else(|why| panic!("{what}: {why}. Error: {:?}", state.error));
         let names = state.photos.iter().map(|item| item.source.name());

@@ -181,6 +181,7 @@ fn start() -> Plan {
         scores: None,
         device: DeviceChoice::Cpu,
         framing: Framing::default(),
+        window: None,
     }
 }
 

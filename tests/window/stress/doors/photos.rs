@@ -56,6 +56,25 @@ pub fn drop_broken(s: &mut Session) -> Option<String> {
     Some(format!("drop {file}"))
 }
 
+pub fn gray_levels(s: &mut Session) -> Option<String> {
+    let scan = "tests/dicom/ct.dcm";
+    s.drop_photos(&[scan], 1);
+    s.world.opened(&[scan]);
+    s.rest("the scan");
+    if s.state().latest.shown()?.photo.name != "ct.dcm" {
+        return None;
+    }
+    s.roomy();
+    let own = s.state().latest.shown()?.photo.window();
+    s.click("Whole range");
+    s.rest("the whole range");
+    assert_ne!(s.state().latest.shown()?.photo.window(), own);
+    s.click("As in file");
+    s.rest("its own window");
+    assert_eq!(s.state().latest.shown()?.photo.window(), own);
+    Some("gray levels".into())
+}
+
 pub fn open_photos(s: &mut Session) -> Option<String> {
     let photo = a_photo(s);
     s.roomy();
