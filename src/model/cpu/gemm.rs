@@ -77,13 +77,7 @@ impl<'a> Out<'a> {
 /// # Panics
 /// If a slice is too short.
 #[inline(always)]
-pub fn multiply<S: Simd>(
-    simd: S,
-    rows: Rows,
-    count: usize,
-    weights: (&[f32], usize),
-    out: Out,
-) {
+pub fn multiply<S: Simd>(simd: S, rows: Rows, count: usize, weights: (&[f32], usize), out: Out) {
     // A function of its own for each set of instructions: inlined into every kernel, these loops
     // take minutes to compile.
     simd.vectorize(Product {

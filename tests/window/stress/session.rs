@@ -3,6 +3,7 @@
 use super::record::Recording;
 use super::world::World;
 use super::*;
+use camlens::worker::Plan;
 
 /// Large enough for every control.
 pub const ROOMY: (f32, f32) = (1100.0, 750.0);

@@ -46,6 +46,7 @@ fn unpack(mut packed: &[u8], out: &mut [u8], step: usize, most: usize) -> usize 
     let mut written = 0;
     while let Some((&control, rest)) = packed.split_first() {
         packed = rest;
+        #[allow(clippy::comparison_chain)] // three kinds of runs
         let run = if control < 128 {
             let length = usize::from(control) + 1;
             let Some((literal, rest)) = packed.split_at_checked(length) else {
