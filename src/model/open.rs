@@ -167,6 +167,12 @@ impl Model {
         if let Some(what) = declared::problem(both, architecture, names) {
             return Err(checkpoint.refused(what).into());
         }
+        if let Some(name) = anti_aliased(checkpoint.name()) {
+            let what = format!(
+                "its name says {name}, a ResNet with anti-aliasing that its tensors do not show. Export it as ONNX, or rename the file if it is a plain ResNet"
+            );
+            return Err(checkpoint.refused(what).into());
+        }
         let needed = needs::to_load(architecture);
         if !memory::has(needed) {
             return Err(ModelError::Memory {
@@ -408,6 +414,13 @@ fn one_output(selection: &Selection, checkpoint: &Checkpoint) -> Result<(), Weig
             "its network has one output, and --output names one of several: leave it out".into(),
         )),
     }
+}
+
+/// timm's name of an anti-aliased ResNet, if a file is called so.
+fn anti_aliased(file: &str) -> Option<&str> {
+    let stem = file.split(['.', '-']).next()?;
+    let is_one = stem.starts_with("resnetblur") || stem.starts_with("resnetaa");
+    is_one.then_some(stem)
 }
 
 /// The network with its weights.
