@@ -209,11 +209,9 @@ fn damaged_graphs_are_refused() {
     assert!(refusal(&bomb).contains("too large a constant"));
 
     let mut expand = classifier(false);
-    expand.weights.push(integers(
-        "shape",
-        &[4],
-        &[1 << 10, 2, 1 << 10, 1 << 10],
-    ));
+    expand
+        .weights
+        .push(integers("shape", &[4], &[1 << 10, 2, 1 << 10, 1 << 10]));
     expand.nodes[1] = node("Expand", &["p", "shape"], &["r"], &[]);
     expand.nodes[2] = node("GlobalAveragePool", &["c"], &["p"], &[]);
     expand.nodes[8] = node("Flatten", &["r"], &["y"], &[]);
