@@ -24,7 +24,7 @@ impl Budget {
     pub(super) fn new(bytes: u64) -> Self {
         Self {
             bytes: bytes.saturating_mul(4).saturating_add(1 << 30),
-            work: 1 << 33,
+            work: 1 << 32,
         }
     }
 
@@ -121,9 +121,13 @@ impl Folding<'_> {
                 let values = self.input(0)?.data.to_f64();
                 let shape = self.input(0)?.shape.clone();
                 self.budget.take(&shape, 1)?;
+                let side = |name: &str| self.node.int(name) != Some(0);
+                let (below, above) = (side("detect_negative"), side("detect_positive"));
                 let test = |value: &f64| match op {
                     "IsNaN" => value.is_nan(),
-                    _ => value.is_infinite(),
+                    _ => {
+                        (*value == f64::INFINITY && above) || (*value == f64::NEG_INFINITY && below)
+                    }
                 };
                 let found = values.iter().map(test).collect();
                 self.array(shape, Data::Bool(Arc::new(found)))
@@ -310,11 +314,14 @@ impl Folding<'_> {
                 .ok_or("its integers do not fit the type they are cast to")
         };
         let data = match kind {
-            1 | 16 => Data::F32(input.data.to_f32()),
-            10 => {
+            1 => Data::F32(input.data.to_f32()),
+            10 | 16 => {
                 let values = input.data.to_f32();
-                let half = |value: &f32| half::f16::from_f32(*value).to_f32();
-                Data::F32(Arc::new(values.iter().map(half).collect()))
+                let rounded = |value: &f32| match kind {
+                    10 => half::f16::from_f32(*value).to_f32(),
+                    _ => half::bf16::from_f32(*value).to_f32(),
+                };
+                Data::F32(Arc::new(values.iter().map(rounded).collect()))
             }
             11 => Data::F64(input.data.to_f64()),
             9 => Data::Bool(input.data.to_bool()),

@@ -8,6 +8,9 @@ use crate::model::onnx::messages::{Attribute, Function, NodePart};
 /// How deeply functions may call each other.
 const DEEPEST: usize = 16;
 
+/// The most bytes of names and attributes after all calls are replaced.
+const MOST_BYTES: usize = 1 << 28;
+
 /// The most nodes after all calls are replaced.
 const MOST_NODES: usize = 200_000;
 
@@ -30,6 +33,7 @@ pub(super) fn inlined(
         functions,
         nodes: Vec::with_capacity(nodes.len()),
         calls: 0,
+        bytes: 0,
     };
     for node in nodes {
         inlining.add(node, 0)?;
@@ -41,6 +45,7 @@ struct Inlining<'a> {
     functions: HashMap<(&'a str, &'a str), &'a Function>,
     nodes: Vec<NodePart>,
     calls: usize,
+    bytes: usize,
 }
 
 impl Inlining<'_> {
@@ -90,10 +95,27 @@ impl Inlining<'_> {
                     .filter_map(|own| resolved(own, &call, function))
                     .collect(),
             };
+            self.bytes = self.bytes.saturating_add(size(&node));
+            if self.bytes > MOST_BYTES {
+                return Err(OnnxError::damaged("its functions are too long"));
+            }
             self.add(node, depth + 1)?;
         }
         Ok(())
     }
+}
+
+/// Roughly the memory of a node.
+fn size(node: &NodePart) -> usize {
+    let names = node.inputs.iter().chain(&node.outputs);
+    let names: usize = names.map(|name| name.len() + size_of::<String>()).sum();
+    let attributes = node.attributes.iter().map(|attribute| {
+        let texts: usize = attribute.strings.iter().map(String::len).sum();
+        let text = attribute.string.as_ref().map_or(0, String::len);
+        let lists = attribute.ints.len() * 8 + attribute.floats.len() * 4;
+        size_of::<Attribute>() + attribute.name.len() + text + texts + lists
+    });
+    size_of::<NodePart>() + node.name.len() + names + attributes.sum::<usize>()
 }
 
 /// An attribute, or the one of the call that it refers to.

@@ -17,7 +17,7 @@ use std::sync::{Arc, PoisonError};
 use crate::model::graph::reference::{Tensor, Values, forward};
 use crate::model::graph::{Graph, GraphBuilder, GraphError, Op, ValueId, broadcast};
 use crate::model::onnx::OnnxFile;
-use crate::model::onnx::array::{Array, Data, Value, moved};
+use crate::model::onnx::array::{Array, Data, Value, count, moved};
 use crate::model::onnx::fold::Budget;
 use crate::model::onnx::messages::NodePart;
 use crate::platform::simd::Isa;
@@ -140,6 +140,17 @@ impl Lower<'_> {
             ));
         }
         let values = array.data.to_f32();
+        if let Data::F64(double) = &array.data
+            && double
+                .iter()
+                .zip(values.iter())
+                .any(|(a, b)| a.is_finite() && b.is_infinite())
+        {
+            return Err(format!(
+                "the constant {} holds numbers beyond single precision",
+                array.name
+            ));
+        }
         let key = (Arc::as_ptr(&values) as usize, array.shape.clone());
         if let Some(id) = self.ids.get(&key) {
             return Ok(*id);
@@ -166,7 +177,10 @@ impl Lower<'_> {
         if let Op::Reshape { .. } = op {
             return Ok(array(shape, inputs[0].data.clone()));
         }
-        if !sized && let Some(data) = self.remembered(name) {
+        if !sized
+            && let Some(data) = self.remembered(name)
+            && Some(data.len()) == count(&shape, usize::MAX)
+        {
             return Ok(array(shape, data));
         }
         // Room for the largest type.

@@ -7,6 +7,9 @@ use crate::model::onnx::error::OnnxError;
 use crate::model::onnx::messages::{GraphPart, ValuePart};
 use crate::model::onnx::refusal::is_supported;
 
+/// The most outputs that are looked at.
+const MOST_OUTPUTS: usize = 64;
+
 /// Who computes what, and what can be explained.
 pub(super) struct Plan<'a> {
     /// The node that computes each value.
@@ -52,6 +55,8 @@ pub(super) fn plan(graph: &GraphPart) -> Result<Plan<'_>, OnnxError> {
     // An output may be out of reach (the label beside the scores) as long as another is not.
     let floats = graph.outputs.iter();
     let floats = floats.filter(|output| matches!(output.element, 0 | 1 | 10 | 11 | 16));
+    // Nobody declares hundreds of outputs of a classifier; looking at each takes time.
+    let floats = floats.take(MOST_OUTPUTS);
     let mut usable = Vec::new();
     for output in floats {
         let order = sorted(graph, &producers, [output.name.as_str()])?;
@@ -59,13 +64,9 @@ pub(super) fn plan(graph: &GraphPart) -> Result<Plan<'_>, OnnxError> {
         if supported && !order.is_empty() {
             usable.push(output);
         }
-        // Nobody declares hundreds of outputs of a classifier; checking each takes time.
-        if usable.len() == 64 {
-            break;
-        }
     }
     if usable.is_empty() {
-        usable = graph.outputs.iter().take(64).collect();
+        usable = graph.outputs.iter().take(MOST_OUTPUTS).collect();
     }
     let names = usable.iter().map(|output| output.name.as_str());
     let order = sorted(graph, &producers, names)?;

@@ -61,8 +61,10 @@ impl Folding<'_> {
             .filter(|steps| *steps <= MOST_POSITIONS)
             .ok_or("its range is too long")?;
         self.budget.take(&[steps], 8)?;
-        // Inside start..limit.
-        let values = (0..steps as i64).map(|at| start + at * step).collect();
+        // All lie between start and limit, so what overflows on the way comes back.
+        let values = (0..steps as i64)
+            .map(|at| start.wrapping_add(at.wrapping_mul(step)))
+            .collect();
         Ok(self.array(vec![steps], Data::I64(Arc::new(values))))
     }
 

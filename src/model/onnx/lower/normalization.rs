@@ -63,6 +63,19 @@ impl Lower<'_> {
         axes: &[usize],
         eps: f32,
     ) -> Result<Value, String> {
+        let [_, deviation, centered] = self.statistics(call, x, axes, eps)?;
+        let quotient = Op::Binary(Binary::Div);
+        self.emit(&call.part("normal"), quotient, &[centered, deviation])
+    }
+
+    /// The mean over some axes, `√(variance + eps)`, and `x − mean`.
+    fn statistics(
+        &mut self,
+        call: &Call<'_>,
+        x: Value,
+        axes: &[usize],
+        eps: f32,
+    ) -> Result<[Value; 3], String> {
         let mean = || Op::Reduce {
             kind: ReduceKind::Mean,
             axes: axes.to_vec(),
@@ -70,7 +83,8 @@ impl Lower<'_> {
         };
         let average = self.emit(&call.part("mean"), mean(), std::slice::from_ref(&x))?;
         let centered = Op::Binary(Binary::Sub);
-        let centered = self.emit(&call.part("centered"), centered, &[x, average])?;
+        let both = [x, average.clone()];
+        let centered = self.emit(&call.part("centered"), centered, &both)?;
         let square = [centered.clone(), centered.clone()];
         let square = self.emit(&call.part("square"), Op::Binary(Binary::Mul), &square)?;
         let variance = self.emit(&call.part("variance"), mean(), &[square])?;
@@ -78,12 +92,29 @@ impl Lower<'_> {
         let variance = [variance, eps];
         let variance = self.emit(&call.part("with eps"), Op::Binary(Binary::Add), &variance)?;
         let deviation = self.emit(&call.part("deviation"), Op::Unary(Unary::Sqrt), &[variance])?;
-        let quotient = Op::Binary(Binary::Div);
-        self.emit(&call.part("normal"), quotient, &[centered, deviation])
+        Ok([average, deviation, centered])
     }
 
-    pub(super) fn layer_norm(&mut self, call: &Call<'_>) -> Result<Value, String> {
-        call.outputs_at_most(1)?;
+    pub(super) fn layer_norm(&mut self, call: &Call<'_>) -> Result<Vec<Value>, String> {
+        let mut outputs = vec![self.plain_layer_norm(call)?];
+        let names = &call.node.outputs;
+        if names.len() < 2 {
+            return Ok(outputs);
+        }
+        // The mean and the inverse deviation; dropped again if nobody reads them.
+        let x = call.input(0)?;
+        let rank = self.shape(&x).len();
+        let first = axis(call.node.int("axis").unwrap_or(-1), rank)?;
+        let over: Vec<usize> = (first..rank).collect();
+        let eps = call.node.float("epsilon").unwrap_or(1e-5);
+        let [mean, deviation, _] = self.statistics(call, x, &over, eps)?;
+        outputs.push(mean);
+        let inverse = Op::Unary(Unary::Reciprocal);
+        outputs.push(self.emit(&call.part("inverse deviation"), inverse, &[deviation])?);
+        Ok(outputs)
+    }
+
+    fn plain_layer_norm(&mut self, call: &Call<'_>) -> Result<Value, String> {
         let x = call.input(0)?;
         let shape = self.shape(&x).to_vec();
         let first = axis(call.node.int("axis").unwrap_or(-1), shape.len())?;

@@ -15,6 +15,7 @@ impl Lower<'_> {
         let shape = self.shape(&x).to_vec();
         let at = axis(call.node.int("axis").unwrap_or(0), shape.len())?;
         let given = call.known(1)?.ok_or("it has no indices")?;
+        self.budget.take(&given.shape, 8)?;
         let indices: Result<Vec<usize>, String> = given
             .ints()?
             .iter()
@@ -118,6 +119,7 @@ impl Lower<'_> {
             if length == side {
                 continue;
             }
+            self.budget.take(&[length], 8)?;
             let op = Op::Gather {
                 axis: at,
                 indices: Arc::new((0..length).map(|index| index % side).collect()),

@@ -50,6 +50,8 @@ impl Lower<'_> {
             if node.int("antialias") == Some(1) && resized[at] < shape[at] && mode != "nearest" {
                 return Err("its antialiasing is not supported".into());
             }
+            // Four taps in a list of their own for each position.
+            self.budget.take(&[resized[at]], 64)?;
             let taps = taps(&Axis {
                 length: shape[at],
                 resized: resized[at],
@@ -103,6 +105,12 @@ fn sizes(call: &Call<'_>, shape: &[usize], old: bool) -> Result<(Vec<usize>, Vec
             }
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // just checked
             let length = length as usize;
+            // ONNX takes the fraction of a pixel into account here, PyTorch and ONNX Runtime don't.
+            let corners = node.string("coordinate_transformation_mode") == Some("align_corners");
+            let exact = length as f32 - shape[*at] as f32 * factor;
+            if corners && exact.abs() > 1e-3 {
+                return Err("its corners are aligned to a fraction of a pixel".into());
+            }
             (resized[*at], scales[*at]) = (length, factor);
         }
         return Ok((resized, scales));

@@ -174,7 +174,7 @@ impl<'a> Lower<'a> {
             "Gemm" => self.gemm(call)?,
             "Attention" => self.attention(call)?,
             "BatchNormalization" => self.batch_norm(call)?,
-            "LayerNormalization" => self.layer_norm(call)?,
+            "LayerNormalization" => return self.layer_norm(call),
             "RMSNormalization" | "SimplifiedLayerNormalization" => self.rms_norm(call)?,
             "InstanceNormalization" | "GroupNormalization" => self.group_norm(call)?,
             "LRN" => self.lrn(call)?,
