@@ -266,6 +266,10 @@ fn every_photo_is_exported_and_every_option_is_used() {
         ["--key", ""],
         ["--prefix", ""],
         ["--head", "fc"],
+        ["--scores", "softmax"],
+        ["--scores", "sigmoid"],
+        ["--crop-pct", "0.9"],
+        ["--pad", "0,0,0"],
     ]
     .iter()
     .enumerate()
@@ -285,6 +289,21 @@ fn every_photo_is_exported_and_every_option_is_used() {
         let again = calls.explain(&strings(&["--manifest", &manifest])).unwrap();
         assert_eq!(again.matches("the same, to the bit").count(), 5, "{again}");
     }
+    // A network with one output has none to choose from.
+    let message = calls.explain(&strings(&[
+        &photo,
+        "--model",
+        &weights,
+        "--output",
+        "probabilities",
+    ]));
+    assert!(message.unwrap_err().to_string().contains("one output"));
+    let said = calls.explain(&strings(&[
+        "tests/dicom/ct.dcm",
+        "--window-level",
+        "40,400",
+    ]));
+    assert!(!said.unwrap().is_empty());
     let missing = calls.missing();
     assert!(missing.is_empty(), "never used: {}", missing.join(", "));
 }

@@ -20,15 +20,18 @@ use crate::model::weights::{Checkpoint, WeightsError};
 /// Whether a file that can't be opened as one of the networks with their own code may be one of a
 /// family: what it holds is unknown or has other tensors, and nothing declares it as something else.
 pub fn may_be_of_a_family(error: &ModelError) -> bool {
-    matches!(
-        error,
-        ModelError::Weights(
-            WeightsError::Architecture { .. }
-                | WeightsError::Tensors { .. }
-                | WeightsError::Modules { .. }
-                | WeightsError::Structure { .. }
-        )
-    )
+    match error {
+        ModelError::Weights(WeightsError::Architecture { .. }) => true,
+        // Gray input, or a first convolution for small photos.
+        ModelError::Weights(WeightsError::Tensors { problems, .. }) => problems
+            .iter()
+            .any(|problem| problem.contains("conv1.weight has shape")),
+        // A sigmoid head.
+        ModelError::Weights(WeightsError::Structure { what, .. }) => {
+            what.contains("has one output")
+        }
+        _ => false,
+    }
 }
 
 impl Model {

@@ -240,7 +240,10 @@ fn all(folder: &Path) -> Vec<(String, Outcome)> {
 #[test]
 #[ignore = "needs the onnx package's tests"]
 fn node_tests_of_the_onnx_package() {
-    let folder = std::env::var_os("ONNX_NODE_TESTS").expect("ONNX_NODE_TESTS names a folder");
+    let Some(folder) = std::env::var_os("ONNX_NODE_TESTS") else {
+        println!("skipped: a test needs the onnx package's tests in the folder ONNX_NODE_TESTS");
+        return;
+    };
     let results = all(Path::new(&folder));
     let mut wrong = 0;
     for (name, outcome) in &results {
