@@ -113,6 +113,7 @@ impl Model {
                 width,
                 height,
                 short: height.min(width) * 8 / 7,
+                rounds_down: false,
             },
             ..Preprocessing::default()
         };
