@@ -130,14 +130,16 @@ fn by_hand(
             );
         }
         if fixed.is_none() {
-            exact.size = InputSize::of_sides(width, height)
+            let size = InputSize::of_sides(width, height)
                 .map_err(|problem| anyhow!("--input-size: {problem}"))?;
+            exact.size = size.with_rounding_down(exact.size.rounds_down);
         }
     }
     if let Some(part) = arguments.crop_pct {
         let InputSize { width, height, .. } = exact.size;
-        exact.size = InputSize::of_part(width, height, part)
+        let size = InputSize::of_part(width, height, part)
             .map_err(|problem| anyhow!("--crop-pct: {problem}"))?;
+        exact.size = size.with_rounding_down(exact.size.rounds_down);
     }
     exact.check().map_err(|problem| anyhow!(problem))?;
     Ok(exact)

@@ -112,7 +112,10 @@ impl Framing {
                 Placement {
                     photo,
                     resized,
-                    offset: (centered(resized.0, input.0), centered(resized.1, input.1)),
+                    offset: (
+                        centered(resized.0, input.0, size.rounds_down),
+                        centered(resized.1, input.1, size.rounds_down),
+                    ),
                     input,
                 }
             }
@@ -215,11 +218,11 @@ fn beside(resized: usize, input: usize) -> isize {
     ((input - resized) / 2).cast_signed()
 }
 
-/// `round((side − crop)/2)` with ties to even, as Python rounds.
-fn centered(side: usize, crop: usize) -> isize {
+/// `round((side − crop)/2)` with ties to even, as Python rounds, or rounded down.
+fn centered(side: usize, crop: usize, rounds_down: bool) -> isize {
     let twice = side - crop;
     let half = twice / 2;
-    (half + usize::from(twice % 2 == 1 && half % 2 == 1)).cast_signed()
+    (half + usize::from(!rounds_down && twice % 2 == 1 && half % 2 == 1)).cast_signed()
 }
 
 /// Input size of `whole`: both sides are multiples of the stride (ties to even), the long side is

@@ -248,6 +248,7 @@ fn size_ui(ui: &mut Ui, now: &mut Preprocessing, info: &ModelInfo) {
         mut width,
         mut height,
         mut short,
+        rounds_down,
     } = before;
     ui.label("input size");
     ui.horizontal(|ui| {
@@ -281,7 +282,7 @@ fn size_ui(ui: &mut Ui, now: &mut Preprocessing, info: &ModelInfo) {
     } else {
         InputSize::of_sides(width, height)
     };
-    now.size = size.unwrap_or(before);
+    now.size = size.map_or(before, |size| size.with_rounding_down(rounds_down));
 }
 
 /// The color beside the photo in a letterbox.

@@ -16,6 +16,10 @@ pub struct InputSize {
     /// out of which it cuts the center. For a square input, this is the short side of the resized
     /// photo. `whole` uses the nearest multiple of 32 as its short side.
     pub short: usize,
+    /// Whether the corner of `crop` is rounded down, as in Hugging Face's processors, and not to the
+    /// nearest pixel, as in torchvision.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rounds_down: bool,
 }
 
 /// As in settings and manifests; earlier versions had square inputs with a side called `crop`.
@@ -26,6 +30,8 @@ struct StoredSize {
     #[serde(default)]
     height: usize,
     short: usize,
+    #[serde(default)]
+    rounds_down: bool,
 }
 
 impl From<StoredSize> for InputSize {
@@ -34,11 +40,13 @@ impl From<StoredSize> for InputSize {
             width,
             height,
             short,
+            rounds_down,
         } = stored;
         Self {
             width,
             height: if height == 0 { width } else { height },
             short,
+            rounds_down,
         }
     }
 }
@@ -51,6 +59,7 @@ impl Default for InputSize {
             width: 224,
             height: 224,
             short: 256,
+            rounds_down: false,
         }
     }
 }
@@ -90,7 +99,17 @@ impl InputSize {
             width,
             height,
             short,
+            rounds_down: false,
         })
+    }
+
+    /// The same size, with the corner of `crop` rounded down or not.
+    #[must_use]
+    pub fn with_rounding_down(self, rounds_down: bool) -> Self {
+        Self {
+            rounds_down,
+            ..self
+        }
     }
 
     /// A square input.
@@ -140,7 +159,8 @@ impl InputSize {
         let (before, now) = (self.width.min(self.height), width.min(height));
         // As `of_side`, which keeps 256 for 224.
         let short = now.saturating_mul(self.short).saturating_add(before / 2) / before.max(1);
-        Self::new(width, height, short.min(*Self::SIDES.end()))
+        let size = Self::new(width, height, short.min(*Self::SIDES.end()))?;
+        Ok(size.with_rounding_down(self.rounds_down))
     }
 
     /// The part of the scaled photo's short side that `crop` keeps, in percent, rounded: timm's
@@ -182,6 +202,7 @@ mod tests {
         let old = read(r#"{"crop": 288, "short": 303}"#);
         assert_eq!(Ok(old), InputSize::square(288, 303));
         let size = InputSize::new(192, 48, 50).unwrap();
+        let size = size.with_rounding_down(true);
         assert_eq!(read(&serde_json::to_string(&size).unwrap()), size);
     }
 

@@ -25,6 +25,8 @@ fn other_input_sizes_keep_the_rules() {
     let crop = Framing::Crop.place(600, 400, size);
     assert_eq!((crop.resized, crop.input), ((454, 303), (288, 288)));
     assert_eq!(crop.offset, (83, 8)); // round(7.5) is 8 in Python
+    let down = Framing::Crop.place(600, 400, size.with_rounding_down(true));
+    assert_eq!(down.offset, (83, 7));
     assert_eq!(Framing::Whole.place(600, 400, size).input, (448, 288)); // 432 is a tie
     assert_eq!(Framing::Squash.place(600, 400, size).input, (288, 288));
     let boxed = Framing::Letterbox.place(600, 400, size);

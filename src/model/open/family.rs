@@ -85,6 +85,7 @@ impl Model {
                 width: usual.crop,
                 height: usual.crop,
                 short: usual.short,
+                rounds_down: false,
             },
             resampling: if usual.bicubic {
                 Resampling::Bicubic

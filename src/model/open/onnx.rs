@@ -115,6 +115,7 @@ impl Model {
                 width,
                 height,
                 short: height.min(width) * 8 / 7,
+                rounds_down: false,
             },
             ..Preprocessing::default()
         };

@@ -127,6 +127,7 @@ impl InputNeeds {
                 width,
                 height,
                 short: width.min(height),
+                rounds_down: size.rounds_down,
             });
         }
         preprocessing

@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<(Sidecar, Vec<String>), String> {
     let preprocessing = Preprocessing {
         mean,
         std,
-        size,
+        size: size.with_rounding_down(true),
         order: match processor.do_flip_channel_order {
             _ if gray => ChannelOrder::Gray,
             Some(true) => ChannelOrder::Bgr,
@@ -366,6 +366,7 @@ mod tests {
             ),
         ] {
             let (found, said) = read(text);
+            let size = size.map(|size| size.with_rounding_down(true));
             assert_eq!(Ok(found.preprocessing.size), size, "{text}");
             assert_eq!(found.framing, Some(framing), "{text}");
             assert_eq!(found.preprocessing.resampling, resampling, "{text}");

@@ -90,11 +90,22 @@ fn preprocessing(input: &TimmInput, notices: &mut Vec<String>) -> Result<Option<
             framing.name()
         ));
     }
+    let long = width.max(height);
+    let size = InputSize::of_part(width, height, part)?;
+    // timm divides both sides by crop_pct, and rounds each down.
+    let exact = (long as f64 / part).floor();
+    let ours = long * size.short / width.min(height);
+    if framing == Framing::Crop && (exact - ours as f64).abs() > 0.5 {
+        notices.push(format!(
+            "{CONFIG} crops an input that is not a square with crop_pct {part}: camlens scales the photo differently by up to {} pixels.",
+            long / width.min(height)
+        ));
+    }
     let kind = input.interpolation.as_deref().unwrap_or("bilinear");
     let preprocessing = Preprocessing {
         mean: mean.map(|value| value as f32),
         std: std.map(|value| value as f32),
-        size: InputSize::of_part(width, height, part)?,
+        size,
         order: if count == 1 {
             ChannelOrder::Gray
         } else {
