@@ -190,6 +190,7 @@ fn nothing_half_done_in(folder: &Path) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one call after the other
 fn every_photo_is_exported_and_every_option_is_used() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
