@@ -313,7 +313,7 @@ fn settings_are_stored_and_taken_over() {
         .get_by_role_and_label(Role::ComboBox, "Preprocessing")
         .click();
     harness.run_steps(2);
-    harness.get_by_label("0.5 / 0.5").click();
+    harness.get_by_label("−1 to 1").click();
     harness.run_steps(2);
     let mut memory = Memory::default();
     eframe::App::save(harness.state_mut(), &mut memory);

@@ -28,7 +28,7 @@ pub fn may_be_of_a_family(error: &ModelError) -> bool {
             .any(|problem| problem.contains("conv1.weight has shape")),
         // A sigmoid head.
         ModelError::Weights(WeightsError::Structure { what, .. }) => {
-            what.contains("has one output")
+            what.contains("a sigmoid head")
         }
         _ => false,
     }

@@ -89,6 +89,15 @@ impl Roles {
         }
     }
 
+    /// Only every `step`-th position of an axis is left.
+    fn spread(&mut self, axis: usize, step: usize) {
+        match self.axes[axis] {
+            Role::Rows => self.stride.1 *= step as f64,
+            Role::Columns => self.stride.0 *= step as f64,
+            Role::Plain | Role::Tokens { .. } => {}
+        }
+    }
+
     /// The image in a value of this shape, if it has more than one cell.
     #[must_use]
     pub fn space(&self, shape: &[usize]) -> Option<Space> {
@@ -225,21 +234,31 @@ fn of_node(graph: &Graph, node: &Node, all: &[Roles]) -> Roles {
         } => {
             let mut axes = x.axes.clone();
             axes[*axis] = part(axes[*axis], *start, *step, *length);
-            x.with(axes)
+            let mut roles = x.with(axes);
+            roles.spread(*axis, step.unsigned_abs());
+            roles
         }
         Op::Gather {
             axis,
             indices,
             shape: by,
         } => {
-            let whole = indices.len() == shape[*axis] && by.len() == 1;
-            let role = if whole && indices.iter().copied().eq(0..shape[*axis]) {
-                x.axes[*axis]
+            let step = if by.len() == 1 {
+                every(indices, shape[*axis])
             } else {
-                Role::Plain
+                None
+            };
+            let role = match (x.axes[*axis], step) {
+                (role, Some(1)) => role,
+                (role @ (Role::Rows | Role::Columns), Some(_)) => role,
+                _ => Role::Plain,
             };
             let replaced = vec![role; by.len()];
-            x.with([&x.axes[..*axis], &replaced, &x.axes[axis + 1..]].concat())
+            let mut roles = x.with([&x.axes[..*axis], &replaced, &x.axes[axis + 1..]].concat());
+            if role != Role::Plain {
+                roles.spread(*axis, step.unwrap_or(1));
+            }
+            roles
         }
         Op::Transpose { perm } => x.with(perm.iter().map(|axis| x.axes[*axis]).collect()),
         Op::Expand { .. } => {
@@ -340,6 +359,18 @@ fn concat(graph: &Graph, node: &Node, all: &[Roles], axis: usize) -> Vec<Role> {
     axes
 }
 
+/// The step of positions that go through a whole axis with the same distances.
+fn every(positions: &[usize], side: usize) -> Option<usize> {
+    let first = *positions.first()?;
+    let step = match positions {
+        [_] => side,
+        [_, second, ..] => second.checked_sub(first).filter(|step| *step > 0)?,
+        [] => return None,
+    };
+    let even = positions.windows(2).all(|pair| pair[0] + step == pair[1]);
+    (even && first < step && positions.len() == (side - first).div_ceil(step)).then_some(step)
+}
+
 /// The role of some positions of an axis.
 fn part(role: Role, start: usize, step: isize, length: usize) -> Role {
     match role {
@@ -355,7 +386,9 @@ fn part(role: Role, start: usize, step: isize, length: usize) -> Role {
             }
         }
         Role::Tokens { .. } => Role::Plain,
-        role => role,
+        // Backward, rows are no longer where they were.
+        role if step > 0 => role,
+        _ => Role::Plain,
     }
 }
 
@@ -458,6 +491,14 @@ mod tests {
         assert_eq!(patches, (rows.to_vec(), (2.0, 2.0)));
         // Flattened with the channels, nothing is left.
         assert_eq!(reshaped(&grid, &from, &[1, 192 * 14 * 16]), [Plain, Plain]);
+    }
+
+    #[test]
+    fn every_second_row_is_a_row() {
+        assert_eq!(every(&[0, 1, 2], 3), Some(1));
+        assert_eq!(every(&[1, 3, 5], 6), Some(2));
+        assert_eq!(every(&[0, 2], 6), None);
+        assert_eq!(every(&[2, 0, 1], 3), None);
     }
 
     #[test]
