@@ -249,9 +249,8 @@ fn of_node(graph: &Graph, node: &Node, all: &[Roles]) -> Roles {
                 None
             };
             let role = match (x.axes[*axis], step) {
-                (role, Some(1)) => role,
-                (role @ (Role::Rows | Role::Columns), Some(_)) => role,
-                _ => Role::Plain,
+                (Role::Tokens { .. }, Some(2..)) | (_, None) => Role::Plain,
+                (role, Some(_)) => role,
             };
             let replaced = vec![role; by.len()];
             let mut roles = x.with([&x.axes[..*axis], &replaced, &x.axes[axis + 1..]].concat());
